@@ -1,0 +1,57 @@
+# One command for each habit. Every target does its own set-up and is quick the second time.
+SHELL := /bin/bash
+PY := .venv/bin/python
+MEMBERS := $(wildcard shared/*/pyproject.toml services/*/pyproject.toml client/pyproject.toml deploy/local/pyproject.toml)
+DISTRIBUTIONS := client ingest embedder retriever local
+SOURCES := client deploy/local services shared tests benchmarks
+
+.PHONY: help setup up demo test check format lock docs clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.ready ## make .venv with everything, from the pinned requirement files
+
+# uv is the installer; it is put into .venv so that nothing outside this folder changes.
+.venv/bin/uv:
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"
+
+.venv/.ready: .venv/bin/uv requirements/dev.txt $(MEMBERS)
+	.venv/bin/uv pip install --quiet --python $(PY) --require-hashes --no-deps -r requirements/dev.txt
+	.venv/bin/uv pip install --quiet --python $(PY) --no-deps $(foreach m,$(MEMBERS),-e $(dir $(m)))
+	@touch $@
+
+up: setup ## start the embedded stack in the foreground
+	.venv/bin/memstream up
+
+demo: setup ## send a sample conversation and ask some questions, on a throw-away stack
+	.venv/bin/memstream demo
+
+test: setup ## run the tests
+	$(PY) -m pytest
+
+check: setup ## format, lint and types
+	.venv/bin/ruff format --check $(SOURCES)
+	.venv/bin/ruff check $(SOURCES)
+	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests
+
+format: setup ## rewrite the sources as `make check` wants them
+	.venv/bin/ruff format $(SOURCES)
+	.venv/bin/ruff check --fix $(SOURCES)
+
+lock: .venv/bin/uv ## renew the pinned requirement files
+	.venv/bin/uv lock --quiet --upgrade
+	$(MAKE) requirements
+
+.PHONY: requirements
+requirements: .venv/bin/uv ## write the requirement files from the resolver's lock
+	mkdir -p requirements
+	.venv/bin/uv export --quiet --frozen --no-header --no-emit-workspace --format requirements.txt --output-file requirements/dev.txt
+	for d in $(DISTRIBUTIONS); do .venv/bin/uv export --quiet --frozen --no-header --no-emit-workspace --no-dev --package memstream-$$d --format requirements.txt --output-file requirements/$$d.txt || exit 1; done
+
+docs: setup ## write schemas, OpenAPI and AsyncAPI
+	$(PY) docs/export.py
+
+clean: ## remove what the targets above made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

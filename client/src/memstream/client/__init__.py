@@ -1,0 +1,1 @@
+"""The Python client of Memstream and its command line."""

@@ -1,0 +1,1 @@
+"""The whole of Memstream on one machine: no Docker, no root, no API key."""

@@ -1,0 +1,1 @@
+"""Reads messages from Redis streams, embeds them and stores them in Qdrant."""

@@ -1,0 +1,1 @@
+"""Answers what a user's past says about a question."""

@@ -1,0 +1,1 @@
+"""Clock, backoff, deadline, Redis streams, telemetry and health of a Memstream service."""
