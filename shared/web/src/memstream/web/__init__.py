@@ -1,1 +1,1 @@
-"""What the HTTP services share: problem details, bearer keys, health and metrics routes."""
+"""What the HTTP services share: problem details, bearer keys, bodies, health and metrics routes."""

@@ -1,0 +1,66 @@
+"""Run ingest: `python -m memstream.ingest`; or make a key: `python -m memstream.ingest issue-key TENANT`."""
+
+import argparse
+import asyncio
+import sys
+from random import SystemRandom
+
+from pydantic import TypeAdapter, ValidationError
+
+from memstream.contracts.ids import Tenant
+from memstream.ingest.app import build
+from memstream.ingest.settings import IngestSettings
+from memstream.runtime.access import Credential, new_key, store_key
+from memstream.runtime.clock import SystemClock
+from memstream.runtime.configuration import load_settings, stop_with
+from memstream.runtime.errors import ConfigurationError, Unavailable
+from memstream.runtime.streams import connect
+from memstream.runtime.telemetry import configure_logging
+from memstream.web.serving import listen, serve
+
+
+def main() -> None:
+    """Read the command line and the environment, and do what they say."""
+    parser = argparse.ArgumentParser(
+        prog="python -m memstream.ingest",
+        description="Takes messages over HTTP and appends them to Redis streams. "
+        "Settings come from the environment: MEMSTREAM_INGEST_REDIS_URL, …_PORT, …_PARTITIONS and so on.",
+    )
+    commands = parser.add_subparsers(dest="command")
+    issue = commands.add_parser("issue-key", help="make a key for a tenant, and print it; Redis keeps only its digest")
+    issue.add_argument("tenant")
+    issue.add_argument("--admin", action="store_true", help="a key for operators")
+    arguments = parser.parse_args()
+    try:
+        settings = load_settings(IngestSettings)
+        if arguments.command == "issue-key":
+            asyncio.run(_issue_key(settings, arguments.tenant, admin=arguments.admin))
+            return
+        configure_logging("ingest", settings.log_level)
+        app = build(settings, SystemClock(), SystemRandom())
+        listener = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
+    except ConfigurationError as error:
+        stop_with(error)
+    serve(app, listener)
+
+
+async def _issue_key(settings: IngestSettings, tenant: str, *, admin: bool) -> None:
+    try:
+        TypeAdapter(Tenant).validate_python(tenant)
+    except ValidationError:
+        raise ConfigurationError(
+            f"{tenant!r} can't be a tenant's name: use up to 63 of a-z, 0-9, _, . and -, the first a letter or digit"
+        ) from None
+    client = connect(str(settings.redis_url))
+    key = new_key()
+    try:
+        await store_key(client, key, Credential(tenant, admin=admin))
+    except Unavailable as error:
+        stop_with(error, 1)
+    finally:
+        await client.aclose()
+    sys.stdout.write(f"{key}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The composition root: the one place that knows which parts ingest is made of."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from random import Random
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from memstream.ingest.admission import Watermarks
+from memstream.ingest.api import BODY_MODELS, IngestParts, router
+from memstream.ingest.group_commit import GroupCommit
+from memstream.ingest.intake import Intake
+from memstream.ingest.metrics import IngestMetrics
+from memstream.ingest.pressure import Pressure
+from memstream.ingest.recording import Recorder
+from memstream.ingest.settings import IngestSettings
+from memstream.ingest.stream_log import StreamLog
+from memstream.runtime.access import KeyRing
+from memstream.runtime.backoff import Backoff
+from memstream.runtime.clock import Clock
+from memstream.runtime.health import Health
+from memstream.runtime.streams import connect
+from memstream.web.application import make_application
+from memstream.web.operations import include_operations
+
+_COMMIT_MESSAGES = 1_000
+_COMMIT_WAITING = 20_000
+_WATCH_SECONDS = 1.0
+
+
+def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
+    """Wire ingest. Nothing is connected before the application starts.
+
+    Raises:
+        ConfigurationError: a setting can't be used.
+
+    """
+    timeout = settings.append_timeout.total_seconds()
+    client = connect(str(settings.redis_url), timeout=timeout)
+    log = StreamLog(
+        client,
+        fsync=settings.durability == "fsync",
+        dedup_seconds=_whole_seconds(settings.dedup_window),
+        timeout=timeout,
+    )
+    registry = CollectorRegistry()
+    metrics = IngestMetrics(registry)
+    watermarks = Watermarks(settings.backlog_limit, settings.memory_limit, settings.reading_lifetime.total_seconds())
+    pressure = Pressure(log, watermarks, clock, metrics, partitions=settings.partitions)
+    health = Health(clock)
+    health.check("redis", pressure.check)
+    commits = GroupCommit(log.append, most=_COMMIT_MESSAGES, waiting=_COMMIT_WAITING)
+    recorder = Recorder(settings.partitions, clock.now, chance)
+    parts = IngestParts(
+        intake=Intake(recorder, commits, settings.limits(), clock.now, metrics),
+        pressure=pressure,
+        log=log,
+        ring=KeyRing(client, clock),
+        partitions=settings.partitions,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watch = asyncio.create_task(pressure.watch(_WATCH_SECONDS, Backoff(maximum=2.0), chance))
+        yield
+        watch.cancel()
+        await asyncio.wait([watch])
+        await client.aclose()
+
+    app = make_application("Memstream ingest", "Takes what users say.", lifespan, body_models=BODY_MODELS)
+    app.include_router(router)
+    include_operations(app, health, registry)
+    app.state.parts = parts
+    return app
+
+
+def _whole_seconds(span: timedelta) -> int:
+    return max(1, int(span.total_seconds()))

@@ -1,0 +1,25 @@
+"""What ingest counts. Labels never name a tenant, a user or a message."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from memstream.runtime.telemetry import LATENCY_BUCKETS
+
+
+class IngestMetrics:
+    """The metrics of one process of ingest."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Counter(
+            "memstream_ingest_messages", "Messages posted, by what became of them.", ["outcome"], registry=registry
+        )
+        self.append_seconds = Histogram(
+            "memstream_ingest_append_seconds",
+            "From the decision to append until it is durable.",
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.backlog = Gauge(
+            "memstream_ingest_backlog_messages",
+            "Messages that wait to be embedded, or are being embedded.",
+            registry=registry,
+        )

@@ -1,0 +1,61 @@
+"""What can be set about ingest; each from the variable MEMSTREAM_INGEST_ and its name."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, RedisDsn
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memstream.contracts.keys import MAX_PARTITIONS
+from memstream.contracts.limits import DEFAULT_LIMITS, Limits
+
+MIB = 1024 * 1024
+
+
+class IngestSettings(BaseSettings):
+    """Settings of ingest. Sizes are in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMSTREAM_INGEST_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8100, ge=1, le=65535)
+    reuse_port: bool = False
+    """Share the port with other processes of ingest on this machine."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
+    """Alike in every service of an installation."""
+    durability: Literal["fsync", "memory"] = "fsync"
+    """`fsync`: a message is accepted once it is on Redis' disk. `memory`: once Redis has it, lost if that crashes."""
+    dedup_window: timedelta = timedelta(days=7)
+    """How long a repeated message id is known as a repeat, and a message's state can be asked for."""
+    append_timeout: timedelta = timedelta(seconds=5)
+    """A message that Redis hasn't taken by then is answered with 503."""
+
+    backlog_limit: int = Field(default=5_000_000, ge=1)
+    """Messages not yet embedded, from which on new ones are answered with 429."""
+    memory_limit: float = Field(default=0.85, gt=0, le=1)
+    """Share of Redis' maxmemory, from which on new messages are answered with 429."""
+    reading_lifetime: timedelta = timedelta(seconds=10)
+    """With no reading of backlog and memory younger than this, new messages are answered with 503."""
+
+    text_bytes: int = Field(default=DEFAULT_LIMITS.text_bytes, ge=1, le=MIB)
+    metadata_bytes: int = Field(default=DEFAULT_LIMITS.metadata_bytes, ge=2, le=MIB)
+    metadata_keys: int = Field(default=DEFAULT_LIMITS.metadata_keys, ge=0)
+    id_bytes: int = Field(default=DEFAULT_LIMITS.id_bytes, ge=1, le=1024)
+    batch_messages: int = Field(default=DEFAULT_LIMITS.batch_messages, ge=1)
+    batch_bytes: int = Field(default=DEFAULT_LIMITS.batch_bytes, ge=1)
+    ahead: timedelta = DEFAULT_LIMITS.ahead
+
+    def limits(self) -> Limits:
+        """Give the limits that messages are held to."""
+        return Limits(
+            text_bytes=self.text_bytes,
+            metadata_bytes=self.metadata_bytes,
+            metadata_keys=self.metadata_keys,
+            id_bytes=self.id_bytes,
+            batch_messages=self.batch_messages,
+            batch_bytes=self.batch_bytes,
+            ahead=self.ahead,
+        )

@@ -1,0 +1,186 @@
+"""The streams in Redis, as ingest writes and asks them."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import redis.exceptions
+
+from memstream.contracts import keys
+from memstream.contracts.keys import Position, Seen
+from memstream.contracts.messages import MessageStatus
+from memstream.ingest.admission import Reading
+from memstream.ingest.recording import Entry
+from memstream.runtime import streams
+from memstream.runtime.errors import ConfigurationError, Unavailable
+from memstream.runtime.streams import Redis, decoded, redis_faults
+
+# One step on the server: look the message up, append it, remember it. A repeat after a lost answer finds the key.
+# KEYS: the stream, then a seen-key for each message. ARGV: lifetime in seconds, "partition.lane.", then a type and
+# the data for each message. Answers two values for each message: what the seen-key says, and 1 for a repeat.
+_APPEND = """
+local answer = {}
+for i = 2, #KEYS do
+  local known = redis.call('GET', KEYS[i])
+  local repeated = 1
+  if not known then
+    local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[2 * i - 1], 'data', ARGV[2 * i])
+    known = ARGV[2] .. id
+    redis.call('SET', KEYS[i], known, 'EX', ARGV[1])
+    repeated = 0
+  end
+  answer[#answer + 1] = known
+  answer[#answer + 1] = repeated
+end
+return answer
+"""
+
+_SCRIPT_MESSAGES = 250
+"""Messages in one call of the script: it holds the server up for about a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a message lies, and whether it lay there before."""
+
+    position: Position
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFate:
+    """Where a message lies and what became of it."""
+
+    position: Position
+    state: MessageStatus
+    reason: str | None = None
+
+
+class StreamLog:
+    """Appends messages durably, each once, and tells what became of them."""
+
+    def __init__(self, client: Redis, *, fsync: bool, dedup_seconds: int, timeout: float) -> None:
+        self._client = client
+        self._fsync = fsync
+        self._dedup_seconds = dedup_seconds
+        self._wait_ms = int(timeout * 1000)
+        self._wait_for_disk = False
+        self._append = client.register_script(_APPEND)
+
+    async def prepare(self, partitions: int) -> None:
+        """Create the groups, and see to it that an acknowledged append is on disk.
+
+        Raises:
+            ConfigurationError: Redis keeps nothing on disk, and `fsync` is asked for.
+            Unavailable: Redis is out of reach.
+
+        """
+        await streams.create_groups(self._client, partitions)
+        if not self._fsync:
+            return
+        with redis_faults():
+            persistence = await self._client.info("persistence")
+            try:
+                policy = (await self._client.config_get("appendfsync")).get("appendfsync")
+            except redis.exceptions.ResponseError:
+                policy = None  # Managed services forbid CONFIG. Waiting for the disk is right whatever the policy.
+        if not persistence.get("aof_enabled"):
+            raise ConfigurationError(
+                "Redis has no append-only file, so a crash would lose accepted messages: "
+                "set `appendonly yes` there, or MEMSTREAM_INGEST_DURABILITY=memory to accept the loss"
+            )
+        self._wait_for_disk = policy != "always"
+
+    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Append entries in one round trip; each is on disk when this returns. In the order given.
+
+        Raises:
+            Unavailable: Redis is out of reach, or was not on disk in time. Some may have been appended;
+                appending them again adds nothing.
+
+        """
+        calls = _calls(entries)
+        with redis_faults():
+            try:
+                answers = await self._run(calls, entries)
+            except redis.exceptions.NoScriptError:
+                # The server was restarted and has forgotten the script.
+                await self._client.script_load(_APPEND)
+                answers = await self._run(calls, entries)
+        found: list[Appended | None] = [None] * len(entries)
+        for (_, indexes), answer in zip(calls, answers, strict=True):
+            for place, index in enumerate(indexes):
+                known = Seen.parse(decoded(answer[2 * place]))
+                found[index] = Appended(known.position, duplicate=answer[2 * place + 1] == 1)
+        return [appended for appended in found if appended is not None]
+
+    async def _run(self, calls: "_Calls", entries: Sequence[Entry]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for (partition, lane), indexes in calls:
+                names = [keys.stream(partition, lane), *(keys.seen(partition, entries[i].key) for i in indexes)]
+                arguments: list[str | bytes | int] = [self._dedup_seconds, f"{partition}.{lane}."]
+                for i in indexes:
+                    arguments += [entries[i].type, entries[i].data]
+                pipe.evalsha(self._append.sha, len(names), *names, *arguments)
+            if self._wait_for_disk:
+                pipe.waitaof(1, 0, self._wait_ms)
+            answers = await pipe.execute()
+        if self._wait_for_disk and answers.pop()[0] < 1:
+            raise Unavailable(streams.DEPENDENCY, "the append-only file was not written in time")
+        return answers
+
+    async def look_up(self, partition: int, message: UUID) -> MessageFate | None:
+        """Say what became of a message; None if it was not seen within the dedup window.
+
+        Raises:
+            Unavailable: Redis is out of reach, or the group is gone.
+
+        """
+        name = keys.seen(partition, message)
+        with redis_faults():
+            first = await self._client.get(name)
+        if first is None:
+            return None
+        position = Seen.parse(decoded(first)).position
+        done = await streams.is_done(self._client, position)
+        with redis_faults():
+            # Read again after the question above: the dead letters are written in one step with the acknowledgement.
+            last = Seen.parse(decoded(await self._client.get(name) or first))
+            if last.dead_entry_id is None:
+                return MessageFate(position, "stored" if done else "queued")
+            letters = await self._client.xrange(keys.dead_letters(partition), last.dead_entry_id, last.dead_entry_id)
+        fields: Any = letters[0][1] if letters else {}
+        return MessageFate(position, "dead", decoded(fields.get(b"reason", b"")))
+
+    async def read_pressure(self, partitions: int) -> Reading:
+        """Read how much waits to be embedded, and how full Redis is.
+
+        Raises:
+            Unavailable: Redis is out of reach, or a group is missing.
+
+        """
+        backlog = 0
+        with redis_faults():
+            for partition in range(partitions):
+                for lane in keys.LANES:
+                    backlog += await streams.backlog(self._client, keys.stream(partition, lane))
+            memory = await self._client.info("memory")
+        limit = int(memory.get("maxmemory") or 0)
+        return Reading(backlog=backlog, memory=int(memory["used_memory"]) / limit if limit else 0.0)
+
+
+_Calls = list[tuple[tuple[int, keys.Lane], list[int]]]
+
+
+def _calls(entries: Sequence[Entry]) -> _Calls:
+    """Sort entries into calls of the script: one stream each, and not too many messages."""
+    by_stream: defaultdict[tuple[int, keys.Lane], list[int]] = defaultdict(list)
+    for index, entry in enumerate(entries):
+        by_stream[entry.partition, entry.lane].append(index)
+    return [
+        (name, indexes[start : start + _SCRIPT_MESSAGES])
+        for name, indexes in by_stream.items()
+        for start in range(0, len(indexes), _SCRIPT_MESSAGES)
+    ]

@@ -1,0 +1,113 @@
+"""Names of what lies in Redis. Keys of one partition share the hash tag `{p}`, so a script may touch them together."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+from uuid import UUID
+
+Lane = Literal["live", "bulk"]
+"""`live` is what somebody just said, `bulk` is an import; an import never delays live messages."""
+
+LANES: tuple[Lane, ...] = get_args(Lane)
+
+GROUP = "embedder"
+"""The consumer group of the embedder."""
+
+TYPE_FIELD = "type"
+"""Field of a stream entry: the event's type with its version."""
+
+DATA_FIELD = "data"
+"""Field of a stream entry: the event as JSON."""
+
+MAX_PARTITIONS = 1024
+
+_POSITION = re.compile(r"(\d{1,4})\.(live|bulk)\.(\d{1,20}-\d{1,20})")
+
+
+def stream(partition: int, lane: Lane) -> str:
+    """Name the stream of a partition's lane."""
+    return f"memstream:{{{partition}}}:{lane}"
+
+
+def dead_letters(partition: int) -> str:
+    """Name the stream of what can't be stored."""
+    return f"memstream:{{{partition}}}:dead"
+
+
+def seen(partition: int, message: UUID) -> str:
+    """Name the key that remembers where a message was first appended, and what became of it (see `Seen`)."""
+    return f"memstream:{{{partition}}}:seen:{message.hex}"
+
+
+def credential(digest: str) -> str:
+    """Name the hash that holds what a key may do, by the hex SHA-256 of the key."""
+    return f"memstream:credential:{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where an event lies: partition, lane and the entry's id in that stream."""
+
+    partition: int
+    lane: Lane
+    entry_id: str
+
+    def __str__(self) -> str:
+        """Write it as clients see it: an opaque string."""
+        return f"{self.partition}.{self.lane}.{self.entry_id}"
+
+    @property
+    def stream(self) -> str:
+        """The stream it lies in."""
+        return stream(self.partition, self.lane)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """The entry's id as two numbers, which compare as the server compares them."""
+        return entry_order(self.entry_id)
+
+    @classmethod
+    def parse(cls, text: str) -> "Position":
+        """Read what `str` wrote.
+
+        Raises:
+            ValueError: it is no position.
+
+        """
+        match = _POSITION.fullmatch(text)
+        if match is None or int(match[1]) >= MAX_PARTITIONS:
+            raise ValueError(f"{text[:80]!r} is not a position that ingest gave out")
+        lane: Lane = "live" if match[2] == "live" else "bulk"
+        return cls(int(match[1]), lane, match[3])
+
+
+def entry_order(entry_id: str) -> tuple[int, int]:
+    """Turn an entry's id (`milliseconds-sequence`) into numbers that compare as the server compares them."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a seen-key says: the first position of a message, and its end if that was the dead letters.
+
+    Written as `<position>` or `<position> dead <entry id in the dead letters>`.
+    """
+
+    position: Position
+    dead_entry_id: str | None = None
+
+    def __str__(self) -> str:
+        """Write it as it lies in Redis."""
+        return f"{self.position} dead {self.dead_entry_id}" if self.dead_entry_id else str(self.position)
+
+    @classmethod
+    def parse(cls, text: str) -> "Seen":
+        """Read what `str` wrote.
+
+        Raises:
+            ValueError: it is something else.
+
+        """
+        position, _, rest = text.partition(" ")
+        return cls(Position.parse(position), rest.removeprefix("dead ") or None)

@@ -1,0 +1,24 @@
+"""How large a message and its parts may be."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of the public interface; sizes are in bytes of UTF-8. Services take them from their settings."""
+
+    text_bytes: int = 64 * 1024
+    metadata_bytes: int = 4 * 1024
+    metadata_keys: int = 32
+    id_bytes: int = 256
+    batch_messages: int = 1_000
+    batch_bytes: int = 8 * 1024 * 1024
+    search_limit: int = 100
+    ahead: timedelta = timedelta(days=1)
+    """How far in the future `occurred_at` may lie: clocks of devices differ."""
+    earliest: datetime = datetime(1900, 1, 1, tzinfo=UTC)
+    """`occurred_at` before this is a broken clock, not a memory."""
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,49 @@
+"""How errors look on the wire: RFC 9457, `application/problem+json`."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemType(StrEnum):
+    """Every `type` there is. They are stable: clients may compare them."""
+
+    INVALID = "urn:memstream:problem:invalid"
+    """422, 400: a field is wrong; `errors` names it."""
+    TOO_LARGE = "urn:memstream:problem:too-large"
+    """413: a body, a batch or a text is over its limit."""
+    UNSUPPORTED_MEDIA = "urn:memstream:problem:unsupported-media-type"
+    """415"""
+    UNAUTHENTICATED = "urn:memstream:problem:unauthenticated"
+    """401: no key, or one that is not known."""
+    FORBIDDEN = "urn:memstream:problem:forbidden"
+    """403: the key is known and may not do this."""
+    NOT_FOUND = "urn:memstream:problem:not-found"
+    """404"""
+    METHOD_NOT_ALLOWED = "urn:memstream:problem:method-not-allowed"
+    """405"""
+    OVERLOADED = "urn:memstream:problem:overloaded"
+    """429: try again after `Retry-After` seconds."""
+    UNAVAILABLE = "urn:memstream:problem:unavailable"
+    """503: something this service needs is down; try again after `Retry-After` seconds."""
+    INTERNAL = "urn:memstream:problem:internal"
+    """500: our fault."""
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field; nested fields are joined by dots."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """The body of every answer of 400 and above."""
+
+    type: ProblemType
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []

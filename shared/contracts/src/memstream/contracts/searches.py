@@ -1,0 +1,125 @@
+"""Bodies of the retriever's HTTP interface."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+
+from memstream.contracts.ids import Id, UserId, limits_of
+from memstream.contracts.keys import Position
+from memstream.contracts.messages import Text
+
+Mode = Literal["hybrid", "dense", "keyword"]
+
+
+def _position(value: str) -> str:
+    return str(Position.parse(value))
+
+
+def _zoned(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("has no time zone; write it as 2026-01-31T09:30:00Z or with an offset")
+    return value
+
+
+def _search_limit(value: int, info: ValidationInfo) -> int:
+    limit = limits_of(info).search_limit
+    if not 1 <= value <= limit:
+        raise ValueError(f"is {value}, it takes 1 to {limit}")
+    return value
+
+
+Scalar = str | int | float | bool
+WaitPosition = Annotated[str, StringConstraints(strict=True), AfterValidator(_position)]
+ZonedTime = Annotated[datetime, AfterValidator(_zoned)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Filter(_Body):
+    """Which messages to look at; all conditions must hold."""
+
+    after: ZonedTime | None = Field(default=None, description="Said at this time or later.")
+    before: ZonedTime | None = Field(default=None, description="Said before this time.")
+    conversation_id: Id | list[Id] | None = None
+    role: Id | list[Id] | None = None
+    speaker: Id | list[Id] | None = None
+    kind: Id | list[Id] | None = None
+    metadata: dict[str, Scalar | list[Scalar]] | None = Field(
+        default=None, description="A key's value equals this one, or one of these."
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def _keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for key in value or {}:
+            if not key or '"' in key:
+                raise ValueError(f"has the key {key[:40]!r}; a key is not empty and without double quotes")
+        return value
+
+
+class SearchIn(_Body):
+    """A question about a user's past."""
+
+    user_id: UserId
+    query: Text
+    limit: Annotated[int, Field(strict=True), AfterValidator(_search_limit)] = 10
+    mode: Mode = "hybrid"
+    min_relevance: float | None = Field(default=None, ge=0, le=1)
+    filter: Filter | None = None
+    wait_for: list[WaitPosition] | None = Field(
+        default=None, max_length=1000, description="Answer when these are searchable: positions that ingest gave out."
+    )
+    wait_timeout: float = Field(default=5.0, ge=0, le=60, description="Seconds to wait at the most.")
+
+
+class SearchBatchIn(_Body):
+    """Several questions at once."""
+
+    searches: list[SearchIn] = Field(min_length=1, max_length=100)
+
+
+class Hit(BaseModel):
+    """A message that bears on the question."""
+
+    message_id: str
+    conversation_id: str | None
+    role: str
+    speaker: str | None
+    kind: str
+    text: str
+    occurred_at: datetime
+    metadata: dict[str, Any]
+    relevance: float = Field(ge=0, le=1, description="Probability that it bears on the question; alike in every mode.")
+    signals: dict[str, float] = Field(description="What the relevance was made from.")
+
+
+class SearchOut(BaseModel):
+    """The messages that bear on a question, the most relevant first."""
+
+    hits: list[Hit]
+    degraded: bool = Field(description="Answered by keywords alone, since the embeddings server is out of reach.")
+    pending: list[str] = Field(description="Positions of `wait_for` that were not searchable in time.")
+    model: str
+    took_ms: float
+
+
+class SearchBatchOut(BaseModel):
+    """The answers, in the order of the questions."""
+
+    results: list[SearchOut]
+
+
+class SimilarityIn(_Body):
+    """Texts to compare with each other."""
+
+    texts: list[Text] = Field(min_length=2, max_length=100)
+
+
+class SimilarityOut(BaseModel):
+    """Cosine of every pair of texts: `similarity[i][j]`, in -1..1."""
+
+    model: str
+    similarity: list[list[float]]

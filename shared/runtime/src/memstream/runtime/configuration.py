@@ -1,0 +1,37 @@
+"""Settings read from the environment, and a start that stops with one line when they are wrong."""
+
+import sys
+from typing import NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from memstream.runtime.errors import ConfigurationError
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+EXIT_CONFIGURATION = 78
+"""EX_CONFIG of sysexits.h."""
+
+
+def load_settings(kind: type[SettingsT]) -> SettingsT:
+    """Read the settings of a service from its environment.
+
+    Raises:
+        ConfigurationError: some are missing or wrong; the text names each variable.
+
+    """
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    try:
+        return kind()
+    except ValidationError as error:
+        faults = [
+            f"{prefix}{'_'.join(str(part) for part in e['loc'])}".upper() + f": {e['msg']}" for e in error.errors()
+        ]
+        raise ConfigurationError("set " + "; ".join(faults)) from None
+
+
+def stop_with(error: Exception, status: int = EXIT_CONFIGURATION) -> NoReturn:
+    """End the process with one line."""
+    sys.stderr.write(f"{error}\n")
+    sys.exit(status)

@@ -1,0 +1,52 @@
+"""The errors that cross the borders of a service's parts. Adapters translate their library's errors into these.
+
+MemstreamError
+├── ConfigurationError      a setting is wrong: the start stops with one line
+├── Unavailable             something we need is down or refuses for now: try again later
+├── Overloaded              we have taken on as much as we can: try again later
+├── GlobalFault             it fails for every input until an operator mends it (key, quota, model, collection)
+├── TooLarge                a request is over a limit
+└── Rejected                this input can't succeed, however often it is tried
+"""
+
+
+class MemstreamError(Exception):
+    """Any error of Memstream's own."""
+
+
+class ConfigurationError(MemstreamError):
+    """A setting is wrong. The text says which one, and what to set."""
+
+
+class Unavailable(MemstreamError):
+    """Something a service needs is out of reach, or asks to be left alone for a while."""
+
+    def __init__(self, dependency: str, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{dependency}: {reason}")
+        self.dependency = dependency
+        self.retry_after = retry_after
+        """Seconds it asked for, if it did."""
+
+
+class Overloaded(MemstreamError):
+    """As much is under way as the limits allow."""
+
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class GlobalFault(MemstreamError):
+    """It fails alike for every input, until an operator mends it."""
+
+    def __init__(self, dependency: str, reason: str) -> None:
+        super().__init__(f"{dependency}: {reason}")
+        self.dependency = dependency
+
+
+class TooLarge(MemstreamError):
+    """A request is over a limit. The text names the field and the limit."""
+
+
+class Rejected(MemstreamError):
+    """This input fails however often it is tried."""

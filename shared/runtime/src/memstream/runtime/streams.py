@@ -1,0 +1,113 @@
+"""Redis streams: the connection, the groups, and how far they have come."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis.asyncio
+import redis.exceptions
+
+from memstream.contracts import keys
+from memstream.contracts.keys import Position
+from memstream.runtime.errors import ConfigurationError, Unavailable
+
+Redis = redis.asyncio.Redis
+
+DEPENDENCY = "Redis"
+
+_COUNTED = 10_000
+"""Entries counted one by one at the most; a backlog as large as this counts as this large."""
+
+
+def connect(url: str, *, timeout: float = 5.0) -> Redis:
+    """Make a client that answers bytes and gives up after `timeout` seconds. It connects at the first command.
+
+    Raises:
+        ConfigurationError: the URL is not one of Redis.
+
+    """
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            socket_keepalive=True,
+            health_check_interval=30,
+            # One layer retries: the caller's.
+            retry=None,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"the Redis URL is not usable: {error}") from error
+
+
+def decoded(value: object) -> str:
+    """Read an answer that is text: bytes as the server sends them."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@contextmanager
+def redis_faults() -> Iterator[None]:
+    """Translate what redis-py raises. Answers that say "not now" (loading, read only, out of memory) are faults too."""
+    try:
+        yield
+    except redis.exceptions.RedisError as error:
+        raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
+    except OSError as error:
+        raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
+
+
+async def create_groups(client: Redis, partitions: int) -> None:
+    """Create every stream and its group from its first entry on, so that nothing written earlier is passed over.
+
+    A group that is there stays as it is.
+
+    Raises:
+        Unavailable: Redis is out of reach.
+
+    """
+    with redis_faults():
+        for partition in range(partitions):
+            for lane in keys.LANES:
+                try:
+                    await client.xgroup_create(keys.stream(partition, lane), keys.GROUP, id="0", mkstream=True)
+                except redis.exceptions.ResponseError as error:
+                    if not str(error).startswith("BUSYGROUP"):
+                        raise
+
+
+async def is_done(client: Redis, position: Position) -> bool:
+    """Say whether the group is done with an entry: delivered, and acknowledged.
+
+    Raises:
+        Unavailable: Redis is out of reach, or the group is gone.
+
+    """
+    with redis_faults():
+        async with client.pipeline(transaction=True) as pipe:
+            pipe.xinfo_groups(position.stream)
+            pipe.xpending_range(position.stream, keys.GROUP, min=position.entry_id, max=position.entry_id, count=1)
+            groups, pending = await pipe.execute()
+    for group in groups:
+        if group["name"] == keys.GROUP.encode():
+            delivered = keys.entry_order(group["last-delivered-id"].decode())
+            return delivered >= position.order and not pending
+    raise Unavailable(DEPENDENCY, f"the stream {position.stream} has no group {keys.GROUP!r}")
+
+
+async def backlog(client: Redis, stream: str) -> int:
+    """Count the entries the group is not done with: not delivered, or delivered and not acknowledged.
+
+    Raises:
+        Unavailable: Redis is out of reach, or the group is gone.
+
+    """
+    with redis_faults():
+        groups = await client.xinfo_groups(stream)
+        group = next((g for g in groups if g["name"] == keys.GROUP.encode()), None)
+        if group is None:
+            raise Unavailable(DEPENDENCY, f"the stream {stream} has no group {keys.GROUP!r}")
+        lag = group.get("lag")
+        if lag is None:
+            # The server can't tell after some deletions. Counting is exact, and slow only while much waits.
+            after = f"({group['last-delivered-id'].decode()}"
+            lag = len(await client.xrange(stream, min=after, count=_COUNTED) or [])
+        return int(lag) + int(group["pending"])

@@ -1,0 +1,49 @@
+"""An HTTP service, described as OpenAPI."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from memstream.web import problems
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+_REFERENCE = "#/components/schemas/{model}"
+_OPEN_TAG = "operations"
+
+
+def make_application(
+    title: str, description: str, lifespan: Lifespan, *, body_models: Sequence[type[BaseModel]] = ()
+) -> FastAPI:
+    """Make an application whose every error is a problem. It serves no documentation: that is a file (`make docs`).
+
+    `body_models` are models that its routes read themselves; the description holds their schemas too.
+    """
+    app = FastAPI(title=title, description=description, lifespan=lifespan, openapi_url=None)
+    problems.install(app)
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _describe(app, body_models)
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign] # FastAPI's documented way to extend the description
+    return app
+
+
+def _describe(app: FastAPI, body_models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version="1", description=app.description, routes=app.routes)
+    components = document.setdefault("components", {})
+    _, definitions = models_json_schema([(model, "validation") for model in body_models], ref_template=_REFERENCE)
+    components["schemas"] = dict(sorted({**definitions.get("$defs", {}), **components.get("schemas", {})}.items()))
+    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if _OPEN_TAG not in operation.get("tags", []):
+                operation["security"] = [{"key": []}]
+    return document

@@ -1,0 +1,34 @@
+"""The routes every HTTP service has for its operators."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CollectorRegistry
+
+from memstream.runtime.health import Health, Verdict
+from memstream.runtime.telemetry import METRICS_MEDIA_TYPE, render
+
+
+def include_operations(app: FastAPI, health: Health, registry: CollectorRegistry) -> None:
+    """Add health and metrics, which need no key."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health/live", summary="Does this process make progress?")
+    async def live() -> Response:
+        return _answer(health.live())
+
+    @router.get("/health/ready", summary="Can it serve?")
+    async def ready() -> Response:
+        return _answer(await health.ready())
+
+    @router.get("/metrics", summary="Metrics for Prometheus")
+    async def metrics() -> Response:
+        return Response(render(registry), media_type=METRICS_MEDIA_TYPE)
+
+    app.include_router(router)
+
+
+def _answer(verdict: Verdict) -> Response:
+    status = HTTPStatus.OK if verdict.well else HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse({"status": "ok" if verdict.well else "unwell", "parts": verdict.parts}, status)

@@ -1,0 +1,153 @@
+"""Every error answer of an HTTP service is a problem (RFC 9457): made here, in one place."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, ProblemType
+from memstream.runtime.errors import GlobalFault, Overloaded, TooLarge, Unavailable
+
+_log = logging.getLogger(__name__)
+
+_TYPES = {
+    HTTPStatus.BAD_REQUEST: ProblemType.INVALID,
+    HTTPStatus.UNAUTHORIZED: ProblemType.UNAUTHENTICATED,
+    HTTPStatus.FORBIDDEN: ProblemType.FORBIDDEN,
+    HTTPStatus.NOT_FOUND: ProblemType.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: ProblemType.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ProblemType.TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ProblemType.UNSUPPORTED_MEDIA,
+    HTTPStatus.UNPROCESSABLE_ENTITY: ProblemType.INVALID,
+    HTTPStatus.TOO_MANY_REQUESTS: ProblemType.OVERLOADED,
+    HTTPStatus.SERVICE_UNAVAILABLE: ProblemType.UNAVAILABLE,
+}
+
+_RETRY_AFTER = 1.0
+"""Seconds to wait when what is down didn't say."""
+
+
+def problem(
+    status: HTTPStatus,
+    detail: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    retry_after: float | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Make the answer. `retry_after` is in seconds, and told in whole ones, rounded up."""
+    body = Problem(
+        type=_TYPES.get(status, ProblemType.INTERNAL),
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        errors=list(errors),
+    )
+    all_headers = dict(headers or {})
+    if retry_after is not None:
+        all_headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+    if status is HTTPStatus.UNAUTHORIZED:
+        all_headers["WWW-Authenticate"] = "Bearer"
+    return Response(body.model_dump_json(), status, all_headers, MEDIA_TYPE)
+
+
+def field_errors(errors: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
+    """Turn pydantic's errors into ours: fields joined by dots, without the first `skip` parts of each place."""
+    found = []
+    for error in errors:
+        place = [str(part) for part in error["loc"][skip:]]
+        message = "is not a field of this request" if error["type"] == "extra_forbidden" else error["msg"]
+        found.append(FieldError(field=".".join(place) or "body", message=message.removeprefix("Value error, ")))
+    return found
+
+
+def invalid(errors: Sequence[FieldError], status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY) -> Response:
+    """Answer that fields are wrong, each with its reason."""
+    detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
+    more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""  # noqa: PLR2004 - as many as are shown
+    return problem(status, detail + more, errors=errors)
+
+
+def invalid_body(error: ValidationError) -> Response:
+    """Answer for a body that doesn't fit: 400 when it isn't JSON at all, else 422 with each field."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    malformed = any(e["type"] == "json_invalid" for e in errors)
+    status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
+    return invalid(field_errors(errors), status)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error that leaves a handler become a problem."""
+    app.add_exception_handler(RequestValidationError, _request_invalid)
+    app.add_exception_handler(ValidationError, _body_invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(GlobalFault, _global_fault)
+    app.add_exception_handler(Overloaded, _overloaded)
+    app.add_exception_handler(TooLarge, _too_large)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _request_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
+    errors = error.errors()
+    malformed = any(e["type"] == "json_invalid" for e in errors)
+    # FastAPI puts where it looked ("body", "query") in front of the field.
+    return invalid(
+        field_errors(errors, skip=1), HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
+    )
+
+
+async def _body_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ValidationError)  # noqa: S101 - registered for this type
+    return invalid_body(error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
+    status = HTTPStatus(error.status_code)
+    detail = error.detail
+    if detail == status.phrase:
+        detail = f"{request.method} {request.url.path}: {status.phrase}"
+    return problem(status, detail, headers=error.headers)
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Unavailable)  # noqa: S101 - registered for this type
+    _log.warning("unavailable: %s", error)
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"{error.dependency} is out of reach",
+        retry_after=error.retry_after or _RETRY_AFTER,
+    )
+
+
+async def _global_fault(_: Request, error: Exception) -> Response:
+    assert isinstance(error, GlobalFault)  # noqa: S101 - registered for this type
+    _log.error("needs an operator: %s", error)
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"{error.dependency} does not serve us for now", retry_after=_RETRY_AFTER
+    )
+
+
+async def _overloaded(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Overloaded)  # noqa: S101 - registered for this type
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=error.retry_after)
+
+
+async def _too_large(_: Request, error: Exception) -> Response:
+    field, _sep, message = str(error).partition(": ")
+    errors = [FieldError(field=field, message=message)]
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), errors=errors)
+
+
+async def _unexpected(_: Request, __: Exception) -> Response:
+    # Starlette logs the error itself, with its traceback, after this answer.
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; it was logged")
