@@ -14,9 +14,10 @@ from memstream.runtime.access import Credential, new_key, store_key
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
 from memstream.runtime.errors import ConfigurationError, Unavailable
+from memstream.runtime.listening import listen
 from memstream.runtime.streams import connect
 from memstream.runtime.telemetry import configure_logging
-from memstream.web.serving import listen, serve
+from memstream.web.serving import serve
 
 
 def main() -> None:

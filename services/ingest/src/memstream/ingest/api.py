@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -17,6 +17,7 @@ from memstream.ingest.intake import Intake
 from memstream.ingest.pressure import Pressure
 from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.access import Credential, KeyRing
+from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
 from memstream.web.bearer import authenticate
 from memstream.web.bodies import read_body, stream_body
 
@@ -49,27 +50,8 @@ async def _caller(request: Request) -> Credential:
     return await authenticate(request, _parts(request).ring)
 
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": status.phrase}
-    for status in (
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-}
-
-router = APIRouter(prefix="/v1/messages", tags=["messages"], responses=_PROBLEMS)
+router = APIRouter(prefix="/v1/messages", tags=["messages"], responses=PROBLEM_ANSWERS)
 """The routes; `IngestParts` are taken from the application's state."""
-
-
-def _body(**content: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schemas
-    """Describe a body that the route reads itself, to hold it to its limits while it arrives."""
-    return {
-        "requestBody": {"required": True, "content": {media: {"schema": schema} for media, schema in content.items()}}
-    }
 
 
 @router.post(
@@ -77,7 +59,7 @@ def _body(**content: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schemas
     status_code=HTTPStatus.ACCEPTED,
     response_model=Accepted,
     summary="Remember a message",
-    openapi_extra=_body(**{JSON: {"$ref": "#/components/schemas/MessageIn"}}),
+    openapi_extra=described_body({JSON: reference(MessageIn)}),
 )
 async def post_message(request: Request) -> Response:
     """Answer once the message is on the stream and on disk. It is searchable a moment later."""
@@ -93,11 +75,8 @@ async def post_message(request: Request) -> Response:
     "/batch",
     response_model=BatchOut,
     summary="Remember many messages",
-    openapi_extra=_body(
-        **{
-            NDJSON: {"type": "string", "description": "One MessageIn a line."},
-            JSON: {"$ref": "#/components/schemas/BatchIn"},
-        }
+    openapi_extra=described_body(
+        {NDJSON: {"type": "string", "description": "One MessageIn a line."}, JSON: reference(BatchIn)}
     ),
 )
 async def post_batch(request: Request, lane: Annotated[Lane, Query(description="With NDJSON.")] = "live") -> Response:

@@ -144,7 +144,7 @@ class StreamLog:
         if first is None:
             return None
         position = Seen.parse(decoded(first)).position
-        done = await streams.is_done(self._client, position)
+        (done,) = await streams.are_done(self._client, [position])
         with redis_faults():
             # Read again after the question above: the dead letters are written in one step with the acknowledgement.
             last = Seen.parse(decoded(await self._client.get(name) or first))

@@ -5,6 +5,7 @@ MemstreamError
 ├── Unavailable             something we need is down or refuses for now: try again later
 ├── Overloaded              we have taken on as much as we can: try again later
 ├── GlobalFault             it fails for every input until an operator mends it (key, quota, model, collection)
+├── Invalid                 a field of a request is wrong
 ├── TooLarge                a request is over a limit
 └── Rejected                this input can't succeed, however often it is tried
 """
@@ -42,6 +43,15 @@ class GlobalFault(MemstreamError):
     def __init__(self, dependency: str, reason: str) -> None:
         super().__init__(f"{dependency}: {reason}")
         self.dependency = dependency
+
+
+class Invalid(MemstreamError):
+    """A field of a request is wrong, which only showed when it was used."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
 
 
 class TooLarge(MemstreamError):

@@ -1,7 +1,8 @@
 """Redis streams: the connection, the groups, and how far they have come."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import redis.asyncio
 import redis.exceptions
@@ -74,23 +75,42 @@ async def create_groups(client: Redis, partitions: int) -> None:
                         raise
 
 
-async def is_done(client: Redis, position: Position) -> bool:
-    """Say whether the group is done with an entry: delivered, and acknowledged.
+async def are_done(client: Redis, positions: Sequence[Position]) -> list[bool]:
+    """Say of each entry whether the group is done with it: delivered, and acknowledged.
 
     Raises:
         Unavailable: Redis is out of reach, or the group is gone.
 
     """
     with redis_faults():
+        # One transaction: both answers about an entry are of one moment.
         async with client.pipeline(transaction=True) as pipe:
-            pipe.xinfo_groups(position.stream)
-            pipe.xpending_range(position.stream, keys.GROUP, min=position.entry_id, max=position.entry_id, count=1)
-            groups, pending = await pipe.execute()
+            for position in positions:
+                pipe.xinfo_groups(position.stream)
+                pipe.xpending_range(position.stream, keys.GROUP, min=position.entry_id, max=position.entry_id, count=1)
+            answers: list[Any] = await pipe.execute() if positions else []
+    return [
+        _delivered(groups, position) and not pending
+        for position, groups, pending in zip(positions, answers[::2], answers[1::2], strict=True)
+    ]
+
+
+def _delivered(groups: Iterable[Mapping[str, Any]], position: Position) -> bool:
     for group in groups:
         if group["name"] == keys.GROUP.encode():
-            delivered = keys.entry_order(group["last-delivered-id"].decode())
-            return delivered >= position.order and not pending
+            return keys.entry_order(decoded(group["last-delivered-id"])) >= position.order
     raise Unavailable(DEPENDENCY, f"the stream {position.stream} has no group {keys.GROUP!r}")
+
+
+async def ping(client: Redis) -> None:
+    """Return if Redis answers.
+
+    Raises:
+        Unavailable: it doesn't.
+
+    """
+    with redis_faults():
+        await client.ping()
 
 
 async def backlog(client: Redis, stream: str) -> int:

@@ -1,1 +1,1 @@
-"""The embedding space, and the adapters of the embeddings API and of Qdrant."""
+"""What embedder and retriever must agree on: the embedding space, and the adapters of both servers."""

@@ -1,7 +1,8 @@
 """An HTTP service, described as OpenAPI."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,12 +10,37 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from memstream.contracts.problems import Problem
 from memstream.web import problems
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _REFERENCE = "#/components/schemas/{model}"
 _OPEN_TAG = "operations"
+
+
+PROBLEM_ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": status.phrase}
+    for status in (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+}
+"""The errors that any route with a key and a body may answer with."""
+
+
+def reference(model: type[BaseModel]) -> dict[str, str]:
+    """Name a model's schema within the description."""
+    return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+
+def described_body(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Describe a body that a route reads itself, to hold it to its limits while it arrives: schemas by media type."""
+    return {"requestBody": {"required": True, "content": {media: {"schema": s} for media, s in schemas.items()}}}
 
 
 def make_application(

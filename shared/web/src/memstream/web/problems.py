@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, ProblemType
-from memstream.runtime.errors import GlobalFault, Overloaded, TooLarge, Unavailable
+from memstream.runtime.errors import GlobalFault, Invalid, Overloaded, TooLarge, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(GlobalFault, _global_fault)
     app.add_exception_handler(Overloaded, _overloaded)
+    app.add_exception_handler(Invalid, _invalid_field)
     app.add_exception_handler(TooLarge, _too_large)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -140,6 +141,11 @@ async def _global_fault(_: Request, error: Exception) -> Response:
 async def _overloaded(_: Request, error: Exception) -> Response:
     assert isinstance(error, Overloaded)  # noqa: S101 - registered for this type
     return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=error.retry_after)
+
+
+async def _invalid_field(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Invalid)  # noqa: S101 - registered for this type
+    return invalid([FieldError(field=error.field, message=error.message)])
 
 
 async def _too_large(_: Request, error: Exception) -> Response:

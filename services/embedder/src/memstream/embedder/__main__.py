@@ -1,0 +1,71 @@
+"""Run the embedder: `python -m memstream.embedder`."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from random import SystemRandom
+
+import uvicorn
+import uvloop
+
+from memstream.embedder.app import Embedder, LoopEnded, build
+from memstream.embedder.settings import EmbedderSettings
+from memstream.embedder.subscriptions import SUPERVISOR_SWITCH
+from memstream.runtime.clock import SystemClock
+from memstream.runtime.configuration import load_settings, stop_with
+from memstream.runtime.errors import ConfigurationError
+from memstream.runtime.listening import listen
+from memstream.runtime.telemetry import configure_logging
+
+
+def main() -> None:
+    """Read the environment, and work until SIGINT or SIGTERM."""
+    argparse.ArgumentParser(
+        prog="python -m memstream.embedder",
+        description="Reads messages from Redis streams, embeds them and stores them in Qdrant. Settings come from "
+        "the environment: MEMSTREAM_EMBEDDER_REDIS_URL, …_QDRANT_URL, …_EMBEDDINGS_API_KEY and so on.",
+    ).parse_args()
+    os.environ[SUPERVISOR_SWITCH] = "1"
+    try:
+        settings = load_settings(EmbedderSettings)
+        configure_logging("embedder", settings.log_level)
+        embedder = build(settings, SystemClock(), SystemRandom())
+        listener = listen(settings.host, settings.port)
+    except ConfigurationError as error:
+        stop_with(error)
+    try:
+        uvloop.run(_run(embedder, listener))
+    except LoopEnded as error:
+        stop_with(error, 1)
+
+
+class _OperationsServer(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone: it is the worker that they end."""
+        yield
+
+
+async def _run(embedder: Embedder, listener: socket.socket) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    config = uvicorn.Config(
+        embedder.operations, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False
+    )
+    server = _OperationsServer(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await embedder.run(stop)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Entries that are pending: our own after a restart, those of workers that are gone, and those we still work on."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from memstream.contracts import keys
+from memstream.embedder.streams import SourceStream
+from memstream.embedder.work import Delivery
+from memstream.runtime.clock import Clock
+from memstream.runtime.errors import Unavailable
+from memstream.runtime.health import Pulse
+from memstream.runtime.streams import Redis, decoded, redis_faults
+
+_log = logging.getLogger(__name__)
+
+_PAGE = 100
+"""Entries taken over in one go."""
+
+Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
+
+
+class Leases:
+    """Keeps what a worker has in hand its own, and takes over what nobody works on.
+
+    An entry that isn't touched for `claim_idle` seconds is anybody's. No locks: the server decides who gets it.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it needs, by name
+        self,
+        client: Redis,
+        sources: Sequence[SourceStream],
+        *,
+        consumer: str,
+        claim_idle: float,
+        offer: Offer,
+        held: Callable[[], Sequence[Delivery]],
+        clock: Clock,
+        pulse: Pulse,
+    ) -> None:
+        self._client = client
+        self._sources = sources
+        self._consumer = consumer
+        self._claim_idle_ms = int(claim_idle * 1000)
+        self._period = claim_idle / 3
+        self._offer = offer
+        self._held = held
+        self._clock = clock
+        self._pulse = pulse
+
+    async def drain_own(self) -> None:
+        """Take up what this worker had in hand when it ended.
+
+        Raises:
+            Unavailable: Redis is out of reach, or a group is gone.
+
+        """
+        for source in self._sources:
+            after = "0"
+            while True:
+                with redis_faults():
+                    answer: Any = await self._client.xreadgroup(
+                        keys.GROUP, self._consumer, {source.name: after}, count=_PAGE
+                    )
+                entries = answer[0][1] if answer else []
+                if not entries:
+                    break
+                await self._take(source, entries)
+                after = decoded(entries[-1][0])
+
+    async def keep_own(self) -> None:
+        """Renew the leases of what is in hand until cancelled; a failure is tried again at the next turn."""
+        while True:
+            await self._try(self.renew)
+            self._pulse.beat()
+            await self._clock.sleep(self._period)
+
+    async def take_over(self) -> None:
+        """Take over what others left until cancelled. It waits while there is no room, so it renews nothing."""
+        while True:
+            await self._clock.sleep(self._period)
+            await self._try(self.claim)
+
+    async def _try(self, turn: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await turn()
+        except Unavailable as error:
+            _log.warning("leases: %s", error)
+
+    async def renew(self) -> None:
+        """Say that the entries in hand are worked on. Their delivery counts stay as they are.
+
+        Raises:
+            Unavailable: Redis is out of reach.
+
+        """
+        by_stream: dict[str, list[int | bytes | str | memoryview[int]]] = {}
+        for delivery in self._held():
+            by_stream.setdefault(delivery.stream, []).append(delivery.entry_id)
+        with redis_faults():
+            async with self._client.pipeline(transaction=False) as pipe:
+                for stream, entry_ids in by_stream.items():
+                    pipe.xclaim(stream, keys.GROUP, self._consumer, 0, entry_ids, justid=True)
+                await pipe.execute()
+
+    async def claim(self) -> None:
+        """Take over entries nobody has touched for `claim_idle`.
+
+        Raises:
+            Unavailable: Redis is out of reach, or a group is gone.
+
+        """
+        for source in self._sources:
+            start = "0-0"
+            while True:
+                with redis_faults():
+                    answer: Any = await self._client.xautoclaim(
+                        source.name, keys.GROUP, self._consumer, self._claim_idle_ms, start_id=start, count=_PAGE
+                    )
+                start = decoded(answer[0])
+                if answer[1]:
+                    _log.info("took over %d entries of %s", len(answer[1]), source.name)
+                    await self._take(source, answer[1])
+                if start == "0-0":
+                    break
+
+    async def _take(self, source: SourceStream, entries: Sequence[tuple[bytes, Mapping[bytes, bytes] | None]]) -> None:
+        attempts = await self._attempts(source, entries)
+        gone = [entry_id for entry_id, fields in entries if fields is None]
+        if gone:
+            _log.error("%d pending entries of %s are gone from the stream", len(gone), source.name)
+            with redis_faults():
+                await self._client.xack(source.name, keys.GROUP, *gone)
+        await self._offer(
+            [
+                source.delivery(decoded(entry_id), fields, attempts.get(decoded(entry_id), 1))
+                for entry_id, fields in entries
+                if fields is not None
+            ]
+        )
+
+    async def _attempts(self, source: SourceStream, entries: Sequence[tuple[bytes, Any]]) -> dict[str, int]:
+        first, last = decoded(entries[0][0]), decoded(entries[-1][0])
+        with redis_faults():
+            pending: Any = await self._client.xpending_range(
+                source.name, keys.GROUP, min=first, max=last, count=_PAGE, consumername=self._consumer
+            )
+        return {decoded(entry["message_id"]): int(entry["times_delivered"]) for entry in pending}

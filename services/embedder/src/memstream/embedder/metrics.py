@@ -1,0 +1,33 @@
+"""What the embedder counts. Labels never name a tenant, a user or a message."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from memstream.runtime.telemetry import LATENCY_BUCKETS
+
+
+class EmbedderMetrics:
+    """The metrics of one embedder."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Counter(
+            "memstream_embedder_messages", "Messages, by their outcome.", ["outcome"], registry=registry
+        )
+        self.held = Gauge("memstream_embedder_held_messages", "Messages in hand.", registry=registry)
+        self.batch_texts = Histogram(
+            "memstream_embedder_batch_texts",
+            "Texts in one call to the embeddings API.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048),
+            registry=registry,
+        )
+        self.embed_seconds = Histogram(
+            "memstream_embedder_embed_seconds",
+            "One call to the embeddings API.",
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.store_seconds = Histogram(
+            "memstream_embedder_store_seconds", "One upsert to Qdrant.", buckets=LATENCY_BUCKETS, registry=registry
+        )
+        self.failures = Counter(
+            "memstream_embedder_failures", "Failed calls, by the kind of failure.", ["kind"], registry=registry
+        )

@@ -1,0 +1,176 @@
+"""Source → decode → batch → embed → store → acknowledge: each message in hand goes through here once."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from random import Random
+
+from memstream.embedder.batching import Batcher
+from memstream.embedder.chunks import Chunker
+from memstream.embedder.metrics import EmbedderMetrics
+from memstream.embedder.settlement import Settlement
+from memstream.embedder.storing import Storing
+from memstream.embedder.trouble import Trouble
+from memstream.embedder.work import Dead, Delivery, Left, Settled, Work, prepare
+from memstream.runtime.backoff import Backoff
+from memstream.runtime.clock import Clock
+from memstream.runtime.errors import Unavailable
+from memstream.runtime.health import Pulse
+
+_log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 1.0
+"""How often an idle loop shows that it is alive."""
+
+
+class Pipeline:
+    """Takes deliveries while there is room, and brings each to its outcome."""
+
+    def __init__(  # noqa: PLR0913 - its stages, by name
+        self,
+        *,
+        batcher: Batcher,
+        chunker: Chunker,
+        storing: Storing,
+        settlement: Settlement,
+        trouble: Trouble,
+        metrics: EmbedderMetrics,
+        clock: Clock,
+        backoff: Backoff,
+        pulse: Pulse,
+        chance: Random,
+        concurrency: int,
+        held_messages: int,
+        held_bytes: int,
+        max_deliveries: int,
+    ) -> None:
+        self._batcher = batcher
+        self._chunker = chunker
+        self._storing = storing
+        self._settlement = settlement
+        self._trouble = trouble
+        self._metrics = metrics
+        self._clock = clock
+        self._backoff = backoff
+        self._pulse = pulse
+        self._chance = chance
+        self._slots = asyncio.Semaphore(concurrency)
+        self._held: dict[tuple[str, str], Delivery] = {}
+        self._held_bytes = 0
+        self._held_messages_limit = held_messages
+        self._held_bytes_limit = held_bytes
+        self._max_deliveries = max_deliveries
+        self._room = asyncio.Condition()
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    @property
+    def held(self) -> Sequence[Delivery]:
+        """The entries in hand, whose lease has to be renewed."""
+        return list(self._held.values())
+
+    async def offer(self, deliveries: Sequence[Delivery]) -> None:
+        """Take entries in hand, as soon as there is room. Not returning is the backpressure: nothing more is read.
+
+        Entries that are in hand already are passed over. Once closed, entries are left pending.
+        """
+        for delivery in deliveries:
+            async with self._room:
+                await self._room.wait_for(lambda: self._has_room() or self._closed)
+            if self._closed:
+                return
+            if delivery.name in self._held:
+                continue
+            self._held[delivery.name] = delivery
+            self._held_bytes += delivery.size
+            self._metrics.held.set(len(self._held))
+            await self._queue(delivery)
+
+    def _has_room(self) -> bool:
+        return len(self._held) < self._held_messages_limit and self._held_bytes < self._held_bytes_limit
+
+    async def _queue(self, delivery: Delivery) -> None:
+        try:
+            prepared = prepare(delivery, self._chunker, self._max_deliveries)
+        except Exception as error:  # noqa: BLE001 - the border of what is known; the entry comes back, alone
+            _log.exception("can't prepare %s %s", delivery.stream, delivery.entry_id)
+            prepared = Settled(delivery, None, Left(type(error).__name__))
+        match prepared:
+            case Settled():
+                await self._settle([prepared])
+            case Work():
+                self._batcher.add(prepared, self._clock.monotonic())
+                self._arrived.set()
+
+    async def run(self) -> None:
+        """Work until closed and empty. Cancelled, it leaves what is in hand pending."""
+        async with asyncio.TaskGroup() as tasks:
+            while not (self._closed and self._batcher.due_in(0.0) is None):
+                self._pulse.beat()
+                await self._slots.acquire()
+                batch = await self._next_batch()
+                if batch:
+                    tasks.create_task(self._process(batch))
+                else:
+                    self._slots.release()
+
+    async def _next_batch(self) -> list[Work]:
+        """Give the next batch, or nothing after a while without one."""
+        due = self._batcher.due_in(self._clock.monotonic())
+        if due is None or (due > 0 and not self._closed):
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(_IDLE_SECONDS if due is None else due):
+                    await self._arrived.wait()
+            except TimeoutError:
+                pass
+            if self._batcher.due_in(self._clock.monotonic()) != 0.0:
+                return []
+        return self._batcher.take()
+
+    async def _process(self, batch: Sequence[Work]) -> None:
+        try:
+            outcomes = await self._storing.store(batch)
+            await self._settle(
+                [Settled(work.delivery, work.message, outcome) for work, outcome in zip(batch, outcomes, strict=True)]
+            )
+        finally:
+            self._slots.release()
+
+    async def _settle(self, settled: Sequence[Settled]) -> None:
+        """Tell Redis, however long that takes, and let go of the entries."""
+        failures = 0
+        while True:
+            try:
+                await self._settlement.settle(settled)
+            except Unavailable as error:
+                failures += 1
+                self._trouble.report(error)
+                self._pulse.beat()
+                await self._clock.sleep(self._backoff.delay(failures, self._chance))
+            else:
+                break
+        if failures:
+            self._trouble.clear()
+        for one in settled:
+            self._note(one)
+        async with self._room:
+            self._room.notify_all()
+
+    def _note(self, settled: Settled) -> None:
+        delivery, outcome = settled.delivery, settled.outcome
+        del self._held[delivery.name]
+        self._held_bytes -= delivery.size
+        self._metrics.held.set(len(self._held))
+        self._metrics.messages.labels(type(outcome).__name__.lower()).inc()
+        if isinstance(outcome, Dead):
+            _log.error(
+                "dead letter: %s %s, %s: %s", delivery.stream, delivery.entry_id, outcome.dead_class, outcome.reason
+            )
+
+    async def close(self) -> None:
+        """Take nothing more; `run` ends when what is in hand is done."""
+        self._closed = True
+        self._arrived.set()
+        async with self._room:
+            self._room.notify_all()

@@ -1,0 +1,62 @@
+"""What can be set about the embedder; each from the variable MEMSTREAM_EMBEDDER_ and its name."""
+
+import socket
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, HttpUrl, RedisDsn, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memstream.contracts.keys import MAX_PARTITIONS
+
+
+class EmbedderSettings(BaseSettings):
+    """Settings of the embedder. Sizes are in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMSTREAM_EMBEDDER_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8105, ge=1, le=65535)
+    """For health and metrics."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
+    """Alike in every service of an installation."""
+    consumer: str = Field(default_factory=socket.gethostname, min_length=1)
+    """Names this worker in the group. A worker that is restarted under its name goes on with what it had in hand."""
+
+    qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
+    qdrant_api_key: SecretStr | None = None
+    qdrant_timeout: timedelta = timedelta(seconds=10)
+    collection: str = Field(default="memstream", min_length=1)
+
+    embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
+    embeddings_api_key: SecretStr
+    embeddings_model: str = Field(default="text-embedding-3-small", min_length=1)
+    embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
+    embeddings_send_dimensions: bool = False
+    """Ask for that many dimensions; only models that can shorten their vectors take it."""
+    embeddings_timeout: timedelta = timedelta(seconds=30)
+
+    batch_texts: int = Field(default=128, ge=1, le=2048)
+    batch_bytes: int = Field(default=250_000, ge=1, le=300_000)
+    """Of the texts of one call. Bytes bound tokens from above, and a call takes 300,000 tokens."""
+    linger: timedelta = timedelta(milliseconds=5)
+    """How long a message waits for others to share a call with; not at all while a batch is full."""
+    concurrency: int = Field(default=2, ge=1, le=256)
+    """Batches in work at once."""
+    held_messages: int = Field(default=1024, ge=1)
+    """Messages in hand at once; nothing more is read before some are done."""
+    held_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+
+    chunk_tokens: int = Field(default=200, ge=16, le=8000)
+    """A longer message is split; tokens of cl100k_base."""
+    chunk_overlap_tokens: int = Field(default=20, ge=0)
+
+    claim_idle: timedelta = timedelta(seconds=30)
+    """A message that its worker hasn't touched for so long is taken over."""
+    max_deliveries: int = Field(default=5, ge=1)
+    """A message that came back so often without an outcome goes to the dead letters."""
+    grace: timedelta = timedelta(seconds=10)
+    """How long work in hand may take after SIGTERM; the rest is handed back."""

@@ -1,0 +1,110 @@
+"""From works to outcomes: embeds and stores them, waits out what passes, and finds the one that spoils a batch."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import TypeVar
+
+import numpy as np
+
+from memstream.embedder.metrics import EmbedderMetrics
+from memstream.embedder.trouble import Trouble
+from memstream.embedder.work import Dead, Left, Outcome, Stored, Work, points_of
+from memstream.runtime.backoff import Backoff
+from memstream.runtime.clock import Clock
+from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
+from memstream.runtime.health import Pulse
+from memstream.vectors.collection import StoredPoint
+from memstream.vectors.embeddings import Vectors
+
+_log = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
+
+_LONGEST_WAIT = 60.0
+"""Seconds; whoever asks for more is asked again all the same."""
+
+
+class Storing:
+    """Embeds and stores batches of messages."""
+
+    def __init__(  # noqa: PLR0913 - what it needs, by name
+        self,
+        embed: Callable[[Sequence[str]], Awaitable[Vectors]],
+        upsert: Callable[[Sequence[StoredPoint]], Awaitable[None]],
+        *,
+        clock: Clock,
+        chance: Random,
+        backoff: Backoff,
+        trouble: Trouble,
+        metrics: EmbedderMetrics,
+        pulse: Pulse,
+        texts_per_call: int,
+    ) -> None:
+        self._embed = embed
+        self._upsert = upsert
+        self._clock = clock
+        self._chance = chance
+        self._backoff = backoff
+        self._trouble = trouble
+        self._metrics = metrics
+        self._pulse = pulse
+        self._texts_per_call = texts_per_call
+
+    async def store(self, works: Sequence[Work]) -> list[Outcome]:
+        """Embed and store a batch, and give each message's outcome, in order.
+
+        What passes (a rate limit, an outage) is waited out. A refusal is halved until it stands alone.
+        """
+        try:
+            vectors = await self._vectors([text for work in works for text in work.texts])
+            points: list[StoredPoint] = []
+            start = 0
+            for work in works:
+                points += points_of(work, vectors[start : start + len(work.texts)])
+                start += len(work.texts)
+            with self._metrics.store_seconds.time():
+                await self._patiently(lambda: self._upsert(points))
+        except Rejected as error:
+            if len(works) == 1:
+                return [Dead(str(error))]
+            middle = len(works) // 2
+            return await self.store(works[:middle]) + await self.store(works[middle:])
+        except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
+            _log.exception("no outcome for %d messages", len(works))
+            if len(works) == 1:
+                return [Left(type(error).__name__)]
+            return [outcome for work in works for outcome in await self.store([work])]
+        return [Stored()] * len(works)
+
+    async def _vectors(self, texts: Sequence[str]) -> Vectors:
+        parts: list[Vectors] = []
+        for start in range(0, len(texts), self._texts_per_call):
+            part = texts[start : start + self._texts_per_call]
+            self._metrics.batch_texts.observe(len(part))
+            parts.append(await self._patiently(lambda part=part: self._embed_timed(part)))  # type: ignore[misc]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    async def _embed_timed(self, texts: Sequence[str]) -> Vectors:
+        with self._metrics.embed_seconds.time():
+            return await self._embed(texts)
+
+    async def _patiently(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Call until it succeeds or is refused."""
+        failures = 0
+        while True:
+            try:
+                result = await call()
+            except (Unavailable, GlobalFault) as error:
+                failures += 1
+                self._trouble.report(error)
+                self._metrics.failures.labels(type(error).__name__).inc()
+                asked = error.retry_after if isinstance(error, Unavailable) else None
+                delay = max(asked or 0.0, self._backoff.delay(failures, self._chance))
+                # Waiting for others is progress of ours.
+                self._pulse.beat()
+                await self._clock.sleep(min(delay, _LONGEST_WAIT))
+            else:
+                if failures:
+                    self._trouble.clear()
+                return result

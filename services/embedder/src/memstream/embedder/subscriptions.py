@@ -1,0 +1,83 @@
+"""The consumer edge: FastStream reads new entries and hands them over as they are.
+
+What FastStream 0.7.8 can't promise is done elsewhere: the groups are made before (`create_groups`), entries are
+decoded one by one (`work`), acknowledged one by one (`settlement`), and pending ones are taken over (`leases`).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from faststream import AckPolicy
+from faststream.redis import RedisBroker, StreamSub
+from faststream.redis.message import BatchStreamMessage, RedisBatchStreamMessage
+
+from memstream.contracts import keys
+from memstream.embedder.streams import SourceStream
+from memstream.embedder.work import Delivery
+from memstream.runtime.streams import decoded
+
+READ_ENTRIES = 256
+"""Entries in one read. Without a bound, FastStream delivers a whole backlog as one batch."""
+
+_BLOCK_MS = 1000
+"""How long a read waits for something new."""
+
+SUPERVISOR_SWITCH = "FASTSTREAM_SUPERVISOR_DISABLED"
+"""Set to 1 in the environment, FastStream lets a reading loop end that fails, instead of starting it again at once,
+thousands of times a second. `Subscriptions.dead` then names it, and the process ends."""
+
+Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
+
+
+class Subscriptions:
+    """Reads new entries of all streams, for as long as `offer` takes them."""
+
+    def __init__(self, url: str, sources: Sequence[SourceStream], *, consumer: str, offer: Offer) -> None:
+        self._broker = RedisBroker(url, apply_types=False, graceful_timeout=0)
+        self._subscribers = [self._subscribe(source, consumer, offer) for source in sources]
+
+    def _subscribe(self, source: SourceStream, consumer: str, offer: Offer) -> Any:  # noqa: ANN401 - FastStream's own type is not public
+        subscriber = self._broker.subscriber(
+            stream=StreamSub(
+                source.name,
+                group=keys.GROUP,
+                consumer=consumer,
+                batch=True,
+                max_records=READ_ENTRIES,
+                polling_interval=_BLOCK_MS,
+            ),
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            parser=_pass_through,
+            decoder=_undecoded,
+        )
+
+        async def hand_over(raw: BatchStreamMessage) -> None:
+            entries = zip(raw["message_ids"], raw["data"], strict=True)
+            await offer([source.delivery(decoded(entry_id), fields) for entry_id, fields in entries])
+
+        return subscriber(hand_over) and subscriber
+
+    async def start(self) -> None:
+        """Begin to read. The groups must be there."""
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        """Read nothing more."""
+        await self._broker.stop()
+
+    def dead(self) -> list[str]:
+        """Name the streams whose reading has ended, though nobody asked for it."""
+        return [
+            subscriber.stream_sub.name
+            for subscriber in self._subscribers
+            if not subscriber.running or any(task.done() for task in subscriber.tasks)
+        ]
+
+
+async def _pass_through(raw: BatchStreamMessage) -> RedisBatchStreamMessage:
+    return RedisBatchStreamMessage(raw_message=raw, body=b"", consumer=cast("Any", None), group=keys.GROUP)
+
+
+async def _undecoded(message: RedisBatchStreamMessage) -> BatchStreamMessage:
+    return message.raw_message

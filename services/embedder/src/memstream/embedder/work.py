@@ -1,0 +1,152 @@
+"""A message in a worker's hands, from the entry as it was read to its outcome. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from memstream.contracts import ids, keys
+from memstream.contracts.events import MessageRecorded, decode_event
+from memstream.contracts.keys import Lane
+from memstream.embedder.chunks import Chunker
+from memstream.vectors.collection import StoredPoint
+from memstream.vectors.embeddings import Vectors
+from memstream.vectors.space import render
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An entry as it was read, and how often it was delivered by now."""
+
+    stream: str
+    lane: Lane
+    partition: int
+    entry_id: str
+    fields: Mapping[bytes, bytes]
+    attempts: int = 1
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from every other entry."""
+        return self.stream, self.entry_id
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes up."""
+        return sum(len(name) + len(value) for name, value in self.fields.items())
+
+
+DeadClass = Literal["poison", "unknown"]
+"""`poison`: it can't succeed. `unknown`: it was tried too often, and nobody knows why it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All of the message is in Qdrant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The message can't be stored."""
+
+    reason: str
+    dead_class: DeadClass = "poison"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """No outcome: the entry stays pending, and is delivered again."""
+
+    reason: str
+
+
+Outcome = Stored | Dead | Left
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An entry, its message as far as it could be decoded, and its outcome."""
+
+    delivery: Delivery
+    message: MessageRecorded | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A decoded message, cut into the texts that are embedded."""
+
+    delivery: Delivery
+    message: MessageRecorded
+    chunks: Sequence[str]
+    texts: Sequence[str]
+    size: int
+    """Bytes of `texts`."""
+
+    @property
+    def alone(self) -> bool:
+        """It was delivered before, without an outcome: it may be what broke the batch it was in."""
+        return self.delivery.attempts > 1
+
+
+def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work | Settled:
+    """Decode an entry and cut its text up, or say why that can't be done."""
+    try:
+        event = decode_event(delivery.fields[keys.DATA_FIELD.encode()])
+    except KeyError:
+        return _dead(delivery, f"the entry has no field {keys.DATA_FIELD!r}")
+    except ValidationError as error:
+        # Only the places and kinds of the faults: the text itself must not end up in a log.
+        faults = (f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['type']}" for fault in error.errors())
+        return _dead(delivery, f"not an event: {'; '.join(faults)}"[:500])
+    if not isinstance(event, MessageRecorded):
+        return _dead(delivery, f"{event.type} is not handled by this release")
+    if not event.text.strip():
+        return Settled(delivery, event, Dead("the text is blank"))
+    if delivery.attempts > max_deliveries:
+        reason = f"delivered {delivery.attempts} times without an outcome"
+        return Settled(delivery, event, Dead(reason, "unknown"))
+    chunks = chunker.split(event.text)
+    texts = [render(chunk, speaker=event.speaker, role=event.role, occurred_at=event.occurred_at) for chunk in chunks]
+    return Work(delivery, event, chunks, texts, sum(len(text.encode()) for text in texts))
+
+
+def _dead(delivery: Delivery, reason: str) -> Settled:
+    return Settled(delivery, None, Dead(reason))
+
+
+def points_of(work: Work, vectors: Vectors) -> list[StoredPoint]:
+    """Make the points of a message: one a chunk; `vectors` has one row for each."""
+    message = work.message
+    owner = ids.owner(message.tenant, message.user_id)
+    return [
+        StoredPoint(
+            id=ids.point_id(message.tenant, message.user_id, message.message_id, index),
+            owner=owner,
+            vector=vectors[index].tolist(),
+            indexed_text=text,
+            payload=_payload(work, index),
+        )
+        for index, text in enumerate(work.texts)
+    ]
+
+
+def _payload(work: Work, index: int) -> dict[str, Any]:
+    message = work.message
+    payload: dict[str, Any] = {
+        "message_id": message.message_id,
+        "conversation_id": message.conversation_id,
+        "role": message.role,
+        "speaker": message.speaker,
+        "kind": message.kind,
+        "text": work.chunks[index],
+        "occurred_at": message.occurred_at.isoformat(),
+        "recorded_at": message.recorded_at.isoformat(),
+        "metadata": message.metadata,
+        "chunk": index,
+        "chunks": len(work.chunks),
+    }
+    if index == 0 and len(work.chunks) > 1:
+        payload["full_text"] = message.text
+    return payload

@@ -1,0 +1,33 @@
+"""Run the retriever: `python -m memstream.retriever`."""
+
+import argparse
+
+from memstream.retriever.app import build
+from memstream.retriever.settings import RetrieverSettings
+from memstream.runtime.clock import SystemClock
+from memstream.runtime.configuration import load_settings, stop_with
+from memstream.runtime.errors import ConfigurationError
+from memstream.runtime.listening import listen
+from memstream.runtime.telemetry import configure_logging
+from memstream.web.serving import serve
+
+
+def main() -> None:
+    """Read the environment, and serve until SIGINT or SIGTERM."""
+    argparse.ArgumentParser(
+        prog="python -m memstream.retriever",
+        description="Answers what a user's past says about a question. Settings come from the environment: "
+        "MEMSTREAM_RETRIEVER_REDIS_URL, …_QDRANT_URL, …_EMBEDDINGS_API_KEY and so on.",
+    ).parse_args()
+    try:
+        settings = load_settings(RetrieverSettings)
+        configure_logging("retriever", settings.log_level)
+        app = build(settings, SystemClock())
+        listener = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
+    except ConfigurationError as error:
+        stop_with(error)
+    serve(app, listener)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The edge: routes that decode, call once and answer."""
+
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from memstream.contracts.limits import Limits
+from memstream.contracts.searches import SearchBatchIn, SearchBatchOut, SearchIn, SearchOut, SimilarityIn, SimilarityOut
+from memstream.retriever.searching import Searching
+from memstream.runtime.access import KeyRing
+from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
+from memstream.web.bearer import authenticate
+from memstream.web.bodies import read_body
+
+BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn)
+"""Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
+
+JSON = "application/json"
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverParts:
+    """What the routes call."""
+
+    searching: Searching
+    ring: KeyRing
+    limits: Limits
+    body_bytes: int
+
+
+def _parts(request: Request) -> RetrieverParts:
+    return cast("RetrieverParts", request.app.state.parts)
+
+
+async def _read(request: Request, model: type[BodyT]) -> BodyT:
+    parts = _parts(request)
+    body = await read_body(request, parts.body_bytes)
+    return model.model_validate_json(body, context={"limits": parts.limits})
+
+
+def _answer(body: BaseModel) -> Response:
+    return Response(body.model_dump_json(), media_type=JSON)
+
+
+router = APIRouter(prefix="/v1", tags=["retrieval"], responses=PROBLEM_ANSWERS)
+"""The routes; `RetrieverParts` are taken from the application's state."""
+
+
+@router.post(
+    "/search",
+    response_model=SearchOut,
+    summary="What does a user's past say about this?",
+    openapi_extra=described_body({JSON: reference(SearchIn)}),
+)
+async def post_search(request: Request) -> Response:
+    """Answer with the messages that bear on the question, the most relevant first."""
+    caller = await authenticate(request, _parts(request).ring)
+    search = await _read(request, SearchIn)
+    (answer,) = await _parts(request).searching.search([search], caller.tenant)
+    return _answer(answer)
+
+
+@router.post(
+    "/search/batch",
+    response_model=SearchBatchOut,
+    summary="Several questions at once",
+    openapi_extra=described_body({JSON: reference(SearchBatchIn)}),
+)
+async def post_search_batch(request: Request) -> Response:
+    """Answer each question as if it were asked by itself, in one round trip."""
+    caller = await authenticate(request, _parts(request).ring)
+    batch = await _read(request, SearchBatchIn)
+    return _answer(SearchBatchOut(results=await _parts(request).searching.search(batch.searches, caller.tenant)))
+
+
+@router.post(
+    "/similarity",
+    response_model=SimilarityOut,
+    summary="How similar are these texts?",
+    openapi_extra=described_body({JSON: reference(SimilarityIn)}),
+)
+async def post_similarity(request: Request) -> Response:
+    """Answer with the cosine of every pair."""
+    await authenticate(request, _parts(request).ring)
+    body = await _read(request, SimilarityIn)
+    return _answer(await _parts(request).searching.similarity(body.texts))

@@ -1,0 +1,80 @@
+"""The composition root: the one place that knows which parts the retriever is made of."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from memstream.retriever.api import BODY_MODELS, RetrieverParts, router
+from memstream.retriever.calibrations import calibration_of
+from memstream.retriever.metrics import RetrieverMetrics
+from memstream.retriever.searching import Searching
+from memstream.retriever.settings import RetrieverSettings
+from memstream.retriever.waiting import Waiting
+from memstream.runtime.access import KeyRing
+from memstream.runtime.clock import Clock
+from memstream.runtime.health import Health
+from memstream.runtime.streams import connect, ping
+from memstream.vectors.collection import Collection
+from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.space import EmbeddingSpace
+from memstream.web.application import make_application
+from memstream.web.operations import include_operations
+
+
+def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
+    """Wire the retriever. Nothing is connected before the first question.
+
+    Raises:
+        ConfigurationError: a setting can't be used.
+
+    """
+    client = connect(str(settings.redis_url))
+    space = EmbeddingSpace(settings.embeddings_model, settings.embeddings_dimensions)
+    collection = Collection(
+        space,
+        url=str(settings.qdrant_url),
+        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
+        name=settings.collection,
+        timeout=settings.qdrant_timeout.total_seconds(),
+    )
+    embeddings = EmbeddingsApi(
+        space,
+        url=str(settings.embeddings_url),
+        api_key=settings.embeddings_api_key.get_secret_value(),
+        timeout=settings.embeddings_timeout.total_seconds(),
+        send_dimensions=settings.embeddings_send_dimensions,
+    )
+    registry = CollectorRegistry()
+    health = Health(clock)
+    health.check("redis", lambda: ping(client))
+    health.check("qdrant", collection.check)
+    parts = RetrieverParts(
+        searching=Searching(
+            collection=collection,
+            embeddings=embeddings,
+            calibration=calibration_of(space.vector_name),
+            waiting=Waiting(client, clock, settings.partitions),
+            clock=clock,
+            metrics=RetrieverMetrics(registry),
+            model=settings.embeddings_model,
+            candidates=settings.candidates,
+        ),
+        ring=KeyRing(client, clock),
+        limits=settings.limits(),
+        body_bytes=settings.body_bytes,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await embeddings.aclose()
+        await collection.aclose()
+        await client.aclose()
+
+    app = make_application("Memstream retriever", "Answers what a user's past says.", lifespan, body_models=BODY_MODELS)
+    app.include_router(router)
+    include_operations(app, health, registry)
+    app.state.parts = parts
+    return app

@@ -1,0 +1,175 @@
+"""Answers questions: waits if asked to, embeds, gets candidates in one round trip, ranks, and fills the hits in."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from memstream.contracts import ids
+from memstream.contracts.searches import Hit, SearchIn, SearchOut, SimilarityOut
+from memstream.retriever.conditions import conditions_of
+from memstream.retriever.metrics import RetrieverMetrics
+from memstream.retriever.ranking import Ranked, rank
+from memstream.retriever.relevance import Calibration
+from memstream.retriever.waiting import Waiting
+from memstream.runtime.clock import Clock
+from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
+from memstream.vectors.collection import Collection, Question
+from memstream.vectors.embeddings import EmbeddingsApi, Vectors
+
+_log = logging.getLogger(__name__)
+
+_QUERY_BYTES = 8_000
+"""A question is embedded up to here: a model takes 8,192 tokens, and a token is a byte at the least."""
+
+_CANDIDATES_PER_HIT = 2
+
+
+class Searching:
+    """The retriever's service."""
+
+    def __init__(  # noqa: PLR0913 - what it needs, by name
+        self,
+        *,
+        collection: Collection,
+        embeddings: EmbeddingsApi,
+        calibration: Calibration,
+        waiting: Waiting,
+        clock: Clock,
+        metrics: RetrieverMetrics,
+        model: str,
+        candidates: int,
+    ) -> None:
+        self._collection = collection
+        self._embeddings = embeddings
+        self._calibration = calibration
+        self._waiting = waiting
+        self._clock = clock
+        self._metrics = metrics
+        self._model = model
+        self._candidates = candidates
+
+    async def search(self, searches: Sequence[SearchIn], tenant: str) -> list[SearchOut]:
+        """Answer several questions, each for itself, in one go.
+
+        Raises:
+            Invalid: a position to wait for is none of ours.
+            Unavailable, GlobalFault: Qdrant or Redis is out of reach.
+
+        """
+        started = self._clock.monotonic()
+        pending = [await self._wait(search) for search in searches]
+        vectors, degraded = await self._embed(searches)
+        asked = [
+            _question(search, tenant, vector, max(self._candidates, _CANDIDATES_PER_HIT * search.limit))
+            for search, vector in zip(searches, vectors, strict=True)
+        ]
+        with self._metrics.qdrant_seconds.time():
+            candidates = await self._collection.ask(asked)
+        answers = []
+        for search, found, waits in zip(searches, candidates, pending, strict=True):
+            ranked = rank(
+                found,
+                "keyword" if degraded else search.mode,
+                self._calibration,
+                limit=search.limit,
+                min_relevance=search.min_relevance or 0.0,
+            )
+            hits = await self._hits(ranked, tenant, search.user_id)
+            took = (self._clock.monotonic() - started) * 1000
+            answers.append(
+                SearchOut(
+                    hits=hits,
+                    degraded=degraded and search.mode != "keyword",
+                    pending=waits,
+                    model=self._model,
+                    took_ms=round(took, 3),
+                )
+            )
+            self._metrics.searches.labels(search.mode, "degraded" if answers[-1].degraded else "full").inc()
+        self._metrics.search_seconds.observe(self._clock.monotonic() - started)
+        return answers
+
+    async def _wait(self, search: SearchIn) -> list[str]:
+        if not search.wait_for:
+            return []
+        left = await self._waiting.wait(self._waiting.parse(search.wait_for), search.wait_timeout)
+        return [str(position) for position in left]
+
+    async def _embed(self, searches: Sequence[SearchIn]) -> tuple[Sequence[Sequence[float] | None], bool]:
+        """Give a vector for each question that needs one, and whether they had to be done without."""
+        texts = [_shortened(search.query) for search in searches if search.mode != "keyword"]
+        if not texts:
+            return [None] * len(searches), False
+        try:
+            with self._metrics.embed_seconds.time():
+                rows = iter((await self._embeddings.embed(texts)).tolist())
+        except (Unavailable, GlobalFault, Rejected) as error:
+            _log.warning("answering by keywords alone: %s", error)
+            return [None] * len(searches), True
+        return [None if search.mode == "keyword" else next(rows) for search in searches], False
+
+    async def _hits(self, ranked: Sequence[Ranked], tenant: str, user_id: str) -> list[Hit]:
+        """Fill hits in. The whole text of a long message lies with its first chunk."""
+        firsts = {
+            str(one.payload["message_id"]): ids.point_id(tenant, user_id, str(one.payload["message_id"]), 0)
+            for one in ranked
+            if one.payload.get("chunks", 1) > 1 and "full_text" not in one.payload
+        }
+        payloads = await self._first_chunks(tenant, user_id, list(firsts.values()))
+        return [_hit(one, payloads.get(str(firsts.get(str(one.payload["message_id"]))), {})) for one in ranked]
+
+    async def _first_chunks(self, tenant: str, user_id: str, points: Sequence[UUID]) -> dict[str, Mapping[str, Any]]:
+        return await self._collection.retrieve(ids.owner(tenant, user_id), points) if points else {}
+
+    async def similarity(self, texts: Sequence[str]) -> SimilarityOut:
+        """Compare texts with each other.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they can't be embedded.
+
+        """
+        vectors = await self._embeddings.embed([_shortened(text) for text in texts])
+        return SimilarityOut(model=self._model, similarity=cosines(vectors).tolist())
+
+
+def cosines(vectors: Vectors) -> Vectors:
+    """Give the cosine of every pair of rows, in -1..1; 0 with a row of zeros."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    product: Vectors = unit @ unit.T
+    return np.clip(product, -1.0, 1.0)
+
+
+def _question(search: SearchIn, tenant: str, vector: Sequence[float] | None, candidates: int) -> Question:
+    return Question(
+        owner=ids.owner(tenant, search.user_id),
+        vector=vector,
+        # Without a vector, keywords have to do.
+        text=None if search.mode == "dense" and vector is not None else search.query,
+        conditions=conditions_of(search.filter),
+        candidates=candidates,
+    )
+
+
+def _hit(ranked: Ranked, first: Mapping[str, Any]) -> Hit:
+    payload = ranked.payload
+    return Hit(
+        message_id=payload["message_id"],
+        conversation_id=payload.get("conversation_id"),
+        role=payload["role"],
+        speaker=payload.get("speaker"),
+        kind=payload["kind"],
+        text=payload.get("full_text") or first.get("full_text") or payload["text"],
+        occurred_at=payload["occurred_at"],
+        metadata=payload.get("metadata") or {},
+        relevance=ranked.relevance,
+        signals=dict(ranked.signals),
+    )
+
+
+def _shortened(text: str) -> str:
+    data = text.encode()
+    return text if len(data) <= _QUERY_BYTES else data[:_QUERY_BYTES].decode(errors="ignore")

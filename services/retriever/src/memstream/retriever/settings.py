@@ -1,0 +1,51 @@
+"""What can be set about the retriever; each from the variable MEMSTREAM_RETRIEVER_ and its name."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, HttpUrl, RedisDsn, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memstream.contracts.keys import MAX_PARTITIONS
+from memstream.contracts.limits import DEFAULT_LIMITS, Limits
+
+MIB = 1024 * 1024
+
+
+class RetrieverSettings(BaseSettings):
+    """Settings of the retriever. Sizes are in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMSTREAM_RETRIEVER_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8101, ge=1, le=65535)
+    reuse_port: bool = False
+    """Share the port with other processes of the retriever on this machine."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
+    """Alike in every service of an installation."""
+
+    qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
+    qdrant_api_key: SecretStr | None = None
+    qdrant_timeout: timedelta = timedelta(seconds=5)
+    collection: str = Field(default="memstream", min_length=1)
+
+    embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
+    embeddings_api_key: SecretStr
+    embeddings_model: str = Field(default="text-embedding-3-small", min_length=1)
+    embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
+    embeddings_send_dimensions: bool = False
+    """Ask for that many dimensions; only models that can shorten their vectors take it."""
+    embeddings_timeout: timedelta = timedelta(seconds=3)
+    """A question that isn't embedded by then is answered by keywords alone."""
+
+    candidates: int = Field(default=50, ge=1, le=1000)
+    """Points that each signal proposes for an answer; twice the limit of the answer at the least."""
+    search_limit: int = Field(default=DEFAULT_LIMITS.search_limit, ge=1)
+    body_bytes: int = Field(default=MIB, ge=1024)
+
+    def limits(self) -> Limits:
+        """Give the limits that searches are held to."""
+        return Limits(search_limit=self.search_limit)

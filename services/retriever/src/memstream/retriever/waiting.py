@@ -1,0 +1,53 @@
+"""Read your writes: an answer may wait until given positions are searchable."""
+
+from collections.abc import Iterable, Sequence
+
+from memstream.contracts.keys import Position
+from memstream.runtime.clock import Clock
+from memstream.runtime.deadline import Deadline
+from memstream.runtime.errors import Invalid
+from memstream.runtime.streams import Redis, are_done
+
+_FIRST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.05
+
+
+class Waiting:
+    """Waits for the embedder to be done with positions: stored, or in the dead letters."""
+
+    def __init__(self, client: Redis, clock: Clock, partitions: int) -> None:
+        self._client = client
+        self._clock = clock
+        self._partitions = partitions
+
+    def parse(self, texts: Iterable[str]) -> list[Position]:
+        """Read positions.
+
+        Raises:
+            Invalid: one names a partition there isn't.
+
+        """
+        positions = [Position.parse(text) for text in texts]
+        for position in positions:
+            if position.partition >= self._partitions:
+                raise Invalid("wait_for", f"{position} was not given out by this installation")
+        return positions
+
+    async def wait(self, positions: Sequence[Position], seconds: float) -> list[Position]:
+        """Wait for so long at the most, and give the positions that are still not done.
+
+        Raises:
+            Unavailable: Redis is out of reach.
+
+        """
+        deadline = Deadline(self._clock, seconds)
+        pause = _FIRST_PAUSE
+        left = list(dict.fromkeys(positions))
+        while True:
+            left = [
+                position for position, done in zip(left, await are_done(self._client, left), strict=True) if not done
+            ]
+            if not left or deadline.passed:
+                return left
+            await self._clock.sleep(min(pause, deadline.left()))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)

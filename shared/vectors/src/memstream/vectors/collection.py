@@ -1,0 +1,286 @@
+"""The collection in Qdrant: its layout, and every way of writing to it and asking it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
+from memstream.vectors.space import EmbeddingSpace
+
+DEPENDENCY = "Qdrant"
+
+BM25_VECTOR = "bm25"
+BM25_MODEL = "qdrant/bm25"
+BM25_OPTIONS: dict[str, Any] = {"avg_len": 32.0, "language": "english"}
+"""Options of the server's BM25. `avg_len` is near the mean of chat turns; documents weigh by it, queries don't."""
+
+OWNER = "owner"
+
+_INDEXES: dict[str, models.PayloadSchemaParams] = {
+    OWNER: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    "conversation_id": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
+    "role": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
+    "speaker": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
+    "kind": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
+    "occurred_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME),
+}
+
+_CONFLICT = 409
+_OPERATOR = frozenset({401, 403, 404})
+_TOO_MANY = 429
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """What is stored for a chunk of a message."""
+
+    id: UUID
+    owner: str
+    vector: Sequence[float]
+    indexed_text: str
+    """The text that BM25 indexes."""
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPoint:
+    """A stored point and its score: cosine for a dense query, BM25 for a keyword query."""
+
+    id: str
+    score: float
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a user's points are asked. With both `vector` and `text`, each signal scores the candidates of both."""
+
+    owner: str
+    vector: Sequence[float] | None
+    text: str | None
+    conditions: models.Filter | None
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The points found for a question, by each signal; None where it was not asked for."""
+
+    dense: Sequence[FoundPoint] | None
+    keyword: Sequence[FoundPoint] | None
+
+
+def owned(owner: str, conditions: models.Filter | None) -> models.Filter:
+    """Narrow conditions down to one owner's points. Every query of this module passes through here."""
+    condition = models.FieldCondition(key=OWNER, match=models.MatchValue(value=owner))
+    return models.Filter(must=[condition] if conditions is None else [condition, conditions])
+
+
+class Collection:
+    """Memstream's collection, through Qdrant's REST interface."""
+
+    def __init__(  # noqa: PLR0913 - what a connection has
+        self,
+        space: EmbeddingSpace,
+        *,
+        url: str,
+        api_key: str | None,
+        name: str,
+        timeout: float,
+        connections: int = 32,
+    ) -> None:
+        self._space = space
+        self._name = name
+        self._client = AsyncQdrantClient(
+            url=url,
+            api_key=api_key,
+            timeout=max(1, int(timeout)),
+            check_compatibility=False,
+            # The server makes the BM25 vectors; without this the client would look for a model of its own.
+            cloud_inference=True,
+            # Connections to this machine are kept alive only when limits are given.
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+
+    async def ensure(self) -> None:
+        """Create the collection and its indexes, if they are missing.
+
+        Raises:
+            GlobalFault: it is there, and lacks this space's vector or has it in other dimensions.
+            Unavailable: Qdrant is out of reach.
+
+        """
+        with qdrant_faults():
+            if not await self._client.collection_exists(self._name):
+                await self._create()
+            info = await self._client.get_collection(self._name)
+            self._check(info)
+            for field, schema in _INDEXES.items():
+                if field not in info.payload_schema:
+                    await self._client.create_payload_index(self._name, field, schema, wait=True)
+
+    async def _create(self) -> None:
+        try:
+            await self._client.create_collection(
+                self._name,
+                vectors_config={
+                    self._space.vector_name: models.VectorParams(
+                        size=self._space.dimensions, distance=models.Distance.COSINE
+                    )
+                },
+                sparse_vectors_config={BM25_VECTOR: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                # An index per owner instead of one over everybody: each question is about one owner.
+                hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
+            )
+        except UnexpectedResponse as error:
+            if error.status_code != _CONFLICT:
+                raise
+            # Another worker was first.
+
+    def _check(self, info: models.CollectionInfo) -> None:
+        vectors = info.config.params.vectors
+        params = vectors.get(self._space.vector_name) if isinstance(vectors, dict) else None
+        if params is None:
+            raise GlobalFault(
+                DEPENDENCY,
+                f"the collection {self._name!r} has no vector {self._space.vector_name!r}: "
+                "it was filled with another embedding model; configure that one, or another collection",
+            )
+        if params.size != self._space.dimensions:
+            raise GlobalFault(
+                DEPENDENCY,
+                f"the vector {self._space.vector_name!r} has {params.size} dimensions, "
+                f"{self._space.dimensions} are configured",
+            )
+
+    async def check(self) -> None:
+        """Return if the collection answers.
+
+        Raises:
+            GlobalFault: it is missing.
+            Unavailable: Qdrant is out of reach.
+
+        """
+        with qdrant_faults():
+            if not await self._client.collection_exists(self._name):
+                raise GlobalFault(DEPENDENCY, f"the collection {self._name!r} is missing")
+
+    async def upsert(self, points: Sequence[StoredPoint]) -> None:
+        """Store points, overwriting those of the same id. They are searchable when this returns.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they are not stored, or not known to be.
+
+        """
+        batch = [
+            models.PointStruct(
+                id=str(point.id),
+                vector={
+                    self._space.vector_name: list(point.vector),
+                    BM25_VECTOR: _bm25(point.indexed_text),
+                },
+                payload={OWNER: point.owner, **point.payload},
+            )
+            for point in points
+        ]
+        with qdrant_faults():
+            result = await self._client.upsert(self._name, batch, wait=True)
+        if result.status is not models.UpdateStatus.COMPLETED:
+            # `acknowledged` and `wait_timeout` look like success, and promise nothing.
+            raise Unavailable(DEPENDENCY, f"an upsert ended as {result.status.value!r}")
+
+    async def ask(self, questions: Sequence[Question]) -> list[Candidates]:
+        """Find candidates for several questions, in one round trip.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        requests = [request for question in questions for request in self._requests(question)]
+        with qdrant_faults():
+            answers = iter(await self._client.query_batch_points(self._name, requests))
+        return [
+            Candidates(
+                dense=None if question.vector is None else _found(next(answers)),
+                keyword=None if question.text is None else _found(next(answers)),
+            )
+            for question in questions
+        ]
+
+    def _requests(self, question: Question) -> Iterator[models.QueryRequest]:
+        condition = owned(question.owner, question.conditions)
+        # Terms are rare or common among this owner's messages, not among everybody's.
+        corpus = models.SearchParams(idf=models.IdfCorpusParams(corpus=owned(question.owner, None)))
+        signals: list[tuple[Any, str, models.SearchParams | None]] = []
+        if question.vector is not None:
+            signals.append((list(question.vector), self._space.vector_name, None))
+        if question.text is not None:
+            signals.append((_bm25(question.text), BM25_VECTOR, corpus))
+        searches = [
+            models.Prefetch(query=query, using=using, params=params, filter=condition, limit=question.candidates)
+            for query, using, params in signals
+        ]
+        for query, using, params in signals:
+            yield models.QueryRequest(
+                query=query,
+                using=using,
+                params=params,
+                filter=condition,
+                # With two signals, each scores what either of them found.
+                prefetch=searches if len(signals) > 1 else None,
+                limit=question.candidates * len(signals),
+                with_payload=True,
+            )
+
+    async def retrieve(self, owner: str, ids: Sequence[UUID]) -> dict[str, Mapping[str, Any]]:
+        """Give the payloads of those of an owner's points that have these ids, by id.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        named = models.Filter(must=[models.HasIdCondition(has_id=[str(i) for i in ids])])
+        with qdrant_faults():
+            records, _ = await self._client.scroll(
+                self._name, scroll_filter=owned(owner, named), limit=len(ids), with_payload=True
+            )
+        return {str(record.id): record.payload or {} for record in records}
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _bm25(text: str) -> models.Document:
+    return models.Document(text=text, model=BM25_MODEL, options=BM25_OPTIONS)
+
+
+def _found(answer: models.QueryResponse) -> list[FoundPoint]:
+    return [FoundPoint(str(point.id), point.score, point.payload or {}) for point in answer.points]
+
+
+@contextmanager
+def qdrant_faults() -> Iterator[None]:
+    """Translate what qdrant-client raises into the errors that say what to do about it."""
+    try:
+        yield
+    except ResourceExhaustedResponse as error:
+        raise Unavailable(DEPENDENCY, f"too many requests: {error.message}", float(error.retry_after_s)) from error
+    except ResponseHandlingException as error:
+        raise Unavailable(DEPENDENCY, f"{type(error.source).__name__}: {error.source}"[:300]) from error
+    except UnexpectedResponse as error:
+        reason = f"HTTP {error.status_code}: {error.content[:300].decode(errors='replace')}"
+        status = error.status_code or _SERVER_ERROR
+        if status in _OPERATOR:
+            raise GlobalFault(DEPENDENCY, reason) from error
+        if status == _TOO_MANY or status >= _SERVER_ERROR:
+            raise Unavailable(DEPENDENCY, reason) from error
+        raise Rejected(f"{DEPENDENCY}: {reason}") from error

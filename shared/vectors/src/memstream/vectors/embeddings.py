@@ -1,0 +1,120 @@
+"""The embeddings API of OpenAI, or of any server that speaks it."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import openai
+
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.vectors.space import EmbeddingSpace
+
+DEPENDENCY = "the embeddings server"
+
+Vectors = npt.NDArray[np.float32]
+"""One row a text."""
+
+_PASSING = frozenset({408, 409, 425, 429})
+_OPERATOR = frozenset({401, 403, 404})
+
+
+class EmbeddingsApi:
+    """Turns texts into vectors of one space."""
+
+    def __init__(
+        self,
+        space: EmbeddingSpace,
+        *,
+        url: str,
+        api_key: str,
+        timeout: float,
+        send_dimensions: bool = False,
+    ) -> None:
+        self._space = space
+        # Only models that can shorten their vectors take this field; others refuse it.
+        self._dimensions = space.dimensions if send_dimensions else openai.omit
+        # One layer retries, and it is the caller's: it knows what waits behind this call.
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key,
+            base_url=url,
+            max_retries=0,
+            timeout=timeout,
+        )
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed up to 2,048 texts, none of them empty; identical texts are sent once.
+
+        Returns one row a text, in their order, of the space's dimensions; float32.
+
+        Raises:
+            Unavailable: a rate limit, a timeout, an error of the server's: try again later.
+            GlobalFault: the key, the quota, the model or its dimensions are wrong.
+            Rejected: the server refuses one of these texts.
+
+        """
+        places: dict[str, int] = {}
+        rows = [places.setdefault(text, len(places)) for text in texts]
+        try:
+            answer = await self._client.embeddings.create(
+                model=self._space.model,
+                input=list(places),
+                dimensions=self._dimensions,
+                encoding_format="base64",
+            )
+        except openai.APIError as error:
+            raise translate(error) from error
+        vectors = self._decode(answer, len(places))
+        return vectors if len(places) == len(texts) else vectors[rows]
+
+    def _decode(self, answer: openai.types.CreateEmbeddingResponse, count: int) -> Vectors:
+        vectors = np.empty((count, self._space.dimensions), dtype=np.float32)
+        # The library doesn't check what it reads: a field may be missing.
+        if sorted(item.index for item in answer.data or ()) != list(range(count)):
+            raise Unavailable(DEPENDENCY, f"it did not give one vector for each of {count} texts")
+        for item in answer.data:
+            vector = _vector(item.embedding)
+            if vector.size != self._space.dimensions:
+                raise GlobalFault(
+                    DEPENDENCY,
+                    f"{self._space.model} gives {vector.size} dimensions, {self._space.dimensions} are configured",
+                )
+            vectors[item.index] = vector
+        if not np.isfinite(vectors).all():
+            raise Rejected(f"{DEPENDENCY} gave a vector that holds no numbers")
+        return vectors
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def translate(error: openai.APIError) -> MemstreamError:
+    """Turn the library's error into the one that says what to do about it."""
+    if not isinstance(error, openai.APIStatusError):
+        # No answer, or one that is not what it should be: timeouts, refused connections, bad JSON.
+        return Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300])
+    reason = f"HTTP {error.status_code}: {error.message}"[:300]
+    if error.code == "insufficient_quota" or error.status_code in _OPERATOR:
+        return GlobalFault(DEPENDENCY, reason)
+    if error.status_code in _PASSING or error.status_code >= 500:  # noqa: PLR2004 - every server error
+        return Unavailable(DEPENDENCY, reason, _retry_after(error.response.headers.get("retry-after")))
+    return Rejected(reason)
+
+
+def _retry_after(value: str | None) -> float | None:
+    try:
+        return max(0.0, float(value)) if value else None
+    except ValueError:
+        return None
+
+
+def _vector(value: object) -> npt.NDArray[np.float32]:
+    # Asked for base64, some servers answer with numbers all the same.
+    try:
+        if isinstance(value, str):
+            return np.frombuffer(base64.b64decode(value), dtype="<f4")
+        return np.asarray(value, dtype=np.float32)
+    except (binascii.Error, ValueError) as error:
+        raise Unavailable(DEPENDENCY, f"it gave a vector that can't be read: {error}") from error
