@@ -34,6 +34,7 @@ from memstream.vectors.space import EmbeddingSpace
 _log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
+_CANCEL_SECONDS = 0.5
 _MAX_SILENCE = 180.0
 """Seconds without a beat: longer than any call may take."""
 
@@ -129,9 +130,12 @@ class Embedder:
 
 
 async def _cancel(*tasks: "asyncio.Task[None]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        # A library may swallow a cancellation that comes in the middle of a read; then it is said again.
+        _, left = await asyncio.wait(left, timeout=_CANCEL_SECONDS)
 
 
 def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:

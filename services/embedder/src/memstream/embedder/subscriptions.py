@@ -4,6 +4,7 @@ What FastStream 0.7.8 can't promise is done elsewhere: the groups are made befor
 decoded one by one (`work`), acknowledged one by one (`settlement`), and pending ones are taken over (`leases`).
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
@@ -15,6 +16,8 @@ from memstream.contracts import keys
 from memstream.embedder.streams import SourceStream
 from memstream.embedder.work import Delivery
 from memstream.runtime.streams import decoded
+
+_log = logging.getLogger(__name__)
 
 READ_ENTRIES = 256
 """Entries in one read. Without a bound, FastStream delivers a whole backlog as one batch."""
@@ -33,7 +36,9 @@ class Subscriptions:
     """Reads new entries of all streams, for as long as `offer` takes them."""
 
     def __init__(self, url: str, sources: Sequence[SourceStream], *, consumer: str, offer: Offer) -> None:
-        self._broker = RedisBroker(url, apply_types=False, graceful_timeout=0)
+        # Each batch is worth a line to FastStream; here only its faults are.
+        self._broker = RedisBroker(url, apply_types=False, graceful_timeout=0, logger=_log, log_level=logging.DEBUG)
+        self._started = False
         self._subscribers = [self._subscribe(source, consumer, offer) for source in sources]
 
     def _subscribe(self, source: SourceStream, consumer: str, offer: Offer) -> Any:  # noqa: ANN401 - FastStream's own type is not public
@@ -61,9 +66,11 @@ class Subscriptions:
     async def start(self) -> None:
         """Begin to read. The groups must be there."""
         await self._broker.start()
+        self._started = True
 
     async def stop(self) -> None:
         """Read nothing more."""
+        self._started = False
         await self._broker.stop()
 
     def dead(self) -> list[str]:
@@ -71,7 +78,7 @@ class Subscriptions:
         return [
             subscriber.stream_sub.name
             for subscriber in self._subscribers
-            if not subscriber.running or any(task.done() for task in subscriber.tasks)
+            if self._started and (not subscriber.running or any(task.done() for task in subscriber.tasks))
         ]
 
 

@@ -1,0 +1,20 @@
+"""Which texts are computed together."""
+
+from collections.abc import Sequence
+
+
+def plan(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Group texts of `lengths` tokens, each at least 1, into batches of at most `budget` tokens, padding included.
+
+    A batch is padded to its longest text, so texts of similar length go together. Returns positions in `lengths`,
+    each exactly once, longest first; a text longer than the budget is a batch of its own.
+    """
+    batches: list[list[int]] = []
+    room = 0
+    for position in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        if room == 0:
+            batches.append([])
+            room = max(1, budget // lengths[position])
+        batches[-1].append(position)
+        room -= 1
+    return batches

@@ -1,0 +1,75 @@
+"""Serves one model on one address until told to stop."""
+
+import socket
+
+import uvicorn
+
+from memstream.local.embeddings.app import build
+from memstream.local.embeddings.model import Model
+from memstream.local.embeddings.scheduler import Scheduler
+
+# A request of 2,048 texts takes about 4 s.
+_GRACE_SECONDS = 10
+
+_BACKLOG = 1024
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the address; port 0 is any free one. Raises `OSError` when it can't be had.
+
+    Connections that come before the model is loaded wait, rather than being refused.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def serve(model: Model, listening: socket.socket, *, threads: int, log_level: str) -> None:
+    """Say that the server is ready, and answer requests until SIGTERM or SIGINT.
+
+    What was begun by then is finished, for at most ten seconds. The signal goes to the handler it had before.
+    """
+    scheduler = Scheduler(model, threads=threads)
+    config = uvicorn.Config(
+        build(model, scheduler),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        log_level=log_level,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    # The first batch is slow, and shows that the model works.
+    model.embed(model.tokenise(["ready"]))
+    try:
+        _Announced(config, f"embeddings: {model.name}, {model.dimensions} dimensions, ready at {_url(listening)}").run(
+            sockets=[listening]
+        )
+    finally:
+        scheduler.close()
+
+
+class _Announced(uvicorn.Server):
+    """Prints a line once it answers requests, and signals are its own."""
+
+    def __init__(self, config: uvicorn.Config, line: str) -> None:
+        super().__init__(config)
+        self._line = line
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._line, flush=True)  # noqa: T201
+
+
+def _url(listening: socket.socket) -> str:
+    host, port, *_ = listening.getsockname()
+    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"

@@ -1,0 +1,90 @@
+"""The command ``python -m memstream.local.qdrant``."""
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import orjson
+import uvicorn
+
+from memstream.local.qdrant.catalog import Catalog, FolderInUseError
+from memstream.local.qdrant.refusals import Refusal
+from memstream.local.qdrant.server import GRACE, build
+
+_BACKLOG = 2048
+_KEEP_ALIVE = 75  # seconds, longer than pools of clients keep connections
+_LEVELS = ("critical", "error", "warning", "info", "debug")
+
+
+def main() -> int:
+    """Serve until told to stop; return the exit status."""
+    arguments = _arguments()
+    logging.basicConfig(level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        listener = _listen(arguments.host, arguments.port)
+    except OSError as error:
+        return _fail(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}")
+    try:
+        catalog = Catalog(arguments.data)
+    except (FolderInUseError, OSError, Refusal, orjson.JSONDecodeError) as error:
+        return _fail(f"cannot open {arguments.data}: {error}")
+    _serve(listener, catalog, arguments)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m memstream.local.qdrant",
+        description="Serve Qdrant's REST API from Qdrant's own engine, in one process and one folder.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=6333, help="port to listen on, 0 for any (default: %(default)s)")
+    parser.add_argument("--data", type=Path, required=True, help="folder that keeps the collections")
+    parser.add_argument("--log-level", choices=_LEVELS, default="warning", help="default: %(default)s")
+    return parser.parse_args()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _serve(listener: socket.socket, catalog: Catalog, arguments: argparse.Namespace) -> None:
+    host, port = listener.getsockname()[:2]
+    line = f"qdrant: ready on http://{f'[{host}]' if ':' in host else host}:{port}, data in {arguments.data}\n"
+
+    def ready() -> None:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+    config = uvicorn.Config(
+        build(catalog, ready),
+        log_level=arguments.log_level,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=int(GRACE.total_seconds()),
+    )
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)  # uvicorn raises the signal again when it is done
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _fail(reason: str) -> int:
+    sys.stderr.write(f"error: {reason}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""`memstream up` and `memstream demo`."""
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from pathlib import Path
+from random import SystemRandom
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from memstream.client.command.failure import Failure
+from memstream.client.command.invocation import invocation_of
+from memstream.contracts.stack import Stack
+from memstream.local.stack import foreground
+from memstream.local.stack.embedded import EmbeddedStack
+from memstream.local.stack.failure import CannotStart
+from memstream.local.stack.home import Home
+from memstream.local.stack.plan import FIXED_PORTS, Plan
+from memstream.local.stack.ports import free_base
+from memstream.runtime.clock import SystemClock
+
+_DEFAULT_HOME = Path(".memstream")
+_INTERRUPTED = 130
+
+
+class ModelName(StrEnum):
+    """The models that run on this machine."""
+
+    MINILM = "minilm"
+    WORDLLAMA = "wordllama"
+
+
+ModelOption = Annotated[
+    ModelName, typer.Option(help="minilm understands best; wordllama is far faster, for tests of load.")
+]
+
+
+def up(  # noqa: PLR0913 - one argument per option
+    context: typer.Context,
+    *,
+    home: Annotated[Path | None, typer.Option(help="Folder to keep everything in. [default: .memstream]")] = None,
+    port_base: Annotated[int, typer.Option(min=1024, max=65_000, help="First of the ports.")] = 8100,
+    model: ModelOption = ModelName.MINILM,
+    embedders: Annotated[int, typer.Option(min=1, max=32, help="How many embedders.")] = 1,
+    retrievers: Annotated[int, typer.Option(min=1, max=32, help="How many retrievers, on one port.")] = 1,
+    ingests: Annotated[int, typer.Option(min=1, max=32, help="How many ingests, on one port.")] = 1,
+) -> None:
+    """Run all of Memstream on this machine, until Ctrl-C. What was stored is there at the next start."""
+    plan = Plan(
+        home=Home(home or invocation_of(context).home or _DEFAULT_HOME),
+        model=model.value,
+        port_base=port_base,
+        ingests=ingests,
+        embedders=embedders,
+        retrievers=retrievers,
+    )
+    foreground.say(f"starting a stack in {plan.home.folder}")
+    is_default = plan.home.folder == _DEFAULT_HOME.absolute()
+
+    async def serve(stack: EmbeddedStack, running: Stack) -> None:
+        foreground.say(_welcome(running, plan.home, is_default=is_default))
+        await stack.watch()
+
+    _run(context, plan, serve)
+    foreground.say("stopped")
+
+
+def demo(context: typer.Context, *, model: ModelOption = ModelName.MINILM) -> None:
+    """Send a sample conversation to a stack of its own, ask some questions, and leave nothing behind."""
+    # Imported here, since `up` has no use for it.
+    from memstream.local.stack import demonstration  # noqa: PLC0415
+
+    async def show(_stack: EmbeddedStack, running: Stack) -> None:
+        await demonstration.show(running, foreground.say)
+
+    foreground.say("starting a stack of its own")
+    with TemporaryDirectory(prefix="memstream-demo-") as folder:
+        try:
+            plan = Plan(home=Home(Path(folder)), model=model.value, port_base=free_base(FIXED_PORTS + 1))
+        except CannotStart as error:
+            raise Failure(str(error)) from error
+        if not _run(context, plan, show):
+            raise typer.Exit(_INTERRUPTED)
+
+
+def _run(context: typer.Context, plan: Plan, work: Callable[[EmbeddedStack, Stack], Awaitable[None]]) -> bool:
+    try:
+        stack = EmbeddedStack(
+            plan,
+            environment=invocation_of(context).environment,
+            clock=SystemClock(),
+            chance=SystemRandom(),
+            say=foreground.say,
+        )
+        return asyncio.run(foreground.run(stack, work))
+    except CannotStart as error:
+        for line in error.log_tail:
+            typer.echo(f"  | {line}", err=True)
+        raise Failure(str(error)) from error
+
+
+def _welcome(running: Stack, home: Home, *, is_default: bool) -> str:
+    option = "" if is_default else f" --home {shlex.quote(str(home.folder))}"
+    stack_file = shlex.quote(str(home.stack_file))
+    return f"""
+ready. In another terminal:
+
+  KEY=$(sed -n 's/.*"api_key": "\\(.*\\)".*/\\1/p' {stack_file})
+  curl {running.ingest_url}/v1/messages -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+    -d '{{"user_id": "ana", "text": "The spare key is under the third flower pot."}}'
+  memstream search ana "Where is the spare key?"{option}
+
+  memstream send FILE.jsonl{option}
+  memstream status{option}
+
+Logs are in {home.logs}. Ctrl-C stops everything."""

@@ -1,0 +1,175 @@
+"""What an embedded stack consists of."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memstream.contracts.stack import Stack, StackProcess
+from memstream.local.stack.child import Child, Stage
+from memstream.local.stack.home import Home, Keys
+from memstream.local.stack.readiness import http_probe, redis_probe
+from memstream.local.stack.valkey import server_binary
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An embedding model that runs on this machine."""
+
+    id: str
+    dimensions: int
+
+
+MODELS = {"minilm": Model("all-MiniLM-L6-v2", 384), "wordllama": Model("wordllama-256", 256)}
+"""The models by what the command calls them."""
+
+FIXED_PORTS = 5
+"""Ports besides those of the embedders: ingest, retriever, Redis, Qdrant, embeddings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the parts listen, how many of each there are, and with which model."""
+
+    home: Home
+    model: str = "minilm"
+    port_base: int = 8100
+    ingests: int = 1
+    embedders: int = 1
+    retrievers: int = 1
+
+    @property
+    def ingest_url(self) -> str:
+        """Where messages are taken."""
+        return self._http(0)
+
+    @property
+    def retriever_url(self) -> str:
+        """Where questions are answered."""
+        return self._http(1)
+
+    @property
+    def redis_url(self) -> str:
+        """Where the streams are."""
+        return f"redis://{_HOST}:{self.port_base + 2}/0"
+
+    @property
+    def qdrant_url(self) -> str:
+        """Where messages are stored."""
+        return self._http(3)
+
+    @property
+    def embeddings_url(self) -> str:
+        """What an OpenAI client takes as its base URL."""
+        return f"{self._http(4)}/v1"
+
+    def describe(self, keys: Keys, processes: list[StackProcess]) -> Stack:
+        """Give what `stack.json` says."""
+        return Stack(
+            ingest_url=self.ingest_url,
+            retriever_url=self.retriever_url,
+            redis_url=self.redis_url,
+            qdrant_url=self.qdrant_url,
+            embeddings_url=self.embeddings_url,
+            api_key=keys.api_key,
+            admin_key=keys.admin_key,
+            embedding_model=MODELS[self.model].id,
+            processes=processes,
+        )
+
+    def stages(self) -> list[Stage]:
+        """Give the children, in the order they start."""
+        return [
+            [self._redis()],
+            [self._keys(), self._qdrant(), self._embeddings()],
+            [*self._ingests(), *self._embedders(), *self._retrievers()],
+        ]
+
+    def _http(self, offset: int) -> str:
+        return f"http://{_HOST}:{self.port_base + offset}"
+
+    def _redis(self) -> Child:
+        port = self.port_base + 2
+        options = {
+            "bind": _HOST,
+            "port": str(port),
+            "dir": str(self.home.redis),
+            "daemonize": "no",
+            "appendonly": "yes",
+            # An accepted message is on disk; group commit in ingest makes it affordable.
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+            "save": "",
+        }
+        argv = [str(server_binary()), *(word for name, value in options.items() for word in (f"--{name}", value))]
+        return Child("redis", argv, port=port, probe=redis_probe, url=self.redis_url)
+
+    def _keys(self) -> Child:
+        argv = _module("memstream.local.stack.keys", self.redis_url, str(self.home.folder))
+        return Child("keys", argv, lasts=False)
+
+    def _qdrant(self) -> Child:
+        port = self.port_base + 3
+        argv = _module("memstream.local.qdrant", "--host", _HOST, "--port", str(port), "--data", str(self.home.qdrant))
+        return Child("qdrant", argv, port=port, probe=http_probe("/readyz"), url=self.qdrant_url)
+
+    def _embeddings(self) -> Child:
+        port = self.port_base + 4
+        argv = _module("memstream.local.embeddings", "--host", _HOST, "--port", str(port), "--model", self.model)
+        return Child("embeddings", argv, port=port, probe=http_probe("/health/ready"), url=self.embeddings_url)
+
+    def _ingests(self) -> list[Child]:
+        return [self._service("ingest", n, self.port_base, shared=self.ingests > 1) for n in range(self.ingests)]
+
+    def _retrievers(self) -> list[Child]:
+        return [
+            self._service("retriever", n, self.port_base + 1, self._storage(), shared=self.retrievers > 1)
+            for n in range(self.retrievers)
+        ]
+
+    def _embedders(self) -> list[Child]:
+        return [
+            # The name is what its pending entries are filed under: it must be the same after a restart.
+            self._service(
+                "embedder", n, self.port_base + FIXED_PORTS + n, {**self._storage(), "CONSUMER": f"embedder-{n + 1}"}
+            )
+            for n in range(self.embedders)
+        ]
+
+    def _service(
+        self, part: str, index: int, port: int, settings: dict[str, str] | None = None, *, shared: bool = False
+    ) -> Child:
+        values = {
+            "HOST": _HOST,
+            "PORT": str(port),
+            "REUSE_PORT": "true" if shared else "false",
+            "REDIS_URL": self.redis_url,
+            "PARTITIONS": "1",
+            "LOG_LEVEL": "INFO",
+            **(settings or {}),
+        }
+        return Child(
+            f"{part}-{index + 1}",
+            _module(f"memstream.{part}"),
+            {f"MEMSTREAM_{part.upper()}_{name}": value for name, value in values.items()},
+            port=port,
+            probe=http_probe("/health/ready"),
+            url=f"http://{_HOST}:{port}",
+            share_port=shared,
+        )
+
+    def _storage(self) -> dict[str, str]:
+        model = MODELS[self.model]
+        return {
+            "QDRANT_URL": self.qdrant_url,
+            "COLLECTION": "memstream",
+            "EMBEDDINGS_URL": self.embeddings_url,
+            "EMBEDDINGS_MODEL": model.id,
+            "EMBEDDINGS_DIMENSIONS": str(model.dimensions),
+            "EMBEDDINGS_API_KEY": "local",
+        }
+
+
+def _module(name: str, *arguments: str) -> Sequence[str]:
+    return (sys.executable, "-m", name, *arguments)

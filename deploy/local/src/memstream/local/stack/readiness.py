@@ -1,0 +1,62 @@
+"""Asking a child whether it is ready, over plain sockets: the supervisor needs no HTTP or Redis library for it."""
+
+import asyncio
+import re
+from functools import partial
+
+import psutil
+
+from memstream.local.stack.child import Probe
+
+_WITHIN = 2.0
+_HOST = "127.0.0.1"
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+
+
+def http_probe(path: str) -> Probe:
+    """Make a probe that is content with any 2xx of a GET."""
+    return partial(_ask_http, path)
+
+
+async def redis_probe(port: int) -> str | None:
+    """Ask Redis for a PONG; while it loads its file it says LOADING instead."""
+    answer = await _exchange(port, b"PING\r\n", until=b"\n")
+    return None if answer.startswith(b"+PONG") else _quoted(answer)
+
+
+def listens(pid: int, port: int) -> bool:
+    """Say whether this very process listens on a port."""
+    try:
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port for c in connections)
+
+
+async def _ask_http(path: str, port: int) -> str | None:
+    request = f"GET {path} HTTP/1.1\r\nHost: {_HOST}:{port}\r\nConnection: close\r\n\r\n"
+    answer = await _exchange(port, request.encode(), until=None)
+    status = _STATUS.match(answer)
+    if status is not None and status[1].startswith(b"2"):
+        return None
+    _, _, body = answer.partition(b"\r\n\r\n")
+    return f"{path} answered {status[1].decode()} {_quoted(body)}" if status else _quoted(answer)
+
+
+async def _exchange(port: int, request: bytes, until: bytes | None) -> bytes:
+    try:
+        async with asyncio.timeout(_WITHIN):
+            reader, writer = await asyncio.open_connection(_HOST, port)
+            try:
+                writer.write(request)
+                return await (reader.readuntil(until) if until else reader.read())
+            finally:
+                writer.close()
+    except TimeoutError:
+        return b"no answer"
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        return f"no answer: {error}".encode()
+
+
+def _quoted(answer: bytes) -> str:
+    return " ".join(answer[:300].decode(errors="replace").split()) or "nothing"

@@ -1,0 +1,149 @@
+"""The three things that can stand where Qdrant does, started and stopped for tests."""
+
+import asyncio
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from qdrant_client import AsyncQdrantClient, models
+
+IMAGE = "qdrant/qdrant:v1.20.0"
+BACKENDS = ("memory", "edge", "container")
+
+_DEADLINE = 20.0
+_DOCKER = "/var/run/docker.sock"
+
+
+async def wait_until(holds: Callable[[], Awaitable[bool]], what: str, within: float = _DEADLINE) -> None:
+    """Wait until the predicate holds; fail the test when it does not in time."""
+    end = time.perf_counter() + within
+    while not await holds():
+        if time.perf_counter() > end:
+            pytest.fail(f"not within {within} s: {what}")
+        await asyncio.sleep(0.01)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class EdgeServer:
+    """``python -m memstream.local.qdrant`` as a child process on a free port."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = run_edge(self.port, data)
+
+    async def ready(self) -> "EdgeServer":
+        """Wait until the server answers."""
+        async with httpx.AsyncClient() as http:
+
+            async def answers() -> bool:
+                if self.process.poll() is not None:
+                    pytest.fail(f"the server ended: {self.process.communicate()}")
+                try:
+                    return (await http.get(f"{self.url}/readyz")).is_success
+                except httpx.TransportError:
+                    return False
+
+            await wait_until(answers, "the edge server answers")
+        return self
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        self.process.kill()
+        self.process.communicate()
+
+    def stop(self) -> tuple[int, str, str]:
+        """End the server as a supervisor would; return its status, output and errors."""
+        self.process.send_signal(signal.SIGTERM)
+        output, errors = self.process.communicate(timeout=_DEADLINE)
+        return self.process.returncode, output, errors
+
+
+def run_edge(port: int, data: Path) -> subprocess.Popen[str]:
+    """Start the command without waiting for anything."""
+    command = [sys.executable, "-m", "memstream.local.qdrant", "--port", str(port), "--data", str(data)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Something that answers as Qdrant does, and what it is known to lack."""
+
+    name: str
+    client: AsyncQdrantClient
+    url: str = ""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is the client's own in-memory Qdrant, which has no HTTP, no indexes and no text models."""
+        return self.name == "memory"
+
+    async def index(self, collection: str, field: str, schema: models.PayloadSchemaType) -> None:
+        """Create a payload index; the in-memory reference needs none and warns about it."""
+        if not self.is_reference:
+            await self.client.create_payload_index(collection, field, schema, wait=True)
+
+
+@asynccontextmanager
+async def serving(name: str, data: Path) -> AsyncIterator[Backend]:
+    """Start one of ``BACKENDS``; skip where it cannot be had."""
+    match name:
+        case "memory":
+            client = AsyncQdrantClient(":memory:")
+            yield Backend(name, client)
+            await client.close()
+        case "edge":
+            server = await EdgeServer(data).ready()
+            client = AsyncQdrantClient(url=server.url)
+            yield Backend(name, client, server.url)
+            await client.close()
+            server.stop()
+        case _:
+            async with _container() as url:
+                client = AsyncQdrantClient(url=url)
+                yield Backend(name, client, url)
+                await client.close()
+
+
+@asynccontextmanager
+async def _container() -> AsyncIterator[str]:
+    if not _has_docker():
+        pytest.skip(f"no Docker engine answers at {_DOCKER}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library warns of its own past
+        from testcontainers.qdrant import QdrantContainer  # noqa: PLC0415
+
+        container = QdrantContainer(IMAGE)
+        await asyncio.to_thread(container.start)
+    try:
+        yield f"http://{container.rest_host_address}"
+    finally:
+        await asyncio.to_thread(container.stop)
+
+
+def _has_docker() -> bool:
+    with socket.socket(socket.AF_UNIX) as engine:
+        return engine.connect_ex(_DOCKER) == 0
+
+
+def fresh_name() -> str:
+    """Return a collection's name that no other test has."""
+    return f"test-{secrets.token_hex(6)}"

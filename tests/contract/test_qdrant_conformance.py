@@ -1,0 +1,329 @@
+"""Collections and points: writes have the same effect in every backend."""
+
+import warnings
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+from contract.qdrant_backends import Backend
+from contract.qdrant_sample import COMMON, EAST, IDS, create, dense, fill, payload, point, scores, vectors
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+ANN = models.Filter(must=[models.FieldCondition(key="owner", match=models.MatchValue(value="ann"))])
+UUID = "5c56c793-69f3-4fbf-87e6-c4bf54c28c26"
+
+WRONG = (UnexpectedResponse, ValueError, KeyError)
+"""What a wrong request raises: over HTTP the first, from the in-memory reference one of the others."""
+
+
+@pytest_asyncio.fixture
+async def filled(qdrant_backend: Backend, qdrant_name: str) -> AsyncIterator[Backend]:
+    """Fill a collection of this test's own."""
+    await fill(qdrant_backend, qdrant_name)
+    yield qdrant_backend
+    await qdrant_backend.client.delete_collection(qdrant_name)
+
+
+async def all_ids(client: AsyncQdrantClient, name: str) -> list[models.ExtendedPointId]:
+    points, _ = await client.scroll(name, limit=100)
+    return [each.id for each in points]
+
+
+async def one(client: AsyncQdrantClient, name: str, number: models.ExtendedPointId) -> models.Record:
+    (record,) = await client.retrieve(name, [number], with_vectors=True)
+    return record
+
+
+async def test_a_collection_exists_from_creation_to_deletion(qdrant_backend: Backend, qdrant_name: str) -> None:
+    client = qdrant_backend.client
+    assert not await client.collection_exists(qdrant_name)
+    await create(qdrant_backend, qdrant_name)
+    assert await client.collection_exists(qdrant_name)
+    assert qdrant_name in {each.name for each in (await client.get_collections()).collections}
+    with pytest.raises(WRONG):
+        await create(qdrant_backend, qdrant_name)
+    assert await client.delete_collection(qdrant_name)
+    assert not await client.collection_exists(qdrant_name)
+    with pytest.raises(WRONG):
+        await client.get_collection(qdrant_name)
+
+
+async def test_a_collection_describes_itself(filled: Backend, qdrant_name: str) -> None:
+    info = await filled.client.get_collection(qdrant_name)
+    assert (info.status, info.points_count) == (models.CollectionStatus.GREEN, 8)
+    vectors = info.config.params.vectors
+    assert isinstance(vectors, dict)
+    assert (vectors["dense"].size, vectors["dense"].distance) == (2, models.Distance.COSINE)
+    assert set(info.config.params.sparse_vectors or {}) == {"terms"}
+
+
+async def test_payload_indexes_are_described_and_dropped(filled: Backend, qdrant_name: str) -> None:
+    if filled.is_reference:
+        pytest.skip("the in-memory reference has no payload indexes")
+    client = filled.client
+    await client.create_payload_index(
+        qdrant_name, "owner", models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True), wait=True
+    )
+    schema = (await client.get_collection(qdrant_name)).payload_schema
+    assert schema["owner"].data_type == models.PayloadSchemaType.KEYWORD
+    assert isinstance(schema["owner"].params, models.KeywordIndexParams)
+    assert schema["owner"].params.is_tenant is True
+    await client.delete_payload_index(qdrant_name, "owner", wait=True)
+    assert "owner" not in (await client.get_collection(qdrant_name)).payload_schema
+
+
+async def test_settings_can_be_changed(filled: Backend, qdrant_name: str) -> None:
+    if filled.is_reference:
+        pytest.skip("the in-memory reference has no settings to change")
+    await filled.client.update_collection(qdrant_name, hnsw_config=models.HnswConfigDiff(m=8, payload_m=16))
+    info = await filled.client.get_collection(qdrant_name)
+    assert (info.config.hnsw_config.m, info.config.hnsw_config.payload_m, info.points_count) == (8, 16, 8)
+
+
+async def test_an_alias_stands_for_its_collection(filled: Backend, qdrant_name: str) -> None:
+    client, alias, other = filled.client, f"{qdrant_name}-alias", f"{qdrant_name}-other"
+    create_alias = models.CreateAlias(collection_name=qdrant_name, alias_name=alias)
+    await client.update_collection_aliases([models.CreateAliasOperation(create_alias=create_alias)])
+    assert (await client.count(alias)).count == 8
+    await client.upsert(alias, [point(1)], wait=True)
+    described = (await client.get_collection_aliases(qdrant_name)).aliases
+    assert [(each.alias_name, each.collection_name) for each in described] == [(alias, qdrant_name)]
+    rename = models.RenameAlias(old_alias_name=alias, new_alias_name=other)
+    await client.update_collection_aliases([models.RenameAliasOperation(rename_alias=rename)])
+    assert other in {each.alias_name for each in (await client.get_aliases()).aliases}
+    delete = models.DeleteAlias(alias_name=other)
+    await client.update_collection_aliases([models.DeleteAliasOperation(delete_alias=delete)])
+    with pytest.raises(WRONG):
+        await client.count(other)
+
+
+async def test_an_upsert_replaces_the_whole_point(filled: Backend, qdrant_name: str) -> None:
+    replaced = models.PointStruct(id=1, vector={"dense": [0.0, 2.0]}, payload={"new": True})
+    result = await filled.client.upsert(qdrant_name, [replaced], wait=True)
+    assert result.status == models.UpdateStatus.COMPLETED
+    record = await one(filled.client, qdrant_name, 1)
+    assert record.payload == {"new": True}
+    assert vectors(record.vector) == {"dense": pytest.approx([0.0, 1.0])}
+    assert (await filled.client.count(qdrant_name)).count == 8
+
+
+async def test_an_upsert_may_come_in_columns(filled: Backend, qdrant_name: str) -> None:
+    batch = models.Batch(ids=[11, 12], vectors={"dense": [EAST, EAST]}, payloads=[{"n": 1}, {"n": 2}])
+    await filled.client.upsert(qdrant_name, batch, wait=True)
+    assert [each.payload for each in await filled.client.retrieve(qdrant_name, [11, 12])] == [{"n": 1}, {"n": 2}]
+
+
+async def test_without_waiting_a_write_is_only_acknowledged(filled: Backend, qdrant_name: str) -> None:
+    if filled.is_reference:
+        pytest.skip("the in-memory reference always waits")
+    result = await filled.client.upsert(qdrant_name, [point(1)], wait=False)
+    assert result.status == models.UpdateStatus.ACKNOWLEDGED
+
+
+async def test_ids_are_integers_or_canonical_uuids(filled: Backend, qdrant_name: str) -> None:
+    spelled = UUID if filled.is_reference else UUID.upper()  # the in-memory reference keeps ids as they were spelled
+    await filled.client.upsert(
+        qdrant_name, [models.PointStruct(id=spelled, vector={"dense": EAST}, payload={})], wait=True
+    )
+    assert (await one(filled.client, qdrant_name, UUID)).id == UUID
+    assert set(await all_ids(filled.client, qdrant_name)) == {*IDS, UUID}
+
+
+async def test_points_are_deleted_by_id_and_by_filter(filled: Backend, qdrant_name: str) -> None:
+    await filled.client.delete(qdrant_name, [2, 99], wait=True)
+    assert await all_ids(filled.client, qdrant_name) == [1, 3, 4, 5, 6, 7, 8]
+    await filled.client.delete(qdrant_name, models.FilterSelector(filter=ANN), wait=True)
+    assert await all_ids(filled.client, qdrant_name) == [4, 6, 8]
+
+
+async def test_payload_is_set_overwritten_deleted_and_cleared(filled: Backend, qdrant_name: str) -> None:
+    client = filled.client
+    await client.set_payload(qdrant_name, {"owner": "eve", "extra": 1}, [1], wait=True)
+    assert (await one(client, qdrant_name, 1)).payload == {**payload(1), "owner": "eve", "extra": 1}
+    await client.set_payload(qdrant_name, {"leaf": 5}, [1], key="nested.deep", wait=True)
+    assert (await one(client, qdrant_name, 1)).payload == {
+        **payload(1),
+        "owner": "eve",
+        "extra": 1,
+        "nested": {"deep": {"value": 10, "leaf": 5}},
+    }
+    await client.overwrite_payload(qdrant_name, {"a": 1, "b": {"c": 2, "d": 3}}, [1], wait=True)
+    await client.delete_payload(qdrant_name, ["a", "b.c"], [1], wait=True)
+    assert (await one(client, qdrant_name, 1)).payload == {"b": {"d": 3}}
+    await client.clear_payload(qdrant_name, [1], wait=True)
+    assert (await one(client, qdrant_name, 1)).payload == {}
+
+
+async def test_payload_can_be_set_by_filter(filled: Backend, qdrant_name: str) -> None:
+    await filled.client.set_payload(qdrant_name, {"seen": True}, models.FilterSelector(filter=ANN), wait=True)
+    seen = models.Filter(must=[models.FieldCondition(key="seen", match=models.MatchValue(value=True))])
+    assert (await filled.client.count(qdrant_name, count_filter=seen)).count == 4
+
+
+async def test_vectors_are_updated_and_deleted_by_name(filled: Backend, qdrant_name: str) -> None:
+    client = filled.client
+    await client.update_vectors(qdrant_name, [models.PointVectors(id=8, vector={"dense": EAST})], wait=True)
+    assert (await client.query_points(qdrant_name, query=EAST, using="dense", limit=1)).points[0].id == 8
+    await client.delete_vectors(qdrant_name, ["terms"], [8], wait=True)
+    assert (await client.query_points(qdrant_name, query=COMMON, using="terms", limit=1)).points[0].id == 7
+    assert vectors((await one(client, qdrant_name, 8)).vector) == {"dense": pytest.approx(EAST)}
+
+
+async def test_a_vector_can_be_added_to_a_collection_that_has_points(filled: Backend, qdrant_name: str) -> None:
+    client = filled.client
+    config = models.DenseVectorConfig(size=3, distance=models.Distance.DOT)
+    await client.create_vector_name(qdrant_name, "next", models.DenseVectorNameConfig(dense=config), wait=True)
+    await client.update_vectors(qdrant_name, [models.PointVectors(id=5, vector={"next": [1.0, 2.0, 3.0]})], wait=True)
+    found = (await client.query_points(qdrant_name, query=[0.0, 0.0, 1.0], using="next")).points
+    assert scores(found) == {5: pytest.approx(3.0)}
+    with_next = models.Filter(must=[models.HasVectorCondition(has_vector="next")])
+    assert (await client.count(qdrant_name, count_filter=with_next)).count == 1
+    await client.delete_vector_name(qdrant_name, "next", wait=True)
+    with pytest.raises(WRONG):
+        await client.query_points(qdrant_name, query=[0.0, 0.0, 1.0], using="next")
+    assert vectors((await one(client, qdrant_name, 5)).vector).keys() == {"dense", "terms"}
+
+
+async def test_a_batch_of_operations_is_applied_in_order(filled: Backend, qdrant_name: str) -> None:
+    await filled.client.batch_update_points(
+        qdrant_name,
+        [
+            models.UpsertOperation(upsert=models.PointsList(points=[point(1), point(2)])),
+            models.DeleteOperation(delete=models.PointIdsList(points=[2])),
+            models.SetPayloadOperation(set_payload=models.SetPayload(payload={"x": 1}, points=[1])),
+            models.OverwritePayloadOperation(overwrite_payload=models.SetPayload(payload={"y": 1, "z": 2}, points=[3])),
+            models.DeletePayloadOperation(delete_payload=models.DeletePayload(keys=["y"], points=[3])),
+            models.ClearPayloadOperation(clear_payload=models.PointIdsList(points=[4])),
+            models.UpdateVectorsOperation(
+                update_vectors=models.UpdateVectors(points=[models.PointVectors(id=5, vector={"dense": EAST})])
+            ),
+            models.DeleteVectorsOperation(delete_vectors=models.DeleteVectors(points=[6], vector=["dense"])),
+        ],
+        wait=True,
+    )
+    records = {each.id: each for each in await filled.client.retrieve(qdrant_name, IDS, with_vectors=["dense"])}
+    assert records.keys() == {1, 3, 4, 5, 6, 7, 8}
+    assert (records[1].payload, records[3].payload, records[4].payload) == ({**payload(1), "x": 1}, {"z": 2}, {})
+    assert vectors(records[5].vector) == {"dense": pytest.approx(EAST)}
+    assert vectors(records[6].vector) == {}
+
+
+async def test_an_upsert_can_be_conditional(filled: Backend, qdrant_name: str) -> None:
+    newer = models.PointStruct(id=1, vector={"dense": EAST}, payload={"number": 100})
+    absent = models.Filter(must=[models.FieldCondition(key="number", match=models.MatchValue(value=50))])
+    await filled.client.upsert(qdrant_name, [newer], update_filter=absent, wait=True)
+    assert (await one(filled.client, qdrant_name, 1)).payload == payload(1)
+    await filled.client.upsert(qdrant_name, [newer], update_filter=ANN, wait=True)
+    assert (await one(filled.client, qdrant_name, 1)).payload == {"number": 100}
+
+
+async def test_scrolling_pages_through_all_points(filled: Backend, qdrant_name: str) -> None:
+    first, following = await filled.client.scroll(qdrant_name, limit=3, with_payload=False, with_vectors=["dense"])
+    assert ([each.id for each in first], following) == ([1, 2, 3], 4)
+    assert first[0].payload is None
+    assert vectors(first[0].vector) == {"dense": pytest.approx(dense(1), abs=1e-5)}
+    rest, end = await filled.client.scroll(qdrant_name, limit=10, offset=following)
+    assert ([each.id for each in rest], end) == ([4, 5, 6, 7, 8], None)
+
+
+async def test_scrolling_can_follow_a_payload_field(filled: Backend, qdrant_name: str) -> None:
+    order = models.OrderBy(key="at", direction=models.Direction.DESC, start_from=datetime(2024, 1, 5, 12, tzinfo=UTC))
+    points, following = await filled.client.scroll(qdrant_name, limit=2, order_by=order, scroll_filter=ANN)
+    assert ([each.id for each in points], following) == ([5, 3], None)
+
+
+async def test_retrieving_leaves_out_what_is_not_there(filled: Backend, qdrant_name: str) -> None:
+    records = await filled.client.retrieve(qdrant_name, [3, 99, 1], with_payload=["number"])
+    assert [(each.id, each.payload) for each in records] == [(3, {"number": 3}), (1, {"number": 1})]
+
+
+async def test_counting_can_be_filtered(filled: Backend, qdrant_name: str) -> None:
+    assert (await filled.client.count(qdrant_name)).count == 8
+    assert (await filled.client.count(qdrant_name, count_filter=ANN, exact=False)).count == 4
+
+
+async def test_wrong_vectors_are_refused_and_change_nothing(filled: Backend, qdrant_name: str) -> None:
+    wrong: list[dict[str, models.Vector]] = [{"dense": [1.0]}, {"nowhere": EAST}]
+    for vector in wrong:
+        with pytest.raises(WRONG):
+            await filled.client.upsert(qdrant_name, [models.PointStruct(id=50, vector=vector, payload={})], wait=True)
+    with pytest.raises(WRONG):
+        await filled.client.query_points(qdrant_name, query=[1.0, 2.0, 3.0], using="dense")
+    with pytest.raises(WRONG):
+        await filled.client.query_points(qdrant_name, query=EAST, using="nowhere")
+    if not filled.is_reference:  # which keeps a point whose vector it refused
+        assert await all_ids(filled.client, qdrant_name) == IDS
+
+
+async def test_texts_become_bm25_vectors_on_the_server(qdrant_backend: Backend, qdrant_name: str) -> None:
+    if qdrant_backend.is_reference:
+        pytest.skip("the in-memory reference needs fastembed, and a download, for texts")
+    client = qdrant_backend.client
+    await client.create_collection(
+        qdrant_name, sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)}
+    )
+
+    def document(text: str) -> models.Document:
+        options = models.Bm25Config(language="english", avg_len=5.0)
+        return models.Document(text=text, model="qdrant/bm25", options=options)
+
+    texts = {1: "the dogs were running", 2: "a cat sleeps", 3: "one dog and the cats"}
+    points = [models.PointStruct(id=each, vector={"bm25": document(text)}, payload={}) for each, text in texts.items()]
+    await client.upsert(qdrant_name, points, wait=True)
+    found = (await client.query_points(qdrant_name, query=document("running dog"), using="bm25")).points
+    assert [each.id for each in found] == [1, 3]
+    assert found[0].score > found[1].score > 0
+    await client.delete_collection(qdrant_name)
+
+
+async def test_rare_terms_weigh_more_with_idf(qdrant_backend: Backend, qdrant_name: str) -> None:
+    """Seen in the whole collection, index 7 is as common as 9; seen among Ann's points alone it is rarer."""
+    client = qdrant_backend.client
+    idf = models.SparseVectorParams(modifier=models.Modifier.IDF)
+    await client.create_collection(qdrant_name, sparse_vectors_config={"terms": idf})
+    await qdrant_backend.index(qdrant_name, "owner", models.PayloadSchemaType.KEYWORD)
+    contents = {1: ("ann", 7), 2: ("ann", 9), 3: ("ann", 9), 4: ("bob", 7), 5: ("bob", 8)}
+    await client.upsert(
+        qdrant_name,
+        [
+            models.PointStruct(
+                id=each, vector={"terms": models.SparseVector(indices=[term], values=[1.0])}, payload={"owner": owner}
+            )
+            for each, (owner, term) in contents.items()
+        ],
+        wait=True,
+    )
+    query = models.SparseVector(indices=[7, 9], values=[1.0, 1.0])
+    everywhere = (await client.query_points(qdrant_name, query=query, using="terms", query_filter=ANN)).points
+    assert len({round(each.score, 5) for each in everywhere}) == 1
+    corpus = models.SearchParams(idf=models.IdfCorpusParams(corpus=ANN))
+    among = await client.query_points(qdrant_name, query=query, using="terms", query_filter=ANN, search_params=corpus)
+    assert among.points[0].id == 1
+    assert among.points[0].score > among.points[1].score
+    await client.delete_collection(qdrant_name)
+
+
+async def test_an_unnamed_vector_is_a_plain_list(qdrant_backend: Backend, qdrant_name: str) -> None:
+    client = qdrant_backend.client
+    await client.create_collection(
+        qdrant_name, vectors_config=models.VectorParams(size=2, distance=models.Distance.EUCLID)
+    )
+    await client.upsert(qdrant_name, [models.PointStruct(id=1, vector=[3.0, 4.0], payload={})], wait=True)
+    assert (await one(client, qdrant_name, 1)).vector == pytest.approx([3.0, 4.0])
+    (found,) = (await client.query_points(qdrant_name, query=[0.0, 0.0])).points
+    assert found.score == pytest.approx(5.0)
+    await client.delete_collection(qdrant_name)
+
+
+async def test_the_client_finds_the_server_compatible(qdrant_backend: Backend) -> None:
+    if qdrant_backend.is_reference:
+        pytest.skip("the in-memory reference has no version")
+    url = qdrant_backend.url
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        client = AsyncQdrantClient(url=url, check_compatibility=True)
+        await client.info()
+        await client.close()
+    assert [each for each in seen if "ompatib" in str(each.message)] == []

@@ -1,0 +1,73 @@
+"""A stack of stubs in the foreground: `stack.py HOME PORT_BASE MOODS`, MOODS as in `first=well,second=stubborn`."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from random import Random
+
+from memstream.contracts.stack import Stack
+from memstream.local.stack import foreground
+from memstream.local.stack.child import Child, Stage
+from memstream.local.stack.embedded import EmbeddedStack
+from memstream.local.stack.failure import CannotStart
+from memstream.local.stack.home import Home, Keys, write_private
+from memstream.local.stack.keeper import Patience
+from memstream.local.stack.plan import Plan
+from memstream.local.stack.readiness import http_probe
+from memstream.runtime.clock import SystemClock
+
+SERVER = Path(__file__).with_name("server.py")
+
+
+def stages(home: Home, port_base: int, moods: dict[str, str]) -> list[Stage]:
+    """One stage a part; parts named `twin…` share a stage and a port."""
+
+    def child(name: str, mood: str, port: int, *, share: bool) -> Child:
+        environment = {
+            "NAME": name,
+            "PORT": str(port),
+            "MOOD": mood,
+            "SHARE": str(int(share)),
+            "EVENTS": str(home.folder / "events"),
+        }
+        argv = (sys.executable, str(SERVER))
+        url = f"http://127.0.0.1:{port}"
+        return Child(name, argv, environment, port=port, probe=http_probe("/"), url=url, share_port=share)
+
+    table: list[Stage] = [
+        [child(name, mood, port_base + n, share=False)]
+        for n, (name, mood) in enumerate(moods.items())
+        if not name.startswith("twin")
+    ]
+    twins = [child(name, mood, port_base + 9, share=True) for name, mood in moods.items() if name.startswith("twin")]
+    return [*table, twins] if twins else table
+
+
+async def watch(stack: EmbeddedStack, _running: Stack) -> None:
+    foreground.say("ready")
+    await stack.watch()
+
+
+def main() -> None:
+    home, port_base = Home(Path(sys.argv[1])), int(sys.argv[2])
+    moods = dict(pair.split("=") for pair in sys.argv[3].split(","))
+    home.create()
+    write_private(home.keys_file, Keys(api_key="key", admin_key="admin"))
+    stack = EmbeddedStack(
+        Plan(home=home, port_base=port_base, model=os.environ.get("MODEL", "minilm")),
+        environment=os.environ,
+        clock=SystemClock(),
+        chance=Random(7),  # noqa: S311 - jitter
+        say=foreground.say,
+        stages=stages(home, port_base, moods),
+        patience=Patience(start=3.0, stop=float(os.environ.get("GRACE", "5"))),
+    )
+    try:
+        asyncio.run(foreground.run(stack, watch))
+    except CannotStart as error:
+        sys.exit("\n".join([*error.log_tail, str(error)]))
+
+
+if __name__ == "__main__":
+    main()
