@@ -1,5 +1,6 @@
 """Messages, entries and works that tests are made of."""
 
+from random import Random
 from typing import Any
 
 from unit.manual_clock import START
@@ -9,6 +10,11 @@ from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Lane
 from memstream.embedder.streams import SourceStream
 from memstream.embedder.work import Delivery, Work
+
+
+def seeded(seed: int = 1) -> Random:
+    """Make chance that is the same in every run."""
+    return Random(seed)  # noqa: S311 - nothing secret is made from it
 
 
 def recorded(**fields: Any) -> MessageRecorded:  # noqa: ANN401 - any field of an event

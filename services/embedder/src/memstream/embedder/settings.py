@@ -8,6 +8,7 @@ from pydantic import Field, HttpUrl, RedisDsn, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
+from memstream.runtime.configuration import Duration
 
 
 class EmbedderSettings(BaseSettings):
@@ -28,7 +29,7 @@ class EmbedderSettings(BaseSettings):
 
     qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
     qdrant_api_key: SecretStr | None = None
-    qdrant_timeout: timedelta = timedelta(seconds=10)
+    qdrant_timeout: Duration = timedelta(seconds=10)
     collection: str = Field(default="memstream", min_length=1)
 
     embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
@@ -37,12 +38,12 @@ class EmbedderSettings(BaseSettings):
     embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
     embeddings_send_dimensions: bool = False
     """Ask for that many dimensions; only models that can shorten their vectors take it."""
-    embeddings_timeout: timedelta = timedelta(seconds=30)
+    embeddings_timeout: Duration = timedelta(seconds=30)
 
     batch_texts: int = Field(default=128, ge=1, le=2048)
     batch_bytes: int = Field(default=250_000, ge=1, le=300_000)
     """Of the texts of one call. Bytes bound tokens from above, and a call takes 300,000 tokens."""
-    linger: timedelta = timedelta(milliseconds=5)
+    linger: Duration = timedelta(milliseconds=5)
     """How long a message waits for others to share a call with; not at all while a batch is full."""
     concurrency: int = Field(default=2, ge=1, le=256)
     """Batches in work at once."""
@@ -54,9 +55,9 @@ class EmbedderSettings(BaseSettings):
     """A longer message is split; tokens of cl100k_base."""
     chunk_overlap_tokens: int = Field(default=20, ge=0)
 
-    claim_idle: timedelta = timedelta(seconds=30)
+    claim_idle: Duration = timedelta(seconds=30)
     """A message that its worker hasn't touched for so long is taken over."""
     max_deliveries: int = Field(default=5, ge=1)
     """A message that came back so often without an outcome goes to the dead letters."""
-    grace: timedelta = timedelta(seconds=10)
+    grace: Duration = timedelta(seconds=10)
     """How long work in hand may take after SIGTERM; the rest is handed back."""

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
+from memstream.runtime.configuration import Duration
 
 MIB = 1024 * 1024
 
@@ -29,7 +30,7 @@ class RetrieverSettings(BaseSettings):
 
     qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
     qdrant_api_key: SecretStr | None = None
-    qdrant_timeout: timedelta = timedelta(seconds=5)
+    qdrant_timeout: Duration = timedelta(seconds=5)
     collection: str = Field(default="memstream", min_length=1)
 
     embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
@@ -38,7 +39,7 @@ class RetrieverSettings(BaseSettings):
     embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
     embeddings_send_dimensions: bool = False
     """Ask for that many dimensions; only models that can shorten their vectors take it."""
-    embeddings_timeout: timedelta = timedelta(seconds=3)
+    embeddings_timeout: Duration = timedelta(seconds=3)
     """A question that isn't embedded by then is answered by keywords alone."""
 
     candidates: int = Field(default=50, ge=1, le=1000)

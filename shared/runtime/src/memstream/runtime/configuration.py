@@ -1,14 +1,26 @@
 """Settings read from the environment, and a start that stops with one line when they are wrong."""
 
 import sys
-from typing import NoReturn, TypeVar
+from datetime import timedelta
+from typing import Annotated, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings
 
 from memstream.runtime.errors import ConfigurationError
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+def _seconds(value: object) -> object:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds)]
+"""A span of time: seconds as a number (`0.5`), or ISO 8601 (`PT0.5S`)."""
 
 EXIT_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h."""

@@ -1,0 +1,230 @@
+"""docker-compose.yml, without an engine: the specification's schema, and what the services say about themselves."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+
+from memstream.embedder.settings import EmbedderSettings
+from memstream.ingest.settings import IngestSettings
+from memstream.retriever.settings import RetrieverSettings
+
+TOP = Path(__file__).parents[2]
+COMPOSE = TOP / "docker-compose.yml"
+EXAMPLE = TOP / ".env.example"
+
+SETTINGS: Mapping[str, type[BaseSettings]] = {
+    "ingest": IngestSettings,
+    "embedder": EmbedderSettings,
+    "retriever": RetrieverSettings,
+}
+PUBLISHED = {"ingest", "retriever"}
+ALIKE = re.compile(r"(redis|qdrant|embeddings)_(url|api_key|model|dimensions)|partitions|collection")
+
+_VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<operator>:[-?])(?P<operand>[^}]*))?\})")
+
+Compose = Mapping[str, Any]
+
+
+class RequiredVariableMissing(Exception):
+    """What Docker Compose ends with when a variable of the form `${NAME:?message}` is empty."""
+
+
+def interpolated(text: str, variables: Mapping[str, str]) -> str:
+    """Do to a text what Docker Compose does, as far as the file asks for it: `$$`, `${A}`, `${A:-b}`, `${A:?b}`."""
+
+    def value(match: re.Match[str]) -> str:
+        name, operator, operand = match["name"], match["operator"], match["operand"]
+        if name is None:
+            return "$"
+        found = variables.get(name, "")
+        if not found and operator == ":?":
+            raise RequiredVariableMissing(operand)
+        return found or (operand if operator == ":-" else "")
+
+    return _VARIABLE.sub(value, text)
+
+
+def read_compose(**variables: str) -> Compose:
+    """Read the file as Docker Compose does with these variables set."""
+
+    def walk(node: object) -> object:
+        match node:
+            case str():
+                return interpolated(node, variables)
+            case dict():
+                return {key: walk(value) for key, value in node.items()}
+            case list():
+                return [walk(value) for value in node]
+            case _:
+                return node
+
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    read = walk(services)
+    assert isinstance(read, dict)
+    return read
+
+
+@pytest.fixture(scope="module")
+def services() -> Compose:
+    """Read the services with the one required variable set."""
+    return read_compose(OPENAI_API_KEY="sk-example")
+
+
+@pytest.fixture
+def settings_of(services: Compose, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], BaseSettings]:
+    """Give a service's settings as it reads them in its container."""
+
+    def read(name: str) -> BaseSettings:
+        for variable, value in services[name]["environment"].items():
+            monkeypatch.setenv(variable, value)
+        return SETTINGS[name]()
+
+    return read
+
+
+def seconds(text: str) -> float:
+    """Read a duration of one unit, as all are that the file has."""
+    match = re.fullmatch(r"(\d+)(s|m)", text)
+    assert match is not None, text
+    return int(match[1]) * {"s": 1, "m": 60}[match[2]]
+
+
+def test_it_follows_the_compose_specification() -> None:
+    pytest.importorskip("check_jsonschema", reason="carries the schema of the specification")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_variable_is_a_setting_of_its_service(name: str, services: Compose) -> None:
+    kind = SETTINGS[name]
+    prefix = kind.model_config["env_prefix"]
+    known = {f"{prefix}{field}".upper() for field in kind.model_fields}
+    assert services[name]["environment"].keys() <= known
+
+
+def test_services_agree_on_what_they_share(settings_of: Callable[[str], BaseSettings]) -> None:
+    first: dict[str, object] = {}
+    for name in SETTINGS:
+        for field, value in settings_of(name):
+            if ALIKE.fullmatch(field):
+                assert first.setdefault(field, value) == value, (name, field)
+    assert {"partitions", "redis_url", "qdrant_url", "embeddings_model", "embeddings_api_key"} <= first.keys()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_is_not_set_in_the_shell_is_as_in_the_code(
+    name: str, services: Compose, settings_of: Callable[[str], BaseSettings]
+) -> None:
+    """Addresses and the number of partitions belong to the installation; the rest has its default in one place."""
+    of_the_installation = re.compile(r"partitions|redis_url|qdrant_url|embeddings_api_key")
+    prefix = SETTINGS[name].model_config["env_prefix"]
+    settings = settings_of(name)
+    for variable in services[name]["environment"]:
+        field = variable.removeprefix(prefix).lower()
+        if not of_the_installation.fullmatch(field):
+            assert getattr(settings, field) == SETTINGS[name].model_fields[field].get_default(), variable
+
+
+def test_without_a_key_for_the_embeddings_it_says_where_to_set_it() -> None:
+    with pytest.raises(RequiredVariableMissing, match=re.escape(EXAMPLE.name)):
+        read_compose()
+
+
+def test_the_example_of_the_variables_is_complete_and_shows_the_defaults() -> None:
+    wanted = {
+        match["name"]: None if match["operator"] == ":?" else match["operand"]
+        for match in _VARIABLE.finditer(COMPOSE.read_text())
+        if match["name"]
+    }
+    lines = re.findall(r"^(#?)([A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
+    assert {name: default if comment else None for comment, name, default in lines} == wanted
+
+
+def test_every_service_is_watched_and_comes_back(services: Compose) -> None:
+    for name, service in services.items():
+        assert service["healthcheck"]["test"], name
+        assert service["restart"] == "unless-stopped", name
+        for dependency, condition in service.get("depends_on", {}).items():
+            assert dependency in services
+            assert condition["condition"] in {"service_healthy", "service_started"}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_our_services_have_no_more_rights_than_they_need(name: str, services: Compose) -> None:
+    service = services[name]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_nothing_is_privileged_and_nothing_has_a_fixed_name(services: Compose) -> None:
+    """A fixed name or hostname would keep a service from being scaled, and would let workers share a name."""
+    for name, service in services.items():
+        assert not {"privileged", "cap_add", "container_name", "hostname", "network_mode"} & service.keys(), name
+
+
+def test_only_the_services_for_clients_are_published_and_only_to_this_host(services: Compose) -> None:
+    assert {name for name, service in services.items() if "ports" in service} == PUBLISHED
+    published = [services[name]["ports"] for name in sorted(PUBLISHED)]
+    assert published == [["127.0.0.1:8100:8100"], ["127.0.0.1:8101:8101"]]
+
+
+def test_a_range_of_ports_lets_the_services_for_clients_be_scaled() -> None:
+    scaled = read_compose(OPENAI_API_KEY="sk-example", MEMSTREAM_INGEST_PORTS="8110-8119", MEMSTREAM_BIND="192.0.2.1")
+    assert scaled["ingest"]["ports"] == ["192.0.2.1:8110-8119:8100"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_worker_is_given_time_to_finish(
+    name: str, services: Compose, settings_of: Callable[[str], BaseSettings]
+) -> None:
+    grace = getattr(settings_of(name), "grace", timedelta(seconds=10))
+    assert seconds(services[name]["stop_grace_period"]) >= grace.total_seconds() + 5
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_image_is_built_from_a_dockerfile_that_is_there(name: str, services: Compose) -> None:
+    build = services[name]["build"]
+    assert (TOP / build["context"] / build["dockerfile"]).is_file()
+    port = SETTINGS[name].model_fields["port"].get_default()
+    assert f"'127.0.0.1', {port}," in services[name]["healthcheck"]["test"][-1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the containers are Linux")
+@pytest.mark.parametrize("name", ["qdrant", *SETTINGS])
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_health_check_tells_well_from_unwell(name: str, status: int, services: Compose) -> None:
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    asked: list[str] = []
+    server = HTTPServer(("127.0.0.1", 0), Answering)
+    Thread(target=server.serve_forever, daemon=True).start()
+    kind, program, *arguments = services[name]["healthcheck"]["test"]
+    arguments[-1] = re.sub(r"(127\.0\.0\.1(?:', |/))\d+", rf"\g<1>{server.server_port}", arguments[-1])
+    found = {"python": sys.executable, "bash": "/bin/bash"}[program]
+    try:
+        done = subprocess.run([found, *arguments], capture_output=True, timeout=20, check=False)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (kind, done.returncode == 0) == ("CMD", status == 200)
+    assert len(asked) == 1
+    assert asked[0] in {"/readyz", "/health/ready", "/health/live"}

@@ -1,0 +1,153 @@
+"""A Memstream of a test's own, whose parts can be started, stopped, killed and paused one by one."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import httpx
+from waiting import until
+
+from memstream.contracts.stack import Stack
+from memstream.local.stack.child import Child
+from memstream.local.stack.home import Home
+from memstream.local.stack.plan import FIXED_PORTS, Plan
+from memstream.runtime.streams import Redis, connect
+
+_TRIES = 50
+
+
+class Installation:
+    """The children of an embedded stack, driven by the test instead of the supervisor.
+
+    Names: `redis`, `keys`, `qdrant`, `embeddings`, `ingest-1`, `embedder-1`, `retriever-1`, …
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        model: str = "wordllama",
+        embedders: int = 1,
+        settings: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        home = Home(folder)
+        home.create()
+        self.plan = Plan(home, model=model, embedders=embedders, port_base=free_ports(FIXED_PORTS + embedders))
+        self._children = {child.name: child for stage in self.plan.stages() for child in stage}
+        self._settings = settings or {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self.redis: Redis = connect(self.plan.redis_url)
+
+    @property
+    def info(self) -> Stack:
+        """What `stack.json` would say."""
+        return self.plan.describe(self.plan.home.keys(), [])
+
+    def url(self, name: str) -> str:
+        """Give where a part answers."""
+        return self._children[name].url
+
+    def log(self, name: str) -> str:
+        """Give what a part has written."""
+        return self._log(name).read_text(errors="replace")
+
+    def _log(self, name: str) -> Path:
+        return self.plan.home.folder / f"{name}.log"
+
+    async def start(self, *names: str, ready: bool = True) -> None:
+        """Start parts, all at once, and wait until they are ready; with `ready=False` just start them."""
+        for name in names:
+            await self._spawn(self._children[name])
+        if ready:
+            await asyncio.gather(*(self.ready(name) for name in names))
+
+    async def _spawn(self, child: Child) -> None:
+        environment = {**os.environ, **child.environment, **self._settings.get(child.name, {})}
+        with self._log(child.name).open("ab") as output:
+            self._processes[child.name] = await asyncio.create_subprocess_exec(
+                *child.argv, stdout=output, stderr=output, env=environment, start_new_session=True
+            )
+
+    async def ready(self, name: str) -> None:
+        """Wait until a part is ready; a part that has to succeed once is ready when it did."""
+        child, process = self._children[name], self._processes[name]
+        if not child.lasts:
+            assert await process.wait() == 0, self.log(name)
+            return
+        probe = child.probe
+        assert probe is not None
+
+        async def answers() -> bool:
+            assert process.returncode is None, f"{name} ended: {self.log(name)}"
+            return await probe(child.port) is None
+
+        await until(answers, f"{name} is ready", within=30)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a part a signal."""
+        self._processes[name].send_signal(number)
+
+    async def kill(self, name: str) -> None:
+        """End a part as a crash does."""
+        self.signal(name, signal.SIGKILL)
+        await self._processes[name].wait()
+
+    async def stop(self, name: str, within: float = 20.0) -> int:
+        """End a part as an operator does, and give its exit code."""
+        self.signal(name, signal.SIGTERM)
+        return await self.ended(name, within)
+
+    async def ended(self, name: str, within: float = 20.0) -> int:
+        """Wait until a part has ended by itself, and give its exit code."""
+        async with asyncio.timeout(within):
+            return await self._processes[name].wait()
+
+    def client(self, name: str = "", *, key: str | None = None, timeout: float = 20.0) -> httpx.AsyncClient:
+        """Make an HTTP client of a part, with the tenant's key unless told otherwise."""
+        api_key = self.info.api_key if key is None else key
+        return httpx.AsyncClient(
+            base_url=self.url(name), headers={"Authorization": f"Bearer {api_key}"}, timeout=timeout
+        )
+
+    async def close(self) -> None:
+        """End everything that runs."""
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        for process in self._processes.values():
+            await process.wait()
+        await self.redis.aclose()
+
+
+@contextlib.asynccontextmanager
+async def installed(installation: Installation) -> AsyncIterator[Installation]:
+    """Close an installation at the end, whatever happens."""
+    try:
+        yield installation
+    finally:
+        await installation.close()
+
+
+def free_ports(count: int) -> int:
+    """Find a port that is free, with `count` - 1 free ones behind it."""
+    for _ in range(_TRIES):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            base: int = probe.getsockname()[1]
+        if base + count < 65536 and all(_is_free(base + offset) for offset in range(count)):
+            return base
+    sys.exit("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,179 @@
+"""One write for all who ask at the same time."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memstream.ingest.group_commit import GroupCommit
+from memstream.runtime.errors import Overloaded, Unavailable
+
+Commits = GroupCommit[str, str]
+
+
+class Store:
+    """Keeps what is written, holds a write up until it is opened, and fails on demand."""
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.writes: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.error: BaseException | None = None
+        if is_open:
+            self.gate.set()
+
+    async def write(self, items: Sequence[str]) -> Sequence[str]:
+        """Give each item in capitals."""
+        self.writes.append(list(items))
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return [item.upper() for item in items]
+
+
+async def started(*commits: asyncio.Task[Sequence[str]]) -> None:
+    """Let the tasks come as far as they can."""
+    for _ in range(len(commits) + 3):
+        await asyncio.sleep(0)
+
+
+def make(store: Store, *, most: int = 100, waiting: int = 1000) -> Commits:
+    """Make the group commit over a store."""
+    return GroupCommit(store.write, most=most, waiting=waiting)
+
+
+async def test_a_single_caller_does_not_wait_for_others() -> None:
+    store = Store()
+
+    assert await make(store).commit(["a", "b"]) == ["A", "B"]
+    assert store.writes == [["a", "b"]]
+
+
+async def test_who_comes_during_a_write_shares_the_next_one() -> None:
+    store = Store(is_open=False)
+    commits = make(store)
+    first = asyncio.create_task(commits.commit(["a"]))
+    await started(first)
+    rest = [asyncio.create_task(commits.commit([name, name])) for name in "bcd"]
+    await started(*rest)
+    assert store.writes == [["a"]]
+    store.gate.set()
+
+    assert [await task for task in (first, *rest)] == [["A"], ["B", "B"], ["C", "C"], ["D", "D"]]
+    assert store.writes == [["a"], ["b", "b", "c", "c", "d", "d"]]
+
+
+async def test_a_write_holds_no_more_than_it_may() -> None:
+    store = Store()
+    commits = make(store, most=3)
+    await asyncio.gather(*(commits.commit([name, name]) for name in "abc"))
+
+    assert store.writes == [["a", "a"], ["b", "b"], ["c", "c"]]
+
+
+async def test_a_callers_items_are_never_divided() -> None:
+    store = Store()
+
+    assert await make(store, most=3).commit(list("abcdefgh")) == list("ABCDEFGH")
+    assert store.writes == [list("abcdefgh")]
+
+
+@given(
+    st.lists(st.lists(st.text("abc", min_size=1, max_size=2), min_size=1, max_size=5), max_size=12), st.integers(1, 9)
+)
+async def test_everybody_gets_the_results_of_their_own_items_in_order(parts: list[list[str]], most: int) -> None:
+    store = Store()
+    commits = make(store, most=most)
+    results = await asyncio.gather(*(commits.commit(part) for part in parts))
+
+    assert results == [[item.upper() for item in part] for part in parts]
+    assert [item for write in store.writes for item in write] == [item for part in parts for item in part]
+    assert all(len(write) <= most or write in parts for write in store.writes)
+
+
+async def test_an_error_reaches_all_who_took_part() -> None:
+    store = Store(is_open=False)
+    store.error = Unavailable("Redis", "gone")
+    commits = make(store)
+    tasks = [asyncio.create_task(commits.commit([name])) for name in "abc"]
+    await started(*tasks)
+    store.gate.set()
+
+    errors = await asyncio.gather(*tasks, return_exceptions=True)
+    assert errors == [store.error] * 3
+
+
+async def test_an_error_spoils_only_its_own_write() -> None:
+    store = Store()
+    store.error = Unavailable("Redis", "gone")
+    commits = make(store)
+    with pytest.raises(Unavailable):
+        await commits.commit(["a"])
+    store.error = None
+
+    assert await commits.commit(["b"]) == ["B"]
+
+
+async def test_too_many_waiting_items_are_refused() -> None:
+    store = Store(is_open=False)
+    commits = make(store, waiting=3)
+    tasks = [asyncio.create_task(commits.commit([name])) for name in "abc"]
+    await started(*tasks)
+    with pytest.raises(Overloaded, match="3 messages wait to be written"):
+        await commits.commit(["d"])
+    store.gate.set()
+
+    assert await asyncio.gather(*tasks) == [["A"], ["B"], ["C"]]
+    assert await commits.commit(["d"]) == ["D"]
+
+
+async def test_one_large_caller_is_taken_when_nobody_waits() -> None:
+    assert await make(Store(), waiting=2).commit(list("abc")) == list("ABC")
+
+
+async def test_room_is_given_back_after_an_error() -> None:
+    store = Store()
+    store.error = Unavailable("Redis", "gone")
+    commits = make(store, waiting=1)
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await commits.commit(["a"])
+
+
+async def test_the_items_of_a_cancelled_caller_are_written_all_the_same() -> None:
+    store = Store(is_open=False)
+    commits = make(store)
+    first, given_up, last = (asyncio.create_task(commits.commit([name])) for name in "abc")
+    await started(first, given_up, last)
+    given_up.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await given_up
+    store.gate.set()
+
+    assert [await first, await last] == [["A"], ["C"]]
+    assert [item for write in store.writes for item in write] == ["a", "b", "c"]
+
+
+async def test_an_error_for_a_cancelled_caller_reaches_the_others() -> None:
+    store = Store(is_open=False)
+    commits = make(store)
+    given_up, other = (asyncio.create_task(commits.commit([name])) for name in "ab")
+    await started(given_up, other)
+    given_up.cancel()
+    store.error = Unavailable("Redis", "gone")
+    store.gate.set()
+
+    with pytest.raises(Unavailable):
+        await other
+
+
+@pytest.mark.xfail(strict=True, raises=TimeoutError, reason="GroupCommit: a write that is cancelled answers nobody")
+async def test_nobody_waits_for_ever_when_a_write_is_cancelled() -> None:
+    store = Store()
+    store.error = asyncio.CancelledError()
+
+    async with asyncio.timeout(0.05):
+        with pytest.raises(Exception, match=""):
+            await make(store).commit(["a"])

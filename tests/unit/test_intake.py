@@ -1,0 +1,176 @@
+"""What becomes of posted messages, wherever the pieces of a body are cut."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
+from unit.examples import seeded
+from unit.manual_clock import ManualClock
+
+from memstream.contracts.keys import Position
+from memstream.contracts.limits import Limits
+from memstream.contracts.messages import AcceptedLine, BatchOut, RejectedLine
+from memstream.ingest.group_commit import GroupCommit
+from memstream.ingest.intake import Intake
+from memstream.ingest.metrics import IngestMetrics
+from memstream.ingest.recording import Entry, Recorder
+from memstream.ingest.stream_log import Appended
+from memstream.runtime.errors import TooLarge
+
+
+class Log:
+    """Appends to a list, each message once."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Give each its place in the list."""
+        found = []
+        for entry in entries:
+            places = [place for place, known in enumerate(self.entries) if known.key == entry.key]
+            if not places:
+                self.entries.append(entry)
+            place = places[0] if places else len(self.entries) - 1
+            found.append(Appended(Position(0, entry.lane, f"{place}-0"), duplicate=bool(places)))
+        return found
+
+
+def make(log: Log, *, batch_messages: int = 100) -> Intake:
+    """Make an intake over a log."""
+    clock = ManualClock()
+    return Intake(
+        recorder=Recorder(1, clock.now, seeded()),
+        commits=GroupCommit(log.append, most=1000, waiting=1000),
+        limits=Limits(batch_messages=batch_messages),
+        now=clock.now,
+        metrics=IngestMetrics(CollectorRegistry()),
+    )
+
+
+def line(message_id: str, **fields: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Write a message as one line."""
+    return json.dumps({"user_id": "ana", "text": "hello", "message_id": message_id, **fields}).encode()
+
+
+async def pieces(body: bytes, cuts: Sequence[int] = ()) -> AsyncIterator[bytes]:
+    """Give a body in pieces, cut at these places."""
+    for start, end in pairwise([0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]):
+        yield body[start:end]
+
+
+async def taken(body: bytes, cuts: Sequence[int] = (), log: Log | None = None, **settings: int) -> BatchOut:
+    """Take a body of JSON lines."""
+    return await make(log or Log(), **settings).take_lines(pieces(body, cuts), "acme", "bulk")
+
+
+BODY = b"\n".join(
+    [
+        *(line("m-1"), b"", line("Zo\u00eb \U0001f44d".replace("\n", "")), b"{oops", b"  \r", line("m-1")),
+        *(b'{"user_id": "ana", "text": "\xff"}', line("m-2", extra=1), line("m-3") + b"\r", line("m-4")),
+    ]
+)
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=30))
+async def test_the_answer_does_not_depend_on_where_the_body_is_cut(cuts: list[int]) -> None:
+    assert await taken(BODY, cuts) == await taken(BODY)
+
+
+async def test_a_bad_line_never_spoils_the_others() -> None:
+    log = Log()
+    out = await taken(BODY, log=log)
+
+    assert (out.accepted, out.duplicates, out.rejected) == (4, 1, 3)
+    assert [result.index for result in out.results] == list(range(8))
+    rejected = {result.index: result.error.code for result in out.results if isinstance(result, RejectedLine)}
+    assert rejected == {2: "malformed", 4: "malformed", 5: "invalid"}
+    assert [entry.message_id for entry in log.entries] == ["m-1", "Zo\u00eb \U0001f44d", "m-3", "m-4"]
+
+
+async def test_lines_of_any_end_are_read() -> None:
+    for end in (b"", b"\n", b"\r\n", b"\n\n\n"):
+        assert (await taken(line("m-1") + b"\r\n" + line("m-2") + end)).accepted == 2
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b" \r\n\t\n"])
+async def test_an_empty_body_holds_no_messages(body: bytes) -> None:
+    log = Log()
+
+    assert await taken(body, log=log) == BatchOut(accepted=0, duplicates=0, rejected=0, results=[])
+    assert log.entries == []
+
+
+async def test_a_rejected_line_names_its_fields() -> None:
+    out = await taken(line("m-1", text=" ", tenant="x"))
+
+    (result,) = out.results
+    assert isinstance(result, RejectedLine)
+    assert result.error.message == "text: is blank; tenant: is not a field of a message"
+
+
+async def test_a_rejected_line_does_not_repeat_what_was_said() -> None:
+    out = await taken(b'{"user_id": "ana", "text": "secret", "oops"\n' + line("m", metadata="secret"))
+
+    assert out.rejected == 2
+    assert "secret" not in out.model_dump_json()
+
+
+async def test_the_lane_is_the_one_that_was_asked_for() -> None:
+    log = Log()
+    await taken(line("m-1"), log=log)
+
+    assert [entry.lane for entry in log.entries] == ["bulk"]
+
+
+async def test_too_many_lines_are_refused_before_anything_is_appended() -> None:
+    log = Log()
+    body = b"\n".join(line(f"m-{number}") for number in range(4))
+
+    assert (await taken(body, log=log, batch_messages=4)).accepted == 4
+    with pytest.raises(TooLarge, match="messages: more than 3 in one batch"):
+        await taken(body, log=log, batch_messages=3)
+    assert len(log.entries) == 4
+
+
+async def test_items_of_a_list_are_taken_like_lines() -> None:
+    items = [json.loads(line("m-1")), "oops", None, {}, json.loads(line("m-1")), {**json.loads(line("m-2")), "text": 5}]
+    out = await make(Log()).take_list(items, "acme", "live")
+
+    assert (out.accepted, out.duplicates, out.rejected) == (1, 1, 4)
+    assert [isinstance(result, AcceptedLine) for result in out.results] == [True, False, False, False, True, False]
+
+
+async def test_too_long_a_list_is_refused() -> None:
+    with pytest.raises(TooLarge):
+        await make(Log(), batch_messages=1).take_list([{}, {}], "acme", "live")
+
+
+async def test_a_repeated_message_gets_its_first_position() -> None:
+    intake = make(Log())
+    first = await intake.take(line("m-1"), "acme")
+    again = await intake.take(line("m-1", text="changed"), "acme")
+
+    assert (first.position, first.duplicate) == ("0.live.0-0", False)
+    assert (again.position, again.duplicate) == ("0.live.0-0", True)
+
+
+async def test_the_same_id_of_another_tenant_is_another_message() -> None:
+    intake = make(Log())
+    await intake.take(line("m-1"), "acme")
+
+    assert not (await intake.take(line("m-1"), "globex")).duplicate
+
+
+async def test_a_single_message_that_does_not_fit_is_not_appended() -> None:
+    log = Log()
+    with pytest.raises(ValidationError):
+        await make(log).take(line("m-1", text=""), "acme")
+
+    assert log.entries == []

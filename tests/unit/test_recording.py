@@ -1,0 +1,87 @@
+"""From what a device posted to the entry on the stream."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.examples import seeded
+from unit.manual_clock import START
+
+from memstream.contracts import ids, keys
+from memstream.contracts.events import MessageRecorded, decode_event
+from memstream.contracts.messages import MessageIn
+from memstream.ingest.recording import Entry, Recorder
+
+
+def record(message: MessageIn, *, partitions: int = 1, lane: keys.Lane = "live", tenant: str = "acme") -> Entry:
+    """Record a message at the start of the manual clock."""
+    return Recorder(partitions, lambda: START, seeded()).record(message, tenant, lane)
+
+
+def event_of(entry: Entry) -> MessageRecorded:
+    """Read what lies on the stream."""
+    event = decode_event(entry.data)
+    assert isinstance(event, MessageRecorded)
+    return event
+
+
+def test_every_field_of_a_message_is_recorded() -> None:
+    message = MessageIn(
+        user_id="Zoë",
+        text="Grüße 👩‍👩‍👧",
+        message_id="m / 1",
+        conversation_id="c",
+        role="assistant",
+        speaker="徳川",
+        occurred_at=datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+        kind="note",
+        metadata={"a.b": [1, {"c": None}]},
+    )
+    event = event_of(record(message))
+
+    assert {name: getattr(event, name) for name in MessageIn.model_fields} == message.model_dump()
+    assert (event.tenant, event.recorded_at) == ("acme", START)
+
+
+def test_the_tenant_is_the_callers_and_not_the_bodys() -> None:
+    message = MessageIn(user_id="globex/ana", text="hello")
+
+    assert event_of(record(message, tenant="acme")).tenant == "acme"
+
+
+def test_a_message_without_an_id_gets_one_that_sorts_by_time() -> None:
+    message = MessageIn(user_id="ana", text="hello")
+    first = Recorder(1, lambda: START, seeded()).record(message, "acme", "live")
+    later = Recorder(1, lambda: START + timedelta(seconds=1), seeded()).record(message, "acme", "live")
+
+    assert uuid.UUID(first.message_id).version == 7
+    assert first.message_id < later.message_id
+    assert event_of(first).message_id == first.message_id
+
+
+def test_a_message_without_a_time_was_said_now() -> None:
+    event = event_of(record(MessageIn(user_id="ana", text="hello")))
+
+    assert event.occurred_at == event.recorded_at == START
+
+
+@pytest.mark.parametrize("lane", keys.LANES)
+def test_an_entry_goes_to_the_lane_that_was_asked_for(lane: keys.Lane) -> None:
+    assert record(MessageIn(user_id="ana", text="hello"), lane=lane).lane == lane
+
+
+@given(st.text("ab徳 /", min_size=1, max_size=3), st.text("xy👍", min_size=1, max_size=3), st.integers(1, 64))
+def test_an_entry_lies_where_its_owner_belongs(user_id: str, message_id: str, partitions: int) -> None:
+    made = record(MessageIn(user_id=user_id, text="hello", message_id=message_id), partitions=partitions)
+
+    assert made.partition == ids.partition("acme", user_id, partitions)
+    assert made.key == ids.message_key("acme", user_id, message_id)
+    assert made.message_id == message_id
+
+
+def test_an_entrys_type_is_that_of_its_data() -> None:
+    made = record(MessageIn(user_id="ana", text="hello"))
+
+    assert made.type == event_of(made).type == "message.recorded.v1"
