@@ -11,10 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from docker.errors import DockerException
+from contract.qdrant_backends import DOCKER_SOCKET, has_docker
 from installation import Installation, free_ports, installed
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 from waiting import until
 
@@ -90,10 +89,8 @@ async def on_containers(home: Path) -> AsyncIterator[RunningStack]:
 
 
 def _start_containers() -> tuple[int, int, list[DockerContainer]]:
-    try:
-        DockerClient().client.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker engine answers: {error}")
+    if not has_docker():
+        pytest.skip(f"no Docker engine answers at {DOCKER_SOCKET}")
     redis = DockerContainer(REDIS_IMAGE).with_exposed_ports(_REDIS_PORT)
     redis = redis.with_command("redis-server --appendonly yes --appendfsync always --maxmemory-policy noeviction")
     redis = redis.waiting_for(LogMessageWaitStrategy("Ready to accept connections"))

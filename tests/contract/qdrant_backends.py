@@ -21,7 +21,7 @@ IMAGE = "qdrant/qdrant:v1.20.0"
 BACKENDS = ("memory", "edge", "container")
 
 _DEADLINE = 20.0
-_DOCKER = "/var/run/docker.sock"
+DOCKER_SOCKET = "/var/run/docker.sock"
 
 
 async def wait_until(holds: Callable[[], Awaitable[bool]], what: str, within: float = _DEADLINE) -> None:
@@ -125,8 +125,8 @@ async def serving(name: str, data: Path) -> AsyncIterator[Backend]:
 
 @asynccontextmanager
 async def _container() -> AsyncIterator[str]:
-    if not _has_docker():
-        pytest.skip(f"no Docker engine answers at {_DOCKER}")
+    if not has_docker():
+        pytest.skip(f"no Docker engine answers at {DOCKER_SOCKET}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library warns of its own past
         from testcontainers.qdrant import QdrantContainer  # noqa: PLC0415
@@ -139,9 +139,10 @@ async def _container() -> AsyncIterator[str]:
         await asyncio.to_thread(container.stop)
 
 
-def _has_docker() -> bool:
+def has_docker() -> bool:
+    """Say whether a Docker engine answers on this machine."""
     with socket.socket(socket.AF_UNIX) as engine:
-        return engine.connect_ex(_DOCKER) == 0
+        return engine.connect_ex(DOCKER_SOCKET) == 0
 
 
 def fresh_name() -> str:
