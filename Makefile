@@ -3,9 +3,10 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 MEMBERS := $(wildcard shared/*/pyproject.toml services/*/pyproject.toml client/pyproject.toml deploy/local/pyproject.toml)
 DISTRIBUTIONS := client ingest embedder retriever local
-SOURCES := client deploy/local services shared tests benchmarks
+SOURCES := client deploy/local services shared tests benchmarks docs
 
-.PHONY: help setup up demo test check format lock docs clean
+
+.PHONY: help setup up demo test check format reliability bench quality lock requirements docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +16,7 @@ setup: .venv/.ready ## make .venv with everything, from the pinned requirement f
 # uv is the installer; it is put into .venv so that nothing outside this folder changes.
 .venv/bin/uv:
 	python3 -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 
 .venv/.ready: .venv/bin/uv requirements/dev.txt $(MEMBERS)
 	.venv/bin/uv pip install --quiet --python $(PY) --require-hashes --no-deps -r requirements/dev.txt
@@ -34,17 +35,29 @@ test: setup ## run the tests
 check: setup ## format, lint and types
 	.venv/bin/ruff format --check $(SOURCES)
 	.venv/bin/ruff check $(SOURCES)
-	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests
+	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests docs
+	$(PY) docs/export.py --check
 
 format: setup ## rewrite the sources as `make check` wants them
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/ruff check --fix $(SOURCES)
 
+reliability: setup ## run the kill tests for longer: make reliability RUNS=20
+	$(PY) -m pytest tests/reliability --runs $(or $(RUNS),20) --timeout 3600
+
+bench: setup ## measure the embedded stack: make bench MESSAGES=FILE.jsonl
+	@test -n "$(MESSAGES)" || { echo "say which messages: make bench MESSAGES=FILE.jsonl"; exit 2; }
+	$(PY) benchmarks/stack.py --messages $(MESSAGES)
+
+quality: setup ## measure retrieval on judged sets: make quality DATA=FOLDER
+	@test -n "$(DATA)" || { echo "say where the sets are: make quality DATA=FOLDER"; exit 2; }
+	$(PY) benchmarks/quality --data $(DATA)
+
 lock: .venv/bin/uv ## renew the pinned requirement files
+	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -
 	.venv/bin/uv lock --quiet --upgrade
 	$(MAKE) requirements
 
-.PHONY: requirements
 requirements: .venv/bin/uv ## write the requirement files from the resolver's lock
 	mkdir -p requirements
 	.venv/bin/uv export --quiet --frozen --no-header --no-emit-workspace --format requirements.txt --output-file requirements/dev.txt

@@ -13,12 +13,10 @@ from memstream.retriever.searching import Searching
 from memstream.runtime.access import KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
 from memstream.web.bearer import authenticate
-from memstream.web.bodies import read_body
+from memstream.web.bodies import JSON, read_json
 
 BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn)
 """Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
-
-JSON = "application/json"
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -39,7 +37,7 @@ def _parts(request: Request) -> RetrieverParts:
 
 async def _read(request: Request, model: type[BodyT]) -> BodyT:
     parts = _parts(request)
-    body = await read_body(request, parts.body_bytes)
+    body = await read_json(request, parts.body_bytes)
     return model.model_validate_json(body, context={"limits": parts.limits})
 
 

@@ -1,20 +1,12 @@
 """From candidates to hits: chunks become messages, signals become a relevance, the most relevant come first. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from memstream.contracts.searches import Mode
 from memstream.retriever.relevance import Calibration, Signals
 from memstream.vectors.collection import Candidates, FoundPoint
-
-
-@dataclass(slots=True)
-class Chunk:
-    """A candidate, with the score each signal gave it."""
-
-    payload: Mapping[str, Any]
-    signals: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +27,9 @@ def rank(
     In mode `dense` or `keyword` that signal alone counts; in `hybrid` whatever signals there are.
     """
     best: dict[str, Ranked] = {}
-    for chunk in _chunks(candidates, mode):
-        ranked = Ranked(chunk.payload, chunk.signals, calibration.relevance(chunk.signals))
-        message_id = str(chunk.payload.get("message_id"))
+    for payload, signals in _chunks(candidates, mode):
+        ranked = Ranked(payload, signals, calibration.relevance(signals))
+        message_id = str(payload.get("message_id"))
         if message_id not in best or ranked.relevance > best[message_id].relevance:
             best[message_id] = ranked
     hits = [ranked for ranked in best.values() if ranked.relevance >= min_relevance]
@@ -46,20 +38,24 @@ def rank(
     return hits[:limit]
 
 
-def _chunks(candidates: Candidates, mode: Mode) -> Iterable[Chunk]:
-    dense = candidates.dense if mode != "keyword" else None
-    keyword = candidates.keyword if mode != "dense" else None
-    chunks: dict[str, Chunk] = {}
-    _score(chunks, "dense", dense)
-    _score(chunks, "keyword", keyword)
-    if dense is not None and keyword is not None:
-        # Each signal scored what either found; the server leaves out what shares no word with the question.
-        for chunk in chunks.values():
-            chunk.signals.setdefault("keyword", 0.0)
-            chunk.signals.setdefault("dense", 0.0)
-    return chunks.values()
+def _chunks(candidates: Candidates, mode: Mode) -> Iterable[tuple[Mapping[str, Any], Signals]]:
+    dense = {point.id: point for point in candidates.dense or () if mode != "keyword"}
+    keyword = {point.id: point for point in candidates.keyword or () if mode != "dense"}
+    both = mode == "hybrid" and candidates.dense is not None and candidates.keyword is not None
+    for name in dense | keyword:
+        payload = (dense.get(name) or keyword[name]).payload
+        yield (
+            payload,
+            Signals(
+                dense=_score(dense.get(name), asked=both),
+                keyword=_score(keyword.get(name), asked=both),
+                chunks=int(payload.get("chunks", 1)),
+            ),
+        )
 
 
-def _score(chunks: dict[str, Chunk], signal: str, found: Sequence[FoundPoint] | None) -> None:
-    for point in found or ():
-        chunks.setdefault(point.id, Chunk(point.payload)).signals[signal] = point.score
+def _score(point: FoundPoint | None, *, asked: bool) -> float | None:
+    """Give a signal's score. Each scores what either found; what shares no word with the question is left out."""
+    if point is not None:
+        return point.score
+    return 0.0 if asked else None

@@ -166,7 +166,7 @@ def _hit(ranked: Ranked, first: Mapping[str, Any]) -> Hit:
         occurred_at=payload["occurred_at"],
         metadata=payload.get("metadata") or {},
         relevance=ranked.relevance,
-        signals=dict(ranked.signals),
+        signals=ranked.signals.named(),
     )
 
 

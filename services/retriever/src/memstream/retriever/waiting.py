@@ -10,6 +10,8 @@ from memstream.runtime.streams import Redis, are_done
 
 _FIRST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.05
+_HIGHEST = 2**64
+"""An entry's id is two numbers below this."""
 
 
 class Waiting:
@@ -29,7 +31,7 @@ class Waiting:
         """
         positions = [Position.parse(text) for text in texts]
         for position in positions:
-            if position.partition >= self._partitions:
+            if position.partition >= self._partitions or max(position.order) >= _HIGHEST:
                 raise Invalid("wait_for", f"{position} was not given out by this installation")
         return positions
 

@@ -15,6 +15,8 @@ Redis = redis.asyncio.Redis
 
 DEPENDENCY = "Redis"
 
+_CONNECTIONS = 64
+
 _COUNTED = 10_000
 """Entries counted one by one at the most; a backlog as large as this counts as this large."""
 
@@ -27,8 +29,11 @@ def connect(url: str, *, timeout: float = 5.0) -> Redis:
 
     """
     try:
-        return Redis.from_url(
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
+            # Whoever finds all connections busy waits for one, instead of being told that Redis is gone.
+            max_connections=_CONNECTIONS,
+            timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             socket_keepalive=True,
@@ -36,6 +41,7 @@ def connect(url: str, *, timeout: float = 5.0) -> Redis:
             # One layer retries: the caller's.
             retry=None,
         )
+        return Redis.from_pool(pool)
     except ValueError as error:
         raise ConfigurationError(f"the Redis URL is not usable: {error}") from error
 

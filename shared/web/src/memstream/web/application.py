@@ -50,7 +50,14 @@ def make_application(
 
     `body_models` are models that its routes read themselves; the description holds their schemas too.
     """
-    app = FastAPI(title=title, description=description, lifespan=lifespan, openapi_url=None)
+    app = FastAPI(
+        title=title,
+        description=description,
+        lifespan=lifespan,
+        openapi_url=None,
+        # A redirect would be no problem, and would lead wherever the caller's Host header says.
+        redirect_slashes=False,
+    )
     problems.install(app)
 
     def describe() -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Who is calling: the tenant comes from the key, never from the body."""
 
+from http import HTTPStatus
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -18,8 +20,8 @@ async def authenticate(request: Request, ring: KeyRing) -> Credential:
     """
     header = request.headers.get("authorization", "")
     if header[: len(_SCHEME)].lower() != _SCHEME or not (key := header[len(_SCHEME) :].strip()):
-        raise HTTPException(401, "send a key as `Authorization: Bearer KEY`")
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, "send a key as `Authorization: Bearer KEY`")
     credential = await ring.look_up(key)
     if credential is None:
-        raise HTTPException(401, "this key is not known")
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, "this key is not known")
     return credential

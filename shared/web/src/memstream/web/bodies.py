@@ -1,10 +1,37 @@
 """Reading a request's body without trusting its size."""
 
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from memstream.runtime.errors import TooLarge
+
+JSON = "application/json"
+
+
+def media_type(request: Request) -> str:
+    """Give the type of the body, without parameters and in small letters; "" when none is given."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def unsupported_media(*takes: str) -> HTTPException:
+    """Make the error that says which types are taken."""
+    return HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-type: send {' or '.join(takes)}")
+
+
+async def read_json(request: Request, limit: int) -> bytes:
+    """Read the whole body, which has to be JSON by its type; one without a type is taken for it.
+
+    Raises:
+        HTTPException: 415, it is of another type.
+        TooLarge: it is larger than `limit` bytes.
+
+    """
+    if media_type(request) not in {"", JSON}:
+        raise unsupported_media(JSON)
+    return await read_body(request, limit)
 
 
 async def read_body(request: Request, limit: int) -> bytes:

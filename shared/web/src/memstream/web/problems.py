@@ -11,9 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, ProblemType
-from memstream.runtime.errors import GlobalFault, Invalid, Overloaded, TooLarge, Unavailable
+from memstream.runtime.errors import GlobalFault, Invalid, Overloaded, Rejected, TooLarge, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +94,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Overloaded, _overloaded)
     app.add_exception_handler(Invalid, _invalid_field)
     app.add_exception_handler(TooLarge, _too_large)
+    app.add_exception_handler(Rejected, _rejected)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -152,6 +155,16 @@ async def _too_large(_: Request, error: Exception) -> Response:
     field, _sep, message = str(error).partition(": ")
     errors = [FieldError(field=field, message=message)]
     return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), errors=errors)
+
+
+async def _rejected(_: Request, error: Exception) -> Response:
+    # What we depend on refuses this very input, and would again.
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"this can't be served: {error}")
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    # Nobody reads this: the caller hung up in the middle of the body.
+    return problem(HTTPStatus.BAD_REQUEST, "the body ended too early")
 
 
 async def _unexpected(_: Request, __: Exception) -> Response:

@@ -1,7 +1,9 @@
 """Running an ASGI application as a process."""
 
+import signal
 import socket
-from typing import Any, cast
+import sys
+from typing import Any, NoReturn, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -10,7 +12,10 @@ _BACKLOG = 2048
 
 
 def serve(app: ASGIApp, listener: socket.socket, *, grace: float = 10.0) -> None:
-    """Serve until SIGINT or SIGTERM; then answer what is under way, for `grace` seconds at the most."""
+    """Serve until SIGINT or SIGTERM; then answer what is under way, for `grace` seconds at the most, and exit 0."""
+    # uvicorn catches these, and raises them again when all is answered: then they find what was set before.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end_well)
     config = uvicorn.Config(
         cast("Any", app),  # two spellings of the same protocol
         loop="uvloop",
@@ -23,3 +28,7 @@ def serve(app: ASGIApp, listener: socket.socket, *, grace: float = 10.0) -> None
         timeout_graceful_shutdown=int(grace),
     )
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end_well(_number: int, _frame: object) -> NoReturn:
+    sys.exit(0)

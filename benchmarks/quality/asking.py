@@ -1,0 +1,60 @@
+"""Posts a set through ingest and asks its questions through the retriever, as a client would."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sets import Judged, JudgedSet
+
+from memstream.contracts.searches import Hit, SearchOut
+from memstream.contracts.stack import Stack
+
+_AT_ONCE = 4
+
+
+async def post(judged: JudgedSet, home: Path) -> None:
+    """Send the set's messages, and wait until they are searchable."""
+    command = str(Path(sys.executable).with_name("memstream"))
+    process = await asyncio.create_subprocess_exec(
+        command,
+        "send",
+        "--bulk",
+        "--wait",
+        str(judged.messages),
+        "--home",
+        str(home),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    if await process.wait() != 0:
+        raise SystemExit(f"{judged.messages}: not all of it was taken")
+
+
+async def ask(questions: Sequence[Judged], stack: Stack, **fields: Any) -> list[SearchOut]:  # noqa: ANN401 - of a search
+    """Ask every question as its user, some at once; give the answers in order."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    async with httpx.AsyncClient(base_url=stack.retriever_url, headers=headers, timeout=60) as http:
+
+        async def one(question: Judged) -> SearchOut:
+            async with gate:
+                body = {"user_id": question.user_id, "query": question.question, "limit": 100, **fields}
+                answer = await http.post("/v1/search", json=body)
+                answer.raise_for_status()
+                return SearchOut.model_validate_json(answer.content)
+
+        return await asyncio.gather(*(one(question) for question in questions))
+
+
+def check_owner(question: Judged, hits: Sequence[Hit], owners: dict[str, str]) -> None:
+    """Stop the run when a hit is another user's.
+
+    Raises:
+        SystemExit: it is.
+
+    """
+    for hit in hits:
+        if owners[hit.message_id] != question.user_id:
+            raise SystemExit(f"a question of {question.user_id} found a message of {owners[hit.message_id]}")

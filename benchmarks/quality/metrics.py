@@ -1,0 +1,63 @@
+"""How well a ranking finds the evidence. Pure."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+RANKS = (5, 10, 25, 50)
+_NDCG_RANK = 10
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The relevance of each hit in order (True: it is evidence), and how much evidence there is."""
+
+    category: str
+    hits: Sequence[bool]
+    evidence: int
+
+
+def recall(judgement: Judgement, rank: int) -> float:
+    """Give the share of the evidence among the first `rank` hits."""
+    return sum(judgement.hits[:rank]) / judgement.evidence
+
+
+def ndcg(judgement: Judgement) -> float:
+    """Give nDCG@10 with binary gains (Järvelin and Kekäläinen, 2002)."""
+    gain = sum(1 / math.log2(place + 2) for place, hit in enumerate(judgement.hits[:_NDCG_RANK]) if hit)
+    return gain / sum(1 / math.log2(place + 2) for place in range(min(_NDCG_RANK, judgement.evidence)))
+
+
+def reciprocal_rank(judgement: Judgement) -> float:
+    """Give MRR@10's part: one over the rank of the first evidence."""
+    return next((1 / (place + 1) for place, hit in enumerate(judgement.hits[:_NDCG_RANK]) if hit), 0.0)
+
+
+MEASURES: dict[str, Callable[[Judgement], float]] = {
+    **{f"recall@{rank}": (lambda judgement, rank=rank: recall(judgement, rank)) for rank in RANKS},
+    "nDCG@10": ndcg,
+    "MRR@10": reciprocal_rank,
+}
+
+
+def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+    """Give the mean, and the bounds of its 95% bootstrap interval (percentiles of 1,000 resamples)."""
+    sample = np.asarray(values)
+    means = np.random.default_rng(seed).choice(sample, (_RESAMPLES, len(sample))).mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(sample.mean()), float(low), float(high)
+
+
+def calibration_error(probabilities: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_], bins: int = 10) -> float:
+    """Give the expected calibration error over bins of equal width (Naeini et al., 2015)."""
+    places = np.minimum((probabilities * bins).astype(int), bins - 1)
+    error = 0.0
+    for place in range(bins):
+        inside = places == place
+        if inside.any():
+            error += abs(probabilities[inside].mean() - hits[inside].mean()) * inside.mean()
+    return float(error)
