@@ -117,7 +117,6 @@ def test_every_error_answer_is_documented_as_a_problem(operation: Operation) -> 
         assert content["schema"] == PROBLEM
 
 
-@pytest.mark.xfail(strict=True, reason="PROBLEM_ANSWERS of memstream.web.application leaves FastAPI's application/json")
 def test_problems_are_documented_with_the_media_type_they_are_sent_with() -> None:
     media = {
         media
@@ -130,7 +129,6 @@ def test_problems_are_documented_with_the_media_type_they_are_sent_with() -> Non
     assert media == {MEDIA_TYPE}
 
 
-@pytest.mark.xfail(strict=True, reason="post_batch of memstream.ingest.api answers 415, and doesn't say so")
 def test_the_refusal_of_other_media_types_is_documented() -> None:
     assert "415" in dict(operations("ingest"))["POST /v1/messages/batch"]["responses"]
 

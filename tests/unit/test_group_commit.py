@@ -167,13 +167,3 @@ async def test_an_error_for_a_cancelled_caller_reaches_the_others() -> None:
 
     with pytest.raises(Unavailable):
         await other
-
-
-@pytest.mark.xfail(strict=True, raises=TimeoutError, reason="GroupCommit: a write that is cancelled answers nobody")
-async def test_nobody_waits_for_ever_when_a_write_is_cancelled() -> None:
-    store = Store()
-    store.error = asyncio.CancelledError()
-
-    async with asyncio.timeout(0.05):
-        with pytest.raises(Exception, match=""):
-            await make(store).commit(["a"])

@@ -153,7 +153,6 @@ def test_a_message_id_made_later_sorts_later(now: datetime, milliseconds: int, c
     assert ids.new_message_id(now, chance) < ids.new_message_id(later, chance)
 
 
-@pytest.mark.xfail(strict=True, reason="new_message_id multiplies a float, and cuts off: one millisecond too early")
 def test_a_message_id_holds_the_millisecond() -> None:
     milliseconds = 2_193_727_043_627
     now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)

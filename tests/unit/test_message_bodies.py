@@ -35,7 +35,7 @@ def test_user_and_text_are_enough() -> None:
     message = taken()
 
     assert (message.role, message.kind, message.metadata) == ("user", "message", {})
-    assert message.message_id is message.occurred_at is message.speaker is message.conversation_id is None
+    assert not {message.message_id, message.occurred_at, message.speaker, message.conversation_id} - {None}
 
 
 def test_text_is_kept_exactly_as_given() -> None:
@@ -170,7 +170,7 @@ def test_a_time_of_more_than_a_day_ahead_is_refused(value: str) -> None:
 
 
 def test_metadata_of_any_json_is_kept() -> None:
-    metadata = {"a.b": 1, "deep": {"er": [{"x": None}]}, "Zoë 👍": "…", "f": 1.5, "t": True, "\\": "\0\n"}
+    metadata = {"a.b": 1, "deep": {"er": [{"x": None}]}, "Zoë 👍": "…", "f": 1.5, "t": True, "n": "\\ \0\n"}
 
     assert taken(metadata=metadata).metadata == metadata
 
@@ -200,6 +200,14 @@ def test_metadata_that_json_cannot_carry_is_refused(value: str) -> None:
         MessageIn.model_validate_json(f'{{"user_id": "a", "text": "b", "metadata": {{"k": {value}}}}}', context=CONTEXT)
 
     assert "JSON" in caught.value.errors()[0]["msg"]
+
+
+def test_metadata_that_is_nested_too_deeply_is_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(126):
+        deep = {"a": deep}
+
+    assert refused(metadata=deep).startswith("metadata: ")
 
 
 @pytest.mark.parametrize("value", ["a", 1, [], [["a", 1]], True])

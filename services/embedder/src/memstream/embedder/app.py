@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from faststream.asgi import AsgiFastStream
 from prometheus_client import CollectorRegistry
@@ -20,20 +21,22 @@ from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.settlement import Settlement
 from memstream.embedder.storing import Storing
 from memstream.embedder.streams import source_streams
-from memstream.embedder.subscriptions import Subscriptions
+from memstream.embedder.subscriptions import READ_ENTRIES, Subscriptions
 from memstream.embedder.trouble import Trouble
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
-from memstream.runtime.errors import ConfigurationError, GlobalFault, MemstreamError, Unavailable
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.runtime.health import Health, Pulse
-from memstream.runtime.streams import Redis, connect, create_groups
+from memstream.runtime.streams import Redis, connect, create_groups, ping
 from memstream.vectors.collection import Collection
+from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
 from memstream.vectors.embeddings import EmbeddingsApi
 from memstream.vectors.space import EmbeddingSpace
 
 _log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
+_LONGEST_WAIT = 2.0
 _CANCEL_SECONDS = 0.5
 _MAX_SILENCE = 180.0
 """Seconds without a beat: longer than any call may take."""
@@ -68,32 +71,47 @@ class Embedder:
             LoopEnded: a loop has ended by itself.
 
         """
-        prepared = await self._prepare(stop)
-        if prepared:
+        stopping = asyncio.create_task(stop.wait())
+        preparing = asyncio.create_task(self._prepare())
+        await asyncio.wait([preparing, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await _cancel(stopping)
+        if preparing.done():
+            preparing.result()
             await self._work(stop)
+        await _cancel(preparing)
         await self.collection.aclose()
         await self.embeddings.aclose()
         await self.client.aclose()
 
-    async def _prepare(self, stop: asyncio.Event) -> bool:
-        steps: tuple[Callable[[], Awaitable[None]], ...] = (
-            lambda: create_groups(self.client, self.settings.partitions),
-            self.collection.ensure,
-        )
-        for step in steps:
-            failures = 0
-            while not stop.is_set():
-                self.watch_pulse.beat()
-                try:
-                    await step()
-                except (Unavailable, GlobalFault) as error:
-                    failures += 1
-                    self.trouble.report(error)
-                    await self.clock.sleep(min(2.0, self.backoff.delay(failures, self.chance)))
-                else:
-                    self.trouble.clear()
-                    break
-        return not stop.is_set()
+    async def _prepare(self) -> None:
+        await self._persist(lambda: create_groups(self.client, self.settings.partitions))
+        await self._persist(self.collection.ensure)
+        await self._persist(self._try_embeddings)
+
+    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Try a step until it succeeds."""
+        failures = 0
+        failed: set[str] = set()
+        while True:
+            self.watch_pulse.beat()
+            try:
+                await step()
+            except (Unavailable, GlobalFault) as error:
+                failures += 1
+                failed.add(error.dependency)
+                self.trouble.report(error)
+                await self.clock.sleep(min(_LONGEST_WAIT, self.backoff.delay(failures, self.chance)))
+            else:
+                for dependency in failed:
+                    self.trouble.clear(dependency)
+                return
+
+    async def _try_embeddings(self) -> None:
+        """Embed a word, so that a wrong key, model or dimension shows before a message is in hand."""
+        try:
+            await self.embeddings.embed(["ready"])
+        except Rejected as error:
+            raise GlobalFault(EMBEDDINGS, str(error)) from error
 
     async def _work(self, stop: asyncio.Event) -> None:
         pipeline = asyncio.create_task(self.pipeline.run())
@@ -103,21 +121,34 @@ class Embedder:
         try:
             done, _ = await asyncio.wait([pipeline, leases, intake, watch], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {watch}:
-                raise LoopEnded("a loop has ended") from task.exception()
+                raise LoopEnded(f"a loop has ended: {task.exception()!r}") from task.exception()
             watch.result()
         finally:
             # Nothing new comes in; the leases last, for work in hand still needs them.
+            await self.pipeline.close()
             await _cancel(intake, watch)
             await self.subscriptions.stop()
-            await self.pipeline.close()
             await asyncio.wait([pipeline], timeout=self.settings.grace.total_seconds())
             await _cancel(pipeline, leases)
+            await self._hand_back()
+
+    async def _hand_back(self) -> None:
+        try:
+            await self.leases.hand_back()
+        except Unavailable as error:
+            _log.warning("not handed back: %s", error)
 
     async def _intake(self) -> None:
-        await self.leases.drain_own()
+        await self._persist(self._take_up)
         await self.subscriptions.start()
+        self.trouble.note_reading()
         _log.info("reading")
         await self.leases.take_over()
+
+    async def _take_up(self) -> None:
+        # Again, for Redis may have lost them since.
+        await create_groups(self.client, self.settings.partitions)
+        await self.leases.drain_own()
 
     async def _watch(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -129,7 +160,7 @@ class Embedder:
                 await asyncio.wait_for(stop.wait(), _WATCH_SECONDS)
 
 
-async def _cancel(*tasks: "asyncio.Task[None]") -> None:
+async def _cancel(*tasks: "asyncio.Task[Any]") -> None:
     left = set(tasks)
     while left:
         for task in left:
@@ -145,15 +176,15 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
         ConfigurationError: settings contradict each other.
 
     """
-    if settings.chunk_overlap_tokens >= settings.chunk_tokens:
-        raise ConfigurationError("set MEMSTREAM_EMBEDDER_CHUNK_OVERLAP_TOKENS below …_CHUNK_TOKENS")
     client = connect(str(settings.redis_url))
     registry = CollectorRegistry()
     health = Health(clock)
     trouble = Trouble()
     health.check("work", trouble.check)
+    health.check("redis", lambda: ping(client))
     context = _Context(settings, clock, chance, Backoff(), trouble, EmbedderMetrics(registry))
     collection, embeddings = _servers(settings)
+    health.check("qdrant", collection.check)
     pipeline = _pipeline(context, collection, embeddings, client, health.pulse("pipeline", _MAX_SILENCE))
     sources = source_streams(settings.partitions)
     leases = Leases(
@@ -163,6 +194,7 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
         claim_idle=settings.claim_idle.total_seconds(),
         offer=pipeline.offer,
         held=lambda: pipeline.held,
+        in_trouble=lambda: trouble.present,
         clock=clock,
         pulse=health.pulse("leases", _MAX_SILENCE),
     )
@@ -174,7 +206,13 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
         embeddings=embeddings,
         pipeline=pipeline,
         leases=leases,
-        subscriptions=Subscriptions(str(settings.redis_url), sources, consumer=settings.consumer, offer=pipeline.offer),
+        subscriptions=Subscriptions(
+            str(settings.redis_url),
+            sources,
+            consumer=settings.consumer,
+            offer=pipeline.offer,
+            read_entries=max(1, min(READ_ENTRIES, settings.held_messages // len(sources))),
+        ),
         trouble=trouble,
         clock=clock,
         chance=chance,

@@ -23,6 +23,7 @@ class Batcher:
         self._policy = policy
         self._lanes: dict[Lane, deque[tuple[float, Work]]] = {lane: deque() for lane in LANES}
         self._alone: deque[Work] = deque()
+        self._alone_next = True
         self._texts = 0
         self._size = 0
 
@@ -43,7 +44,14 @@ class Batcher:
         return None if oldest is None else max(0.0, oldest + self._policy.linger - now)
 
     def take(self) -> list[Work]:
-        """Cut the next batch off; empty when nothing waits. A message that is over the limits by itself goes alone."""
+        """Cut the next batch off; empty when nothing waits. A message that is over the limits by itself goes alone.
+
+        Redelivered messages and the others take turns, so that neither waits for the end of the other.
+        """
+        if self._alone and (self._alone_next or not any(self._lanes.values())):
+            self._alone_next = False
+            return [self._alone.popleft()]
+        self._alone_next = True
         batch: list[Work] = []
         texts = size = 0
         for lane in self._lanes.values():
@@ -58,6 +66,4 @@ class Batcher:
                 size += work.size
         self._texts -= texts
         self._size -= size
-        if not batch and self._alone:
-            batch.append(self._alone.popleft())
         return batch

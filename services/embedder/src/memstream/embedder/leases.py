@@ -35,6 +35,7 @@ class Leases:
         claim_idle: float,
         offer: Offer,
         held: Callable[[], Sequence[Delivery]],
+        in_trouble: Callable[[], bool],
         clock: Clock,
         pulse: Pulse,
     ) -> None:
@@ -45,6 +46,7 @@ class Leases:
         self._period = claim_idle / 3
         self._offer = offer
         self._held = held
+        self._in_trouble = in_trouble
         self._clock = clock
         self._pulse = pulse
 
@@ -88,19 +90,37 @@ class Leases:
             _log.warning("leases: %s", error)
 
     async def renew(self) -> None:
-        """Say that the entries in hand are worked on. Their delivery counts stay as they are.
+        """Say that the entries in hand are worked on.
+
+        Their delivery counts stay as they are. Only while something they need is out of order, this delivery is taken
+        off: an outage is no fault of theirs, however often workers are restarted meanwhile.
 
         Raises:
             Unavailable: Redis is out of reach.
 
         """
-        by_stream: dict[str, list[int | bytes | str | memoryview[int]]] = {}
+        await self._reclaim(idle=None, counted=not self._in_trouble())
+
+    async def hand_back(self) -> None:
+        """Leave what is in hand to anybody, at once, and as if it had not been delivered this time.
+
+        Raises:
+            Unavailable: Redis is out of reach.
+
+        """
+        await self._reclaim(idle=self._claim_idle_ms, counted=False)
+
+    async def _reclaim(self, *, idle: int | None, counted: bool) -> None:
+        alike: dict[tuple[str, int | None], list[int | bytes | str | memoryview[int]]] = {}
         for delivery in self._held():
-            by_stream.setdefault(delivery.stream, []).append(delivery.entry_id)
+            count = None if counted else delivery.attempts - 1
+            alike.setdefault((delivery.stream, count), []).append(delivery.entry_id)
         with redis_faults():
             async with self._client.pipeline(transaction=False) as pipe:
-                for stream, entry_ids in by_stream.items():
-                    pipe.xclaim(stream, keys.GROUP, self._consumer, 0, entry_ids, justid=True)
+                for (stream, count), entry_ids in alike.items():
+                    pipe.xclaim(
+                        stream, keys.GROUP, self._consumer, 0, entry_ids, idle=idle, retrycount=count, justid=True
+                    )
                 await pipe.execute()
 
     async def claim(self) -> None:
@@ -118,6 +138,8 @@ class Leases:
                         source.name, keys.GROUP, self._consumer, self._claim_idle_ms, start_id=start, count=_PAGE
                     )
                 start = decoded(answer[0])
+                # The server itself acknowledges those whose payload is gone.
+                self._lament(source, answer[2:] and answer[2])
                 if answer[1]:
                     _log.info("took over %d entries of %s", len(answer[1]), source.name)
                     await self._take(source, answer[1])
@@ -125,24 +147,31 @@ class Leases:
                     break
 
     async def _take(self, source: SourceStream, entries: Sequence[tuple[bytes, Mapping[bytes, bytes] | None]]) -> None:
-        attempts = await self._attempts(source, entries)
-        gone = [entry_id for entry_id, fields in entries if fields is None]
+        attempts = await self._attempts(source, [entry_id for entry_id, _ in entries])
+        # The client gives no fields where the payload is gone; an entry that is there has some.
+        gone = [entry_id for entry_id, fields in entries if not fields]
         if gone:
-            _log.error("%d pending entries of %s are gone from the stream", len(gone), source.name)
+            self._lament(source, gone)
             with redis_faults():
                 await self._client.xack(source.name, keys.GROUP, *gone)
         await self._offer(
             [
-                source.delivery(decoded(entry_id), fields, attempts.get(decoded(entry_id), 1))
-                for entry_id, fields in entries
-                if fields is not None
+                source.delivery(decoded(entry_id), fields, count)
+                for (entry_id, fields), count in zip(entries, attempts, strict=True)
+                if fields
             ]
         )
 
-    async def _attempts(self, source: SourceStream, entries: Sequence[tuple[bytes, Any]]) -> dict[str, int]:
-        first, last = decoded(entries[0][0]), decoded(entries[-1][0])
+    async def _attempts(self, source: SourceStream, entry_ids: Sequence[bytes]) -> list[int]:
+        """Ask for the delivery counts, one by one: between two of these entries may lie any number of others."""
         with redis_faults():
-            pending: Any = await self._client.xpending_range(
-                source.name, keys.GROUP, min=first, max=last, count=_PAGE, consumername=self._consumer
-            )
-        return {decoded(entry["message_id"]): int(entry["times_delivered"]) for entry in pending}
+            async with self._client.pipeline(transaction=False) as pipe:
+                for entry_id in entry_ids:
+                    pipe.xpending_range(source.name, keys.GROUP, min=entry_id, max=entry_id, count=1)
+                answers: list[Any] = await pipe.execute()
+        return [int(pending[0]["times_delivered"]) if pending else 1 for pending in answers]
+
+    def _lament(self, source: SourceStream, gone: Sequence[bytes]) -> None:
+        if gone:
+            names = ", ".join(decoded(entry_id) for entry_id in gone)
+            _log.error("%d pending entries of %s are gone from the stream, unread: %s", len(gone), source.name, names)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from random import Random
 
+from memstream.contracts.keys import Lane
 from memstream.embedder.batching import Batcher
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.metrics import EmbedderMetrics
@@ -16,8 +17,12 @@ from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
 from memstream.runtime.health import Pulse
+from memstream.runtime.streams import DEPENDENCY
 
 _log = logging.getLogger(__name__)
+
+_BULK_SHARE = 0.75
+"""Of the room, for imports."""
 
 _IDLE_SECONDS = 1.0
 """How often an idle loop shows that it is alive."""
@@ -57,6 +62,7 @@ class Pipeline:
         self._slots = asyncio.Semaphore(concurrency)
         self._held: dict[tuple[str, str], Delivery] = {}
         self._held_bytes = 0
+        self._waiting: dict[tuple[str, str], Delivery] = {}
         self._held_messages_limit = held_messages
         self._held_bytes_limit = held_bytes
         self._max_deliveries = max_deliveries
@@ -66,28 +72,42 @@ class Pipeline:
 
     @property
     def held(self) -> Sequence[Delivery]:
-        """The entries in hand, whose lease has to be renewed."""
-        return list(self._held.values())
+        """The entries in hand and those that wait for room: their leases have to be renewed."""
+        return [*self._held.values(), *self._waiting.values()]
 
     async def offer(self, deliveries: Sequence[Delivery]) -> None:
         """Take entries in hand, as soon as there is room. Not returning is the backpressure: nothing more is read.
 
-        Entries that are in hand already are passed over. Once closed, entries are left pending.
+        Entries that are in hand already are passed over. Once closed, entries are left waiting.
         """
-        for delivery in deliveries:
-            async with self._room:
-                await self._room.wait_for(lambda: self._has_room() or self._closed)
-            if self._closed:
-                return
-            if delivery.name in self._held:
-                continue
-            self._held[delivery.name] = delivery
-            self._held_bytes += delivery.size
-            self._metrics.held.set(len(self._held))
-            await self._queue(delivery)
+        fresh = {d.name: d for d in deliveries if d.name not in self._held and d.name not in self._waiting}
+        self._waiting.update(fresh)
+        try:
+            for delivery in fresh.values():
+                await self._wait_for_room(delivery.lane)
+                if self._closed:
+                    return
+                del self._waiting[delivery.name]
+                self._held[delivery.name] = delivery
+                self._held_bytes += delivery.size
+                self._metrics.held.set(len(self._held))
+                await self._queue(delivery)
+        finally:
+            if not self._closed:
+                for name in fresh:
+                    self._waiting.pop(name, None)
 
-    def _has_room(self) -> bool:
-        return len(self._held) < self._held_messages_limit and self._held_bytes < self._held_bytes_limit
+    async def _wait_for_room(self, lane: Lane) -> None:
+        async with self._room:
+            await self._room.wait_for(lambda: self._has_room(lane) or self._closed)
+
+    def _has_room(self, lane: Lane) -> bool:
+        # An import never takes all of the room: what somebody just said would have to wait for it.
+        share = 1.0 if lane == "live" else _BULK_SHARE
+        return (
+            len(self._held) < max(1.0, self._held_messages_limit * share)
+            and self._held_bytes < self._held_bytes_limit * share
+        )
 
     async def _queue(self, delivery: Delivery) -> None:
         try:
@@ -151,7 +171,7 @@ class Pipeline:
             else:
                 break
         if failures:
-            self._trouble.clear()
+            self._trouble.clear(DEPENDENCY)
         for one in settled:
             self._note(one)
         async with self._room:

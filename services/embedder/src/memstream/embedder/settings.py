@@ -2,9 +2,9 @@
 
 import socket
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, HttpUrl, RedisDsn, SecretStr
+from pydantic import Field, HttpUrl, RedisDsn, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
@@ -61,3 +61,9 @@ class EmbedderSettings(BaseSettings):
     """A message that came back so often without an outcome goes to the dead letters."""
     grace: Duration = timedelta(seconds=10)
     """How long work in hand may take after SIGTERM; the rest is handed back."""
+
+    @model_validator(mode="after")
+    def _overlap_is_less_than_a_chunk(self) -> Self:
+        if self.chunk_overlap_tokens >= self.chunk_tokens:
+            raise ValueError("MEMSTREAM_EMBEDDER_CHUNK_OVERLAP_TOKENS must be below MEMSTREAM_EMBEDDER_CHUNK_TOKENS")
+        return self

@@ -1,7 +1,7 @@
 """From works to outcomes: embeds and stores them, waits out what passes, and finds the one that spoils a batch."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -92,11 +92,13 @@ class Storing:
     async def _patiently(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Call until it succeeds or is refused."""
         failures = 0
+        failed: set[str] = set()
         while True:
             try:
                 result = await call()
             except (Unavailable, GlobalFault) as error:
                 failures += 1
+                failed.add(error.dependency)
                 self._trouble.report(error)
                 self._metrics.failures.labels(type(error).__name__).inc()
                 asked = error.retry_after if isinstance(error, Unavailable) else None
@@ -104,7 +106,14 @@ class Storing:
                 # Waiting for others is progress of ours.
                 self._pulse.beat()
                 await self._clock.sleep(min(delay, _LONGEST_WAIT))
+            except Rejected:
+                # Who refuses one input is there again.
+                self._overcome(failed)
+                raise
             else:
-                if failures:
-                    self._trouble.clear()
+                self._overcome(failed)
                 return result
+
+    def _overcome(self, dependencies: Iterable[str]) -> None:
+        for dependency in dependencies:
+            self._trouble.clear(dependency)

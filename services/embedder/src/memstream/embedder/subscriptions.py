@@ -4,6 +4,7 @@ What FastStream 0.7.8 can't promise is done elsewhere: the groups are made befor
 decoded one by one (`work`), acknowledged one by one (`settlement`), and pending ones are taken over (`leases`).
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
@@ -20,10 +21,13 @@ from memstream.runtime.streams import decoded
 _log = logging.getLogger(__name__)
 
 READ_ENTRIES = 256
-"""Entries in one read. Without a bound, FastStream delivers a whole backlog as one batch."""
+"""Entries in one read at the most. Without a bound, FastStream delivers a whole backlog as one batch."""
 
 _BLOCK_MS = 1000
 """How long a read waits for something new."""
+
+_SILENCE_SECONDS = 5.0
+"""How long a read waits for an answer; one that takes longer is none, and the connection is given up."""
 
 SUPERVISOR_SWITCH = "FASTSTREAM_SUPERVISOR_DISABLED"
 """Set to 1 in the environment, FastStream lets a reading loop end that fails, instead of starting it again at once,
@@ -35,10 +39,22 @@ Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
 class Subscriptions:
     """Reads new entries of all streams, for as long as `offer` takes them."""
 
-    def __init__(self, url: str, sources: Sequence[SourceStream], *, consumer: str, offer: Offer) -> None:
+    def __init__(
+        self, url: str, sources: Sequence[SourceStream], *, consumer: str, offer: Offer, read_entries: int
+    ) -> None:
         # Each batch is worth a line to FastStream; here only its faults are.
-        self._broker = RedisBroker(url, apply_types=False, graceful_timeout=0, logger=_log, log_level=logging.DEBUG)
+        self._broker = RedisBroker(
+            url,
+            apply_types=False,
+            graceful_timeout=0,
+            logger=_log,
+            log_level=logging.DEBUG,
+            socket_timeout=_SILENCE_SECONDS,
+            socket_connect_timeout=_SILENCE_SECONDS,
+            socket_keepalive=True,
+        )
         self._started = False
+        self._read_entries = read_entries
         self._subscribers = [self._subscribe(source, consumer, offer) for source in sources]
 
     def _subscribe(self, source: SourceStream, consumer: str, offer: Offer) -> Any:  # noqa: ANN401 - FastStream's own type is not public
@@ -48,7 +64,7 @@ class Subscriptions:
                 group=keys.GROUP,
                 consumer=consumer,
                 batch=True,
-                max_records=READ_ENTRIES,
+                max_records=self._read_entries,
                 polling_interval=_BLOCK_MS,
             ),
             ack_policy=AckPolicy.MANUAL,
@@ -74,12 +90,16 @@ class Subscriptions:
         await self._broker.stop()
 
     def dead(self) -> list[str]:
-        """Name the streams whose reading has ended, though nobody asked for it."""
+        """Name the streams whose reading has ended though nobody asked for it, and why as far as it is known."""
         return [
-            subscriber.stream_sub.name
+            f"{subscriber.stream_sub.name} ({'; '.join(_reasons(subscriber.tasks)) or 'its group is gone'})"
             for subscriber in self._subscribers
             if self._started and (not subscriber.running or any(task.done() for task in subscriber.tasks))
         ]
+
+
+def _reasons(tasks: "Sequence[asyncio.Task[Any]]") -> list[str]:
+    return [str(task.exception() or "ended") for task in tasks if task.done() and not task.cancelled()]
 
 
 async def _pass_through(raw: BatchStreamMessage) -> RedisBatchStreamMessage:

@@ -8,30 +8,44 @@ _log = logging.getLogger(__name__)
 
 
 class Trouble:
-    """The latest failure that has not been overcome."""
+    """The failures that have not been overcome: the latest of each dependency."""
 
     def __init__(self) -> None:
-        self._error: MemstreamError | None = None
+        self._errors: dict[str, MemstreamError] = {}
+        self._reading = False
+
+    @property
+    def present(self) -> bool:
+        """Something is wrong."""
+        return bool(self._errors)
 
     def report(self, error: Unavailable | GlobalFault) -> None:
         """Note a failure; a new one is logged, a repetition is not."""
-        if self._error is None or str(self._error) != str(error):
+        known = self._errors.get(error.dependency)
+        if known is None or str(known) != str(error):
             level = logging.ERROR if isinstance(error, GlobalFault) else logging.WARNING
             _log.log(level, "waiting: %s", error)
-        self._error = error
+        self._errors[error.dependency] = error
 
-    def clear(self) -> None:
-        """Note that it works again."""
-        if self._error is not None:
-            _log.info("going on after: %s", self._error)
-        self._error = None
+    def clear(self, dependency: str) -> None:
+        """Note that a dependency works again."""
+        error = self._errors.pop(dependency, None)
+        if error is not None:
+            _log.info("going on after: %s", error)
+
+    def note_reading(self) -> None:
+        """Note that the start is over."""
+        self._reading = True
 
     async def check(self) -> None:
-        """Return if nothing is wrong.
+        """Return if messages are read and nothing is wrong.
 
         Raises:
             Unavailable, GlobalFault: what is wrong.
 
         """
-        if self._error is not None:
-            raise self._error
+        for error in self._errors.values():
+            # Raised again and again, it would gather the frames of everybody who asked.
+            raise error.with_traceback(None)
+        if not self._reading:
+            raise Unavailable("the embedder", "it does not read yet")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
@@ -12,14 +12,13 @@ from memstream.contracts import ids
 from memstream.contracts.ids import Id, UserId
 from memstream.contracts.keys import Lane
 from memstream.contracts.messages import Accepted, BatchIn, BatchOut, MessageIn, MessageState
-from memstream.contracts.problems import Problem
 from memstream.ingest.intake import Intake
 from memstream.ingest.pressure import Pressure
 from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.access import Credential, KeyRing
-from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
+from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import authenticate
-from memstream.web.bodies import read_body, stream_body
+from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
 
 BODY_MODELS = (MessageIn, BatchIn)
 """Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
@@ -28,7 +27,6 @@ _SINGLE_BODY_BYTES = 1024 * 1024
 """A message within its limits is smaller, even with every character escaped."""
 
 NDJSON = "application/x-ndjson"
-JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,10 @@ async def _caller(request: Request) -> Credential:
     return await authenticate(request, _parts(request).ring)
 
 
+Caller = Annotated[Credential, Depends(_caller)]
+"""Who asks. It is settled first: a stranger learns nothing of what else is wrong with a request."""
+
+
 router = APIRouter(prefix="/v1/messages", tags=["messages"], responses=PROBLEM_ANSWERS)
 """The routes; `IngestParts` are taken from the application's state."""
 
@@ -61,11 +63,10 @@ router = APIRouter(prefix="/v1/messages", tags=["messages"], responses=PROBLEM_A
     summary="Remember a message",
     openapi_extra=described_body({JSON: reference(MessageIn)}),
 )
-async def post_message(request: Request) -> Response:
+async def post_message(request: Request, caller: Caller) -> Response:
     """Answer once the message is on the stream and on disk. It is searchable a moment later."""
     parts = _parts(request)
-    caller = await _caller(request)
-    body = await read_body(request, _SINGLE_BODY_BYTES)
+    body = await read_json(request, _SINGLE_BODY_BYTES)
     parts.pressure.admit()
     accepted = await parts.intake.take(body, caller.tenant)
     return Response(accepted.model_dump_json(), HTTPStatus.ACCEPTED, media_type=JSON)
@@ -75,15 +76,17 @@ async def post_message(request: Request) -> Response:
     "/batch",
     response_model=BatchOut,
     summary="Remember many messages",
+    responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     openapi_extra=described_body(
         {NDJSON: {"type": "string", "description": "One MessageIn a line."}, JSON: reference(BatchIn)}
     ),
 )
-async def post_batch(request: Request, lane: Annotated[Lane, Query(description="With NDJSON.")] = "live") -> Response:
+async def post_batch(
+    request: Request, caller: Caller, lane: Annotated[Lane, Query(description="With NDJSON.")] = "live"
+) -> Response:
     """Answer once every message that was taken is on disk. A bad one never spoils the others."""
     parts = _parts(request)
-    caller = await _caller(request)
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_type(request)
     parts.pressure.admit()
     limit = parts.intake.limits.batch_bytes
     if media == NDJSON:
@@ -92,17 +95,16 @@ async def post_batch(request: Request, lane: Annotated[Lane, Query(description="
         batch = BatchIn.model_validate_json(await read_body(request, limit))
         out = await parts.intake.take_list(batch.messages, caller.tenant, batch.lane)
     else:
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-type: send {NDJSON} or {JSON}")
+        raise unsupported_media(NDJSON, JSON)
     return Response(out.model_dump_json(), media_type=JSON)
 
 
-@router.get("/state", summary="Where is a message?", responses={HTTPStatus.NOT_FOUND: {"model": Problem}})
+@router.get("/state", summary="Where is a message?", responses=problem_answers(HTTPStatus.NOT_FOUND))
 async def get_state(
-    request: Request, user_id: Annotated[UserId, Query()], message_id: Annotated[Id, Query()]
+    request: Request, caller: Caller, user_id: Annotated[UserId, Query()], message_id: Annotated[Id, Query()]
 ) -> MessageState:
     """Answer for a message that was posted within the dedup window."""
     parts = _parts(request)
-    caller = await _caller(request)
     fate = await parts.log.look_up(
         ids.partition(caller.tenant, user_id, parts.partitions), ids.message_key(caller.tenant, user_id, message_id)
     )

@@ -29,6 +29,8 @@ from memstream.web.operations import include_operations
 _COMMIT_MESSAGES = 1_000
 _COMMIT_WAITING = 20_000
 _WATCH_SECONDS = 1.0
+_WATCH_SILENCE = 30.0
+"""Seconds that a look at Redis may take, besides waiting for a few answers in vain."""
 
 
 def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
@@ -49,8 +51,15 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
     watermarks = Watermarks(settings.backlog_limit, settings.memory_limit, settings.reading_lifetime.total_seconds())
-    pressure = Pressure(log, watermarks, clock, metrics, partitions=settings.partitions)
     health = Health(clock)
+    pressure = Pressure(
+        log,
+        watermarks,
+        clock,
+        metrics,
+        partitions=settings.partitions,
+        pulse=health.pulse("watch", _WATCH_SILENCE + 4 * timeout),
+    )
     health.check("redis", pressure.check)
     commits = GroupCommit(log.append, most=_COMMIT_MESSAGES, waiting=_COMMIT_WAITING)
     recorder = Recorder(settings.partitions, clock.now, chance)

@@ -1,5 +1,6 @@
 """Keeps an eye on Redis: makes the groups, reads the backlog, and says whether messages are taken."""
 
+import contextlib
 import logging
 from random import Random
 
@@ -9,6 +10,7 @@ from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import ConfigurationError, Overloaded, Unavailable
+from memstream.runtime.health import Pulse
 from memstream.runtime.streams import DEPENDENCY
 
 _log = logging.getLogger(__name__)
@@ -17,14 +19,22 @@ _log = logging.getLogger(__name__)
 class Pressure:
     """Reads Redis' state over and over; nothing is taken while it isn't known."""
 
-    def __init__(
-        self, log: StreamLog, watermarks: Watermarks, clock: Clock, metrics: IngestMetrics, *, partitions: int
+    def __init__(  # noqa: PLR0913 - what it needs, by name
+        self,
+        log: StreamLog,
+        watermarks: Watermarks,
+        clock: Clock,
+        metrics: IngestMetrics,
+        *,
+        partitions: int,
+        pulse: Pulse,
     ) -> None:
         self._log = log
         self._watermarks = watermarks
         self._clock = clock
         self._metrics = metrics
         self._partitions = partitions
+        self._pulse = pulse
         self._reading: Reading | None = None
         self._read_at = clock.monotonic()
         self._trouble = "Redis was not reached yet"
@@ -46,7 +56,7 @@ class Pressure:
                 raise Unavailable(DEPENDENCY, f"{reason}: {self._trouble}")
 
     async def check(self) -> None:
-        """Return if Redis is known to take messages.
+        """Return if Redis is known to take messages. Too many that wait are no reason: that passes.
 
         Raises:
             Unavailable: it isn't.
@@ -54,12 +64,15 @@ class Pressure:
         """
         if self._reading is None or self._trouble:
             raise Unavailable(DEPENDENCY, self._trouble)
+        with contextlib.suppress(Overloaded):
+            self.admit()
 
     async def watch(self, period: float, backoff: Backoff, chance: Random) -> None:
         """Look every `period` seconds until cancelled; after a failure sooner, and less and less often."""
         prepared = False
         failures = 0
         while True:
+            self._pulse.beat()
             try:
                 if not prepared:
                     await self._log.prepare(self._partitions)
@@ -69,6 +82,9 @@ class Pressure:
                 failures += 1
                 # Redis may come back empty: then the groups have to be made anew.
                 prepared = False
+                if isinstance(error, ConfigurationError):
+                    # That is known, and not just out of sight: what was read before no longer counts.
+                    self._reading = None
                 if str(error) != self._trouble:
                     _log.warning("not taking messages: %s", error)
                 self._trouble = str(error)

@@ -11,6 +11,7 @@ from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 
 MIB = 1024 * 1024
+_NO_TIME = timedelta(0)
 
 
 class IngestSettings(BaseSettings):
@@ -29,16 +30,16 @@ class IngestSettings(BaseSettings):
     """Alike in every service of an installation."""
     durability: Literal["fsync", "memory"] = "fsync"
     """`fsync`: a message is accepted once it is on Redis' disk. `memory`: once Redis has it, lost if that crashes."""
-    dedup_window: Duration = timedelta(days=7)
+    dedup_window: Duration = Field(default=timedelta(days=7), ge=timedelta(seconds=1))
     """How long a repeated message id is known as a repeat, and a message's state can be asked for."""
-    append_timeout: Duration = timedelta(seconds=5)
+    append_timeout: Duration = Field(default=timedelta(seconds=5), gt=_NO_TIME)
     """A message that Redis hasn't taken by then is answered with 503."""
 
     backlog_limit: int = Field(default=5_000_000, ge=1)
     """Messages not yet embedded, from which on new ones are answered with 429."""
     memory_limit: float = Field(default=0.85, gt=0, le=1)
     """Share of Redis' maxmemory, from which on new messages are answered with 429."""
-    reading_lifetime: Duration = timedelta(seconds=10)
+    reading_lifetime: Duration = Field(default=timedelta(seconds=10), gt=_NO_TIME)
     """With no reading of backlog and memory younger than this, new messages are answered with 503."""
 
     text_bytes: int = Field(default=DEFAULT_LIMITS.text_bytes, ge=1, le=MIB)
@@ -47,7 +48,7 @@ class IngestSettings(BaseSettings):
     id_bytes: int = Field(default=DEFAULT_LIMITS.id_bytes, ge=1, le=1024)
     batch_messages: int = Field(default=DEFAULT_LIMITS.batch_messages, ge=1)
     batch_bytes: int = Field(default=DEFAULT_LIMITS.batch_bytes, ge=1)
-    ahead: Duration = DEFAULT_LIMITS.ahead
+    ahead: Duration = Field(default=DEFAULT_LIMITS.ahead, ge=_NO_TIME)
 
     def limits(self) -> Limits:
         """Give the limits that messages are held to."""

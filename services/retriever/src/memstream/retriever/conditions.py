@@ -1,25 +1,16 @@
 """A caller's filter in Qdrant's terms."""
 
-import math
 from typing import Any
 
 from qdrant_client import models
 
 from memstream.contracts.searches import Filter
-from memstream.runtime.errors import Invalid
 
 _KEYWORDS = ("conversation_id", "role", "speaker", "kind")
-_LOWEST = -(2**63)
-_HIGHEST = 2**63 - 1
 
 
 def conditions_of(wanted: Filter | None) -> models.Filter | None:
-    """Translate a filter; all of its conditions must hold. None when there are none.
-
-    Raises:
-        Invalid: a value can't be compared with anything.
-
-    """
+    """Translate a filter; all of its conditions must hold. None when there are none."""
     if wanted is None:
         return None
     must: list[models.Condition] = []
@@ -47,11 +38,7 @@ def _equals(key: str, value: Any) -> models.Condition:  # noqa: ANN401 - JSON sc
 
 
 def _matches(key: str, value: str | float | bool) -> models.Condition:  # noqa: FBT001 - a JSON scalar
-    if isinstance(value, float) and not math.isfinite(value):
-        raise Invalid(
-            "filter.metadata", f"{key.removeprefix('metadata.')} is compared with {value}, which is no number"
-        )
-    if isinstance(value, float) or (isinstance(value, int) and not _LOWEST <= value <= _HIGHEST):
-        # The server matches floats by range only, and what is no 64-bit integer is a float to it.
-        return models.FieldCondition(key=key, range=models.Range(gte=float(value), lte=float(value)))
+    if isinstance(value, float):
+        # The server matches floats by range only.
+        return models.FieldCondition(key=key, range=models.Range(gte=value, lte=value))
     return models.FieldCondition(key=key, match=models.MatchValue(value=value))

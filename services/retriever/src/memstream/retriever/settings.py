@@ -11,6 +11,7 @@ from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 
 MIB = 1024 * 1024
+_NO_TIME = timedelta(0)
 
 
 class RetrieverSettings(BaseSettings):
@@ -30,16 +31,17 @@ class RetrieverSettings(BaseSettings):
 
     qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
     qdrant_api_key: SecretStr | None = None
-    qdrant_timeout: Duration = timedelta(seconds=5)
+    qdrant_timeout: Duration = Field(default=timedelta(seconds=5), gt=_NO_TIME)
     collection: str = Field(default="memstream", min_length=1)
 
     embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
-    embeddings_api_key: SecretStr
+    embeddings_api_key: SecretStr = Field(min_length=1)
+    """A server that asks for none takes any."""
     embeddings_model: str = Field(default="text-embedding-3-small", min_length=1)
     embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
     embeddings_send_dimensions: bool = False
     """Ask for that many dimensions; only models that can shorten their vectors take it."""
-    embeddings_timeout: Duration = timedelta(seconds=3)
+    embeddings_timeout: Duration = Field(default=timedelta(seconds=3), gt=_NO_TIME)
     """A question that isn't embedded by then is answered by keywords alone."""
 
     candidates: int = Field(default=50, ge=1, le=1000)

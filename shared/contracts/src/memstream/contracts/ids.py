@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Annotated
 
@@ -17,6 +17,7 @@ POINT_NAMESPACE = uuid.UUID("6d1d6d5c-51a5-5c0f-9b0e-0d6f6a1f3c57")
 SHARED_USER = "*"
 """Reserved user id: what belongs to all users of a tenant."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
@@ -77,6 +78,6 @@ def point_id(tenant: str, user_id: str, message_id: str, chunk: int) -> uuid.UUI
 
 def new_message_id(now: datetime, chance: Random) -> str:
     """Make a UUIDv7 (RFC 9562, section 5.7): ids made later sort later, to the millisecond."""
-    milliseconds = int(now.timestamp() * 1000)
+    milliseconds = (now - _EPOCH) // timedelta(milliseconds=1)
     value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | chance.getrandbits(12) << 64
     return str(uuid.UUID(int=value | 0b10 << 62 | chance.getrandbits(62)))

@@ -21,7 +21,10 @@ DATA_FIELD = "data"
 
 MAX_PARTITIONS = 1024
 
-_POSITION = re.compile(r"(\d{1,4})\.(live|bulk)\.(\d{1,20}-\d{1,20})")
+_POSITION = re.compile(r"(\d{1,4})\.(live|bulk)\.(\d{1,20})-(\d{1,20})", re.ASCII)
+_ENTRY = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
+_ID_PART = 2**64
+"""Both numbers of an entry's id are below this."""
 
 
 def stream(partition: int, lane: Lane) -> str:
@@ -75,10 +78,10 @@ class Position:
 
         """
         match = _POSITION.fullmatch(text)
-        if match is None or int(match[1]) >= MAX_PARTITIONS:
+        if match is None or int(match[1]) >= MAX_PARTITIONS or max(int(match[3]), int(match[4])) >= _ID_PART:
             raise ValueError(f"{text[:80]!r} is not a position that ingest gave out")
         lane: Lane = "live" if match[2] == "live" else "bulk"
-        return cls(int(match[1]), lane, match[3])
+        return cls(int(match[1]), lane, f"{match[3]}-{match[4]}")
 
 
 def entry_order(entry_id: str) -> tuple[int, int]:
@@ -109,5 +112,10 @@ class Seen:
             ValueError: it is something else.
 
         """
-        position, _, rest = text.partition(" ")
-        return cls(Position.parse(position), rest.removeprefix("dead ") or None)
+        match text.split(" "):
+            case [position]:
+                return cls(Position.parse(position))
+            case [position, "dead", entry_id] if _ENTRY.fullmatch(entry_id):
+                return cls(Position.parse(position), entry_id)
+            case _:
+                raise ValueError(f"{text[:80]!r} is not what a seen-key holds")

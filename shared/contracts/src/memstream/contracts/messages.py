@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from memstream.contracts.ids import Id, UserId, limits_of
 from memstream.contracts.keys import Lane
 
+_METADATA_DEPTH = 8
+"""Levels; engines refuse to read what is nested much deeper."""
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
 
 
@@ -25,7 +28,13 @@ def _text(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _written_time(value: object) -> object:
+def written_time(value: object) -> object:
+    """Let only times through that are written out: a bare number could be seconds or milliseconds.
+
+    Raises:
+        ValueError: it is something else.
+
+    """
     if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
         return value
     raise ValueError("is not an RFC 3339 time such as 2026-01-31T09:30:00+01:00")
@@ -47,13 +56,34 @@ def _time(value: datetime, info: ValidationInfo) -> datetime:
     return value
 
 
+def check_keys(metadata: dict[str, Any]) -> None:
+    """Refuse keys of metadata that can't be named in a filter.
+
+    Raises:
+        ValueError: there is one.
+
+    """
+    for key in metadata:
+        if not key or not key.isprintable() or any(character in key for character in '"\\'):
+            raise ValueError(
+                f"has the key {key[:40]!r}; a key is printable, not empty, without double quote or backslash"
+            )
+
+
+def _depth(value: object) -> int:
+    """Count the levels of a JSON value. It was parsed, so they are few enough to recurse."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
 def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     limits = limits_of(info)
     if len(value) > limits.metadata_keys:
         raise ValueError(f"has {len(value)} keys, the limit is {limits.metadata_keys}")
-    for key in value:
-        if not key or '"' in key or not key.isprintable():
-            raise ValueError(f"has the key {key[:40]!r}; a key is not empty, printable and without double quotes")
+    check_keys(value)
+    if _depth(value) > _METADATA_DEPTH:
+        raise ValueError(f"is nested deeper than {_METADATA_DEPTH}")
     try:
         size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
     except ValueError:
@@ -69,7 +99,7 @@ Text = Annotated[str, StringConstraints(min_length=1, strict=True), AfterValidat
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
 """The caller's own fields: at most 32 keys and 4 KiB as JSON."""
 
-OccurredAt = Annotated[datetime, BeforeValidator(_written_time), AfterValidator(_time)]
+OccurredAt = Annotated[datetime, BeforeValidator(written_time), AfterValidator(_time)]
 """When it was said: RFC 3339 with a time zone, at most a day ahead; kept in UTC."""
 
 

@@ -3,11 +3,20 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from memstream.contracts.ids import Id, UserId, limits_of
 from memstream.contracts.keys import Position
-from memstream.contracts.messages import Text
+from memstream.contracts.messages import Text, check_keys, written_time
 
 Mode = Literal["hybrid", "dense", "keyword"]
 
@@ -29,9 +38,10 @@ def _search_limit(value: int, info: ValidationInfo) -> int:
     return value
 
 
-Scalar = str | int | float | bool
 WaitPosition = Annotated[str, StringConstraints(strict=True), AfterValidator(_position)]
-ZonedTime = Annotated[datetime, AfterValidator(_zoned)]
+ZonedTime = Annotated[datetime, BeforeValidator(written_time), AfterValidator(_zoned)]
+Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+Scalar = str | bool | Whole | Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class _Body(BaseModel):
@@ -54,9 +64,7 @@ class Filter(_Body):
     @field_validator("metadata")
     @classmethod
     def _keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        for key in value or {}:
-            if not key or '"' in key:
-                raise ValueError(f"has the key {key[:40]!r}; a key is not empty and without double quotes")
+        check_keys(value or {})
         return value
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 from memstream.runtime.errors import ConfigurationError
@@ -37,10 +38,13 @@ def load_settings(kind: type[SettingsT]) -> SettingsT:
     try:
         return kind()
     except ValidationError as error:
-        faults = [
-            f"{prefix}{'_'.join(str(part) for part in e['loc'])}".upper() + f": {e['msg']}" for e in error.errors()
-        ]
-        raise ConfigurationError("set " + "; ".join(faults)) from None
+        raise ConfigurationError("set " + "; ".join(_fault(prefix, fault) for fault in error.errors())) from None
+
+
+def _fault(prefix: str, fault: ErrorDetails) -> str:
+    message = fault["msg"].removeprefix("Value error, ")
+    name = "_".join(str(part) for part in fault["loc"])
+    return f"{prefix}{name}".upper() + f": {message}" if name else message
 
 
 def stop_with(error: Exception, status: int = EXIT_CONFIGURATION) -> NoReturn:

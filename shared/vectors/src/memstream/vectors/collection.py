@@ -33,7 +33,8 @@ _INDEXES: dict[str, models.PayloadSchemaParams] = {
 }
 
 _CONFLICT = 409
-_OPERATOR = frozenset({401, 403, 404})
+_OF_THE_INPUT = frozenset({400, 413, 422})
+"""Any other answer is about the connection or the collection, not about a point."""
 _TOO_MANY = 429
 _SERVER_ERROR = 500
 
@@ -279,8 +280,8 @@ def qdrant_faults() -> Iterator[None]:
     except UnexpectedResponse as error:
         reason = f"HTTP {error.status_code}: {error.content[:300].decode(errors='replace')}"
         status = error.status_code or _SERVER_ERROR
-        if status in _OPERATOR:
-            raise GlobalFault(DEPENDENCY, reason) from error
         if status == _TOO_MANY or status >= _SERVER_ERROR:
             raise Unavailable(DEPENDENCY, reason) from error
-        raise Rejected(f"{DEPENDENCY}: {reason}") from error
+        if status in _OF_THE_INPUT:
+            raise Rejected(f"{DEPENDENCY}: {reason}") from error
+        raise GlobalFault(DEPENDENCY, reason) from error

@@ -1,7 +1,7 @@
 """The embeddings API of OpenAI, or of any server that speaks it."""
 
 import base64
-import binascii
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +17,8 @@ Vectors = npt.NDArray[np.float32]
 """One row a text."""
 
 _PASSING = frozenset({408, 409, 425, 429})
-_OPERATOR = frozenset({401, 403, 404})
+_OF_THE_INPUT = frozenset({400, 413, 422})
+"""Any other answer (a wrong key, a redirect, a page that isn't there) is about the connection, not about a text."""
 
 
 class EmbeddingsApi:
@@ -65,22 +66,27 @@ class EmbeddingsApi:
             )
         except openai.APIError as error:
             raise translate(error) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            # The library doesn't check what it reads.
+            raise _unreadable(error) from error
         vectors = self._decode(answer, len(places))
         return vectors if len(places) == len(texts) else vectors[rows]
 
     def _decode(self, answer: openai.types.CreateEmbeddingResponse, count: int) -> Vectors:
         vectors = np.empty((count, self._space.dimensions), dtype=np.float32)
-        # The library doesn't check what it reads: a field may be missing.
-        if sorted(item.index for item in answer.data or ()) != list(range(count)):
+        try:
+            found = {operator.index(item.index): _vector(item.embedding) for item in answer.data}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise _unreadable(error) from error
+        if len(answer.data) != count or found.keys() != set(range(count)):
             raise Unavailable(DEPENDENCY, f"it did not give one vector for each of {count} texts")
-        for item in answer.data:
-            vector = _vector(item.embedding)
+        for index, vector in found.items():
             if vector.size != self._space.dimensions:
                 raise GlobalFault(
                     DEPENDENCY,
                     f"{self._space.model} gives {vector.size} dimensions, {self._space.dimensions} are configured",
                 )
-            vectors[item.index] = vector
+            vectors[index] = vector
         if not np.isfinite(vectors).all():
             raise Rejected(f"{DEPENDENCY} gave a vector that holds no numbers")
         return vectors
@@ -96,11 +102,15 @@ def translate(error: openai.APIError) -> MemstreamError:
         # No answer, or one that is not what it should be: timeouts, refused connections, bad JSON.
         return Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300])
     reason = f"HTTP {error.status_code}: {error.message}"[:300]
-    if error.code == "insufficient_quota" or error.status_code in _OPERATOR:
+    if "insufficient_quota" in (error.code, error.type):
         return GlobalFault(DEPENDENCY, reason)
     if error.status_code in _PASSING or error.status_code >= 500:  # noqa: PLR2004 - every server error
         return Unavailable(DEPENDENCY, reason, _retry_after(error.response.headers.get("retry-after")))
-    return Rejected(reason)
+    return Rejected(reason) if error.status_code in _OF_THE_INPUT else GlobalFault(DEPENDENCY, reason)
+
+
+def _unreadable(error: Exception) -> Unavailable:
+    return Unavailable(DEPENDENCY, f"it gave an answer that can't be read: {type(error).__name__}")
 
 
 def _retry_after(value: str | None) -> float | None:
@@ -112,9 +122,10 @@ def _retry_after(value: str | None) -> float | None:
 
 def _vector(value: object) -> npt.NDArray[np.float32]:
     # Asked for base64, some servers answer with numbers all the same.
-    try:
-        if isinstance(value, str):
-            return np.frombuffer(base64.b64decode(value), dtype="<f4")
-        return np.asarray(value, dtype=np.float32)
-    except (binascii.Error, ValueError) as error:
-        raise Unavailable(DEPENDENCY, f"it gave a vector that can't be read: {error}") from error
+    if isinstance(value, str):
+        return np.frombuffer(base64.b64decode(value), dtype="<f4")
+    with np.errstate(over="ignore"):
+        vector = np.asarray(value, dtype=np.float32)
+    if vector.ndim != 1:
+        raise ValueError("not a list of numbers")
+    return vector

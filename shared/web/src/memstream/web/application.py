@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from memstream.contracts.problems import Problem
+from memstream.contracts.problems import MEDIA_TYPE, Problem
 from memstream.web import problems
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -19,23 +19,26 @@ _REFERENCE = "#/components/schemas/{model}"
 _OPEN_TAG = "operations"
 
 
-PROBLEM_ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": status.phrase}
-    for status in (
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-}
-"""The errors that any route with a key and a body may answer with."""
-
-
 def reference(model: type[BaseModel]) -> dict[str, str]:
     """Name a model's schema within the description."""
     return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+
+def problem_answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Describe errors that a route may answer with."""
+    content = {MEDIA_TYPE: {"schema": reference(Problem)}}
+    return {status: {"description": status.phrase, "content": content} for status in statuses}
+
+
+PROBLEM_ANSWERS = problem_answers(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+"""The errors that any route with a key and a body may answer with."""
 
 
 def described_body(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -72,7 +75,8 @@ def make_application(
 def _describe(app: FastAPI, body_models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     document = get_openapi(title=app.title, version="1", description=app.description, routes=app.routes)
     components = document.setdefault("components", {})
-    _, definitions = models_json_schema([(model, "validation") for model in body_models], ref_template=_REFERENCE)
+    models: list[type[BaseModel]] = [*body_models, Problem]
+    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
     components["schemas"] = dict(sorted({**definitions.get("$defs", {}), **components.get("schemas", {})}.items()))
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for operations in document["paths"].values():

@@ -1,0 +1,179 @@
+"""What the embedder does while something it needs is out of order: it waits, says so, and loses nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from integration.worksite import Worksite, texts
+from provider.faults import FaultName
+from waiting import until
+
+from memstream.contracts import keys
+
+
+async def stored_in_full(site: Worksite, expected: list[str], within: float = 30.0) -> None:
+    """Wait until all is acknowledged; then all is stored, and nothing is a dead letter."""
+    await site.finished(within)
+    assert await site.stored() == {text: [0] for text in expected}
+    assert await site.letters() == []
+
+
+def outage(site: Worksite, part: str) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+    """Give how a part is lost, and how it comes back."""
+
+    async def lose_embeddings() -> None:
+        site.script.fail("unavailable")
+
+    async def mend_embeddings() -> None:
+        site.script.mend()
+
+    if part == "the embeddings server":
+        return lose_embeddings, mend_embeddings
+    name = part.lower()
+    return lambda: site.parts.kill(name), lambda: site.parts.start(name)
+
+
+DEPENDENCIES = pytest.mark.parametrize("part", ["Redis", "Qdrant", "the embeddings server"])
+
+
+@DEPENDENCIES
+async def test_without_a_dependency_at_start_it_is_live_and_starts_when_that_is_there(
+    site: Worksite, part: str
+) -> None:
+    lose, come_back = outage(site, part)
+    await lose()
+    await site.work(ready=False)
+    await site.not_ready_for(part)
+    await come_back()
+    await until(site.is_ready, "ready without a restart", within=15)
+    await site.say(["then"])
+    await stored_in_full(site, ["then"])
+
+
+@DEPENDENCIES
+async def test_a_dependency_lost_while_working_costs_nothing(site: Worksite, part: str) -> None:
+    lose, come_back = outage(site, part)
+    await site.work(batch_texts=10)
+    site.script.latency = site.script.latency.__class__(0.02)
+    await site.say(texts(400))
+    await site.calls(10)
+    await lose()
+    await site.not_ready_for(part)
+    await come_back()
+    await stored_in_full(site, texts(400))
+    await until(site.is_ready, "ready again", within=15)
+
+
+@pytest.mark.parametrize("part", ["Redis", "Qdrant"])
+async def test_a_dependency_lost_while_idle_shows_and_recovery_is_quick(site: Worksite, part: str) -> None:
+    lose, come_back = outage(site, part)
+    await site.work()
+    await lose()
+    await site.not_ready_for(part)
+    await come_back()
+    await until(site.is_ready, "ready again", within=12)
+    await site.say(["afterwards"])
+    await stored_in_full(site, ["afterwards"], within=12)
+
+
+async def test_retry_after_is_honoured(site: Worksite) -> None:
+    await site.work()
+    site.script.fail_next(1, "rate_limit", retry_after=2)
+    await site.say(["patient"])
+    await stored_in_full(site, ["patient"])
+    first, second = site.script.counts.times
+    assert 2.0 <= second - first < 4.0
+
+
+@pytest.mark.parametrize("fault", ["server_error", "unavailable", "dropped", "wrong_count", "shuffled"])
+async def test_what_passes_is_tried_again(site: Worksite, fault: FaultName) -> None:
+    await site.work()
+    site.script.fail_next(3, fault)
+    await site.say(texts(20))
+    await stored_in_full(site, texts(20))
+
+
+async def test_a_call_without_an_answer_is_given_up_and_tried_again(site: Worksite) -> None:
+    await site.work(embeddings_timeout=1)
+    site.script.fail_next(1, "timeout")
+    await site.say(texts(20))
+    await stored_in_full(site, texts(20))
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "insufficient_quota", "unknown_model", "wrong_dimension"])
+async def test_what_fails_for_every_message_is_waited_for(site: Worksite, fault: FaultName) -> None:
+    await site.work()
+    site.script.fail(fault)
+    await site.say(texts(30))
+    await site.not_ready_for("the embeddings server")
+    await site.calls(4)
+    assert len(await site.pending()) == 30
+    site.script.mend()
+    await stored_in_full(site, texts(30))
+    await until(site.is_ready, "ready again")
+
+
+async def test_the_poison_in_a_batch_is_found_by_halving(site: Worksite) -> None:
+    site.script.poison.add("number 77")
+    await site.work(linger=0.5)
+    await site.say([f"number {index}." for index in range(77)])
+    await site.say(["number 77."])
+    await site.say([f"number {index}." for index in range(78, 128)])
+    await site.finished()
+    (letter,) = await site.letters()
+    assert (letter[b"class"], b"number 77." in letter[b"original:data"]) == (b"poison", True)
+    assert b"HTTP 400" in letter[b"reason"]
+    assert len(await site.stored()) == 127
+    # One call of 128, then two for each of its 7 halvings.
+    assert site.script.counts.calls <= 1 + 2 * 7 + 1
+
+
+async def test_a_refusal_after_an_outage_leaves_it_ready(site: Worksite) -> None:
+    site.script.poison.add("poison")
+    await site.work()
+    site.script.fail_next(2, "server_error")
+    await site.say(["poison"])
+    await site.finished()
+    assert len(await site.letters()) == 1
+    await until(site.is_ready, "ready again", within=3)
+
+
+async def test_a_vector_that_holds_no_numbers_is_not_stored(site: Worksite) -> None:
+    await site.work()
+    site.script.fail_next(1, "not_a_number")
+    await site.say(["no numbers"])
+    await site.finished()
+    (letter,) = await site.letters()
+    assert letter[b"class"] == b"poison"
+    assert await site.stored() == {}
+
+
+async def test_identical_texts_in_a_batch_are_embedded_once(site: Worksite) -> None:
+    await site.create_groups()
+    await asyncio.gather(*(site.say(["the same"], user=f"user {index}") for index in range(20)))
+    await site.work(ready=False, concurrency=1)
+    await site.finished()
+    same = [count for text, count in site.script.counts.by_text.items() if "the same" in text]
+    assert same == [1]
+    assert len((await site.stored())["the same"]) == 20
+
+
+async def test_a_long_message_becomes_consecutive_chunks(site: Worksite) -> None:
+    await site.work(chunk_tokens=50, chunk_overlap_tokens=5)
+    await site.say([" ".join(f"Sentence {index} says something." for index in range(100))])
+    await site.finished()
+    ((chunks),) = (await site.stored()).values()
+    assert len(chunks) > 8
+    assert chunks == list(range(len(chunks)))
+
+
+async def test_live_messages_do_not_wait_for_an_import(site: Worksite) -> None:
+    await site.work(concurrency=1, held_messages=200, batch_texts=20)
+    site.script.latency = site.script.latency.__class__(0.05)
+    await site.say(texts(2000), lane="bulk")
+    await site.calls(3)
+    await site.say(["now"])
+    before = site.script.counts.calls
+    await until(lambda: any(text.endswith("now") for text in site.script.counts.by_text), "it is embedded")
+    assert site.script.counts.calls - before <= 4
+    assert (await site.redis.xinfo_groups(keys.stream(0, "bulk")))[0]["lag"] > 0

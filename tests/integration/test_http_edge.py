@@ -1,0 +1,159 @@
+"""What both HTTP services have in common: keys, routes, problems, health and metrics."""
+
+import socket
+from collections.abc import Iterator
+from random import SystemRandom
+
+import httpx
+import pytest
+from exchanges import answered, post, problem, say, search
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import SecretStr
+from running_stack import RunningStack
+
+import memstream.ingest.api
+import memstream.ingest.app
+import memstream.retriever.api
+import memstream.retriever.app
+from memstream.ingest.settings import IngestSettings
+from memstream.retriever.settings import RetrieverSettings
+from memstream.runtime.clock import SystemClock
+
+OPEN = {"/health/live", "/health/ready", "/metrics"}
+SERVICES = ("ingest", "retriever")
+
+
+def applications() -> dict[str, FastAPI]:
+    """Make both applications; they connect to nothing."""
+    return {
+        "ingest": memstream.ingest.app.build(IngestSettings(), SystemClock(), SystemRandom()),
+        "retriever": memstream.retriever.app.build(RetrieverSettings(embeddings_api_key=SecretStr("x")), SystemClock()),
+    }
+
+
+def routes() -> Iterator[tuple[str, str, str]]:
+    """List all routes: service, method, path."""
+    for service, app in applications().items():
+        for path, operations in app.openapi()["paths"].items():
+            for method in operations:
+                yield service, method.upper(), path
+
+
+ROUTES = list(routes())
+GUARDED = [route for route in ROUTES if route[2] not in OPEN]
+
+
+def of(stack: RunningStack, service: str) -> httpx.AsyncClient:
+    """Choose a service's client."""
+    return stack.ingest if service == "ingest" else stack.retriever
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_route_is_described(service: str) -> None:
+    described = {path for name, _, path in ROUTES if name == service}
+    router = {"ingest": memstream.ingest.api.router, "retriever": memstream.retriever.api.router}[service]
+
+    assert described == OPEN | {route.path for route in router.routes if isinstance(route, APIRoute)}
+
+
+@pytest.mark.parametrize(("service", "method", "path"), GUARDED)
+async def test_a_route_needs_a_key(stack: RunningStack, service: str, method: str, path: str) -> None:
+    async with httpx.AsyncClient(base_url=of(stack, service).base_url) as stranger:
+        response = await stranger.request(method, path)
+
+    problem(response, 401, "unauthenticated")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer \t.",
+        "Basic YTpi",
+        "ms_key",
+        "Bearer ms_wrong",
+        "Bearer \xff\xfe",
+        "Bearer a b c",
+        "bearer *",
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_key_that_is_none_is_refused(stack: RunningStack, service: str, header: str) -> None:
+    path = next(path for name, _, path in GUARDED if name == service)
+
+    response = await of(stack, service).post(path, headers=[(b"authorization", header.encode("latin-1"))])
+
+    problem(response, 401, "unauthenticated")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_the_scheme_is_read_in_any_case(stack: RunningStack, user: str) -> None:
+    response = await stack.ingest.post(
+        "/v1/messages",
+        json={"user_id": user, "text": "hello"},
+        headers={"authorization": f"bEARER   {stack.info.api_key}"},
+    )
+
+    answered(response, 202)
+
+
+@pytest.mark.parametrize(("service", "path"), [(service, path) for service in SERVICES for path in sorted(OPEN)])
+async def test_health_and_metrics_need_no_key(stack: RunningStack, service: str, path: str) -> None:
+    async with httpx.AsyncClient(base_url=of(stack, service).base_url) as stranger:
+        assert (await stranger.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/messages/", "/v1/searches", "/docs", "/openapi.json", "/admin/%2e%2e"]
+)
+@pytest.mark.parametrize("service", SERVICES)
+async def test_an_unknown_route_is_not_found(stack: RunningStack, service: str, path: str) -> None:
+    problem(await of(stack, service).get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize(("service", "method", "path"), ROUTES)
+async def test_a_wrong_method_is_named_and_the_right_one_told(
+    stack: RunningStack, service: str, method: str, path: str
+) -> None:
+    response = await of(stack, service).request("PATCH", path)
+
+    problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == method
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_metrics_count_and_name_nobody(stack: RunningStack, service: str, user: str) -> None:
+    sent = await post(stack.ingest, user, "The unmistakable lighthouse keeper", message_id=f"id-of-{user}")
+    await search(stack.retriever, user, "unmistakable lighthouse", wait_for=[sent["position"]])
+
+    text = (await of(stack, service).get("/metrics")).text
+
+    counter = {"ingest": "memstream_ingest_messages_total{", "retriever": "memstream_retriever_searches_total{"}[
+        service
+    ]
+    assert any(line.startswith(counter) and not line.endswith(" 0.0") for line in text.splitlines())
+    assert f"{user}" not in text
+    assert "lighthouse" not in text
+    assert "local" not in text
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_what_is_no_http_is_answered_and_forgotten(stack: RunningStack, service: str) -> None:
+    client = of(stack, service)
+
+    answer = await say(client.base_url, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n", close=True)
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert (await client.get("/health/live")).status_code == 200
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_caller_that_says_nothing_holds_nobody_up(stack: RunningStack, service: str) -> None:
+    client = of(stack, service)
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as silent:
+        silent.sendall(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\n")
+        assert (await client.get("/health/ready")).status_code == 200

@@ -1,0 +1,144 @@
+"""How ingest and the retriever start and end: what is wrong is one line, and what is under way is answered."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from exchanges import entries_of, line
+from installation import Installation, free_ports, installed
+
+CONFIGURATION = 78
+NEEDED = {"MEMSTREAM_RETRIEVER_EMBEDDINGS_API_KEY": "x"}
+
+
+async def start(module: str, settings: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Run a service that can't start, and give its exit code and what it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", f"memstream.{module}"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=settings,
+    )
+    try:
+        async with asyncio.timeout(20):
+            out, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return process.returncode or 0, out.decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("module", "variable", "value"),
+    [
+        ("ingest", "MEMSTREAM_INGEST_REDIS_URL", "http://127.0.0.1"),
+        ("ingest", "MEMSTREAM_INGEST_REDIS_URL", "not a url"),
+        ("ingest", "MEMSTREAM_INGEST_PORT", "70000"),
+        ("ingest", "MEMSTREAM_INGEST_PORT", "http"),
+        ("ingest", "MEMSTREAM_INGEST_PARTITIONS", "0"),
+        ("ingest", "MEMSTREAM_INGEST_DURABILITY", "maybe"),
+        ("ingest", "MEMSTREAM_INGEST_BACKLOG_LIMIT", "-1"),
+        ("ingest", "MEMSTREAM_INGEST_MEMORY_LIMIT", "85"),
+        ("ingest", "MEMSTREAM_INGEST_APPEND_TIMEOUT", "0"),
+        ("ingest", "MEMSTREAM_INGEST_APPEND_TIMEOUT", "soon"),
+        ("ingest", "MEMSTREAM_INGEST_DEDUP_WINDOW", "-5"),
+        ("ingest", "MEMSTREAM_INGEST_READING_LIFETIME", "0"),
+        ("ingest", "MEMSTREAM_INGEST_LOG_LEVEL", "loud"),
+        ("retriever", "MEMSTREAM_RETRIEVER_EMBEDDINGS_API_KEY", ""),
+        ("retriever", "MEMSTREAM_RETRIEVER_QDRANT_URL", "localhost"),
+        ("retriever", "MEMSTREAM_RETRIEVER_QDRANT_TIMEOUT", "0"),
+        ("retriever", "MEMSTREAM_RETRIEVER_EMBEDDINGS_TIMEOUT", "-1"),
+        ("retriever", "MEMSTREAM_RETRIEVER_EMBEDDINGS_DIMENSIONS", "many"),
+        ("retriever", "MEMSTREAM_RETRIEVER_CANDIDATES", "0"),
+    ],
+)
+async def test_a_bad_setting_is_one_line_with_its_variable(module: str, variable: str, value: str) -> None:
+    code, lines = await start(module, {**NEEDED, variable: value})
+
+    assert code == CONFIGURATION
+    assert len(lines) == 1
+    assert lines[0].startswith(f"set {variable}: ")
+
+
+async def test_a_missing_setting_is_one_line_with_its_variable() -> None:
+    code, lines = await start("retriever", {})
+
+    assert code == CONFIGURATION
+    assert lines == ["set MEMSTREAM_RETRIEVER_EMBEDDINGS_API_KEY: Field required"]
+
+
+@pytest.mark.parametrize("module", ["ingest", "retriever"])
+async def test_a_port_in_use_is_one_line(module: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_ports(1)))
+        other.listen()
+        port = other.getsockname()[1]
+
+        code, lines = await start(module, {**NEEDED, f"MEMSTREAM_{module.upper()}_PORT": str(port)})
+
+    assert code == CONFIGURATION
+    assert len(lines) == 1
+    assert f"127.0.0.1:{port}" in lines[0]
+
+
+async def test_sigterm_answers_what_is_under_way_and_ends_well(tmp_path: Path, user: str) -> None:
+    async with installed(Installation(tmp_path)) as parts:
+        await parts.start("redis")
+        await parts.start("keys", "ingest-1")
+        body = line(user, "slow")
+        reader, writer = await asyncio.open_connection("127.0.0.1", parts.plan.port_base)
+        writer.write(
+            f"POST /v1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {parts.info.api_key}\r\n"
+            f"expect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        )
+        # The server asks for the body: the request is in its hands.
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+
+        parts.signal("ingest-1", signal.SIGTERM)
+        await refuses_newcomers(parts)
+        writer.write(body)
+        answer = await reader.read()
+        writer.close()
+
+        assert answer.startswith(b"HTTP/1.1 202")
+        assert await parts.ended("ingest-1") == 0
+        assert [e["message_id"] for e in await entries_of(parts.redis, user)] == ["slow"]
+        assert "Traceback" not in parts.log("ingest-1")
+
+
+async def refuses_newcomers(parts: Installation) -> None:
+    """Come back when ingest takes no connection any more."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", parts.plan.port_base)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)
+
+
+async def test_sigterm_before_anything_is_reached_ends_well(tmp_path: Path) -> None:
+    async with installed(Installation(tmp_path)) as parts:
+        # No Redis, so it is not ready; it serves all the same.
+        await parts.start("ingest-1", ready=False)
+        await listens(parts)
+
+        assert await parts.stop("ingest-1") == 0
+
+
+async def listens(parts: Installation) -> None:
+    """Come back when ingest takes connections."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", parts.plan.port_base)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return

@@ -1,0 +1,193 @@
+"""Redis and Qdrant that run, a simulated provider, and embedders that a test starts and ends as it likes."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+from installation import Installation, installed
+from provider.script import Script
+from provider.server import providing
+from waiting import until
+
+from memstream.contracts import keys
+from memstream.contracts.events import MessageRecorded
+from memstream.contracts.keys import Lane
+from memstream.runtime.clock import SystemClock
+from memstream.runtime.streams import Redis, create_groups
+
+EMBEDDERS = ("embedder-1", "embedder-2")
+_DIMENSIONS = 32
+_collections = count(1)
+
+
+class Worksite:
+    """What the embedder works between. Every test has a Redis without keys and a collection of its own."""
+
+    def __init__(self, parts: Installation, settings: dict[str, dict[str, str]]) -> None:
+        self.parts = parts
+        self.script = Script(dimensions=_DIMENSIONS)
+        self._settings = settings
+        self._collection = ""
+        self._embeddings_url = ""
+        self._clock = SystemClock()
+
+    @property
+    def redis(self) -> Redis:
+        """A client of the test's."""
+        return self.parts.redis
+
+    @property
+    def stream(self) -> str:
+        """The stream of the live lane."""
+        return keys.stream(0, "live")
+
+    @contextlib.asynccontextmanager
+    async def cleared(self) -> AsyncIterator[None]:
+        """Begin anew: nothing in Redis, nothing in Qdrant, a provider that does what it should."""
+        for name in ("redis", "qdrant"):
+            if not self.runs(name):
+                await self.parts.start(name)
+        await self.redis.flushall()
+        self._collection = f"c{next(_collections)}"
+        self.script = Script(dimensions=_DIMENSIONS)
+        async with providing(self.script) as url:
+            self._embeddings_url = url
+            try:
+                yield
+            finally:
+                for name in EMBEDDERS:
+                    if self.runs(name):
+                        await self.parts.kill(name)
+
+    def runs(self, name: str) -> bool:
+        """Say whether a part has been started and has not ended."""
+        process = self.parts._processes.get(name)
+        return process is not None and process.returncode is None
+
+    async def work(self, name: str = "embedder-1", *, ready: bool = True, **settings: object) -> None:
+        """Start an embedder, with settings by their names in lower case."""
+        given: dict[str, object] = {
+            "embeddings_url": self._embeddings_url,
+            "embeddings_model": "simulated",
+            "embeddings_dimensions": _DIMENSIONS,
+            "collection": self._collection,
+            "qdrant_timeout": 2,
+            **settings,
+        }
+        self._settings[name] = {f"MEMSTREAM_EMBEDDER_{key.upper()}": str(value) for key, value in given.items()}
+        self.parts._log(name).write_bytes(b"")
+        await self.parts.start(name, ready=ready)
+        if ready:
+            self.script.forget()
+
+    async def say(self, texts: Sequence[str], *, lane: Lane = "live", user: str = "ana") -> list[str]:
+        """Append messages as ingest does, their texts also being their ids as far as those may be long; give ids."""
+        now = self._clock.now()
+        events = [
+            MessageRecorded(
+                tenant="acme", user_id=user, message_id=text[:60], text=text, occurred_at=now, recorded_at=now
+            )
+            for text in texts
+        ]
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for event in events:
+                pipe.xadd(
+                    keys.stream(0, lane),
+                    {keys.TYPE_FIELD: event.type, keys.DATA_FIELD: event.model_dump_json()},
+                )
+            return [entry_id.decode() for entry_id in await pipe.execute()]
+
+    async def create_groups(self) -> None:
+        """Create the groups, as ingest does at its start."""
+        await create_groups(self.redis, 1)
+
+    async def pending(self, consumer: str | None = None) -> list[dict[str, Any]]:
+        """List the pending entries of the live lane, or those of one consumer; none without a group."""
+        found: Any = await self.redis.xpending_range(
+            self.stream, keys.GROUP, min="-", max="+", count=10_000, consumername=consumer
+        )
+        return list(found)
+
+    async def done(self) -> bool:
+        """Say whether every entry of both lanes is delivered and acknowledged."""
+        for lane in keys.LANES:
+            groups: Any = await self.redis.xinfo_groups(keys.stream(0, lane))
+            if groups[0]["pending"] or groups[0]["lag"] != 0:
+                return False
+        return True
+
+    async def finished(self, within: float = 20.0) -> None:
+        """Wait until every entry is acknowledged."""
+        await until(self.done, "every entry is acknowledged", within=within)
+
+    async def letters(self) -> list[dict[bytes, bytes]]:
+        """Give the dead letters."""
+        return [fields for _, fields in await self.redis.xrange(keys.dead_letters(0))]
+
+    async def stored(self) -> dict[str, list[int]]:
+        """Give the chunk numbers of all stored points by message id, in order; a duplicate would show twice."""
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        async with httpx.AsyncClient(base_url=self.parts.url("qdrant"), timeout=10) as qdrant:
+            offset: object = 0
+            while offset is not None:
+                answer = await qdrant.post(
+                    f"/collections/{self._collection}/points/scroll",
+                    json={"limit": 1000, "with_payload": True, **({"offset": offset} if offset else {})},
+                )
+                result = answer.raise_for_status().json()["result"]
+                for point in result["points"]:
+                    found[point["payload"]["message_id"]].append(point["payload"]["chunk"])
+                offset = result["next_page_offset"]
+        return {message: sorted(chunks) for message, chunks in found.items()}
+
+    async def healthy(self, question: str, name: str = "embedder-1") -> tuple[int, str]:
+        """Ask for `live` or `ready`, and give status and body; 0 while nobody answers."""
+        try:
+            answer = await self.ask("GET", f"/health/{question}", name)
+        except httpx.TransportError as error:
+            return 0, str(error)
+        return answer.status_code, answer.text
+
+    async def ask(self, method: str, path: str, name: str = "embedder-1") -> httpx.Response:
+        """Send an embedder a request."""
+        async with self.parts.client(name, key="none") as client:
+            return await client.request(method, path)
+
+    async def is_ready(self, name: str = "embedder-1") -> bool:
+        """Say whether an embedder is ready."""
+        return (await self.healthy("ready", name))[0] == 200
+
+    async def not_ready_for(self, reason: str, name: str = "embedder-1") -> None:
+        """Wait until an embedder is live and not ready, for this reason."""
+
+        async def told() -> bool:
+            status, body = await self.healthy("ready", name)
+            return status == 503 and reason in body
+
+        await until(told, f"not ready for {reason!r}")
+        assert (await self.healthy("live", name))[0] == 200
+
+    async def calls(self, at_least: int) -> None:
+        """Wait until the provider was asked so often."""
+        await until(lambda: self.script.counts.calls >= at_least, f"{at_least} calls of the provider")
+
+
+def texts(number: int, prefix: str = "message") -> list[str]:
+    """Make different texts."""
+    return [f"{prefix} {index}" for index in range(number)]
+
+
+@contextlib.asynccontextmanager
+async def worksite(folder: Path) -> AsyncIterator[Worksite]:
+    """Run Redis and Qdrant."""
+    settings: dict[str, dict[str, str]] = {}
+    async with installed(Installation(folder, embedders=len(EMBEDDERS), settings=settings)) as parts:
+        # Tests come and go; the settings are read when a part is started.
+        parts._settings = settings
+        await asyncio.gather(parts.start("redis"), parts.start("qdrant"))
+        yield Worksite(parts, settings)

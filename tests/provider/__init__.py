@@ -1,0 +1,1 @@
+"""A simulated embeddings provider that speaks OpenAI's protocol: seeded, scriptable, with OpenAI's limits."""

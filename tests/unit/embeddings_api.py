@@ -1,0 +1,38 @@
+"""The embeddings adapter over a server that is a function."""
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx2
+import numpy as np
+
+from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.space import EmbeddingSpace
+
+Handler = Callable[[httpx2.Request], httpx2.Response]
+
+
+def api_over(handler: Handler, *, dimensions: int = 2, send_dimensions: bool = False) -> EmbeddingsApi:
+    """Make the adapter; every request is answered by `handler`."""
+    space = EmbeddingSpace("model", dimensions)
+    api = EmbeddingsApi(space, url="http://test/v1", api_key="key", timeout=5, send_dimensions=send_dimensions)
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(handler))
+    api._client = api._client.with_options(http_client=client)
+    return api
+
+
+def base64_of(values: Sequence[float]) -> str:
+    """Write a vector as the API does when it is asked for base64."""
+    return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()
+
+
+def item(index: object, embedding: object) -> dict[str, Any]:
+    """Write one vector of an answer."""
+    return {"object": "embedding", "index": index, "embedding": embedding}
+
+
+def listing(*items: object) -> httpx2.Response:
+    """Make an answer of these vectors."""
+    usage = {"prompt_tokens": 1, "total_tokens": 1}
+    return httpx2.Response(200, json={"object": "list", "model": "model", "data": items, "usage": usage})

@@ -1,0 +1,194 @@
+"""What shares a call to the embeddings API."""
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.examples import work
+
+from memstream.contracts import keys
+from memstream.embedder.batching import Batcher, BatchPolicy
+from memstream.embedder.work import Work
+
+policies = st.builds(
+    BatchPolicy, texts=st.integers(1, 12), size=st.integers(1, 200), linger=st.floats(0, 1, allow_subnormal=False)
+)
+shapes = st.lists(
+    st.tuples(
+        st.sampled_from(keys.LANES),
+        st.integers(1, 2),
+        st.integers(1, 15),
+        st.integers(1, 250),
+    ),
+    max_size=40,
+)
+
+
+def works_of(shapes: Iterable[tuple[keys.Lane, int, int, int]]) -> list[Work]:
+    """Make messages: lane, deliveries, texts, bytes."""
+    return [
+        work(f"{number}-0", lane=lane, attempts=attempts, texts=texts, size=size)
+        for number, (lane, attempts, texts, size) in enumerate(shapes)
+    ]
+
+
+def filled(policy: BatchPolicy, works: Iterable[Work]) -> Batcher:
+    """Queue messages, all at the time 0."""
+    batcher = Batcher(policy)
+    for one in works:
+        batcher.add(one, 0.0)
+    return batcher
+
+
+def taken(batcher: Batcher) -> list[list[Work]]:
+    """Take batches until there are none."""
+    batches = []
+    while batch := batcher.take():
+        batches.append(batch)
+    return batches
+
+
+def entries(works: Iterable[Work]) -> list[str]:
+    """Name messages by their entries."""
+    return [one.delivery.entry_id for one in works]
+
+
+@given(policies, shapes)
+def test_nothing_is_lost_or_doubled(policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]) -> None:
+    works = works_of(shapes)
+    batches = taken(filled(policy, works))
+
+    assert sorted(entries(one for batch in batches for one in batch)) == sorted(entries(works))
+
+
+@given(policies, shapes)
+def test_a_lane_keeps_its_order(policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]) -> None:
+    works = works_of(shapes)
+    order = [one for batch in taken(filled(policy, works)) for one in batch]
+
+    for lane in keys.LANES:
+        queued = [one for one in works if one.delivery.lane == lane and not one.alone]
+        assert entries(one for one in order if one.delivery.lane == lane and not one.alone) == entries(queued)
+
+
+@given(policies, shapes)
+def test_only_a_message_by_itself_may_be_over_the_limits(
+    policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
+) -> None:
+    for batch in taken(filled(policy, works_of(shapes))):
+        within = sum(len(one.texts) for one in batch) <= policy.texts and sum(one.size for one in batch) <= policy.size
+        assert within or len(batch) == 1
+
+
+@given(policies, shapes)
+def test_a_redelivered_message_is_always_alone(
+    policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
+) -> None:
+    for batch in taken(filled(policy, works_of(shapes))):
+        assert len(batch) == 1 or not any(one.alone for one in batch)
+
+
+@given(policies, shapes)
+def test_a_bulk_message_never_goes_before_the_first_live_one(
+    policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
+) -> None:
+    waiting = sum(lane == "live" and attempts == 1 for lane, attempts, _, _ in shapes)
+    for batch in taken(filled(policy, works_of(shapes))):
+        if batch[0].alone:
+            continue
+        live = sum(one.delivery.lane == "live" and not one.alone for one in batch)
+        assert not waiting or live, "something waits in the live lane, and none of it is in this batch"
+        waiting -= live
+
+
+@given(policies, shapes)
+def test_a_batch_is_due_as_long_as_something_waits_and_never_else(
+    policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
+) -> None:
+    batcher = filled(policy, works_of(shapes))
+    while batcher.due_in(policy.linger) is not None:
+        assert batcher.due_in(policy.linger) == 0.0
+        assert batcher.take()
+
+    assert batcher.take() == []
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1))), policies, shapes)
+def test_adding_and_taking_in_any_order_loses_nothing(
+    steps: list[tuple[bool, float]], policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
+) -> None:
+    works, batcher, found, now = works_of(shapes), Batcher(policy), list[Work](), 0.0
+    queue = iter(works)
+    for adds, seconds in steps:
+        now += seconds
+        if adds and (one := next(queue, None)):
+            batcher.add(one, now)
+        else:
+            found += batcher.take()
+    for one in queue:
+        batcher.add(one, now)
+    found += [one for batch in taken(batcher) for one in batch]
+
+    assert sorted(entries(found)) == sorted(entries(works))
+
+
+def test_a_message_lingers_for_others() -> None:
+    batcher = Batcher(BatchPolicy(texts=10, size=1000, linger=0.5))
+    batcher.add(work("1-0"), 10.0)
+    batcher.add(work("2-0"), 10.3)
+
+    assert batcher.due_in(10.0) == 0.5
+    assert batcher.due_in(10.25) == 0.25
+    assert batcher.due_in(10.5) == batcher.due_in(99.0) == 0.0
+
+
+def test_the_oldest_message_of_any_lane_decides_how_long() -> None:
+    batcher = Batcher(BatchPolicy(texts=10, size=1000, linger=0.5))
+    batcher.add(work("1-0", lane="bulk"), 1.0)
+    batcher.add(work("2-0", lane="live"), 1.25)
+
+    assert batcher.due_in(1.25) == 0.25
+
+
+def test_a_full_batch_does_not_linger() -> None:
+    by_texts = filled(BatchPolicy(texts=2, size=1000, linger=9.0), [work("1-0"), work("2-0")])
+    by_bytes = filled(BatchPolicy(texts=9, size=50, linger=9.0), [work("1-0", size=20), work("2-0", size=30)])
+
+    assert by_texts.due_in(0.0) == by_bytes.due_in(0.0) == 0.0
+
+
+def test_a_redelivered_message_does_not_linger() -> None:
+    batcher = filled(BatchPolicy(texts=9, size=1000, linger=9.0), [work("1-0", attempts=2)])
+
+    assert batcher.due_in(0.0) == 0.0
+
+
+def test_nothing_is_due_when_nothing_waits() -> None:
+    batcher = Batcher(BatchPolicy(texts=9, size=1000, linger=0.0))
+
+    assert batcher.due_in(0.0) is None
+    assert batcher.take() == []
+
+
+def test_room_that_live_messages_leave_is_filled_with_bulk_ones() -> None:
+    policy = BatchPolicy(texts=3, size=1000, linger=0.0)
+    batcher = filled(policy, [work(f"{n}-0", lane="bulk") for n in range(3)] + [work("9-0", lane="live")])
+
+    assert [entries(batch) for batch in taken(batcher)] == [["9-0", "0-0", "1-0"], ["2-0"]]
+
+
+def test_a_redelivered_message_is_not_put_off_for_ever() -> None:
+    batcher = filled(BatchPolicy(texts=1, size=1000, linger=0.0), [work("1-0", attempts=2)])
+    order = []
+    for number in range(1000):
+        batcher.add(work(f"{number}-1"), 0.0)
+        order += entries(batcher.take())
+
+    assert "1-0" in order
+
+
+def test_redelivered_messages_and_the_others_take_turns() -> None:
+    works = [work(f"{n}-0", attempts=2) for n in range(2)] + [work(f"{n}-1") for n in range(3)]
+    batcher = filled(BatchPolicy(texts=1, size=1000, linger=0.0), works)
+
+    assert [entries(batch) for batch in taken(batcher)] == [["0-0"], ["0-1"], ["1-0"], ["1-1"], ["2-1"]]

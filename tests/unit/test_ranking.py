@@ -1,0 +1,187 @@
+"""From candidates to hits, and what a score means."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memstream.contracts.searches import Mode
+from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, calibration_of
+from memstream.retriever.ranking import Ranked, rank
+from memstream.retriever.relevance import Calibration, Logistic, Signals
+from memstream.vectors.collection import Candidates, FoundPoint
+
+PLAIN = Calibration(
+    both=Logistic(-2, dense=4, keyword=0.5), dense=Logistic(-1, dense=4), keyword=Logistic(-1, keyword=0.5)
+)
+
+calibrations = st.sampled_from([PLAIN, DEFAULT, *CALIBRATIONS.values()])
+cosines = st.floats(-1, 1)
+scores = st.floats(0, 1000)
+
+
+def found(message: str, score: float, chunk: int = 0) -> FoundPoint:
+    """Make a candidate: a chunk of a message."""
+    return FoundPoint(f"{message}/{chunk}", score, {"message_id": message, "chunk": chunk})
+
+
+def ranked(
+    dense: list[FoundPoint] | None,
+    keyword: list[FoundPoint] | None,
+    mode: Mode = "hybrid",
+    *,
+    limit: int = 10,
+    min_relevance: float = 0.0,
+) -> list[Ranked]:
+    """Rank candidates by the plain calibration."""
+    return rank(Candidates(dense, keyword), mode, PLAIN, limit=limit, min_relevance=min_relevance)
+
+
+def names(hits: list[Ranked]) -> list[str]:
+    """Name hits by their messages."""
+    return [str(hit.payload["message_id"]) for hit in hits]
+
+
+points = st.lists(
+    st.builds(found, st.sampled_from("abcdef"), scores, st.integers(0, 3)),
+    max_size=20,
+    unique_by=lambda point: point.id,
+)
+
+
+def test_a_message_is_listed_once_by_its_best_chunk() -> None:
+    hits = ranked([found("a", 0.2, 0), found("a", 0.9, 1), found("b", 0.5, 0)], None)
+
+    assert [(hit.payload["message_id"], hit.payload["chunk"]) for hit in hits] == [("a", 1), ("b", 0)]
+
+
+def test_the_most_relevant_comes_first() -> None:
+    assert names(ranked([found("a", 0.1), found("b", 0.9), found("c", 0.5)], None)) == ["b", "c", "a"]
+
+
+def test_equals_have_one_order_however_they_were_found() -> None:
+    candidates = [found("b", 0.5), found("a", 0.5), found("c", 0.5)]
+
+    assert names(ranked(candidates, None)) == names(ranked(candidates[::-1], None)) == ["a", "b", "c"]
+
+
+def test_both_signals_of_a_message_count_together() -> None:
+    (hit,) = ranked([found("a", 0.5)], [found("a", 3.0)])
+
+    assert hit.signals == Signals(dense=0.5, keyword=3.0)
+    assert hit.relevance == PLAIN.both.probability(hit.signals)
+
+
+def test_a_message_that_shares_no_word_with_the_question_has_a_keyword_score_of_zero() -> None:
+    (hit,) = ranked([found("a", 0.5)], [])
+
+    assert hit.signals == Signals(dense=0.5, keyword=0.0)
+
+
+@pytest.mark.parametrize(("mode", "first"), [("dense", "a"), ("keyword", "b")])
+def test_in_a_mode_of_one_signal_that_one_alone_counts(mode: Mode, first: str) -> None:
+    hits = ranked([found("a", 0.9), found("b", 0.1)], [found("a", 1.0), found("b", 9.0)], mode)
+
+    assert names(hits)[0] == first
+    assert all(set(hit.signals.named()) == {mode, "chunks"} for hit in hits)
+
+
+def test_what_the_other_signal_found_is_no_hit_in_a_mode_of_one_signal() -> None:
+    assert names(ranked([found("a", 0.9)], [found("b", 9.0)], "keyword")) == ["b"]
+
+
+def test_without_vectors_a_hybrid_question_is_answered_by_keywords() -> None:
+    (hit,) = ranked(None, [found("a", 4.0)])
+
+    assert hit.signals == Signals(keyword=4.0)
+    assert hit.relevance == PLAIN.keyword.probability(hit.signals)
+
+
+def test_no_candidates_give_no_hits() -> None:
+    assert ranked([], []) == ranked(None, None) == []
+
+
+@given(points, points, st.sampled_from(["hybrid", "dense", "keyword"]), st.floats(0, 1), st.integers(1, 6))
+def test_hits_are_as_many_as_asked_for_relevant_enough_sorted_and_of_different_messages(
+    dense: list[FoundPoint], keyword: list[FoundPoint], mode: Mode, min_relevance: float, limit: int
+) -> None:
+    hits = ranked(dense, keyword, mode, limit=limit, min_relevance=min_relevance)
+    everything = ranked(dense, keyword, mode, limit=1000)
+
+    relevances = [hit.relevance for hit in hits]
+    assert relevances == sorted(relevances, reverse=True)
+    assert len(set(names(hits))) == len(hits) <= limit
+    assert hits == [hit for hit in everything if hit.relevance >= min_relevance][:limit]
+
+
+@given(points, points, st.randoms(use_true_random=False))
+def test_the_order_of_the_candidates_does_not_matter(
+    dense: list[FoundPoint], keyword: list[FoundPoint], chance: object
+) -> None:
+    shuffled = sorted(dense, key=lambda _: chance.random())  # type: ignore[attr-defined] # hypothesis' Random
+    relevances = [hit.relevance for hit in ranked(dense, keyword)]
+
+    assert names(ranked(shuffled, keyword)) == names(ranked(dense, keyword))
+    assert [hit.relevance for hit in ranked(shuffled, keyword)] == relevances
+
+
+chunk_counts = st.integers(1, 10_000)
+
+
+@given(calibrations, st.none() | st.floats(-1e300, 1e300), st.none() | st.floats(0, 1e300), chunk_counts)
+def test_relevance_is_a_probability_for_any_signal(
+    calibration: Calibration, dense: float | None, keyword: float | None, chunks: int
+) -> None:
+    assert 0.0 <= calibration.relevance(Signals(dense, keyword, chunks)) <= 1.0
+
+
+@given(calibrations, st.tuples(cosines, cosines), st.tuples(scores, scores), chunk_counts)
+def test_more_of_a_signal_is_never_less_relevant(
+    calibration: Calibration, dense: tuple[float, float], keyword: tuple[float, float], chunks: int
+) -> None:
+    less, more = Signals(min(dense), min(keyword), chunks), Signals(max(dense), max(keyword), chunks)
+
+    assert calibration.relevance(less) <= calibration.relevance(more)
+    for name in ("dense", "keyword"):
+        one, other = (Signals(**{name: getattr(signals, name)}, chunks=chunks) for signals in (less, more))
+        assert calibration.relevance(one) <= calibration.relevance(other)
+
+
+@given(calibrations, cosines, scores, chunk_counts, chunk_counts)
+def test_the_same_score_out_of_more_chunks_is_never_more_relevant(
+    calibration: Calibration, dense: float, keyword: float, one: int, other: int
+) -> None:
+    few, many = (Signals(dense, keyword, chunks) for chunks in sorted((one, other)))
+
+    assert calibration.relevance(many) <= calibration.relevance(few)
+
+
+@given(cosines, scores)
+def test_a_message_of_one_chunk_keeps_its_scores(dense: float, keyword: float) -> None:
+    signals = Signals(dense, keyword)
+
+    assert (signals.fair_dense, signals.fair_keyword) == (dense, keyword)
+
+
+def test_a_messages_number_of_chunks_counts() -> None:
+    long = FoundPoint("a/0", 0.5, {"message_id": "a", "chunk": 0, "chunks": 9})
+
+    assert names(ranked([long, found("b", 0.5)], None)) == ["b", "a"]
+
+
+def test_signals_are_named_as_far_as_they_are_known() -> None:
+    assert Signals(dense=0.0).named() == {"dense": 0.0, "chunks": 1.0}
+    assert Signals(keyword=2.0, chunks=3).named() == {"keyword": 2.0, "chunks": 3.0}
+
+
+def test_a_logistic_is_the_one_of_the_textbook() -> None:
+    logistic = Logistic(-1.0, dense=2.0)
+
+    assert logistic.probability(Signals(dense=0.5)) == 0.5
+    assert logistic.probability(Signals(dense=1.0)) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert logistic.probability(Signals()) == pytest.approx(1 / (1 + math.e))
+
+
+def test_a_space_that_nobody_has_calibrated_gets_the_default() -> None:
+    assert calibration_of("never-heard-of_3_t1") is DEFAULT

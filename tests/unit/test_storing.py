@@ -1,0 +1,235 @@
+"""Embedding and storing a batch: what passes is waited out, the one that spoils a batch is found."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from unit.examples import seeded, work
+from unit.manual_clock import ManualClock
+
+from memstream.embedder.metrics import EmbedderMetrics
+from memstream.embedder.storing import Storing
+from memstream.embedder.trouble import Trouble
+from memstream.embedder.work import Dead, Left, Stored, Work
+from memstream.runtime.backoff import Backoff
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.runtime.health import Pulse
+from memstream.vectors.collection import StoredPoint
+from memstream.vectors.embeddings import Vectors
+
+Verdict = Callable[[Sequence[str]], Exception | None]
+
+
+class Servers:
+    """An embeddings server and a vector store that fail when they are told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.stored: dict[str, StoredPoint] = {}
+        self.upserts = 0
+        self.embed_fails: Verdict = lambda _: None
+        self.upsert_fails: Verdict = lambda _: None
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Give each text's length."""
+        self.calls.append(list(texts))
+        if error := self.embed_fails(texts):
+            raise error
+        return np.array([[len(text)] for text in texts], np.float32)
+
+    async def upsert(self, points: Sequence[StoredPoint]) -> None:
+        """Store points."""
+        self.upserts += 1
+        if error := self.upsert_fails([point.indexed_text for point in points]):
+            raise error
+        self.stored.update({point.indexed_text: point for point in points})
+
+
+class Bench:
+    """Storing over such servers, by a manual clock."""
+
+    def __init__(self, *, texts_per_call: int = 128) -> None:
+        self.servers = Servers()
+        self.clock = ManualClock()
+        self.trouble = Trouble()
+        self.pulse = Pulse(self.clock, 30.0)
+        self.storing = Storing(
+            self.servers.embed,
+            self.servers.upsert,
+            clock=self.clock,
+            chance=seeded(),
+            backoff=Backoff(initial=1.0, maximum=8.0),
+            trouble=self.trouble,
+            metrics=EmbedderMetrics(CollectorRegistry()),
+            pulse=self.pulse,
+            texts_per_call=texts_per_call,
+        )
+
+
+def batch(count: int, texts: int = 1) -> list[Work]:
+    """Make a batch of messages."""
+    return [work(f"{number}-0", texts=texts) for number in range(count)]
+
+
+def texts_of(works: Sequence[Work]) -> list[str]:
+    """List the texts of messages."""
+    return [text for one in works for text in one.texts]
+
+
+def failing(error: Exception, times: int) -> Verdict:
+    """Fail the first calls."""
+    left = iter([error] * times)
+    return lambda _: next(left, None)
+
+
+def refusing(poison: str) -> Verdict:
+    """Refuse every call that holds this text."""
+    return lambda texts: Rejected("HTTP 400: bad input") if poison in texts else None
+
+
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 7))
+async def test_every_text_is_stored_with_its_own_vector(messages: int, texts: int, texts_per_call: int) -> None:
+    bench = Bench(texts_per_call=texts_per_call)
+    works = batch(messages, texts)
+
+    assert await bench.storing.store(works) == [Stored()] * messages
+    assert all(len(call) <= texts_per_call for call in bench.servers.calls)
+    assert {text: point.vector for text, point in bench.servers.stored.items()} == {
+        text: [len(text)] for text in texts_of(works)
+    }
+
+
+@given(st.integers(0, 127))
+@settings(max_examples=20)
+async def test_one_poison_among_128_is_found_in_few_calls(place: int) -> None:
+    bench = Bench()
+    works = batch(128)
+    bench.servers.embed_fails = refusing(works[place].texts[0])
+    outcomes = await bench.storing.store(works)
+
+    assert outcomes == [Dead("HTTP 400: bad input") if n == place else Stored() for n in range(128)]
+    assert len(bench.servers.calls) == 1 + 2 * math.log2(128)
+    assert set(bench.servers.stored) == set(texts_of(works)) - set(works[place].texts)
+
+
+async def test_poison_that_the_store_refuses_is_found_too() -> None:
+    bench = Bench()
+    bench.servers.upsert_fails = refusing("2-0 part 1")
+
+    assert await bench.storing.store(batch(4, texts=2)) == [Stored(), Stored(), Dead("HTTP 400: bad input"), Stored()]
+    assert bench.servers.upserts == 5
+
+
+@given(st.sets(st.integers(0, 19)))
+async def test_every_poison_is_found_and_nothing_else(places: set[int]) -> None:
+    bench = Bench()
+    works = batch(20)
+    poison = {works[place].texts[0] for place in places}
+    bench.servers.embed_fails = lambda texts: Rejected("no") if poison & set(texts) else None
+
+    assert await bench.storing.store(works) == [Dead("no") if n in places else Stored() for n in range(20)]
+
+
+async def test_a_message_of_many_texts_dies_as_a_whole() -> None:
+    bench = Bench(texts_per_call=2)
+    bench.servers.embed_fails = refusing("1-0 part 4")
+
+    assert await bench.storing.store(batch(2, texts=5)) == [Stored(), Dead("HTTP 400: bad input")]
+    assert not any(text.startswith("1-0") for text in bench.servers.stored)
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("x", "HTTP 429"), Unavailable("x", "HTTP 503"), GlobalFault("x", "HTTP 401")]
+)
+@pytest.mark.parametrize("stage", ["embed_fails", "upsert_fails"])
+async def test_what_passes_is_waited_out_without_a_loss(stage: str, error: MemstreamError) -> None:
+    bench = Bench()
+    setattr(bench.servers, stage, failing(error, 5))
+    works = batch(3)
+
+    assert await bench.storing.store(works) == [Stored()] * 3
+    assert set(bench.servers.stored) == set(texts_of(works))
+    assert len(bench.clock.slept) == 5
+
+
+async def test_a_failed_upsert_does_not_embed_again() -> None:
+    bench = Bench()
+    bench.servers.upsert_fails = failing(Unavailable("Qdrant", "HTTP 503"), 3)
+    await bench.storing.store(batch(3))
+
+    assert len(bench.servers.calls) == 1
+
+
+async def test_waits_grow_up_to_the_maximum() -> None:
+    bench = Bench()
+    bench.servers.embed_fails = failing(Unavailable("x", "down"), 6)
+    await bench.storing.store(batch(1))
+
+    bounds = [1, 2, 4, 8, 8, 8]
+    assert all(bound / 2 <= slept <= bound for slept, bound in zip(bench.clock.slept, bounds, strict=True))
+
+
+async def test_a_server_that_asks_for_a_longer_wait_gets_it_up_to_a_minute() -> None:
+    bench = Bench()
+    answers = iter([Unavailable("x", "429", retry_after=20.0), Unavailable("x", "429", retry_after=3600.0)])
+    bench.servers.embed_fails = lambda _: next(answers, None)
+    await bench.storing.store(batch(1))
+
+    assert bench.clock.slept == [20.0, 60.0]
+
+
+async def test_waiting_is_a_sign_of_life_and_of_trouble() -> None:
+    bench = Bench()
+    seen: list[float] = []
+
+    def verdict(_: Sequence[str]) -> Exception | None:
+        seen.append(bench.pulse.silence())
+        return Unavailable("x", "down", retry_after=10.0) if len(seen) < 9 else None
+
+    bench.servers.embed_fails = verdict
+    await bench.storing.store(batch(1))
+
+    assert max(seen) <= 10.0
+    assert not bench.trouble.present
+
+
+async def test_trouble_is_told_while_it_lasts() -> None:
+    bench = Bench()
+    told: list[str] = []
+
+    async def told_by_readiness(seconds: float) -> None:
+        bench.clock.advance(seconds)
+        with pytest.raises(GlobalFault) as caught:
+            await bench.trouble.check()
+        told.append(str(caught.value))
+
+    bench.clock.sleep = told_by_readiness  # type: ignore[method-assign] # where the wait is observed
+    bench.servers.embed_fails = failing(GlobalFault("x", "HTTP 401"), 2)
+    await bench.storing.store(batch(1))
+
+    assert told == ["x: HTTP 401"] * 2
+
+
+async def test_an_unknown_error_leaves_only_the_message_that_causes_it() -> None:
+    bench = Bench()
+    bench.servers.embed_fails = lambda texts: ZeroDivisionError() if "2-0 part 0" in texts else None
+
+    assert await bench.storing.store(batch(4)) == [Stored(), Stored(), Left("ZeroDivisionError"), Stored()]
+
+
+async def test_an_unknown_error_of_the_store_leaves_the_message_pending() -> None:
+    bench = Bench()
+    bench.servers.upsert_fails = lambda _: KeyError("x")
+
+    assert await bench.storing.store(batch(3)) == [Left("KeyError")] * 3
+
+
+async def test_identical_texts_of_two_messages_are_both_stored() -> None:
+    bench = Bench()
+    twins = [work("1-0"), work("1-0")]
+
+    assert await bench.storing.store(twins) == [Stored()] * 2

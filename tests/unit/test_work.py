@@ -1,0 +1,184 @@
+"""From an entry as it was read to the points that are stored, or the reason why not."""
+
+import json
+
+import numpy as np
+import pytest
+from unit.examples import entry, recorded, seeded, work
+from unit.manual_clock import START
+
+from memstream.contracts import ids
+from memstream.contracts.events import MessageDeleted, UserErased
+from memstream.embedder.chunks import Chunker
+from memstream.embedder.streams import SourceStream, source_streams
+from memstream.embedder.work import Dead, Delivery, Settled, Work, points_of, prepare
+
+CHUNKER = Chunker(24, 6)
+LONG = " ".join(f"This is the sentence with the number {number} of all of them." for number in range(6))
+
+
+def prepared(delivery: Delivery, max_deliveries: int = 5) -> Work:
+    """Prepare an entry that is fine."""
+    found = prepare(delivery, CHUNKER, max_deliveries)
+    assert isinstance(found, Work)
+    return found
+
+
+def dead(delivery: Delivery, max_deliveries: int = 5) -> Dead:
+    """Give the reason why an entry can't be prepared."""
+    found = prepare(delivery, CHUNKER, max_deliveries)
+    assert isinstance(found, Settled)
+    assert found.delivery is delivery
+    assert isinstance(found.outcome, Dead)
+    return found.outcome
+
+
+def test_a_message_becomes_the_text_that_is_embedded() -> None:
+    event = recorded(speaker="Zoë", text="Hello 👍")
+    found = prepared(entry(event.model_dump_json().encode()))
+
+    assert found.message == event
+    assert found.chunks == ["Hello 👍"]
+    assert found.texts == ["1 March 2026, Zoë: Hello 👍"]
+    assert found.size == len(found.texts[0].encode())
+
+
+def test_a_long_message_becomes_several_texts_that_each_name_the_speaker() -> None:
+    found = prepared(entry(recorded(text=LONG, role="assistant").model_dump_json().encode()))
+
+    assert len(found.texts) == len(found.chunks) > 1
+    assert all(
+        text == f"1 March 2026, assistant: {chunk}" for text, chunk in zip(found.texts, found.chunks, strict=True)
+    )
+    assert found.size == sum(len(text.encode()) for text in found.texts)
+
+
+def test_an_entry_without_data_is_dead() -> None:
+    delivery = SourceStream(0, "live").delivery("1-0", {b"type": b"message.recorded.v1"})
+
+    assert dead(delivery) == Dead("the entry has no field 'data'")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not an event: data: json_invalid"),
+        (b"\xff\xfe", "not an event: data: json_invalid"),
+        (b"[" * 10_000, "not an event: data: json_invalid"),
+        (b"{}", "not an event: data: union_tag_not_found"),
+        (b'{"type": "message.recorded.v9"}', "not an event: data: union_tag_invalid"),
+        (b"[]", "not an event: data: dict_type"),
+    ],
+)
+def test_an_entry_that_is_no_event_is_dead_by_the_kind_of_fault(data: bytes, reason: str) -> None:
+    assert dead(entry(data)) == Dead(reason)
+
+
+def test_the_reason_names_fields_and_never_what_was_said() -> None:
+    fields = {**json.loads(recorded().model_dump_json()), "text": ["my secret"], "occurred_at": "my secret"}
+    reason = dead(entry(json.dumps(fields).encode())).reason
+
+    assert "message.recorded.v1.text: string_type" in reason
+    assert "message.recorded.v1.occurred_at: datetime" in reason
+    assert "secret" not in reason
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        MessageDeleted(tenant="t", user_id="u", message_id="m", erasure_id="e", deleted_at=START),
+        UserErased(tenant="t", user_id="u", erasure_id="e", erased_at=START),
+    ],
+)
+def test_an_event_that_is_not_handled_yet_is_dead(event: MessageDeleted | UserErased) -> None:
+    assert dead(entry(event.model_dump_json().encode())).reason == f"{event.type} is not handled by this release"
+
+
+@pytest.mark.parametrize("text", [" ", "\n\t", "\u3000"])
+def test_a_blank_text_is_dead(text: str) -> None:
+    assert dead(entry(recorded(text=text).model_dump_json().encode())) == Dead("the text is blank")
+
+
+def test_an_entry_that_came_back_too_often_is_dead_of_an_unknown_cause() -> None:
+    data = recorded().model_dump_json().encode()
+
+    assert prepared(entry(data, attempts=5), max_deliveries=5).alone
+    assert dead(entry(data, attempts=6), max_deliveries=5) == Dead("delivered 6 times without an outcome", "unknown")
+
+
+def test_a_message_that_is_dead_is_named_as_far_as_it_could_be_read() -> None:
+    event = recorded(text=" ")
+    readable = prepare(entry(event.model_dump_json().encode()), CHUNKER, 5)
+    unreadable = prepare(entry(b"{"), CHUNKER, 5)
+
+    assert isinstance(readable, Settled)
+    assert isinstance(unreadable, Settled)
+    assert (readable.message, unreadable.message) == (event, None)
+
+
+def test_only_a_redelivered_message_goes_alone() -> None:
+    assert [work(attempts=attempts).alone for attempts in (1, 2, 3)] == [False, True, True]
+
+
+def test_a_message_becomes_a_point_with_all_its_fields() -> None:
+    event = recorded(
+        message_id="m 1", conversation_id="c", speaker="Zoë", kind="note", text="Hello 👍", metadata={"a.b": [1]}
+    )
+    (point,) = points_of(prepared(entry(event.model_dump_json().encode())), np.array([[0.5, -1.0]], np.float32))
+
+    assert point.id == ids.point_id("acme", "ana", "m 1", 0)
+    assert point.owner == "acme/ana"
+    assert point.vector == [0.5, -1.0]
+    assert point.indexed_text == "1 March 2026, Zoë: Hello 👍"
+    assert point.payload == {
+        "message_id": "m 1",
+        "conversation_id": "c",
+        "role": "user",
+        "speaker": "Zoë",
+        "kind": "note",
+        "text": "Hello 👍",
+        "occurred_at": "2026-03-01T09:30:00+00:00",
+        "recorded_at": "2026-03-01T09:30:00+00:00",
+        "metadata": {"a.b": [1]},
+        "chunk": 0,
+        "chunks": 1,
+    }
+
+
+def test_each_chunk_becomes_a_point_and_the_first_carries_the_whole_text() -> None:
+    long = prepared(entry(recorded(text=LONG).model_dump_json().encode()))
+    vectors = np.arange(len(long.texts), dtype=np.float32)[:, None]
+    points = points_of(long, vectors)
+
+    assert [point.id for point in points] == [ids.point_id("acme", "ana", "m-1", n) for n in range(len(points))]
+    assert [point.payload["chunk"] for point in points] == list(range(len(points)))
+    assert {point.payload["chunks"] for point in points} == {len(points)}
+    assert [point.vector for point in points] == [[float(n)] for n in range(len(points))]
+    assert [point.payload["text"] for point in points] == list(long.chunks)
+    assert [point.payload.get("full_text") for point in points] == [LONG, *[None] * (len(points) - 1)]
+
+
+def test_storing_again_gives_equal_points() -> None:
+    one = entry(recorded(text=LONG).model_dump_json().encode())
+    again = entry(recorded(text=LONG).model_dump_json().encode(), entry_id="2-0", attempts=3)
+    chance = seeded()
+    vectors = np.array([[chance.random()] for _ in range(20)], np.float32)
+
+    assert points_of(prepared(one), vectors) == points_of(prepared(again), vectors)
+
+
+def test_every_worker_reads_both_lanes_of_every_partition() -> None:
+    names = [source.name for source in source_streams(2)]
+
+    assert names == ["memstream:{0}:live", "memstream:{0}:bulk", "memstream:{1}:live", "memstream:{1}:bulk"]
+
+
+def test_an_entrys_name_tells_it_from_the_same_id_in_another_stream() -> None:
+    assert entry(b"", lane="live").name != entry(b"", lane="bulk").name
+    assert entry(b"", attempts=1).name == entry(b"", attempts=2).name
+
+
+def test_an_entrys_size_is_that_of_its_bytes() -> None:
+    delivery = SourceStream(0, "live").delivery("1-0", {b"data": b"12345", b"type": b"x"})
+
+    assert delivery.size == 4 + 5 + 4 + 1
