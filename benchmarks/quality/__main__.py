@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 from asking import ask, check_owner, post
-from fitting import fit_calibration
+from fitting import Sample, fit_calibration
 from metrics import MEASURES, Judgement, calibration_error, interval
 from sets import JudgedSet, read_set
 
-from memstream.contracts.searches import SearchOut
+from memstream.contracts.searches import Hit, SearchOut
 from memstream.contracts.stack import Stack
+from memstream.retriever.neighbours import Turn
 from memstream.retriever.relevance import Signals
 
 _START_SECONDS = 60.0
@@ -79,16 +80,17 @@ async def measure(sets: Sequence[JudgedSet], home: Path, arguments: argparse.Nam
         asked = [question for question in one.questions if question.evidence]
         answers = await ask(asked, stack, mode=arguments.mode)
         judgements = []
-        pairs: list[tuple[Signals, float, bool]] = []
+        relevances: list[float] = []
+        candidates: list[list[Sample]] = []
         for question, answer in zip(asked, answers, strict=True):
             check_owner(question, answer.hits, owners)
             hits = [hit.message_id in question.evidence for hit in answer.hits]
             judgements.append(Judgement(question.category, hits, len(question.evidence)))
-            pairs += [
-                (_signals(hit.signals), hit.relevance, label) for hit, label in zip(answer.hits, hits, strict=True)
-            ]
-        samples.append([(signals, label) for signals, _, label in pairs])
-        error = calibration_error(np.array([p for _, p, _ in pairs]), np.array([label for _, _, label in pairs]))
+            relevances += [hit.relevance for hit in answer.hits]
+            candidates.append([_sample(hit, label) for hit, label in zip(answer.hits, hits, strict=True)])
+        samples.append(candidates)
+        labels = np.array([sample.label for question in candidates for sample in question])
+        error = calibration_error(np.array(relevances), labels)
         report["sets"][one.name] = _table(one, judgements, answers, error)
     if arguments.fit:
         report["calibration"] = fit_calibration(samples)
@@ -97,8 +99,10 @@ async def measure(sets: Sequence[JudgedSet], home: Path, arguments: argparse.Nam
         arguments.json.write_text(json.dumps(report, indent=1))
 
 
-def _signals(named: dict[str, float]) -> Signals:
-    return Signals(named.get("dense"), named.get("keyword"), int(named["chunks"]))
+def _sample(hit: Hit, label: bool) -> Sample:  # noqa: FBT001 - what the fit is about
+    signals = Signals(hit.signals.get("dense"), hit.signals.get("keyword"), int(hit.signals["chunks"]))
+    turn = Turn(hit.conversation_id, (hit.occurred_at.isoformat(), hit.message_id), len(hit.text.split()), 0.0)
+    return Sample(signals, turn, label)
 
 
 def _table(one: JudgedSet, judgements: list[Judgement], answers: Sequence[SearchOut], error: float) -> dict[str, Any]:

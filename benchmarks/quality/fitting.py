@@ -1,10 +1,12 @@
 """Fits a calibration: logistic regression by Newton's method, each set with the same weight."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from memstream.retriever.neighbours import Turn, support
 from memstream.retriever.relevance import Signals
 
 Floats = npt.NDArray[np.float64]
@@ -26,15 +28,41 @@ def fit(features: Floats, labels: Floats, weights: Floats) -> Floats:
     return beta
 
 
-def fit_calibration(samples: Sequence[Sequence[tuple[Signals, bool]]]) -> dict[str, list[float]]:
-    """Give the coefficients of each combination of signals, from the samples of several sets."""
-    rows = [sample for one in samples for sample in one]
-    weights = np.concatenate([np.full(len(one), _SET_WEIGHT / len(one)) for one in samples])
-    labels = np.array([float(label) for _, label in rows])
-    dense = np.array([signals.fair_dense for signals, _ in rows])
-    keyword = np.array([signals.fair_keyword for signals, _ in rows])
-    combinations = {"both": np.c_[dense, keyword], "dense": np.c_[dense], "keyword": np.c_[keyword]}
-    return {
-        name: [round(float(value), 3) for value in fit(features, labels, weights)]
-        for name, features in combinations.items()
-    }
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A candidate of a question: its signals, its place, and whether it is evidence."""
+
+    signals: Signals
+    turn: Turn
+    label: bool
+
+
+def fit_calibration(sets: Sequence[Sequence[Sequence[Sample]]]) -> dict[str, list[float]]:
+    """Give the coefficients for each combination of signals, from the candidates of every question of several sets.
+
+    First each candidate's own signals are fitted; then, with what it inherits from its neighbours added, a slope and
+    an intercept. Both are linear in the signals, so they come out as one set of coefficients.
+    """
+    questions = [question for one in sets for question in one]
+    weights = np.concatenate(
+        [np.full(size, _SET_WEIGHT / size) for size in (sum(len(question) for question in one) for one in sets)]
+    )
+    samples = [sample for question in questions for sample in question]
+    labels = np.array([float(sample.label) for sample in samples])
+    dense = np.array([sample.signals.fair_dense for sample in samples])
+    keyword = np.array([sample.signals.fair_keyword for sample in samples])
+    fitted = {}
+    for name, features in {"both": np.c_[dense, keyword], "dense": np.c_[dense], "keyword": np.c_[keyword]}.items():
+        own = fit(features, labels, weights)
+        evidence = own[0] + features @ own[1:]
+        intercept, slope = fit(np.c_[evidence + _inherited(questions, evidence)], labels, weights)
+        fitted[name] = [round(float(value), 3) for value in (intercept + slope * own[0], *(slope * own[1:]))]
+    return fitted
+
+
+def _inherited(questions: Sequence[Sequence[Sample]], evidence: Floats) -> Floats:
+    inherited: list[float] = []
+    for question in questions:
+        own = evidence[len(inherited) : len(inherited) + len(question)]
+        inherited += support([replace(s.turn, evidence=float(e)) for s, e in zip(question, own, strict=True)])
+    return np.array(inherited)

@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from memstream.contracts.searches import Mode
 from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, calibration_of
 from memstream.retriever.ranking import Ranked, rank
-from memstream.retriever.relevance import Calibration, Logistic, Signals
+from memstream.retriever.relevance import Calibration, Linear, Signals, probability
 from memstream.vectors.collection import Candidates, FoundPoint
 
-PLAIN = Calibration(
-    both=Logistic(-2, dense=4, keyword=0.5), dense=Logistic(-1, dense=4), keyword=Logistic(-1, keyword=0.5)
-)
+PLAIN = Calibration(both=Linear(-2, dense=4, keyword=0.5), dense=Linear(-1, dense=4), keyword=Linear(-1, keyword=0.5))
 
 calibrations = st.sampled_from([PLAIN, DEFAULT, *CALIBRATIONS.values()])
 cosines = st.floats(-1, 1)
@@ -70,7 +68,7 @@ def test_both_signals_of_a_message_count_together() -> None:
     (hit,) = ranked([found("a", 0.5)], [found("a", 3.0)])
 
     assert hit.signals == Signals(dense=0.5, keyword=3.0)
-    assert hit.relevance == PLAIN.both.probability(hit.signals)
+    assert hit.relevance == probability(PLAIN.both.evidence(hit.signals))
 
 
 def test_a_message_that_shares_no_word_with_the_question_has_a_keyword_score_of_zero() -> None:
@@ -84,7 +82,7 @@ def test_in_a_mode_of_one_signal_that_one_alone_counts(mode: Mode, first: str) -
     hits = ranked([found("a", 0.9), found("b", 0.1)], [found("a", 1.0), found("b", 9.0)], mode)
 
     assert names(hits)[0] == first
-    assert all(set(hit.signals.named()) == {mode, "chunks"} for hit in hits)
+    assert all(set(hit.signals.named()) == {mode, "chunks", "neighbours"} for hit in hits)
 
 
 def test_what_the_other_signal_found_is_no_hit_in_a_mode_of_one_signal() -> None:
@@ -95,7 +93,7 @@ def test_without_vectors_a_hybrid_question_is_answered_by_keywords() -> None:
     (hit,) = ranked(None, [found("a", 4.0)])
 
     assert hit.signals == Signals(keyword=4.0)
-    assert hit.relevance == PLAIN.keyword.probability(hit.signals)
+    assert hit.relevance == probability(PLAIN.keyword.evidence(hit.signals))
 
 
 def test_no_candidates_give_no_hits() -> None:
@@ -133,7 +131,7 @@ chunk_counts = st.integers(1, 10_000)
 def test_relevance_is_a_probability_for_any_signal(
     calibration: Calibration, dense: float | None, keyword: float | None, chunks: int
 ) -> None:
-    assert 0.0 <= calibration.relevance(Signals(dense, keyword, chunks)) <= 1.0
+    assert 0.0 <= probability(calibration.evidence(Signals(dense, keyword, chunks))) <= 1.0
 
 
 @given(calibrations, st.tuples(cosines, cosines), st.tuples(scores, scores), chunk_counts)
@@ -142,10 +140,10 @@ def test_more_of_a_signal_is_never_less_relevant(
 ) -> None:
     less, more = Signals(min(dense), min(keyword), chunks), Signals(max(dense), max(keyword), chunks)
 
-    assert calibration.relevance(less) <= calibration.relevance(more)
+    assert calibration.evidence(less) <= calibration.evidence(more)
     for name in ("dense", "keyword"):
         one, other = (Signals(**{name: getattr(signals, name)}, chunks=chunks) for signals in (less, more))
-        assert calibration.relevance(one) <= calibration.relevance(other)
+        assert calibration.evidence(one) <= calibration.evidence(other)
 
 
 @given(calibrations, cosines, scores, chunk_counts, chunk_counts)
@@ -154,7 +152,7 @@ def test_the_same_score_out_of_more_chunks_is_never_more_relevant(
 ) -> None:
     few, many = (Signals(dense, keyword, chunks) for chunks in sorted((one, other)))
 
-    assert calibration.relevance(many) <= calibration.relevance(few)
+    assert calibration.evidence(many) <= calibration.evidence(few)
 
 
 @given(cosines, scores)
@@ -171,16 +169,38 @@ def test_a_messages_number_of_chunks_counts() -> None:
 
 
 def test_signals_are_named_as_far_as_they_are_known() -> None:
-    assert Signals(dense=0.0).named() == {"dense": 0.0, "chunks": 1.0}
-    assert Signals(keyword=2.0, chunks=3).named() == {"keyword": 2.0, "chunks": 3.0}
+    assert Signals(dense=0.0).named() == {"dense": 0.0, "chunks": 1.0, "neighbours": 0.0}
+    assert Signals(keyword=2.0, chunks=3).named() == {"keyword": 2.0, "chunks": 3.0, "neighbours": 0.0}
 
 
-def test_a_logistic_is_the_one_of_the_textbook() -> None:
-    logistic = Logistic(-1.0, dense=2.0)
+def test_even_odds_are_one_half_and_log_odds_of_one_are_the_logistics() -> None:
+    line = Linear(-1.0, dense=2.0)
 
-    assert logistic.probability(Signals(dense=0.5)) == 0.5
-    assert logistic.probability(Signals(dense=1.0)) == pytest.approx(1 / (1 + math.exp(-1)))
-    assert logistic.probability(Signals()) == pytest.approx(1 / (1 + math.e))
+    assert probability(line.evidence(Signals(dense=0.5))) == 0.5
+    assert probability(line.evidence(Signals(dense=1.0))) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert probability(line.evidence(Signals())) == pytest.approx(1 / (1 + math.e))
+
+
+def test_what_a_turn_inherits_counts_and_is_told() -> None:
+    answered = FoundPoint("q/0", 0.9, turn("q", "Shall we meet on Friday?", 1))
+    answers = FoundPoint("a/0", 0.2, turn("a", "Yes!", 2))
+    elsewhere = FoundPoint("b/0", 0.2, turn("b", "Yes!", 1) | {"conversation_id": "other"})
+
+    hits = {hit.payload["message_id"]: hit for hit in ranked([answered, answers, elsewhere], None)}
+
+    assert hits["a"].relevance > hits["b"].relevance
+    assert hits["a"].signals.neighbours > hits["b"].signals.neighbours == 0.0
+
+
+def turn(message: str, text: str, minute: int) -> dict[str, object]:
+    """Make the payload of a turn in a conversation."""
+    return {
+        "message_id": message,
+        "chunk": 0,
+        "conversation_id": "chat",
+        "occurred_at": f"2026-03-02T09:{minute:02}:00+00:00",
+        "text": text,
+    }
 
 
 def test_a_space_that_nobody_has_calibrated_gets_the_default() -> None:

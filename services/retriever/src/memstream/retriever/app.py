@@ -30,7 +30,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         ConfigurationError: a setting can't be used.
 
     """
-    client = connect(str(settings.redis_url))
+    client = connect(str(settings.redis_url), timeout=settings.redis_timeout.total_seconds())
     space = EmbeddingSpace(settings.embeddings_model, settings.embeddings_dimensions)
     collection = Collection(
         space,

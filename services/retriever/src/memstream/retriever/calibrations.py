@@ -3,15 +3,21 @@
 Fitted by `make quality` with `--fit` on the questions of LoCoMo and BEAM, each set with the same weight.
 """
 
-from memstream.retriever.relevance import Calibration, Logistic
+from memstream.retriever.relevance import Calibration, Linear
 
 _MINILM = Calibration(
-    both=Logistic(-7.449, dense=4.987, keyword=0.267),
-    dense=Logistic(-7.456, dense=8.657),
-    keyword=Logistic(-5.818, keyword=0.336),
+    both=Linear(-7.541, dense=4.222, keyword=0.274),
+    dense=Linear(-7.986, dense=8.741),
+    keyword=Linear(-6.199, keyword=0.335),
 )
 
-CALIBRATIONS = {"all-MiniLM-L6-v2_384_t1": _MINILM}
+_WORDLLAMA = Calibration(
+    both=Linear(-7.111, dense=3.316, keyword=0.28),
+    dense=Linear(-7.508, dense=8.317),
+    keyword=Linear(-6.262, keyword=0.333),
+)
+
+CALIBRATIONS = {"all-MiniLM-L6-v2_384_t1": _MINILM, "wordllama-256_256_t1": _WORDLLAMA}
 
 DEFAULT = _MINILM
 """For spaces nobody has calibrated: their order is right, their probabilities are only as good as their likeness."""

@@ -1,11 +1,12 @@
 """From candidates to hits: chunks become messages, signals become a relevance, the most relevant come first. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from memstream.contracts.searches import Mode
-from memstream.retriever.relevance import Calibration, Signals
+from memstream.retriever.neighbours import Turn, support
+from memstream.retriever.relevance import Calibration, Signals, probability
 from memstream.vectors.collection import Candidates, FoundPoint
 
 
@@ -26,16 +27,40 @@ def rank(
 
     In mode `dense` or `keyword` that signal alone counts; in `hybrid` whatever signals there are.
     """
-    best: dict[str, Ranked] = {}
-    for payload, signals in _chunks(candidates, mode):
-        ranked = Ranked(payload, signals, calibration.relevance(signals))
-        message_id = str(payload.get("message_id"))
-        if message_id not in best or ranked.relevance > best[message_id].relevance:
-            best[message_id] = ranked
-    hits = [ranked for ranked in best.values() if ranked.relevance >= min_relevance]
+    messages = list(_best_chunks(candidates, mode, calibration).values())
+    supports = support([_turn(payload, evidence) for payload, _, evidence in messages])
+    ranked = [
+        Ranked(payload, replace(signals, neighbours=inherited), probability(evidence + inherited))
+        for (payload, signals, evidence), inherited in zip(messages, supports, strict=True)
+    ]
+    hits = [one for one in ranked if one.relevance >= min_relevance]
     # Among equals the order must not depend on how the server listed them.
-    hits.sort(key=lambda ranked: (-ranked.relevance, str(ranked.payload.get("message_id"))))
+    hits.sort(key=lambda one: (-one.relevance, str(one.payload.get("message_id"))))
     return hits[:limit]
+
+
+_Scored = tuple[Mapping[str, Any], Signals, float]
+
+
+def _best_chunks(candidates: Candidates, mode: Mode, calibration: Calibration) -> dict[str, _Scored]:
+    """Give for each message the payload, the signals and the evidence of its best chunk."""
+    best: dict[str, _Scored] = {}
+    for payload, signals in _chunks(candidates, mode):
+        evidence = calibration.evidence(signals)
+        message_id = str(payload.get("message_id"))
+        if message_id not in best or evidence > best[message_id][2]:
+            best[message_id] = payload, signals, evidence
+    return best
+
+
+def _turn(payload: Mapping[str, Any], evidence: float) -> Turn:
+    return Turn(
+        conversation_id=payload.get("conversation_id"),
+        # Both are UTC in ISO 8601, which sorts as it stands.
+        order=(str(payload.get("occurred_at")), str(payload.get("recorded_at"))),
+        words=len(str(payload.get("text")).split()) * int(payload.get("chunks", 1)),
+        evidence=evidence,
+    )
 
 
 def _chunks(candidates: Candidates, mode: Mode) -> Iterable[tuple[Mapping[str, Any], Signals]]:

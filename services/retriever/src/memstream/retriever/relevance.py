@@ -2,7 +2,8 @@
 
 A cosine or a BM25 score says little by itself: what is high in one model is noise in another. A calibration is a
 logistic regression from the signals to "this message is evidence for that question", fitted on judged questions, one
-for each combination of signals at hand. So a relevance of 0.7 means the same whichever mode found the message.
+for each combination of signals at hand. So a relevance of 0.7 means the same whichever mode found the message. What a
+message inherits from its neighbours (see `neighbours`) is added to its own evidence before that becomes a probability.
 """
 
 import math
@@ -18,12 +19,13 @@ lowered with the logarithm of their number, which is how the largest of n grows;
 class Signals:
     """What is known of a message: cosine (-1..1) and BM25 score (0 or more) of its best chunk, None if not asked.
 
-    `chunks` is how many chunks the message has.
+    `chunks` is how many chunks the message has, `neighbours` what it inherits from the turns around it (log odds).
     """
 
     dense: float | None = None
     keyword: float | None = None
     chunks: int = 1
+    neighbours: float = 0.0
 
     @property
     def fair_dense(self) -> float:
@@ -37,37 +39,41 @@ class Signals:
 
     def named(self) -> dict[str, float]:
         """Give them by name, as far as they are known."""
-        known = {"dense": self.dense, "keyword": self.keyword, "chunks": float(self.chunks)}
-        return {name: value for name, value in known.items() if value is not None}
+        known = {"dense": self.dense, "keyword": self.keyword, "chunks": self.chunks, "neighbours": self.neighbours}
+        return {name: float(value) for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
-class Logistic:
-    """p = 1 / (1 + exp(-(intercept + dense * fair cosine + keyword * fair BM25)))."""
+class Linear:
+    """Log odds = intercept + dense * fair cosine + keyword * fair BM25."""
 
     intercept: float
     dense: float = 0.0
     keyword: float = 0.0
 
-    def probability(self, signals: Signals) -> float:
-        """Give the probability, 0 to 1."""
-        logit = self.intercept + self.dense * signals.fair_dense + self.keyword * signals.fair_keyword
-        # Far out the exponential overflows; there the answer is 0 or 1 to all digits.
-        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
+    def evidence(self, signals: Signals) -> float:
+        """Give the log odds that a message's own signals speak for."""
+        return self.intercept + self.dense * signals.fair_dense + self.keyword * signals.fair_keyword
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How the signals of one embedding space turn into relevance."""
+    """How the signals of one embedding space turn into evidence."""
 
-    both: Logistic
-    dense: Logistic
-    keyword: Logistic
+    both: Linear
+    dense: Linear
+    keyword: Linear
 
-    def relevance(self, signals: Signals) -> float:
-        """Give the probability by the signals at hand."""
+    def evidence(self, signals: Signals) -> float:
+        """Give the log odds by the signals at hand."""
         if signals.dense is None:
-            return self.keyword.probability(signals)
+            return self.keyword.evidence(signals)
         if signals.keyword is None:
-            return self.dense.probability(signals)
-        return self.both.probability(signals)
+            return self.dense.evidence(signals)
+        return self.both.evidence(signals)
+
+
+def probability(log_odds: float) -> float:
+    """Turn log odds into a probability, 0 to 1."""
+    # Far out the exponential overflows; there the answer is 0 or 1 to all digits.
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, log_odds))))

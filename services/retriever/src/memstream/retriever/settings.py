@@ -26,6 +26,8 @@ class RetrieverSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    redis_timeout: Duration = Field(default=timedelta(seconds=1), gt=_NO_TIME)
+    """How long a question is held up by a Redis that hangs, before a key that worked lately is taken for good."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """Alike in every service of an installation."""
 
@@ -44,7 +46,7 @@ class RetrieverSettings(BaseSettings):
     embeddings_timeout: Duration = Field(default=timedelta(seconds=3), gt=_NO_TIME)
     """A question that isn't embedded by then is answered by keywords alone."""
 
-    candidates: int = Field(default=50, ge=1, le=1000)
+    candidates: int = Field(default=100, ge=1, le=1000)
     """Points that each signal proposes for an answer; twice the limit of the answer at the least."""
     search_limit: int = Field(default=DEFAULT_LIMITS.search_limit, ge=1)
     body_bytes: int = Field(default=MIB, ge=1024)

@@ -44,12 +44,15 @@ class Waiting:
         """
         deadline = Deadline(self._clock, seconds)
         pause = _FIRST_PAUSE
-        left = list(dict.fromkeys(positions))
-        while True:
-            left = [
-                position for position, done in zip(left, await are_done(self._client, left), strict=True) if not done
-            ]
-            if not left or deadline.passed:
-                return left
+        left = await self._undone(list(dict.fromkeys(positions)))
+        while left and not deadline.passed:
             await self._clock.sleep(min(pause, deadline.left()))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+            # While the last one isn't done, nobody asks after the others: to wait for many costs as much as for one.
+            if deadline.passed or not await self._undone(left[-1:]):
+                left = await self._undone(left)
+        return left
+
+    async def _undone(self, positions: Sequence[Position]) -> list[Position]:
+        done = await are_done(self._client, positions)
+        return [position for position, is_done in zip(positions, done, strict=True) if not is_done]

@@ -229,7 +229,7 @@ class Collection:
             models.Prefetch(query=query, using=using, params=params, filter=condition, limit=question.candidates)
             for query, using, params in signals
         ]
-        for query, using, params in signals:
+        for place, (query, using, params) in enumerate(signals):
             yield models.QueryRequest(
                 query=query,
                 using=using,
@@ -238,7 +238,8 @@ class Collection:
                 # With two signals, each scores what either of them found.
                 prefetch=searches if len(signals) > 1 else None,
                 limit=question.candidates * len(signals),
-                with_payload=True,
+                # The first answer lists them all; the second only has to score them.
+                with_payload=place == 0,
             )
 
     async def retrieve(self, owner: str, ids: Sequence[UUID]) -> dict[str, Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from memstream.contracts.problems import MEDIA_TYPE, Problem
 from memstream.web import problems
+from memstream.web.farewell import Farewell
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -62,6 +63,7 @@ def make_application(
         redirect_slashes=False,
     )
     problems.install(app)
+    app.add_middleware(Farewell)
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:

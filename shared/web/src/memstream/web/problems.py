@@ -31,6 +31,11 @@ _TYPES = {
     HTTPStatus.SERVICE_UNAVAILABLE: ProblemType.UNAVAILABLE,
 }
 
+_SHOWN_ERRORS = 20
+_SHOWN_IN_DETAIL = 3
+_SHOWN_NAME = 100
+"""Of all that is wrong with a body so much is told. A caller can send any number of unknown fields, of any length."""
+
 _RETRY_AFTER = 1.0
 """Seconds to wait when what is down didn't say."""
 
@@ -60,20 +65,27 @@ def problem(
 
 
 def field_errors(errors: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
-    """Turn pydantic's errors into ours: fields joined by dots, without the first `skip` parts of each place."""
+    """Turn pydantic's first errors into ours: fields joined by dots, without the first `skip` parts of each place."""
     found = []
-    for error in errors:
+    for error in errors[:_SHOWN_ERRORS]:
         place = [str(part) for part in error["loc"][skip:]]
         message = "is not a field of this request" if error["type"] == "extra_forbidden" else error["msg"]
-        found.append(FieldError(field=".".join(place) or "body", message=message.removeprefix("Value error, ")))
+        found.append(
+            FieldError(field=".".join(place)[:_SHOWN_NAME] or "body", message=message.removeprefix("Value error, "))
+        )
     return found
 
 
-def invalid(errors: Sequence[FieldError], status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY) -> Response:
-    """Answer that fields are wrong, each with its reason."""
-    detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
-    more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""  # noqa: PLR2004 - as many as are shown
-    return problem(status, detail + more, errors=errors)
+def invalid(
+    errors: Sequence[FieldError],
+    status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY,
+    *,
+    count: int | None = None,
+) -> Response:
+    """Answer that fields are wrong, each with its reason; `count` when there are more than are told."""
+    detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:_SHOWN_IN_DETAIL])
+    left = (count or len(errors)) - _SHOWN_IN_DETAIL
+    return problem(status, detail + (f" (and {left} more)" if left > 0 else ""), errors=errors)
 
 
 def invalid_body(error: ValidationError) -> Response:
@@ -81,7 +93,7 @@ def invalid_body(error: ValidationError) -> Response:
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     malformed = any(e["type"] == "json_invalid" for e in errors)
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
-    return invalid(field_errors(errors), status)
+    return invalid(field_errors(errors), status, count=len(errors))
 
 
 def install(app: FastAPI) -> None:
@@ -105,7 +117,9 @@ async def _request_invalid(_: Request, error: Exception) -> Response:
     malformed = any(e["type"] == "json_invalid" for e in errors)
     # FastAPI puts where it looked ("body", "query") in front of the field.
     return invalid(
-        field_errors(errors, skip=1), HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
+        field_errors(errors, skip=1),
+        HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY,
+        count=len(errors),
     )
 
 
