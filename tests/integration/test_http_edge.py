@@ -1,7 +1,9 @@
 """What both HTTP services have in common: keys, routes, problems, health and metrics."""
 
+import asyncio
+import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from random import SystemRandom
 
 import httpx
@@ -19,6 +21,7 @@ import memstream.retriever.app
 from memstream.ingest.settings import IngestSettings
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
+from memstream.web.application import make_application
 
 OPEN = {"/health/live", "/health/ready", "/metrics"}
 SERVICES = ("ingest", "retriever")
@@ -139,6 +142,42 @@ async def test_metrics_count_and_name_nobody(stack: RunningStack, service: str, 
     assert f"{user}" not in text
     assert "lighthouse" not in text
     assert "local" not in text
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_of_very_many_errors_a_few_are_told(stack: RunningStack, service: str) -> None:
+    path = {"ingest": "/v1/messages", "retriever": "/v1/search"}[service]
+    body = {"user_id": "ana", "k" * 10_000: 1, **{f"field {n}": n for n in range(10_000)}}
+
+    response = await of(stack, service).post(path, json=body)
+
+    refused = problem(response, 422, "invalid")
+    assert len(response.content) < 10_000
+    assert refused["errors"][0]["field"] in {"text", "query"}
+    assert "and 9999 more" in refused["detail"]
+
+
+async def test_a_request_that_is_broken_off_is_answered() -> None:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    app = make_application("t", "t", lifespan)
+    asked = asyncio.Event()
+
+    @app.get("/")
+    async def never() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        asking = asyncio.create_task(client.get("/"))
+        await asked.wait()
+        asking.cancel()
+        response = await asking
+
+    problem(response, 503, "unavailable")
+    assert response.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize("service", SERVICES)

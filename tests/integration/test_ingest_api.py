@@ -80,6 +80,17 @@ async def test_a_refused_line_says_why(stack: RunningStack, user: str) -> None:
     assert [error["message"].partition(":")[0] for error in errors[1:2] + errors[3:]] == ["text", "colour", "text"]
 
 
+async def test_of_very_many_errors_in_a_line_a_few_are_told(stack: RunningStack, user: str) -> None:
+    unknown: dict[str, Any] = {"k" * 10_000: 1, **{f"field {n}": n for n in range(10_000)}}
+    bad = line(user, "m", "hello", **unknown)
+
+    response = await post_lines(stack.ingest, bad)
+
+    error = answered(response, 200)["results"][0]["error"]["message"]
+    assert len(error) < 1000
+    assert "and 9996 more" in error
+
+
 async def test_a_json_list_is_answered_like_lines(stack: RunningStack, user: str) -> None:
     messages = [
         {"user_id": user, "message_id": "a", "text": "hello", "occurred_at": "2025-05-01T10:00:00+02:00"},

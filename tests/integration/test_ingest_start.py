@@ -32,36 +32,43 @@ async def start(module: str, settings: Mapping[str, str]) -> tuple[int, list[str
     return process.returncode or 0, out.decode().splitlines()
 
 
-@pytest.mark.parametrize(
-    ("module", "variable", "value"),
-    [
-        ("ingest", "MEMSTREAM_INGEST_REDIS_URL", "http://127.0.0.1"),
-        ("ingest", "MEMSTREAM_INGEST_REDIS_URL", "not a url"),
-        ("ingest", "MEMSTREAM_INGEST_PORT", "70000"),
-        ("ingest", "MEMSTREAM_INGEST_PORT", "http"),
-        ("ingest", "MEMSTREAM_INGEST_PARTITIONS", "0"),
-        ("ingest", "MEMSTREAM_INGEST_DURABILITY", "maybe"),
-        ("ingest", "MEMSTREAM_INGEST_BACKLOG_LIMIT", "-1"),
-        ("ingest", "MEMSTREAM_INGEST_MEMORY_LIMIT", "85"),
-        ("ingest", "MEMSTREAM_INGEST_APPEND_TIMEOUT", "0"),
-        ("ingest", "MEMSTREAM_INGEST_APPEND_TIMEOUT", "soon"),
-        ("ingest", "MEMSTREAM_INGEST_DEDUP_WINDOW", "-5"),
-        ("ingest", "MEMSTREAM_INGEST_READING_LIFETIME", "0"),
-        ("ingest", "MEMSTREAM_INGEST_LOG_LEVEL", "loud"),
-        ("retriever", "MEMSTREAM_RETRIEVER_EMBEDDINGS_API_KEY", ""),
-        ("retriever", "MEMSTREAM_RETRIEVER_QDRANT_URL", "localhost"),
-        ("retriever", "MEMSTREAM_RETRIEVER_QDRANT_TIMEOUT", "0"),
-        ("retriever", "MEMSTREAM_RETRIEVER_EMBEDDINGS_TIMEOUT", "-1"),
-        ("retriever", "MEMSTREAM_RETRIEVER_EMBEDDINGS_DIMENSIONS", "many"),
-        ("retriever", "MEMSTREAM_RETRIEVER_CANDIDATES", "0"),
-    ],
-)
-async def test_a_bad_setting_is_one_line_with_its_variable(module: str, variable: str, value: str) -> None:
-    code, lines = await start(module, {**NEEDED, variable: value})
+BAD = {
+    "ingest": {
+        "REDIS_URL": "http://127.0.0.1",
+        "PORT": "70000",
+        "PARTITIONS": "0",
+        "DURABILITY": "maybe",
+        "BACKLOG_LIMIT": "-1",
+        "MEMORY_LIMIT": "85",
+        "APPEND_TIMEOUT": "0",
+        "DEDUP_WINDOW": "-5",
+        "READING_LIFETIME": "soon",
+        "LOG_LEVEL": "loud",
+    },
+    "retriever": {
+        "REDIS_URL": "not a url",
+        "PORT": "http",
+        "QDRANT_URL": "localhost",
+        "QDRANT_TIMEOUT": "0",
+        "EMBEDDINGS_API_KEY": "",
+        "EMBEDDINGS_TIMEOUT": "-1",
+        "EMBEDDINGS_DIMENSIONS": "many",
+        "CANDIDATES": "0",
+    },
+}
+
+
+@pytest.mark.parametrize("module", list(BAD))
+async def test_bad_settings_are_one_line_that_names_each(module: str) -> None:
+    prefix = f"MEMSTREAM_{module.upper()}_"
+
+    code, lines = await start(module, {f"{prefix}{name}": value for name, value in BAD[module].items()})
 
     assert code == CONFIGURATION
     assert len(lines) == 1
-    assert lines[0].startswith(f"set {variable}: ")
+    assert lines[0].startswith("set ")
+    named = {fault.partition(":")[0] for fault in lines[0].removeprefix("set ").split("; ")}
+    assert named == {f"{prefix}{name}" for name in BAD[module]}
 
 
 async def test_a_missing_setting_is_one_line_with_its_variable() -> None:

@@ -16,6 +16,10 @@ from memstream.ingest.recording import Entry, Recorder
 from memstream.ingest.stream_log import Appended
 from memstream.runtime.errors import TooLarge
 
+_SHOWN_FAULTS = 5
+_SHOWN_NAME = 100
+"""Of all that is wrong with a line so much is told. A line can hold any number of unknown fields, of any length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:
@@ -115,11 +119,12 @@ def _line_error(error: ValidationError) -> LineError:
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     code = "malformed" if faults[0]["type"] == "json_invalid" else "invalid"
     texts = []
-    for fault in faults:
-        field = ".".join(str(part) for part in fault["loc"])
+    for fault in faults[:_SHOWN_FAULTS]:
+        field = ".".join(str(part) for part in fault["loc"])[:_SHOWN_NAME]
         reason = "is not a field of a message" if fault["type"] == "extra_forbidden" else fault["msg"]
         texts.append(f"{field}: {reason}".removeprefix(": ").replace("Value error, ", ""))
-    return LineError(code=code, message="; ".join(texts))
+    more = f" (and {len(faults) - _SHOWN_FAULTS} more)" if len(faults) > _SHOWN_FAULTS else ""
+    return LineError(code=code, message="; ".join(texts) + more)
 
 
 async def _lines(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -77,6 +77,8 @@ class Pressure:
                 if not prepared:
                     await self._log.prepare(self._partitions)
                     prepared = True
+                # Redis may have been restarted with other settings, or be another server now.
+                await self._log.settle_durability()
                 self._reading = await self._log.read_pressure(self._partitions)
             except (Unavailable, ConfigurationError) as error:
                 failures += 1

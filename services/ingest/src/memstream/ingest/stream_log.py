@@ -70,14 +70,22 @@ class StreamLog:
         self._append = client.register_script(_APPEND)
 
     async def prepare(self, partitions: int) -> None:
-        """Create the groups, and see to it that an acknowledged append is on disk.
+        """Create the groups.
+
+        Raises:
+            Unavailable: Redis is out of reach.
+
+        """
+        await streams.create_groups(self._client, partitions)
+
+    async def settle_durability(self) -> None:
+        """See to it that an acknowledged append is on disk, the way Redis is set up now.
 
         Raises:
             ConfigurationError: Redis keeps nothing on disk, and `fsync` is asked for.
             Unavailable: Redis is out of reach.
 
         """
-        await streams.create_groups(self._client, partitions)
         if not self._fsync:
             return
         with redis_faults():

@@ -69,6 +69,9 @@ def _chunks(candidates: Candidates, mode: Mode) -> Iterable[tuple[Mapping[str, A
     both = mode == "hybrid" and candidates.dense is not None and candidates.keyword is not None
     for name in dense | keyword:
         payload = (dense.get(name) or keyword[name]).payload
+        if not payload:
+            # Stored between the two answers: the one that would have brought its payload did not have it yet.
+            continue
         yield (
             payload,
             Signals(

@@ -1,5 +1,6 @@
 """Answers questions: waits if asked to, embeds, gets candidates in one round trip, ranks, and fills the hits in."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,7 +61,7 @@ class Searching:
 
         """
         started = self._clock.monotonic()
-        pending = [await self._wait(search) for search in searches]
+        pending = await asyncio.gather(*(self._wait(search) for search in searches))
         vectors, degraded = await self._embed(searches)
         asked = [
             _question(search, tenant, vector, max(self._candidates, _CANDIDATES_PER_HIT * search.limit))

@@ -58,6 +58,7 @@ class KeyRing:
         self._fresh = fresh
         self._stale = stale
         self._known: dict[str, tuple[float, Credential]] = {}
+        self._asked_again_at = clock.monotonic()
 
     async def look_up(self, key: str) -> Credential | None:
         """Say what a key stands for; None if it is not known.
@@ -69,13 +70,18 @@ class KeyRing:
         digest = digest_of(key)
         now = self._clock.monotonic()
         seen_at, credential = self._known.get(digest, (None, None))
+        lately = seen_at is not None and now - seen_at < self._stale
         if seen_at is not None and now - seen_at < self._fresh:
+            return credential
+        if lately and now < self._asked_again_at:
             return credential
         try:
             with redis_faults():
                 fields = await self._redis.hgetall(keys.credential(digest))
         except Unavailable:
-            if seen_at is not None and now - seen_at < self._stale:
+            # Not every caller has to find out anew that nobody answers.
+            self._asked_again_at = self._clock.monotonic() + self._fresh
+            if lately:
                 return credential
             raise
         found = _read(fields)

@@ -6,6 +6,8 @@ from typing import Any
 
 import redis.asyncio
 import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from memstream.contracts import keys
 from memstream.contracts.keys import Position
@@ -38,8 +40,9 @@ def connect(url: str, *, timeout: float = 5.0) -> Redis:
             socket_connect_timeout=timeout,
             socket_keepalive=True,
             health_check_interval=30,
-            # One layer retries: the caller's.
-            retry=None,
+            # One layer retries: the caller's. But a kept connection that the server closed meanwhile says nothing about
+            # the server; it is replaced at once. Every command here may be sent twice.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
         )
         return Redis.from_pool(pool)
     except ValueError as error:
