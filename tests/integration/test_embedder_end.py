@@ -2,17 +2,20 @@
 
 import asyncio
 import os
+import signal
 import sys
 
 from integration.worksite import Worksite, texts
-from waiting import until
 
 
 async def start_alone(**environment: str) -> tuple[int, str]:
     """Run the embedder with nothing but these settings until it ends; give exit code and what it wrote."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "memstream.embedder"),
-        env={"PATH": os.environ["PATH"], **{f"MEMSTREAM_EMBEDDER_{name}": value for name, value in environment.items()}},
+        env={
+            "PATH": os.environ["PATH"],
+            **{f"MEMSTREAM_EMBEDDER_{name}": value for name, value in environment.items()},
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -26,10 +29,9 @@ async def test_told_to_end_it_finishes_what_is_in_hand(site: Worksite) -> None:
     site.script.open.clear()
     await site.say(texts(100))
     await site.calls(2)
-    ending = asyncio.create_task(site.parts.stop("embedder-1"))
-    await until(lambda: not site.script.open.is_set() and not ending.done(), "it is told")
+    site.parts.signal("embedder-1", signal.SIGTERM)
     site.script.open.set()
-    assert await ending == 0
+    assert await site.parts.ended("embedder-1") == 0
     left = len(await site.pending())
     assert len(await site.stored()) == 100 - left - (await site.redis.xinfo_groups(site.stream))[0]["lag"]
     await site.work("embedder-2", claim_idle=1)

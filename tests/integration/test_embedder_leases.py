@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from itertools import pairwise
 
 from integration.worksite import Worksite, texts
 from waiting import until
@@ -78,7 +79,7 @@ async def test_slow_work_keeps_its_lease(site: Worksite) -> None:
         assert entry["times_delivered"] == 1
         assert entry["time_since_delivered"] < 1000
         seen.append(entry["time_since_delivered"])
-        renewals = sum(later < earlier for earlier, later in zip(seen, seen[1:], strict=False))
+        renewals = sum(later < earlier for earlier, later in pairwise(seen))
         return renewals >= 8
 
     await until(lasted, "the lease was renewed several times over")
@@ -102,7 +103,7 @@ async def test_entries_that_wait_for_room_keep_their_lease(site: Worksite) -> No
         entries = await site.pending()
         assert {entry["times_delivered"] for entry in entries} == {1}
         rounds.append(max(entry["time_since_delivered"] for entry in entries))
-        return sum(later < earlier for earlier, later in zip(rounds, rounds[1:], strict=False)) >= 8
+        return sum(later < earlier for earlier, later in pairwise(rounds)) >= 8
 
     await until(lasted, "the leases were renewed several times over")
     site.script.open.set()
@@ -178,7 +179,7 @@ async def test_only_entries_that_are_done_are_acknowledged(site: Worksite) -> No
         return len(await site.letters()) == 1
 
     await until(one_letter, "what can't be read is dead")
-    assert [entry["message_id"] for entry in await site.pending()][0] == entry_id
+    assert (await site.pending())[0]["message_id"] == entry_id
     assert len(await site.pending()) == 2
     site.script.open.set()
     await site.finished()

@@ -1,14 +1,20 @@
 """What the embedder does while something it needs is out of order: it waits, says so, and loses nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from integration.worksite import Worksite, texts
 from provider.faults import FaultName
+from provider.script import Latency
 from waiting import until
 
 from memstream.contracts import keys
+from memstream.embedder.streams import source_streams
+from memstream.embedder.subscriptions import Subscriptions
+from memstream.embedder.work import Delivery
+from memstream.runtime.errors import Unavailable
 
 
 async def stored_in_full(site: Worksite, expected: list[str], within: float = 30.0) -> None:
@@ -30,9 +36,17 @@ def outage(site: Worksite, part: str) -> tuple[Callable[[], Awaitable[None]], Ca
     if part == "the embeddings server":
         return lose_embeddings, mend_embeddings
     name = part.lower()
-    return lambda: site.parts.kill(name), lambda: site.parts.start(name)
+    return lambda: site.parts.kill(name), lambda: site.come_back(name)
 
 
+FAILS_FOR_ALL = (
+    "unauthorized",
+    "insufficient_quota",
+    "unknown_model",
+    "wrong_dimension",
+    "bad_request",
+    "not_a_number",
+)
 DEPENDENCIES = pytest.mark.parametrize("part", ["Redis", "Qdrant", "the embeddings server"])
 
 
@@ -54,7 +68,7 @@ async def test_without_a_dependency_at_start_it_is_live_and_starts_when_that_is_
 async def test_a_dependency_lost_while_working_costs_nothing(site: Worksite, part: str) -> None:
     lose, come_back = outage(site, part)
     await site.work(batch_texts=10)
-    site.script.latency = site.script.latency.__class__(0.02)
+    site.script.latency = Latency(0.02)
     await site.say(texts(400))
     await site.calls(10)
     await lose()
@@ -76,6 +90,37 @@ async def test_a_dependency_lost_while_idle_shows_and_recovery_is_quick(site: Wo
     await stored_in_full(site, ["afterwards"], within=12)
 
 
+async def test_reading_that_could_not_start_starts_later(site: Worksite) -> None:
+    taken: list[str] = []
+
+    async def take(deliveries: Sequence[Delivery]) -> None:
+        taken.extend(delivery.entry_id for delivery in deliveries)
+
+    await site.parts.kill("redis")
+    url = site.parts.plan.redis_url
+    subscriptions = Subscriptions(url, source_streams(1), consumer="here", offer=take, read_entries=10)
+    with pytest.raises(Unavailable):
+        await subscriptions.start()
+    await site.come_back("redis")
+    await site.create_groups()
+    await subscriptions.start()
+    sent = await site.say(texts(3))
+    await until(lambda: taken == sent, "the entries are read")
+    assert subscriptions.dead() == []
+    await subscriptions.stop()
+
+
+async def test_a_redis_that_does_not_answer_is_given_up_and_found_again(site: Worksite) -> None:
+    await site.work()
+    site.parts.signal("redis", signal.SIGSTOP)
+    await site.not_ready_for("redis")
+    # The read that hangs is given up after five seconds; only then the message below can be read by the next one.
+    await until(lambda: "Message fetch error" in site.parts.log("embedder-1"), "the read is given up", within=12)
+    site.parts.signal("redis", signal.SIGCONT)
+    await site.say(["afterwards"])
+    await stored_in_full(site, ["afterwards"], within=15)
+
+
 async def test_retry_after_is_honoured(site: Worksite) -> None:
     await site.work()
     site.script.fail_next(1, "rate_limit", retry_after=2)
@@ -93,6 +138,15 @@ async def test_what_passes_is_tried_again(site: Worksite, fault: FaultName) -> N
     await stored_in_full(site, texts(20))
 
 
+async def test_a_storm_of_rate_limits_is_survived(site: Worksite) -> None:
+    await site.work(batch_texts=10)
+    site.script.storm = 0.7
+    await site.say(texts(200))
+    await until(lambda: site.script.counts.refused > 10, "it storms")
+    site.script.mend()
+    await stored_in_full(site, texts(200))
+
+
 async def test_a_call_without_an_answer_is_given_up_and_tried_again(site: Worksite) -> None:
     await site.work(embeddings_timeout=1)
     site.script.fail_next(1, "timeout")
@@ -100,7 +154,7 @@ async def test_a_call_without_an_answer_is_given_up_and_tried_again(site: Worksi
     await stored_in_full(site, texts(20))
 
 
-@pytest.mark.parametrize("fault", ["unauthorized", "insufficient_quota", "unknown_model", "wrong_dimension"])
+@pytest.mark.parametrize("fault", FAILS_FOR_ALL)
 async def test_what_fails_for_every_message_is_waited_for(site: Worksite, fault: FaultName) -> None:
     await site.work()
     site.script.fail(fault)
@@ -124,7 +178,7 @@ async def test_the_poison_in_a_batch_is_found_by_halving(site: Worksite) -> None
     assert (letter[b"class"], b"number 77." in letter[b"original:data"]) == (b"poison", True)
     assert b"HTTP 400" in letter[b"reason"]
     assert len(await site.stored()) == 127
-    # One call of 128, then two for each of its 7 halvings.
+    # One call of 128, two for each of its 7 halvings, and one to see that it isn't the provider.
     assert site.script.counts.calls <= 1 + 2 * 7 + 1
 
 
@@ -136,6 +190,17 @@ async def test_a_refusal_after_an_outage_leaves_it_ready(site: Worksite) -> None
     await site.finished()
     assert len(await site.letters()) == 1
     await until(site.is_ready, "ready again", within=3)
+
+
+async def test_a_collection_of_other_dimensions_condemns_nothing(site: Worksite) -> None:
+    await site.work()
+    await site.change_collection(dimensions=7)
+    await site.say(texts(10))
+    await site.not_ready_for("7 dimensions")
+    assert len(await site.pending()) == 10
+    await site.change_collection(dimensions=None)
+    await stored_in_full(site, texts(10))
+    await until(site.is_ready, "ready again")
 
 
 async def test_a_vector_that_holds_no_numbers_is_not_stored(site: Worksite) -> None:
@@ -169,7 +234,7 @@ async def test_a_long_message_becomes_consecutive_chunks(site: Worksite) -> None
 
 async def test_live_messages_do_not_wait_for_an_import(site: Worksite) -> None:
     await site.work(concurrency=1, held_messages=200, batch_texts=20)
-    site.script.latency = site.script.latency.__class__(0.05)
+    site.script.latency = Latency(0.05)
     await site.say(texts(2000), lane="bulk")
     await site.calls(3)
     await site.say(["now"])

@@ -55,9 +55,12 @@ def of(stack: RunningStack, service: str) -> httpx.AsyncClient:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_route_is_described(service: str) -> None:
     described = {path for name, _, path in ROUTES if name == service}
-    router = {"ingest": memstream.ingest.api.router, "retriever": memstream.retriever.api.router}[service]
+    routers = {
+        "ingest": [memstream.ingest.api.router, memstream.ingest.api.erasures],
+        "retriever": [memstream.retriever.api.router],
+    }[service]
 
-    assert described == OPEN | {route.path for route in router.routes if isinstance(route, APIRoute)}
+    assert described == OPEN | {r.path for router in routers for r in router.routes if isinstance(r, APIRoute)}
 
 
 @pytest.mark.parametrize(("service", "method", "path"), GUARDED)
@@ -125,7 +128,7 @@ async def test_a_wrong_method_is_named_and_the_right_one_told(
     response = await of(stack, service).request("PATCH", path)
 
     problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"] == method
+    assert method in response.headers["allow"].split(", ")
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -18,10 +18,24 @@ from memstream.vectors.space import EmbeddingSpace
 
 READS = {"query_batch_points", "scroll"}
 """Calls of the client that give points; each is looked at below."""
-OTHERS = {"collection_exists", "get_collection", "create_collection", "create_payload_index", "upsert", "close"}
+OTHERS = {
+    "collection_exists",
+    "get_collection",
+    "create_collection",
+    "create_payload_index",
+    "upsert",
+    "delete",
+    "close",
+}
 """Calls that give none."""
-CARRIERS = {"QueryRequest": "filter", "Prefetch": "filter", "IdfCorpusParams": "corpus", "scroll": "scroll_filter"}
-"""What reads points, by the argument that says which."""
+CARRIERS = {
+    "QueryRequest": "filter",
+    "Prefetch": "filter",
+    "IdfCorpusParams": "corpus",
+    "scroll": "scroll_filter",
+    "FilterSelector": "filter",
+}
+"""What reads or removes points, by the argument that says which."""
 
 SOURCE = Path(inspect.getfile(memstream.vectors.collection))
 TREE = ast.parse(SOURCE.read_text())

@@ -51,7 +51,7 @@ class Worksite:
         """Begin anew: nothing in Redis, nothing in Qdrant, a provider that does what it should."""
         for name in ("redis", "qdrant"):
             if not self.runs(name):
-                await self.parts.start(name)
+                await self.come_back(name)
         await self.redis.flushall()
         self._collection = f"c{next(_collections)}"
         self.script = Script(dimensions=_DIMENSIONS)
@@ -68,6 +68,12 @@ class Worksite:
         """Say whether a part has been started and has not ended."""
         process = self.parts._processes.get(name)
         return process is not None and process.returncode is None
+
+    async def come_back(self, name: str) -> None:
+        """Start a part again that was lost."""
+        await self.parts.start(name)
+        # Connections of before are of no use.
+        await self.redis.connection_pool.disconnect()
 
     async def work(self, name: str = "embedder-1", *, ready: bool = True, **settings: object) -> None:
         """Start an embedder, with settings by their names in lower case."""
@@ -127,7 +133,8 @@ class Worksite:
 
     async def letters(self) -> list[dict[bytes, bytes]]:
         """Give the dead letters."""
-        return [fields for _, fields in await self.redis.xrange(keys.dead_letters(0))]
+        found: Any = await self.redis.xrange(keys.dead_letters(0))
+        return [fields for _, fields in found]
 
     async def stored(self) -> dict[str, list[int]]:
         """Give the chunk numbers of all stored points by message id, in order; a duplicate would show twice."""
@@ -144,6 +151,17 @@ class Worksite:
                     found[point["payload"]["message_id"]].append(point["payload"]["chunk"])
                 offset = result["next_page_offset"]
         return {message: sorted(chunks) for message, chunks in found.items()}
+
+    async def change_collection(self, dimensions: int | None) -> None:
+        """Replace the collection by an empty one with another vector size, or by none."""
+        async with httpx.AsyncClient(base_url=self.parts.url("qdrant"), timeout=10) as qdrant:
+            path = f"/collections/{self._collection}"
+            vectors = (await qdrant.get(path)).json()["result"]["config"]["params"]["vectors"]
+            (await qdrant.delete(path)).raise_for_status()
+            if dimensions is not None:
+                vectors = {name: {"size": dimensions, "distance": "Cosine"} for name in vectors}
+                body = {"vectors": vectors, "sparse_vectors": {"bm25": {"modifier": "idf"}}}
+                (await qdrant.put(path, json=body)).raise_for_status()
 
     async def healthy(self, question: str, name: str = "embedder-1") -> tuple[int, str]:
         """Ask for `live` or `ready`, and give status and body; 0 while nobody answers."""

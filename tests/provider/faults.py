@@ -11,6 +11,7 @@ FaultName = Literal[
     "unauthorized",
     "insufficient_quota",
     "unknown_model",
+    "bad_request",
     "timeout",
     "dropped",
     "wrong_count",
@@ -18,7 +19,7 @@ FaultName = Literal[
     "wrong_dimension",
     "not_a_number",
 ]
-"""The first six are answers with an error, `timeout` and `dropped` are none, the rest are answers that are wrong."""
+"""The first seven are answers with an error, `timeout` and `dropped` are none, the rest are answers that are wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ REFUSALS: dict[str, Refusal] = {
     "unknown_model": Refusal(
         HTTPStatus.NOT_FOUND, "invalid_request_error", "model_not_found", "The model does not exist."
     ),
-    "poison": Refusal(HTTPStatus.BAD_REQUEST, "invalid_request_error", None, "'$.input' is invalid."),
+    "bad_request": Refusal(HTTPStatus.BAD_REQUEST, "invalid_request_error", None, "'$.input' is invalid."),
 }
 
 

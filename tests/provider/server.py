@@ -81,7 +81,7 @@ class Provider:
         if fault is not None and fault.name == "dropped":
             return _Torn()
         if script.is_poisoned(texts):
-            return self._refuse("poison", admission.headers)
+            return self._refuse("bad_request", admission.headers)
         script.counts.by_text.update(texts)
         answer = answer_of(
             [vector_of(text, script.dimensions, script.seed) for text in texts],

@@ -11,7 +11,7 @@ from memstream.contracts import ids
 from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.streams import SourceStream, source_streams
-from memstream.embedder.work import Dead, Delivery, Settled, Work, points_of, prepare
+from memstream.embedder.work import Dead, Delivery, Order, Settled, Work, points_of, prepare
 
 CHUNKER = Chunker(24, 6)
 LONG = " ".join(f"This is the sentence with the number {number} of all of them." for number in range(6))
@@ -90,8 +90,10 @@ def test_the_reason_names_fields_and_never_what_was_said() -> None:
         UserErased(tenant="t", user_id="u", erasure_id="e", erased_at=START),
     ],
 )
-def test_an_event_that_is_not_handled_yet_is_dead(event: MessageDeleted | UserErased) -> None:
-    assert dead(entry(event.model_dump_json().encode())).reason == f"{event.type} is not handled by this release"
+def test_a_request_to_forget_is_an_order(event: MessageDeleted | UserErased) -> None:
+    delivery = entry(event.model_dump_json().encode())
+
+    assert prepare(delivery, CHUNKER, 5) == Order(delivery, event)
 
 
 @pytest.mark.parametrize("text", [" ", "\n\t", "\u3000"])
@@ -142,6 +144,7 @@ def test_a_message_becomes_a_point_with_all_its_fields() -> None:
         "metadata": {"a.b": [1]},
         "chunk": 0,
         "chunks": 1,
+        "entry_ms": 1,
     }
 
 
@@ -160,7 +163,7 @@ def test_each_chunk_becomes_a_point_and_the_first_carries_the_whole_text() -> No
 
 def test_storing_again_gives_equal_points() -> None:
     one = entry(recorded(text=LONG).model_dump_json().encode())
-    again = entry(recorded(text=LONG).model_dump_json().encode(), entry_id="2-0", attempts=3)
+    again = entry(recorded(text=LONG).model_dump_json().encode(), attempts=3)
     chance = seeded()
     vectors = np.array([[chance.random()] for _ in range(20)], np.float32)
 

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from memstream.embedder.batching import Batcher, BatchPolicy
 from memstream.embedder.chunks import Chunker
+from memstream.embedder.forgetting import Forgetting
 from memstream.embedder.leases import Leases
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.operations import operation_routes
@@ -86,7 +87,7 @@ class Embedder:
     async def _prepare(self) -> None:
         await self._persist(lambda: create_groups(self.client, self.settings.partitions))
         await self._persist(self.collection.ensure)
-        await self._persist(self._try_embeddings)
+        await self._persist(lambda: _try_embeddings(self.embeddings))
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Try a step until it succeeds."""
@@ -105,13 +106,6 @@ class Embedder:
                 for dependency in failed:
                     self.trouble.clear(dependency)
                 return
-
-    async def _try_embeddings(self) -> None:
-        """Embed a word, so that a wrong key, model or dimension shows before a message is in hand."""
-        try:
-            await self.embeddings.embed(["ready"])
-        except Rejected as error:
-            raise GlobalFault(EMBEDDINGS, str(error)) from error
 
     async def _work(self, stop: asyncio.Event) -> None:
         pipeline = asyncio.create_task(self.pipeline.run())
@@ -140,7 +134,7 @@ class Embedder:
 
     async def _intake(self) -> None:
         await self._persist(self._take_up)
-        await self.subscriptions.start()
+        await self._persist(self.subscriptions.start)
         self.trouble.note_reading()
         _log.info("reading")
         await self.leases.take_over()
@@ -158,6 +152,20 @@ class Embedder:
                 raise LoopEnded(f"reading has ended: {', '.join(dead)}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _WATCH_SECONDS)
+
+
+async def _try_embeddings(embeddings: EmbeddingsApi) -> None:
+    """See that a word can be embedded.
+
+    Raises:
+        GlobalFault: the key, the model or the dimensions are wrong. It would fail for any message.
+        Unavailable: the server is out of reach.
+
+    """
+    try:
+        await embeddings.embed(["ready"])
+    except Rejected as error:
+        raise GlobalFault(EMBEDDINGS, str(error)) from error
 
 
 async def _cancel(*tasks: "asyncio.Task[Any]") -> None:
@@ -256,6 +264,11 @@ def _pipeline(
     context: _Context, collection: Collection, embeddings: EmbeddingsApi, client: Redis, pulse: Pulse
 ) -> Pipeline:
     settings = context.settings
+
+    async def try_servers() -> None:
+        await collection.ensure()
+        await _try_embeddings(embeddings)
+
     storing = Storing(
         embeddings.embed,
         collection.upsert,
@@ -266,6 +279,8 @@ def _pipeline(
         metrics=context.metrics,
         pulse=pulse,
         texts_per_call=settings.batch_texts,
+        try_servers=try_servers,
+        forgetting=Forgetting(client, collection),
     )
     return Pipeline(
         batcher=Batcher(BatchPolicy(settings.batch_texts, settings.batch_bytes, settings.linger.total_seconds())),

@@ -12,7 +12,7 @@ from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.settlement import Settlement
 from memstream.embedder.storing import Storing
 from memstream.embedder.trouble import Trouble
-from memstream.embedder.work import Dead, Delivery, Left, Settled, Work, prepare
+from memstream.embedder.work import Dead, Delivery, Left, Order, Settled, Work, prepare
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
@@ -118,6 +118,9 @@ class Pipeline:
         match prepared:
             case Settled():
                 await self._settle([prepared])
+            case Order():
+                # Orders to forget are few. They are carried out where they are read, one after the other.
+                await self._settle([Settled(delivery, None, await self._storing.forget(prepared))])
             case Work():
                 self._batcher.add(prepared, self._clock.monotonic())
                 self._arrived.set()

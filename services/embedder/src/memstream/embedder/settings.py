@@ -45,7 +45,7 @@ class EmbedderSettings(BaseSettings):
     """Of the texts of one call. Bytes bound tokens from above, and a call takes 300,000 tokens."""
     linger: Duration = timedelta(milliseconds=5)
     """How long a message waits for others to share a call with; not at all while a batch is full."""
-    concurrency: int = Field(default=2, ge=1, le=256)
+    concurrency: int = Field(default=4, ge=1, le=256)
     """Batches in work at once."""
     held_messages: int = Field(default=1024, ge=1)
     """Messages in hand at once; nothing more is read before some are done."""

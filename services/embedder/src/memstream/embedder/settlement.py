@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Position, Seen
-from memstream.embedder.work import Dead, Delivery, Left, Settled, Stored
+from memstream.embedder.work import Dead, Delivery, Erased, Forgotten, Left, Settled, Stored
 from memstream.runtime.clock import Clock
 from memstream.runtime.streams import Redis, redis_faults
 
@@ -36,21 +36,30 @@ class Settlement:
             Unavailable: Redis is out of reach; some may be settled.
 
         """
-        stored: defaultdict[str, list[str]] = defaultdict(list)
+        acknowledged: defaultdict[str, list[str]] = defaultdict(list)
         with redis_faults():
             for settled in outcomes:
                 delivery = settled.delivery
                 match settled.outcome:
-                    case Stored():
-                        stored[delivery.stream].append(delivery.entry_id)
+                    case Stored() | Erased():
+                        acknowledged[delivery.stream].append(delivery.entry_id)
                     case Dead() as dead:
                         await self._move(delivery, settled.message, dead)
+                    case Forgotten(erasure_id):
+                        await self._note(delivery, erasure_id)
+                        acknowledged[delivery.stream].append(delivery.entry_id)
                     case Left():
                         pass
             async with self._client.pipeline(transaction=False) as pipe:
-                for stream, entry_ids in stored.items():
+                for stream, entry_ids in acknowledged.items():
                     pipe.xack(stream, keys.GROUP, *entry_ids)
                 await pipe.execute()
+
+    async def _note(self, delivery: Delivery, erasure_id: str) -> None:
+        """Complete the receipt, unless it is too old to be kept."""
+        name = keys.erasure(delivery.partition, erasure_id)
+        if await self._client.exists(name):
+            await self._client.hset(name, "done_at", self._clock.now().isoformat())
 
     async def _move(self, delivery: Delivery, message: MessageRecorded | None, dead: Dead) -> None:
         names = [delivery.stream, keys.dead_letters(delivery.partition)]

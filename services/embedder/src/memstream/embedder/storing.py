@@ -7,9 +7,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from memstream.embedder.forgetting import Forgetting
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.trouble import Trouble
-from memstream.embedder.work import Dead, Left, Outcome, Stored, Work, points_of
+from memstream.embedder.work import Dead, Erased, Forgotten, Left, Order, Outcome, Stored, Work, points_of
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
@@ -26,7 +27,11 @@ _LONGEST_WAIT = 60.0
 
 
 class Storing:
-    """Embeds and stores batches of messages."""
+    """Embeds and stores batches of messages.
+
+    `try_servers` returns when they take what nobody can object to, and raises what is wrong with them; without it,
+    every refusal is taken to be about the message. Without `forgetting` nothing is ever deleted.
+    """
 
     def __init__(  # noqa: PLR0913 - what it needs, by name
         self,
@@ -40,9 +45,13 @@ class Storing:
         metrics: EmbedderMetrics,
         pulse: Pulse,
         texts_per_call: int,
+        try_servers: Callable[[], Awaitable[None]] | None = None,
+        forgetting: Forgetting | None = None,
     ) -> None:
         self._embed = embed
         self._upsert = upsert
+        self._try_servers = try_servers
+        self._forgetting = forgetting
         self._clock = clock
         self._chance = chance
         self._backoff = backoff
@@ -54,20 +63,15 @@ class Storing:
     async def store(self, works: Sequence[Work]) -> list[Outcome]:
         """Embed and store a batch, and give each message's outcome, in order.
 
-        What passes (a rate limit, an outage) is waited out. A refusal is halved until it stands alone.
+        What passes (a rate limit, an outage) is waited out. A refusal is halved until it stands alone, and condemns
+        a message only if the servers take what nobody can object to.
         """
         try:
             vectors = await self._vectors([text for work in works for text in work.texts])
-            points: list[StoredPoint] = []
-            start = 0
-            for work in works:
-                points += points_of(work, vectors[start : start + len(work.texts)])
-                start += len(work.texts)
-            with self._metrics.store_seconds.time():
-                await self._patiently(lambda: self._upsert(points))
+            return await self._keep(works, vectors)
         except Rejected as error:
             if len(works) == 1:
-                return [Dead(str(error))]
+                return [await self._condemn(works[0], error)]
             middle = len(works) // 2
             return await self.store(works[:middle]) + await self.store(works[middle:])
         except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
@@ -75,7 +79,50 @@ class Storing:
             if len(works) == 1:
                 return [Left(type(error).__name__)]
             return [outcome for work in works for outcome in await self.store([work])]
-        return [Stored()] * len(works)
+
+    async def _keep(self, works: Sequence[Work], vectors: Vectors) -> list[Outcome]:
+        """Upsert what was not deleted meanwhile, and remove what was deleted while that went on."""
+        gone = await self._patiently(lambda: self._find_gone(works))
+        points: list[StoredPoint] = []
+        start = 0
+        for work, is_gone in zip(works, gone, strict=True):
+            points += [] if is_gone else points_of(work, vectors[start : start + len(work.texts)])
+            start += len(work.texts)
+        if points:
+            with self._metrics.store_seconds.time():
+                await self._patiently(lambda: self._upsert(points))
+        # Whoever deletes notes it first and removes it then. So what was not noted before the upsert, and is now, may
+        # have been stored behind the back of the removal; and what came back may have been stored the first time.
+        gone = await self._patiently(lambda: self._find_gone(works))
+        deleted = [work for work, is_gone in zip(works, gone, strict=True) if is_gone]
+        if deleted and self._forgetting is not None:
+            forgetting = self._forgetting
+            await self._patiently(lambda: forgetting.remove(deleted))
+        return [Erased() if is_gone else Stored() for is_gone in gone]
+
+    async def _find_gone(self, works: Sequence[Work]) -> Sequence[bool]:
+        return await self._forgetting.find(works) if self._forgetting is not None else [False] * len(works)
+
+    async def forget(self, order: Order) -> Outcome:
+        """Carry out an order to forget, however long that takes."""
+        if self._forgetting is not None:
+            forgetting = self._forgetting
+            try:
+                await self._patiently(lambda: forgetting.obey(order))
+            except Rejected as error:
+                return Dead(str(error))
+        return Forgotten(order.event.erasure_id)
+
+    async def _condemn(self, work: Work, error: Rejected) -> Outcome:
+        if self._try_servers is None:
+            return Dead(str(error))
+        try:
+            await self._try_servers()
+        except (Unavailable, GlobalFault):
+            # They refuse everything, so it isn't the message.
+            await self._patiently(self._try_servers)
+            return (await self.store([work]))[0]
+        return Dead(str(error))
 
     async def _vectors(self, texts: Sequence[str]) -> Vectors:
         parts: list[Vectors] = []

@@ -16,7 +16,8 @@ from faststream.redis.message import BatchStreamMessage, RedisBatchStreamMessage
 from memstream.contracts import keys
 from memstream.embedder.streams import SourceStream
 from memstream.embedder.work import Delivery
-from memstream.runtime.streams import decoded
+from memstream.runtime.errors import Unavailable
+from memstream.runtime.streams import decoded, redis_faults
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +81,18 @@ class Subscriptions:
         return subscriber(hand_over) and subscriber
 
     async def start(self) -> None:
-        """Begin to read. The groups must be there."""
-        await self._broker.start()
+        """Begin to read. The groups must be there.
+
+        Raises:
+            Unavailable: Redis is out of reach; it may be tried again.
+
+        """
+        try:
+            with redis_faults():
+                await self._broker.start()
+        except Unavailable:
+            await self._broker.stop()
+            raise
         self._started = True
 
     async def stop(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from memstream.contracts import ids, keys
-from memstream.contracts.events import MessageRecorded, decode_event
+from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased, decode_event
 from memstream.contracts.keys import Lane
 from memstream.embedder.chunks import Chunker
 from memstream.vectors.collection import StoredPoint
@@ -30,6 +30,11 @@ class Delivery:
     def name(self) -> tuple[str, str]:
         """What tells it from every other entry."""
         return self.stream, self.entry_id
+
+    @property
+    def milliseconds(self) -> int:
+        """When the entry was appended, by the server's clock."""
+        return keys.entry_order(self.entry_id)[0]
 
     @property
     def size(self) -> int:
@@ -61,7 +66,19 @@ class Left:
     reason: str
 
 
-Outcome = Stored | Dead | Left
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The message was deleted before it was stored: it is nowhere, and nothing brings it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What the order names is gone from Qdrant."""
+
+    erasure_id: str
+
+
+Outcome = Stored | Dead | Left | Erased | Forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +107,15 @@ class Work:
         return self.delivery.attempts > 1
 
 
-def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work | Settled:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A decoded request to forget."""
+
+    delivery: Delivery
+    event: MessageDeleted | UserErased
+
+
+def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work | Order | Settled:
     """Decode an entry and cut its text up, or say why that can't be done."""
     try:
         event = decode_event(delivery.fields[keys.DATA_FIELD.encode()])
@@ -101,7 +126,7 @@ def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work |
         faults = (f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['type']}" for fault in error.errors())
         return _dead(delivery, f"not an event: {'; '.join(faults)}"[:500])
     if not isinstance(event, MessageRecorded):
-        return _dead(delivery, f"{event.type} is not handled by this release")
+        return Order(delivery, event)
     if not event.text.strip():
         return Settled(delivery, event, Dead("the text is blank"))
     if delivery.attempts > max_deliveries:
@@ -146,6 +171,7 @@ def _payload(work: Work, index: int) -> dict[str, Any]:
         "metadata": message.metadata,
         "chunk": index,
         "chunks": len(work.chunks),
+        "entry_ms": work.delivery.milliseconds,
     }
     if index == 0 and len(work.chunks) > 1:
         payload["full_text"] = message.text

@@ -1,6 +1,8 @@
 """The edge: routes that decode, call once and answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, cast
 
@@ -11,7 +13,17 @@ from starlette.exceptions import HTTPException
 from memstream.contracts import ids
 from memstream.contracts.ids import Id, UserId
 from memstream.contracts.keys import Lane
-from memstream.contracts.messages import Accepted, BatchIn, BatchOut, MessageIn, MessageState
+from memstream.contracts.messages import (
+    Accepted,
+    BatchIn,
+    BatchOut,
+    Erasure,
+    ErasureAccepted,
+    MessageIn,
+    MessageState,
+)
+from memstream.ingest.erasing import Erasing
+from memstream.ingest.erasing import Request as ErasureRequest
 from memstream.ingest.intake import Intake
 from memstream.ingest.pressure import Pressure
 from memstream.ingest.stream_log import StreamLog
@@ -36,6 +48,9 @@ class IngestParts:
     intake: Intake
     pressure: Pressure
     log: StreamLog
+    erasing: Erasing
+    new_name: Callable[[], str]
+    now: Callable[[], datetime]
     ring: KeyRing
     partitions: int
 
@@ -53,6 +68,7 @@ Caller = Annotated[Credential, Depends(_caller)]
 
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"], responses=PROBLEM_ANSWERS)
+erasures = APIRouter(prefix="/v1", tags=["erasures"], responses=PROBLEM_ANSWERS)
 """The routes; `IngestParts` are taken from the application's state."""
 
 
@@ -106,8 +122,43 @@ async def get_state(
     """Answer for a message that was posted within the dedup window."""
     parts = _parts(request)
     fate = await parts.log.look_up(
-        ids.partition(caller.tenant, user_id, parts.partitions), ids.message_key(caller.tenant, user_id, message_id)
+        ids.partition(caller.tenant, user_id, parts.partitions),
+        ids.message_key(caller.tenant, user_id, message_id),
+        ids.owner_key(caller.tenant, user_id),
     )
     if fate is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "no such message, or it was posted longer ago than the dedup window")
     return MessageState(message_id=message_id, state=fate.state, position=str(fate.position), reason=fate.reason)
+
+
+@erasures.delete("/messages", status_code=HTTPStatus.ACCEPTED, summary="Forget a message")
+async def delete_message(
+    request: Request, caller: Caller, user_id: Annotated[UserId, Query()], message_id: Annotated[Id, Query()]
+) -> ErasureAccepted:
+    """Answer once the order is on disk. Nothing brings the message back; a moment later no search finds it."""
+    return await _erase(request, caller, user_id, message_id)
+
+
+@erasures.delete("/users", status_code=HTTPStatus.ACCEPTED, summary="Forget all that a user said until now")
+async def delete_user(request: Request, caller: Caller, user_id: Annotated[UserId, Query()]) -> ErasureAccepted:
+    """Answer once the order is on disk. What the user says from now on is remembered."""
+    return await _erase(request, caller, user_id, None)
+
+
+async def _erase(request: Request, caller: Credential, user_id: str, message_id: str | None) -> ErasureAccepted:
+    parts = _parts(request)
+    order = ErasureRequest(caller.tenant, user_id, message_id, parts.now())
+    return ErasureAccepted(erasure_id=await parts.erasing.request(order, parts.new_name()))
+
+
+@erasures.get(
+    "/erasures/{erasure_id}",
+    summary="What became of a request to forget?",
+    responses=problem_answers(HTTPStatus.NOT_FOUND),
+)
+async def get_erasure(request: Request, caller: Caller, erasure_id: Id) -> Erasure:
+    """Answer for a request of the last days."""
+    receipt = await _parts(request).erasing.receipt(erasure_id, caller.tenant)
+    if receipt is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no such request, or it is older than is kept")
+    return receipt

@@ -9,8 +9,11 @@ from random import Random
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from memstream.contracts import ids
 from memstream.ingest.admission import Watermarks
-from memstream.ingest.api import BODY_MODELS, IngestParts, router
+from memstream.ingest.api import BODY_MODELS, IngestParts, erasures, router
+from memstream.ingest.durability import Durability
+from memstream.ingest.erasing import Erasing
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
@@ -42,11 +45,10 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
     """
     timeout = settings.append_timeout.total_seconds()
     client = connect(str(settings.redis_url), timeout=timeout)
-    log = StreamLog(
-        client,
-        fsync=settings.durability == "fsync",
-        dedup_seconds=_whole_seconds(settings.dedup_window),
-        timeout=timeout,
+    durability = Durability(client, fsync=settings.durability == "fsync", timeout=timeout)
+    log = StreamLog(client, durability, dedup_seconds=_whole_seconds(settings.dedup_window))
+    erasing = Erasing(
+        client, durability, partitions=settings.partitions, lifetime=_whole_seconds(settings.erasure_window)
     )
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
@@ -54,6 +56,7 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
     health = Health(clock)
     pressure = Pressure(
         log,
+        durability,
         watermarks,
         clock,
         metrics,
@@ -67,6 +70,9 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         intake=Intake(recorder, commits, settings.limits(), clock.now, metrics),
         pressure=pressure,
         log=log,
+        erasing=erasing,
+        new_name=lambda: ids.new_message_id(clock.now(), chance),
+        now=clock.now,
         ring=KeyRing(client, clock),
         partitions=settings.partitions,
     )
@@ -81,6 +87,7 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
 
     app = make_application("Memstream ingest", "Takes what users say.", lifespan, body_models=BODY_MODELS)
     app.include_router(router)
+    app.include_router(erasures)
     include_operations(app, health, registry)
     app.state.parts = parts
     return app

@@ -5,6 +5,7 @@ import logging
 from random import Random
 
 from memstream.ingest.admission import Admitted, Reading, Refused, Unknown, Watermarks
+from memstream.ingest.durability import Durability
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.backoff import Backoff
@@ -22,6 +23,7 @@ class Pressure:
     def __init__(  # noqa: PLR0913 - what it needs, by name
         self,
         log: StreamLog,
+        durability: Durability,
         watermarks: Watermarks,
         clock: Clock,
         metrics: IngestMetrics,
@@ -30,6 +32,7 @@ class Pressure:
         pulse: Pulse,
     ) -> None:
         self._log = log
+        self._durability = durability
         self._watermarks = watermarks
         self._clock = clock
         self._metrics = metrics
@@ -78,7 +81,7 @@ class Pressure:
                     await self._log.prepare(self._partitions)
                     prepared = True
                 # Redis may have been restarted with other settings, or be another server now.
-                await self._log.settle_durability()
+                await self._durability.settle()
                 self._reading = await self._log.read_pressure(self._partitions)
             except (Unavailable, ConfigurationError) as error:
                 failures += 1

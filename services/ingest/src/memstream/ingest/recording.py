@@ -21,6 +21,8 @@ class Entry:
     message_id: str
     key: UUID
     """The message's name in the whole installation."""
+    owner_key: UUID
+    """Its user's."""
     type: str
     data: bytes
 
@@ -54,6 +56,7 @@ class Recorder:
             lane=lane,
             message_id=event.message_id,
             key=ids.message_key(tenant, message.user_id, event.message_id),
+            owner_key=ids.owner_key(tenant, message.user_id),
             type=event.type,
             data=event.model_dump_json().encode(),
         )

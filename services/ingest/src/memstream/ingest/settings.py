@@ -32,6 +32,8 @@ class IngestSettings(BaseSettings):
     """`fsync`: a message is accepted once it is on Redis' disk. `memory`: once Redis has it, lost if that crashes."""
     dedup_window: Duration = Field(default=timedelta(days=7), ge=timedelta(seconds=1))
     """How long a repeated message id is known as a repeat, and a message's state can be asked for."""
+    erasure_window: Duration = timedelta(days=30)
+    """How long nothing brings back what was deleted. No entry of a stream may be older, nor a backup played back."""
     append_timeout: Duration = Field(default=timedelta(seconds=5), gt=_NO_TIME)
     """A message that Redis hasn't taken by then is answered with 503."""
 

@@ -12,21 +12,24 @@ from memstream.contracts import keys
 from memstream.contracts.keys import Position, Seen
 from memstream.contracts.messages import MessageStatus
 from memstream.ingest.admission import Reading
+from memstream.ingest.durability import Durability
 from memstream.ingest.recording import Entry
 from memstream.runtime import streams
-from memstream.runtime.errors import ConfigurationError, Unavailable
 from memstream.runtime.streams import Redis, decoded, redis_faults
 
 # One step on the server: look the message up, append it, remember it. A repeat after a lost answer finds the key.
-# KEYS: the stream, then a seen-key for each message. ARGV: lifetime in seconds, "partition.lane.", then a type and
-# the data for each message. Answers two values for each message: what the seen-key says, and 1 for a repeat.
+# What was there before its user was erased counts as never seen.
+# KEYS: the stream, then a seen-key and an erased-key for each message. ARGV: lifetime in seconds, "partition.lane.",
+# then a type and the data for each message. Answers two values for each: what the seen-key says, and 1 for a repeat.
 _APPEND = """
 local answer = {}
-for i = 2, #KEYS do
+for i = 2, #KEYS, 2 do
   local known = redis.call('GET', KEYS[i])
+  local erased = known and redis.call('GET', KEYS[i + 1])
+  if erased and tonumber(known:match('%.(%d+)%-')) <= tonumber(erased) then known = false end
   local repeated = 1
   if not known then
-    local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[2 * i - 1], 'data', ARGV[2 * i])
+    local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[i + 1], 'data', ARGV[i + 2])
     known = ARGV[2] .. id
     redis.call('SET', KEYS[i], known, 'EX', ARGV[1])
     repeated = 0
@@ -61,12 +64,10 @@ class MessageFate:
 class StreamLog:
     """Appends messages durably, each once, and tells what became of them."""
 
-    def __init__(self, client: Redis, *, fsync: bool, dedup_seconds: int, timeout: float) -> None:
+    def __init__(self, client: Redis, durability: Durability, *, dedup_seconds: int) -> None:
         self._client = client
-        self._fsync = fsync
+        self._durability = durability
         self._dedup_seconds = dedup_seconds
-        self._wait_ms = int(timeout * 1000)
-        self._wait_for_disk = False
         self._append = client.register_script(_APPEND)
 
     async def prepare(self, partitions: int) -> None:
@@ -77,29 +78,6 @@ class StreamLog:
 
         """
         await streams.create_groups(self._client, partitions)
-
-    async def settle_durability(self) -> None:
-        """See to it that an acknowledged append is on disk, the way Redis is set up now.
-
-        Raises:
-            ConfigurationError: Redis keeps nothing on disk, and `fsync` is asked for.
-            Unavailable: Redis is out of reach.
-
-        """
-        if not self._fsync:
-            return
-        with redis_faults():
-            persistence = await self._client.info("persistence")
-            try:
-                policy = (await self._client.config_get("appendfsync")).get("appendfsync")
-            except redis.exceptions.ResponseError:
-                policy = None  # Managed services forbid CONFIG. Waiting for the disk is right whatever the policy.
-        if not persistence.get("aof_enabled"):
-            raise ConfigurationError(
-                "Redis has no append-only file, so a crash would lose accepted messages: "
-                "set `appendonly yes` there, or MEMSTREAM_INGEST_DURABILITY=memory to accept the loss"
-            )
-        self._wait_for_disk = policy != "always"
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
         """Append entries in one round trip; each is on disk when this returns. In the order given.
@@ -127,35 +105,35 @@ class StreamLog:
     async def _run(self, calls: "_Calls", entries: Sequence[Entry]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
             for (partition, lane), indexes in calls:
-                names = [keys.stream(partition, lane), *(keys.seen(partition, entries[i].key) for i in indexes)]
+                names = [keys.stream(partition, lane)]
                 arguments: list[str | bytes | int] = [self._dedup_seconds, f"{partition}.{lane}."]
                 for i in indexes:
+                    names += [keys.seen(partition, entries[i].key), keys.erased(partition, entries[i].owner_key)]
                     arguments += [entries[i].type, entries[i].data]
                 pipe.evalsha(self._append.sha, len(names), *names, *arguments)
-            if self._wait_for_disk:
-                pipe.waitaof(1, 0, self._wait_ms)
-            answers = await pipe.execute()
-        if self._wait_for_disk and answers.pop()[0] < 1:
-            raise Unavailable(streams.DEPENDENCY, "the append-only file was not written in time")
-        return answers
+            self._durability.wait_in(pipe)
+            return self._durability.checked(await pipe.execute())
 
-    async def look_up(self, partition: int, message: UUID) -> MessageFate | None:
+    async def look_up(self, partition: int, message: UUID, owner: UUID) -> MessageFate | None:
         """Say what became of a message; None if it was not seen within the dedup window.
 
         Raises:
             Unavailable: Redis is out of reach, or the group is gone.
 
         """
-        name = keys.seen(partition, message)
+        names = [keys.seen(partition, message), keys.erased(partition, owner)]
         with redis_faults():
-            first = await self._client.get(name)
+            first = (await self._client.mget(names))[0]
         if first is None:
             return None
         position = Seen.parse(decoded(first)).position
         (done,) = await streams.are_done(self._client, [position])
         with redis_faults():
-            # Read again after the question above: the dead letters are written in one step with the acknowledgement.
-            last = Seen.parse(decoded(await self._client.get(name) or first))
+            # Read again after the question above: a message's end is written in one step with its acknowledgement.
+            seen, erased = await self._client.mget(names)
+            last = Seen.parse(decoded(seen or first))
+            if last.erasure_id or (erased is not None and last.position.milliseconds <= int(erased)):
+                return MessageFate(last.position, "deleted")
             if last.dead_entry_id is None:
                 return MessageFate(position, "stored" if done else "queued")
             letters = await self._client.xrange(keys.dead_letters(partition), last.dead_entry_id, last.dead_entry_id)

@@ -71,6 +71,11 @@ def message_key(tenant: str, user_id: str, message_id: str) -> uuid.UUID:
     return uuid.uuid5(POINT_NAMESPACE, f"{tenant}\0{user_id}\0{message_id}")
 
 
+def owner_key(tenant: str, user_id: str) -> uuid.UUID:
+    """Name a tenant's user within the whole installation, in a fixed size."""
+    return uuid.uuid5(POINT_NAMESPACE, f"{tenant}\0{user_id}")
+
+
 def point_id(tenant: str, user_id: str, message_id: str, chunk: int) -> uuid.UUID:
     """Name the stored point of a message's chunk (0, 1, …): storing it again overwrites it."""
     return uuid.uuid5(POINT_NAMESPACE, f"{tenant}\0{user_id}\0{message_id}\0{chunk}")

@@ -42,6 +42,16 @@ def seen(partition: int, message: UUID) -> str:
     return f"memstream:{{{partition}}}:seen:{message.hex}"
 
 
+def erased(partition: int, owner: UUID) -> str:
+    """Name the key that says up to when a user was erased: milliseconds of the entry that asked for it."""
+    return f"memstream:{{{partition}}}:erased:{owner.hex}"
+
+
+def erasure(partition: int, erasure_id: str) -> str:
+    """Name the hash that keeps what became of a request to forget."""
+    return f"memstream:{{{partition}}}:erasure:{erasure_id}"
+
+
 def credential(digest: str) -> str:
     """Name the hash that holds what a key may do, by the hex SHA-256 of the key."""
     return f"memstream:credential:{digest}"
@@ -63,6 +73,11 @@ class Position:
     def stream(self) -> str:
         """The stream it lies in."""
         return stream(self.partition, self.lane)
+
+    @property
+    def milliseconds(self) -> int:
+        """When the entry was appended, by the server's clock."""
+        return self.order[0]
 
     @property
     def order(self) -> tuple[int, int]:
@@ -92,16 +107,19 @@ def entry_order(entry_id: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a seen-key says: the first position of a message, and its end if that was the dead letters.
+    """What a seen-key says: the first position of a message, and its end if it wasn't stored.
 
-    Written as `<position>` or `<position> dead <entry id in the dead letters>`.
+    Written as `<position>`, `<position> dead <entry id in the dead letters>` or `<position> deleted <erasure id>`.
     """
 
     position: Position
     dead_entry_id: str | None = None
+    erasure_id: str | None = None
 
     def __str__(self) -> str:
         """Write it as it lies in Redis."""
+        if self.erasure_id:
+            return f"{self.position} deleted {self.erasure_id}"
         return f"{self.position} dead {self.dead_entry_id}" if self.dead_entry_id else str(self.position)
 
     @classmethod
@@ -117,5 +135,7 @@ class Seen:
                 return cls(Position.parse(position))
             case [position, "dead", entry_id] if _ENTRY.fullmatch(entry_id):
                 return cls(Position.parse(position), entry_id)
+            case [position, "deleted", erasure_id] if erasure_id:
+                return cls(Position.parse(position), erasure_id=erasure_id)
             case _:
                 raise ValueError(f"{text[:80]!r} is not what a seen-key holds")

@@ -167,6 +167,22 @@ class BatchOut(BaseModel):
     results: list[AcceptedLine | RejectedLine]
 
 
+class ErasureAccepted(BaseModel):
+    """A request to forget is on the stream, durably."""
+
+    erasure_id: str = Field(description="Ask with it what became of the request.")
+
+
+class Erasure(BaseModel):
+    """What became of a request to forget."""
+
+    erasure_id: str
+    scope: Literal["message", "user"]
+    state: Literal["pending", "done", "failed"]
+    requested_at: datetime
+    done_at: datetime | None = Field(default=None, description="From then on no search finds it.")
+
+
 MessageStatus = Literal["queued", "stored", "dead", "deleted"]
 """`queued`: on the stream. `stored`: searchable. `dead`: in the dead letters. `deleted`: forgotten by request."""
 

@@ -198,6 +198,31 @@ class Collection:
             # `acknowledged` and `wait_timeout` look like success, and promise nothing.
             raise Unavailable(DEPENDENCY, f"an upsert ended as {result.status.value!r}")
 
+    async def forget_messages(self, owner: str, message_ids: Sequence[str]) -> None:
+        """Remove an owner's messages, all their chunks. Those that are not there are passed over.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
+
+        """
+        await self._forget(owner, models.FieldCondition(key="message_id", match=models.MatchAny(any=list(message_ids))))
+
+    async def forget_until(self, owner: str, milliseconds: int) -> None:
+        """Remove all of an owner's messages whose entries were appended until then, by the stream's clock.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
+
+        """
+        await self._forget(owner, models.FieldCondition(key="entry_ms", range=models.Range(lte=milliseconds)))
+
+    async def _forget(self, owner: str, condition: models.FieldCondition) -> None:
+        which = models.FilterSelector(filter=owned(owner, models.Filter(must=[condition])))
+        with qdrant_faults():
+            result = await self._client.delete(self._name, which, wait=True)
+        if result.status is not models.UpdateStatus.COMPLETED:
+            raise Unavailable(DEPENDENCY, f"a removal ended as {result.status.value!r}")
+
     async def ask(self, questions: Sequence[Question]) -> list[Candidates]:
         """Find candidates for several questions, in one round trip.
 

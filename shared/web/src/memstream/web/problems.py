@@ -134,7 +134,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
     detail = error.detail
     if detail == status.phrase:
         detail = f"{request.method} {request.url.path}: {status.phrase}"
-    return problem(status, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        # The framework names the methods of one route; a path may have several.
+        operations = request.app.openapi()["paths"].get(request.url.path, {})
+        headers["Allow"] = ", ".join(sorted(map(str.upper, operations))) or headers.get("Allow", "")
+    return problem(status, detail, headers=headers)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

@@ -1,0 +1,65 @@
+"""When an append counts as durable."""
+
+from typing import Any
+
+import redis.asyncio
+import redis.exceptions
+
+from memstream.runtime import streams
+from memstream.runtime.errors import ConfigurationError, Unavailable
+from memstream.runtime.streams import Redis, redis_faults
+
+
+class Durability:
+    """Sees to it that what was appended is on Redis' disk before anybody is told so.
+
+    With `appendfsync always` the answer of a write is enough; with any other policy the disk is waited for.
+    """
+
+    def __init__(self, client: Redis, *, fsync: bool, timeout: float) -> None:
+        self._client = client
+        self._fsync = fsync
+        self._wait_ms = int(timeout * 1000)
+        self._wait = False
+
+    async def settle(self) -> None:
+        """Find out what has to be waited for, the way Redis is set up now.
+
+        Raises:
+            ConfigurationError: Redis keeps nothing on disk, and `fsync` is asked for.
+            Unavailable: Redis is out of reach.
+
+        """
+        if not self._fsync:
+            return
+        with redis_faults():
+            persistence = await self._client.info("persistence")
+            try:
+                policy = (await self._client.config_get("appendfsync")).get("appendfsync")
+            except redis.exceptions.ResponseError:
+                policy = None  # Managed services forbid CONFIG. Waiting for the disk is right whatever the policy.
+        if not persistence.get("aof_enabled"):
+            raise ConfigurationError(
+                "Redis has no append-only file, so a crash would lose accepted messages: "
+                "set `appendonly yes` there, or MEMSTREAM_INGEST_DURABILITY=memory to accept the loss"
+            )
+        self._wait = policy != "always"
+
+    def wait_in(self, pipe: "redis.asyncio.client.Pipeline") -> None:
+        """Let a pipeline of writes end with waiting for the disk, if that is needed."""
+        if self._wait:
+            pipe.waitaof(1, 0, self._wait_ms)
+
+    def checked(self, answers: list[Any]) -> list[Any]:
+        """Give the answers of the writes of a pipeline that `wait_in` was called on.
+
+        Raises:
+            Unavailable: they were not on disk in time.
+
+        """
+        if not self._wait:
+            return answers
+        *writes, (on_disk, *_) = answers
+        if on_disk < 1:
+            raise Unavailable(streams.DEPENDENCY, "the append-only file was not written in time")
+        return writes
