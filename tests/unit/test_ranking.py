@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from memstream.contracts.searches import Mode
 from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, calibration_of
 from memstream.retriever.ranking import Ranked, rank
-from memstream.retriever.relevance import Calibration, Linear, Signals, probability
+from memstream.retriever.relevance import Calibration, Linear, Signals, prior_among, probability, rarity_among
 from memstream.vectors.collection import Candidates, FoundPoint
 
 PLAIN = Calibration(both=Linear(-2, dense=4, keyword=0.5), dense=Linear(-1, dense=4), keyword=Linear(-1, keyword=0.5))
@@ -67,14 +67,14 @@ def test_equals_have_one_order_however_they_were_found() -> None:
 def test_both_signals_of_a_message_count_together() -> None:
     (hit,) = ranked([found("a", 0.5)], [found("a", 3.0)])
 
-    assert hit.signals == Signals(dense=0.5, keyword=3.0)
-    assert hit.relevance == probability(PLAIN.both.evidence(hit.signals))
+    assert (hit.signals.dense, hit.signals.keyword) == (0.5, 3.0)
+    assert hit.relevance == probability(PLAIN.both.evidence(hit.signals) + prior_among(1))
 
 
 def test_a_message_that_shares_no_word_with_the_question_has_a_keyword_score_of_zero() -> None:
     (hit,) = ranked([found("a", 0.5)], [])
 
-    assert hit.signals == Signals(dense=0.5, keyword=0.0)
+    assert (hit.signals.dense, hit.signals.keyword) == (0.5, 0.0)
 
 
 @pytest.mark.parametrize(("mode", "first"), [("dense", "a"), ("keyword", "b")])
@@ -92,8 +92,8 @@ def test_what_the_other_signal_found_is_no_hit_in_a_mode_of_one_signal() -> None
 def test_without_vectors_a_hybrid_question_is_answered_by_keywords() -> None:
     (hit,) = ranked(None, [found("a", 4.0)])
 
-    assert hit.signals == Signals(keyword=4.0)
-    assert hit.relevance == probability(PLAIN.keyword.evidence(hit.signals))
+    assert (hit.signals.dense, hit.signals.keyword) == (None, 4.0)
+    assert hit.relevance == probability(PLAIN.keyword.evidence(hit.signals) + prior_among(1))
 
 
 def test_no_candidates_give_no_hits() -> None:
@@ -179,6 +179,29 @@ def test_even_odds_are_one_half_and_log_odds_of_one_are_the_logistics() -> None:
     assert probability(line.evidence(Signals(dense=0.5))) == 0.5
     assert probability(line.evidence(Signals(dense=1.0))) == pytest.approx(1 / (1 + math.exp(-1)))
     assert probability(line.evidence(Signals())) == pytest.approx(1 / (1 + math.e))
+
+
+def test_one_of_few_messages_is_likelier_to_be_the_one() -> None:
+    few = ranked([found(str(n), 0.5) for n in range(10)], [])
+    many = ranked([found(str(n), 0.5) for n in range(100)], [])
+
+    assert few[0].relevance > many[0].relevance
+
+
+def test_what_a_filter_left_is_no_short_history() -> None:
+    candidates = Candidates([found("a", 0.5)], [found("a", 1.0)])
+    (whole,) = rank(candidates, "hybrid", PLAIN, limit=1)
+    (part,) = rank(candidates, "hybrid", PLAIN, limit=1, filtered=True)
+
+    assert (whole.signals.rarity, part.signals.rarity) == (rarity_among(1), 1.0)
+
+
+@given(st.integers(0, 10_000))
+def test_a_large_pool_is_taken_as_it_is_and_a_small_one_counts_for_more(candidates: int) -> None:
+    assert prior_among(candidates) >= 0.0
+    assert rarity_among(candidates) >= 1.0
+    if candidates >= 150:
+        assert (prior_among(candidates), rarity_among(candidates)) == (0.0, 1.0)
 
 
 def test_what_a_turn_inherits_counts_and_is_told() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from memstream.contracts.searches import Mode
 from memstream.retriever.neighbours import Turn, support
-from memstream.retriever.relevance import Calibration, Signals, probability
+from memstream.retriever.relevance import Calibration, Signals, prior_among, probability, rarity_among
 from memstream.vectors.collection import Candidates, FoundPoint
 
 
@@ -20,17 +20,28 @@ class Ranked:
     relevance: float
 
 
-def rank(
-    candidates: Candidates, mode: Mode, calibration: Calibration, *, limit: int, min_relevance: float
+def rank(  # noqa: PLR0913 - what a question asks for, by name
+    candidates: Candidates,
+    mode: Mode,
+    calibration: Calibration,
+    *,
+    limit: int,
+    min_relevance: float = 0.0,
+    filtered: bool = False,
 ) -> list[Ranked]:
     """Give the messages of at least that relevance, the most relevant first, `limit` at the most.
 
-    In mode `dense` or `keyword` that signal alone counts; in `hybrid` whatever signals there are.
+    In mode `dense` or `keyword` that signal alone counts; in `hybrid` whatever signals there are. Candidates that are
+    `filtered` are not all that the user said, though they may be few.
     """
-    messages = list(_best_chunks(candidates, mode, calibration).values())
+    chunks = list(_chunks(candidates, mode))
+    among = len({payload.get("message_id") for payload, _ in chunks})
+    rarity = 1.0 if filtered else rarity_among(among)
+    messages = list(_best_chunks(chunks, calibration, rarity).values())
+    prior = prior_among(among)
     supports = support([_turn(payload, evidence) for payload, _, evidence in messages])
     ranked = [
-        Ranked(payload, replace(signals, neighbours=inherited), probability(evidence + inherited))
+        Ranked(payload, replace(signals, neighbours=inherited), probability(evidence + inherited + prior))
         for (payload, signals, evidence), inherited in zip(messages, supports, strict=True)
     ]
     hits = [one for one in ranked if one.relevance >= min_relevance]
@@ -42,10 +53,13 @@ def rank(
 _Scored = tuple[Mapping[str, Any], Signals, float]
 
 
-def _best_chunks(candidates: Candidates, mode: Mode, calibration: Calibration) -> dict[str, _Scored]:
+def _best_chunks(
+    chunks: Iterable[tuple[Mapping[str, Any], Signals]], calibration: Calibration, rarity: float
+) -> dict[str, _Scored]:
     """Give for each message the payload, the signals and the evidence of its best chunk."""
     best: dict[str, _Scored] = {}
-    for payload, signals in _chunks(candidates, mode):
+    for payload, found in chunks:
+        signals = replace(found, rarity=rarity)
         evidence = calibration.evidence(signals)
         message_id = str(payload.get("message_id"))
         if message_id not in best or evidence > best[message_id][2]:

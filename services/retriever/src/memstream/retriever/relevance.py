@@ -15,6 +15,24 @@ KEYWORD_PENALTY = 0.2
 lowered with the logarithm of their number, which is how the largest of n grows; the two factors are fitted."""
 
 
+POOL = 150
+"""Candidates of a question in the sets that calibrations are fitted on."""
+
+
+def prior_among(candidates: int) -> float:
+    """Give what to add to the log odds of each of so few candidates.
+
+    One or two of a user's messages answer a question, be they one or two of twenty or of hundreds. Measured on parts of
+    LoCoMo's histories, half of the questions asked of somebody else: 25 messages 1.6, 47 1.3, 89 0.6.
+    """
+    return max(0.0, math.log(POOL / candidates)) if candidates else 0.0
+
+
+def rarity_among(messages: int) -> float:
+    """Give what BM25 lacks in a history of so few messages, where no term can be as rare as in a long one."""
+    return max(1.0, math.log(1 + POOL) / math.log(1 + messages)) if messages else 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What is known of a message: cosine (-1..1) and BM25 score (0 or more) of its best chunk, None if not asked.
@@ -26,6 +44,8 @@ class Signals:
     keyword: float | None = None
     chunks: int = 1
     neighbours: float = 0.0
+    rarity: float = 1.0
+    """What the BM25 score is to be multiplied by to compare with one of a larger history: see `rarity_among`."""
 
     @property
     def fair_dense(self) -> float:
@@ -34,8 +54,8 @@ class Signals:
 
     @property
     def fair_keyword(self) -> float:
-        """The BM25 score, with the advantage of many chunks taken off."""
-        return (self.keyword or 0.0) / (1.0 + KEYWORD_PENALTY * math.log(self.chunks))
+        """The BM25 score, as of a history of usual size, with the advantage of many chunks taken off."""
+        return (self.keyword or 0.0) * self.rarity / (1.0 + KEYWORD_PENALTY * math.log(self.chunks))
 
     def named(self) -> dict[str, float]:
         """Give them by name, as far as they are known."""

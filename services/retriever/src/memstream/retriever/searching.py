@@ -77,6 +77,7 @@ class Searching:
                 self._calibration,
                 limit=search.limit,
                 min_relevance=search.min_relevance or 0.0,
+                filtered=search.filter is not None,
             )
             hits = await self._hits(ranked, tenant, search.user_id)
             took = (self._clock.monotonic() - started) * 1000
