@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio
@@ -91,24 +92,54 @@ async def are_done(client: Redis, positions: Sequence[Position]) -> list[bool]:
         Unavailable: Redis is out of reach, or the group is gone.
 
     """
+    names = list(dict.fromkeys(position.stream for position in positions))
     with redis_faults():
-        # One transaction: both answers about an entry are of one moment.
         async with client.pipeline(transaction=True) as pipe:
-            for position in positions:
-                pipe.xinfo_groups(position.stream)
-                pipe.xpending_range(position.stream, keys.GROUP, min=position.entry_id, max=position.entry_id, count=1)
-            answers: list[Any] = await pipe.execute() if positions else []
-    return [
-        _delivered(groups, position) and not pending
-        for position, groups, pending in zip(positions, answers[::2], answers[1::2], strict=True)
-    ]
+            for name in names:
+                pipe.xinfo_groups(name)
+                pipe.xpending(name, keys.GROUP)
+            answers: list[Any] = await pipe.execute() if names else []
+        progress = {
+            name: _Progress.read(name, groups, pending)
+            for name, groups, pending in zip(names, answers[::2], answers[1::2], strict=True)
+        }
+        done = [progress[position.stream].is_done(position) for position in positions]
+        # Among those that were pending then, each has to be asked after. What is acknowledged stays acknowledged, so
+        # it does no harm that this is a moment later.
+        unclear = [place for place, is_done in enumerate(done) if is_done is None]
+        async with client.pipeline(transaction=False) as pipe:
+            for place in unclear:
+                entry_id = positions[place].entry_id
+                pipe.xpending_range(positions[place].stream, keys.GROUP, min=entry_id, max=entry_id, count=1)
+            for place, pending in zip(unclear, await pipe.execute() if unclear else [], strict=True):
+                done[place] = not pending
+    return [bool(is_done) for is_done in done]
 
 
-def _delivered(groups: Iterable[Mapping[str, Any]], position: Position) -> bool:
-    for group in groups:
-        if group["name"] == keys.GROUP.encode():
-            return keys.entry_order(decoded(group["last-delivered-id"])) >= position.order
-    raise Unavailable(DEPENDENCY, f"the stream {position.stream} has no group {keys.GROUP!r}")
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """How far the group has come in a stream: what was delivered last, and between which entries some are pending."""
+
+    delivered: tuple[int, int]
+    pending: tuple[tuple[int, int], tuple[int, int]] | None
+
+    @classmethod
+    def read(cls, stream: str, groups: Iterable[Mapping[str, Any]], pending: Mapping[str, Any]) -> "_Progress":
+        for group in groups:
+            if group["name"] == keys.GROUP.encode():
+                bounds = None
+                if pending["pending"]:
+                    bounds = keys.entry_order(decoded(pending["min"])), keys.entry_order(decoded(pending["max"]))
+                return cls(keys.entry_order(decoded(group["last-delivered-id"])), bounds)
+        raise Unavailable(DEPENDENCY, f"the stream {stream} has no group {keys.GROUP!r}")
+
+    def is_done(self, position: Position) -> bool | None:
+        """Say whether the group is done with an entry; None when it is among those of which some are pending."""
+        if position.order > self.delivered:
+            return False
+        if self.pending is None or not self.pending[0] <= position.order <= self.pending[1]:
+            return True
+        return None
 
 
 async def ping(client: Redis) -> None:

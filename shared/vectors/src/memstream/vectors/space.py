@@ -8,6 +8,13 @@ TEMPLATE_VERSION = 1
 """Version of `render`. A change of the text that is embedded is a new version, and so a new space."""
 
 
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+"""In English whatever the locale, since the text is part of the space."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddingSpace:
     """A model, its number of dimensions, and the template of the text it is given."""
@@ -28,5 +35,5 @@ def render(text: str, *, speaker: str | None, role: str, occurred_at: datetime) 
 
     Adding day and speaker lifts the recall of both signals; docs/decisions has the measurements.
     """
-    day = f"{occurred_at.day} {occurred_at:%B %Y}"
+    day = f"{occurred_at.day} {_MONTHS[occurred_at.month - 1]} {occurred_at.year}"
     return f"{day}, {speaker or role}: {text}"
