@@ -1,7 +1,7 @@
 """Embedding and storing a batch: what passes is waited out, the one that spoils a batch is found."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ class Servers:
 class Bench:
     """Storing over such servers, by a manual clock."""
 
-    def __init__(self, *, texts_per_call: int = 128) -> None:
+    def __init__(self, *, texts_per_call: int = 128, try_servers: Callable[[], Awaitable[None]] | None = None) -> None:
         self.servers = Servers()
         self.clock = ManualClock()
         self.trouble = Trouble()
@@ -67,6 +67,7 @@ class Bench:
             metrics=EmbedderMetrics(CollectorRegistry()),
             pulse=self.pulse,
             texts_per_call=texts_per_call,
+            try_servers=try_servers,
         )
 
 
@@ -233,3 +234,33 @@ async def test_identical_texts_of_two_messages_are_both_stored() -> None:
     twins = [work("1-0"), work("1-0")]
 
     assert await bench.storing.store(twins) == [Stored()] * 2
+
+
+async def fine() -> None:
+    """Take what nobody can object to."""
+
+
+async def down() -> None:
+    """Take nothing."""
+    raise Unavailable("servers", "down")
+
+
+async def test_a_text_that_breaks_a_server_that_works_is_found_and_left_and_the_others_are_stored() -> None:
+    bench, works = Bench(try_servers=fine), batch(16)
+    (bad,) = works[5].texts
+    bench.servers.embed_fails = lambda texts: Unavailable("provider", "HTTP 500") if bad in texts else None
+
+    outcomes = await bench.storing.store(works)
+
+    assert [type(outcome) for outcome in outcomes] == [Left if place == 5 else Stored for place in range(16)]
+
+
+async def test_an_outage_is_waited_out_however_often_it_fails() -> None:
+    bench, works = Bench(try_servers=down), batch(4)
+    left = iter(range(30))
+    bench.servers.embed_fails = lambda _: Unavailable("provider", "HTTP 500") if next(left, None) is not None else None
+
+    outcomes = await bench.storing.store(works)
+
+    assert outcomes == [Stored()] * 4
+    assert len(bench.servers.calls) == 31

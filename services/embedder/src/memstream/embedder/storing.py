@@ -13,7 +13,7 @@ from memstream.embedder.trouble import Trouble
 from memstream.embedder.work import Dead, Erased, Forgotten, Left, Order, Outcome, Stored, Work, points_of
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
-from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.runtime.health import Pulse
 from memstream.vectors.collection import StoredPoint
 from memstream.vectors.embeddings import Vectors
@@ -24,6 +24,14 @@ ResultT = TypeVar("ResultT")
 
 _LONGEST_WAIT = 60.0
 """Seconds; whoever asks for more is asked again all the same."""
+
+
+_SUSPICION = 6
+"""Failures in a row, after which it is looked at whether the servers fail for everybody or for these texts alone."""
+
+
+class _OnlyThese(MemstreamError):
+    """What is sent fails over and over, though the servers work: it may be what breaks them."""
 
 
 class Storing:
@@ -69,11 +77,11 @@ class Storing:
         try:
             vectors = await self._vectors([text for work in works for text in work.texts])
             return await self._keep(works, vectors)
-        except Rejected as error:
-            if len(works) == 1:
-                return [await self._condemn(works[0], error)]
-            middle = len(works) // 2
-            return await self.store(works[:middle]) + await self.store(works[middle:])
+        except (Rejected, _OnlyThese) as error:
+            if len(works) > 1:
+                middle = len(works) // 2
+                return await self.store(works[:middle]) + await self.store(works[middle:])
+            return [await self._condemn(works[0], error) if isinstance(error, Rejected) else Left(str(error))]
         except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
             _log.exception("no outcome for %d messages", len(works))
             if len(works) == 1:
@@ -90,7 +98,7 @@ class Storing:
             start += len(work.texts)
         if points:
             with self._metrics.store_seconds.time():
-                await self._patiently(lambda: self._upsert(points))
+                await self._patiently(lambda: self._upsert(points), suspicious=True)
         # Whoever deletes notes it first and removes it then. So what was not noted before the upsert, and is now, may
         # have been stored behind the back of the removal; and what came back may have been stored the first time.
         gone = await self._patiently(lambda: self._find_gone(works))
@@ -113,6 +121,15 @@ class Storing:
                 return Dead(str(error))
         return Forgotten(order.event.erasure_id)
 
+    async def _servers_work(self) -> bool:
+        if self._try_servers is None:
+            return False
+        try:
+            await self._try_servers()
+        except (Unavailable, GlobalFault, Rejected):
+            return False
+        return True
+
     async def _condemn(self, work: Work, error: Rejected) -> Outcome:
         if self._try_servers is None:
             return Dead(str(error))
@@ -129,15 +146,15 @@ class Storing:
         for start in range(0, len(texts), self._texts_per_call):
             part = texts[start : start + self._texts_per_call]
             self._metrics.batch_texts.observe(len(part))
-            parts.append(await self._patiently(lambda part=part: self._embed_timed(part)))  # type: ignore[misc]
+            parts.append(await self._patiently(lambda part=part: self._embed_timed(part), suspicious=True))  # type: ignore[misc]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     async def _embed_timed(self, texts: Sequence[str]) -> Vectors:
         with self._metrics.embed_seconds.time():
             return await self._embed(texts)
 
-    async def _patiently(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Call until it succeeds or is refused."""
+    async def _patiently(self, call: Callable[[], Awaitable[ResultT]], *, suspicious: bool = False) -> ResultT:
+        """Call until it succeeds or is refused; if `suspicious`, also until it fails again while the servers work."""
         failures = 0
         failed: set[str] = set()
         while True:
@@ -152,6 +169,8 @@ class Storing:
                 delay = max(asked or 0.0, self._backoff.delay(failures, self._chance))
                 # Waiting for others is progress of ours.
                 self._pulse.beat()
+                if suspicious and failures % _SUSPICION == 0 and await self._servers_work():
+                    raise _OnlyThese(str(error)) from error
                 await self._clock.sleep(min(delay, _LONGEST_WAIT))
             except Rejected:
                 # Who refuses one input is there again.
