@@ -95,8 +95,15 @@ class Intake:
             if isinstance(outcome, LineError):
                 results.append(RejectedLine(index=index, error=outcome))
             else:
-                accepted = _accepted(outcome, next(appended))
-                results.append(AcceptedLine(index=index, **accepted.model_dump()))
+                one = next(appended)
+                results.append(
+                    AcceptedLine.model_construct(
+                        index=index,
+                        message_id=outcome.message_id,
+                        position=str(one.position),
+                        duplicate=one.duplicate,
+                    )
+                )
         out = _summary(results)
         for name, count in (("accepted", out.accepted), ("duplicate", out.duplicates), ("rejected", out.rejected)):
             self.metrics.messages.labels(name).inc(count)

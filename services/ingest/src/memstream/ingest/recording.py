@@ -38,7 +38,9 @@ class Recorder:
     def record(self, message: MessageIn, tenant: str, lane: Lane) -> Entry:
         """Make the entry. A message without an id gets a new one, without a time the present one."""
         now = self.now()
-        event = MessageRecorded(
+        # A posted message is validated already.
+        event = MessageRecorded.model_construct(
+            type="message.recorded.v1",
             tenant=tenant,
             user_id=message.user_id,
             message_id=message.message_id or ids.new_message_id(now, self.chance),

@@ -4,6 +4,7 @@ import hashlib
 import unicodedata
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import Random
 from typing import Annotated
 
@@ -16,6 +17,9 @@ POINT_NAMESPACE = uuid.UUID("6d1d6d5c-51a5-5c0f-9b0e-0d6f6a1f3c57")
 
 SHARED_USER = "*"
 """Reserved user id: what belongs to all users of a tenant."""
+
+_OWNERS = 8192
+"""Users whose names are remembered once they are worked out: those that talk now."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -33,6 +37,8 @@ def _id(value: str, info: ValidationInfo) -> str:
     size = len(value.encode())
     if size > limit:
         raise ValueError(f"is {size} bytes of UTF-8, the limit is {limit}")
+    if value.isascii() and value.isprintable():
+        return value
     for character in value:
         if unicodedata.category(character) in _UNPRINTABLE:
             raise ValueError(f"holds the unprintable character U+{ord(character):04X}")
@@ -60,6 +66,7 @@ def owner(tenant: str, user_id: str) -> str:
     return f"{tenant}/{user_id}"
 
 
+@lru_cache(_OWNERS)
 def partition(tenant: str, user_id: str, partitions: int) -> int:
     """Choose the partition of an owner's messages, 0 to `partitions` - 1, alike in every process and release."""
     digest = hashlib.blake2b(owner(tenant, user_id).encode(), digest_size=8).digest()
@@ -71,6 +78,7 @@ def message_key(tenant: str, user_id: str, message_id: str) -> uuid.UUID:
     return uuid.uuid5(POINT_NAMESPACE, f"{tenant}\0{user_id}\0{message_id}")
 
 
+@lru_cache(_OWNERS)
 def owner_key(tenant: str, user_id: str) -> uuid.UUID:
     """Name a tenant's user within the whole installation, in a fixed size."""
     return uuid.uuid5(POINT_NAMESPACE, f"{tenant}\0{user_id}")

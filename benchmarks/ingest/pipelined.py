@@ -1,0 +1,39 @@
+"""The reference for batches: redis-py, XADDs of 100 messages in a pipeline. Arguments: REDIS_URL CLIENTS SECONDS."""
+
+import asyncio
+import json
+import sys
+
+import redis.asyncio
+import uvloop
+from load import body
+
+_BATCH = 100
+
+
+async def client(url: str, end: float) -> int:
+    """Write batches until the end; give how many messages."""
+    connection = redis.asyncio.from_url(url)
+    loop = asyncio.get_running_loop()
+    done = 0
+    while loop.time() < end:
+        _, _, content = body(f"{end}-{done}", _BATCH)
+        async with connection.pipeline(transaction=False) as pipe:
+            for line in content.split(b"\n"):
+                pipe.xadd("bare", {"data": line})
+            await pipe.execute()
+        done += _BATCH
+    await connection.aclose()
+    return done
+
+
+async def main() -> None:
+    """Run as the command line says."""
+    url, clients, seconds = sys.argv[1:]
+    started = asyncio.get_running_loop().time()
+    counts = await asyncio.gather(*(client(url, started + float(seconds)) for _ in range(int(clients))))
+    print(json.dumps({"per_second": sum(counts) / (asyncio.get_running_loop().time() - started)}))
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
