@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from random import SystemRandom
 
 import httpx
 from waiting import until
@@ -19,6 +20,8 @@ from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.runtime.streams import Redis, connect
 
 _TRIES = 50
+_LOWEST_PORT = 20_000
+_HIGHEST_PORT = 32_000
 
 
 class Installation:
@@ -134,12 +137,14 @@ async def installed(installation: Installation) -> AsyncIterator[Installation]:
 
 
 def free_ports(count: int) -> int:
-    """Find a port that is free, with `count` - 1 free ones behind it."""
+    """Find a port that is free, with `count` - 1 free ones behind it.
+
+    Below the range from which the system takes ports for outgoing connections: one of those may be taken at any time.
+    """
+    chance = SystemRandom()
     for _ in range(_TRIES):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base: int = probe.getsockname()[1]
-        if base + count < 65536 and all(_is_free(base + offset) for offset in range(count)):
+        base = chance.randrange(_LOWEST_PORT, _HIGHEST_PORT - count)
+        if all(_is_free(base + offset) for offset in range(count)):
             return base
     sys.exit("no free ports")
 
