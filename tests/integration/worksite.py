@@ -21,6 +21,7 @@ from memstream.runtime.clock import SystemClock
 from memstream.runtime.streams import Redis, create_groups
 
 EMBEDDERS = ("embedder-1", "embedder-2")
+_OTHERS = ("ingest-1", "retriever-1")
 _DIMENSIONS = 32
 _collections = count(1)
 
@@ -60,7 +61,7 @@ class Worksite:
             try:
                 yield
             finally:
-                for name in EMBEDDERS:
+                for name in (*EMBEDDERS, *_OTHERS):
                     if self.runs(name):
                         await self.parts.kill(name)
 
@@ -74,6 +75,18 @@ class Worksite:
         await self.parts.start(name)
         # Connections of before are of no use.
         await self.redis.connection_pool.disconnect()
+
+    async def serve(self) -> None:
+        """Start ingest and a retriever, once an embedder has made the collection."""
+        given = {
+            "EMBEDDINGS_URL": self._embeddings_url,
+            "EMBEDDINGS_MODEL": "simulated",
+            "EMBEDDINGS_DIMENSIONS": str(_DIMENSIONS),
+            "COLLECTION": self._collection,
+        }
+        self._settings["retriever-1"] = {f"MEMSTREAM_RETRIEVER_{key}": value for key, value in given.items()}
+        await self.parts.start("keys")
+        await self.parts.start(*_OTHERS)
 
     async def work(self, name: str = "embedder-1", *, ready: bool = True, **settings: object) -> None:
         """Start an embedder, with settings by their names in lower case."""
@@ -91,8 +104,13 @@ class Worksite:
         if ready:
             self.script.forget()
 
-    async def say(self, texts: Sequence[str], *, lane: Lane = "live", user: str = "ana") -> list[str]:
-        """Append messages as ingest does, their texts also being their ids as far as those may be long; give ids."""
+    async def say(
+        self, texts: Sequence[str], *, lane: Lane = "live", user: str = "ana", entry_id: str = "*"
+    ) -> list[str]:
+        """Append messages as ingest does, their texts also being their ids as far as those may be long; give ids.
+
+        With an `entry_id` of `1000-*` they were appended a second after 1970 began.
+        """
         now = self._clock.now()
         events = [
             MessageRecorded(
@@ -105,6 +123,7 @@ class Worksite:
                 pipe.xadd(
                     keys.stream(0, lane),
                     {keys.TYPE_FIELD: event.type, keys.DATA_FIELD: event.model_dump_json()},
+                    id=entry_id,
                 )
             return [entry_id.decode() for entry_id in await pipe.execute()]
 

@@ -25,7 +25,8 @@ from memstream.runtime.streams import backlog, redis_faults
 MESSAGES = 3000
 VICTIMS = ("redis", "qdrant", "embeddings", "ingest-1", "embedder-1", "embedder-2", "retriever-1")
 EMBEDDERS = ("embedder-1", "embedder-2")
-_SETTINGS = {name: {"MEMSTREAM_EMBEDDER_CLAIM_IDLE": "3"} for name in EMBEDDERS}
+_TRIMMING = {"MEMSTREAM_EMBEDDER_TRIM_PERIOD": "0.2", "MEMSTREAM_EMBEDDER_REPLAY_WINDOW": "1"}
+_SETTINGS = {name: {"MEMSTREAM_EMBEDDER_CLAIM_IDLE": "3", **_TRIMMING} for name in EMBEDDERS}
 _SPARE_SHARES = 5
 _BURST = 20
 _RECENTLY_MS = 200

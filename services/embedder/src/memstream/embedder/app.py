@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from memstream.embedder.batching import Batcher, BatchPolicy
 from memstream.embedder.chunks import Chunker
+from memstream.embedder.consumers import Consumers
 from memstream.embedder.forgetting import Forgetting
 from memstream.embedder.leases import Leases
 from memstream.embedder.metrics import EmbedderMetrics
@@ -23,7 +24,9 @@ from memstream.embedder.settlement import Settlement
 from memstream.embedder.storing import Storing
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import READ_ENTRIES, Subscriptions
+from memstream.embedder.trimming import Trimming
 from memstream.embedder.trouble import Trouble
+from memstream.embedder.upkeep import Upkeep
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
@@ -58,6 +61,7 @@ class Embedder:
     embeddings: EmbeddingsApi
     pipeline: Pipeline
     leases: Leases
+    upkeep: Upkeep
     subscriptions: Subscriptions
     trouble: Trouble
     clock: Clock
@@ -110,17 +114,19 @@ class Embedder:
     async def _work(self, stop: asyncio.Event) -> None:
         pipeline = asyncio.create_task(self.pipeline.run())
         leases = asyncio.create_task(self.leases.keep_own())
+        upkeep = asyncio.create_task(self.upkeep.run())
         intake = asyncio.create_task(self._intake())
         watch = asyncio.create_task(self._watch(stop))
         try:
-            done, _ = await asyncio.wait([pipeline, leases, intake, watch], return_when=asyncio.FIRST_COMPLETED)
+            loops = [pipeline, leases, upkeep, intake, watch]
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {watch}:
                 raise LoopEnded(f"a loop has ended: {task.exception()!r}") from task.exception()
             watch.result()
         finally:
             # Nothing new comes in; the leases last, for work in hand still needs them.
             await self.pipeline.close()
-            await _cancel(intake, watch)
+            await _cancel(intake, upkeep, watch)
             await self.subscriptions.stop()
             await asyncio.wait([pipeline], timeout=self.settings.grace.total_seconds())
             await _cancel(pipeline, leases)
@@ -214,6 +220,7 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
         embeddings=embeddings,
         pipeline=pipeline,
         leases=leases,
+        upkeep=_upkeep(context, client, health),
         subscriptions=Subscriptions(
             str(settings.redis_url),
             sources,
@@ -258,6 +265,20 @@ def _servers(settings: EmbedderSettings) -> tuple[Collection, EmbeddingsApi]:
         send_dimensions=settings.embeddings_send_dimensions,
     )
     return collection, embeddings
+
+
+def _upkeep(context: _Context, client: Redis, health: Health) -> Upkeep:
+    settings = context.settings
+    sources = source_streams(settings.partitions)
+    period = settings.trim_period.total_seconds()
+    trimming = Trimming(client, sources, window=settings.replay_window.total_seconds(), metrics=context.metrics)
+    consumers = Consumers(client, sources, own=settings.consumer, idle=settings.consumer_idle.total_seconds())
+    return Upkeep(
+        [trimming.trim, consumers.remove_gone],
+        period=period,
+        clock=context.clock,
+        pulse=health.pulse("upkeep", _MAX_SILENCE + period),
+    )
 
 
 def _pipeline(

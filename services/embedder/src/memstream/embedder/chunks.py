@@ -1,7 +1,8 @@
 """Long texts are split on token boundaries, at paragraphs, sentences or words where there are some."""
 
-from bpe_openai import get_encoding
 from semantic_text_splitter import TextSplitter
+
+from memstream.vectors.tokens import token_counter
 
 
 class Chunker:
@@ -9,12 +10,8 @@ class Chunker:
 
     def __init__(self, tokens: int, overlap: int) -> None:
         self._tokens = tokens
-        encoding = get_encoding("cl100k_base")
-        self._encode = encoding.encode_ordinary
+        self._count = token_counter("cl100k_base")
         self._splitter = TextSplitter.from_callback(self._count, tokens, overlap=overlap)
-
-    def _count(self, text: str) -> int:
-        return len(self._encode(text))
 
     def split(self, text: str) -> list[str]:
         """Give the chunks in order, none of them blank; a short text is its only chunk, kept as it is."""

@@ -31,3 +31,26 @@ class EmbedderMetrics:
         self.failures = Counter(
             "memstream_embedder_failures", "Failed calls, by the kind of failure.", ["kind"], registry=registry
         )
+        self.trimmed = Counter(
+            "memstream_embedder_trimmed_entries",
+            "Entries this worker took from the streams.",
+            ["lane"],
+            registry=registry,
+        )
+        self.trim_refusals = Counter(
+            "memstream_embedder_trim_refusals",
+            "Times a stream was not trimmed because a declared group is missing.",
+            registry=registry,
+        )
+        self.stream_entries = Gauge(
+            "memstream_embedder_stream_entries",
+            "Entries in the streams of a lane, acknowledged ones included; the same in every worker.",
+            ["lane"],
+            registry=registry,
+        )
+        self.oldest_unacknowledged = Gauge(
+            "memstream_embedder_oldest_unacknowledged_seconds",
+            "Age of the oldest entry of a lane that is not acknowledged, read or not; the same in every worker.",
+            ["lane"],
+            registry=registry,
+        )

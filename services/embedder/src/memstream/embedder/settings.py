@@ -62,6 +62,14 @@ class EmbedderSettings(BaseSettings):
     grace: Duration = timedelta(seconds=10)
     """How long work in hand may take after SIGTERM; the rest is handed back."""
 
+    trim_period: Duration = Field(default=timedelta(minutes=1), gt=timedelta(0))
+    """How often the streams are trimmed and left-over consumers removed."""
+    replay_window: Duration = Field(default=timedelta(days=1), gt=timedelta(0))
+    """How long a message stays in its stream at the least: a snapshot of Qdrant and what the stream holds since give
+    everything back. One that isn't acknowledged stays however old it is. Below ingest's erasure window."""
+    consumer_idle: Duration = Field(default=timedelta(days=7), gt=timedelta(0))
+    """A worker that wasn't seen for so long, and has nothing pending, is removed from the groups."""
+
     @model_validator(mode="after")
     def _overlap_is_less_than_a_chunk(self) -> Self:
         if self.chunk_overlap_tokens >= self.chunk_tokens:

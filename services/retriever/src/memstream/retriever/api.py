@@ -8,14 +8,23 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from memstream.contracts.limits import Limits
-from memstream.contracts.searches import SearchBatchIn, SearchBatchOut, SearchIn, SearchOut, SimilarityIn, SimilarityOut
+from memstream.contracts.searches import (
+    ContextIn,
+    ContextOut,
+    SearchBatchIn,
+    SearchBatchOut,
+    SearchIn,
+    SearchOut,
+    SimilarityIn,
+    SimilarityOut,
+)
 from memstream.retriever.searching import Searching
 from memstream.runtime.access import KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
 from memstream.web.bearer import authenticate
 from memstream.web.bodies import JSON, read_json
 
-BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn)
+BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn, ContextIn)
 """Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -74,6 +83,19 @@ async def post_search_batch(request: Request) -> Response:
     caller = await authenticate(request, _parts(request).ring)
     batch = await _read(request, SearchBatchIn)
     return _answer(SearchBatchOut(results=await _parts(request).searching.search(batch.searches, caller.tenant)))
+
+
+@router.post(
+    "/context",
+    response_model=ContextOut,
+    summary="What of a user's past belongs into this prompt?",
+    openapi_extra=described_body({JSON: reference(ContextIn)}),
+)
+async def post_context(request: Request) -> Response:
+    """Answer with numbered passages within the token budget; with none, and `abstained`, when nothing is relevant."""
+    caller = await authenticate(request, _parts(request).ring)
+    question = await _read(request, ContextIn)
+    return _answer(await _parts(request).searching.context(question, caller.tenant))
 
 
 @router.post(

@@ -2,10 +2,12 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import get_args
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from memstream.contracts.searches import Encoding
 from memstream.retriever.api import BODY_MODELS, RetrieverParts, router
 from memstream.retriever.calibrations import calibration_of
 from memstream.retriever.metrics import RetrieverMetrics
@@ -19,6 +21,7 @@ from memstream.runtime.streams import connect, ping
 from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import EmbeddingsApi
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
 from memstream.web.operations import include_operations
 
@@ -60,6 +63,8 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
             metrics=RetrieverMetrics(registry),
             model=settings.embeddings_model,
             candidates=settings.candidates,
+            abstain_below=settings.abstain_below,
+            counters={name: token_counter(name) for name in get_args(Encoding)},
         ),
         ring=KeyRing(client, clock),
         limits=settings.limits(),

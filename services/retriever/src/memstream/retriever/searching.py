@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 
 from memstream.contracts import ids
-from memstream.contracts.searches import Hit, SearchIn, SearchOut, SimilarityOut
+from memstream.contracts.searches import ContextIn, ContextOut, Hit, SearchIn, SearchOut, SimilarityOut
 from memstream.retriever.conditions import conditions_of
+from memstream.retriever.context import assemble
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.ranking import Ranked, rank
 from memstream.retriever.relevance import Calibration
@@ -28,6 +30,15 @@ _QUERY_BYTES = 8_000
 _CANDIDATES_PER_HIT = 2
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found for a question."""
+
+    ranked: Sequence[Ranked]
+    pending: list[str]
+    degraded: bool
+
+
 class Searching:
     """The retriever's service."""
 
@@ -42,6 +53,8 @@ class Searching:
         metrics: RetrieverMetrics,
         model: str,
         candidates: int,
+        abstain_below: float,
+        counters: Mapping[str, Callable[[str], int]],
     ) -> None:
         self._collection = collection
         self._embeddings = embeddings
@@ -51,6 +64,8 @@ class Searching:
         self._metrics = metrics
         self._model = model
         self._candidates = candidates
+        self._abstain_below = abstain_below
+        self._counters = counters
 
     async def search(self, searches: Sequence[SearchIn], tenant: str) -> list[SearchOut]:
         """Answer several questions, each for itself, in one go.
@@ -61,6 +76,45 @@ class Searching:
 
         """
         started = self._clock.monotonic()
+        answers = []
+        for search, found in zip(searches, await self._find(searches, tenant, 0.0), strict=True):
+            hits = await self._hits(found.ranked, tenant, search.user_id)
+            answers.append(
+                SearchOut(
+                    hits=hits,
+                    degraded=found.degraded,
+                    pending=found.pending,
+                    model=self._model,
+                    took_ms=self._took(started),
+                )
+            )
+        return answers
+
+    async def context(self, question: ContextIn, tenant: str) -> ContextOut:
+        """Answer with a text for a prompt; abstain when nothing is relevant enough.
+
+        Raises:
+            Invalid: a position to wait for is none of ours.
+            Unavailable, GlobalFault: Qdrant or Redis is out of reach.
+
+        """
+        started = self._clock.monotonic()
+        (found,) = await self._find([question], tenant, self._abstain_below)
+        assembled = assemble(found.ranked, question.token_budget, self._counters[question.encoding])
+        return ContextOut(
+            context=assembled.context,
+            tokens=assembled.tokens,
+            citations=assembled.citations,
+            abstained=not found.ranked,
+            degraded=found.degraded,
+            pending=found.pending,
+            model=self._model,
+            took_ms=self._took(started),
+        )
+
+    async def _find(self, searches: Sequence[SearchIn], tenant: str, least: float) -> list[_Found]:
+        """Wait, embed, get candidates and rank, all in one go; `least` is the default of min_relevance."""
+        started = self._clock.monotonic()
         pending = await asyncio.gather(*(self._wait(search) for search in searches))
         vectors, degraded = await self._embed(searches)
         asked = [
@@ -70,29 +124,22 @@ class Searching:
         with self._metrics.qdrant_seconds.time():
             candidates = await self._collection.ask(asked)
         answers = []
-        for search, found, waits in zip(searches, candidates, pending, strict=True):
+        for search, proposed, waits in zip(searches, candidates, pending, strict=True):
             ranked = rank(
-                found,
+                proposed,
                 "keyword" if degraded else search.mode,
                 self._calibration,
                 limit=search.limit,
-                min_relevance=search.min_relevance or 0.0,
+                min_relevance=least if search.min_relevance is None else search.min_relevance,
                 filtered=search.filter is not None,
             )
-            hits = await self._hits(ranked, tenant, search.user_id)
-            took = (self._clock.monotonic() - started) * 1000
-            answers.append(
-                SearchOut(
-                    hits=hits,
-                    degraded=degraded and search.mode != "keyword",
-                    pending=waits,
-                    model=self._model,
-                    took_ms=round(took, 3),
-                )
-            )
+            answers.append(_Found(ranked, waits, degraded=degraded and search.mode != "keyword"))
             self._metrics.searches.labels(search.mode, "degraded" if answers[-1].degraded else "full").inc()
         self._metrics.search_seconds.observe(self._clock.monotonic() - started)
         return answers
+
+    def _took(self, started: float) -> float:
+        return round((self._clock.monotonic() - started) * 1000, 3)
 
     async def _wait(self, search: SearchIn) -> list[str]:
         if not search.wait_for:

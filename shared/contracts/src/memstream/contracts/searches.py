@@ -19,6 +19,8 @@ from memstream.contracts.keys import Position
 from memstream.contracts.messages import Text, check_keys, written_time
 
 Mode = Literal["hybrid", "dense", "keyword"]
+Encoding = Literal["cl100k_base", "o200k_base"]
+"""How tokens are counted: as OpenAI's models of these encodings do."""
 
 
 def _position(value: str) -> str:
@@ -83,6 +85,14 @@ class SearchIn(_Body):
     wait_timeout: float = Field(default=5.0, ge=0, le=60, description="Seconds to wait at the most.")
 
 
+class ContextIn(SearchIn):
+    """A question, to be answered with a text for a prompt; `limit` is how many messages it may draw on."""
+
+    limit: Annotated[int, Field(strict=True), AfterValidator(_search_limit)] = 50
+    token_budget: int = Field(strict=True, ge=1, le=1_000_000, description="Tokens of the whole context.")
+    encoding: Encoding = "cl100k_base"
+
+
 class SearchBatchIn(_Body):
     """Several questions at once."""
 
@@ -118,6 +128,27 @@ class SearchBatchOut(BaseModel):
     """The answers, in the order of the questions."""
 
     results: list[SearchOut]
+
+
+class Citation(BaseModel):
+    """What a number in a context stands for."""
+
+    n: int
+    message_id: str
+    occurred_at: datetime
+
+
+class ContextOut(BaseModel):
+    """A text for a prompt, with its sources."""
+
+    context: str = Field(description="Empty when nothing is relevant enough, or fits.")
+    tokens: int
+    citations: list[Citation]
+    abstained: bool = Field(description="Nothing that the user said bears on the question: say so, don't guess.")
+    degraded: bool
+    pending: list[str]
+    model: str
+    took_ms: float
 
 
 class SimilarityIn(_Body):

@@ -1,0 +1,150 @@
+"""Takes from the streams what every group is done with, once the replay window has passed."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.exceptions
+
+from memstream.contracts import keys
+from memstream.contracts.keys import Lane
+from memstream.embedder.metrics import EmbedderMetrics
+from memstream.embedder.retention import GroupProgress, Refused, TrimBefore, decide
+from memstream.embedder.streams import SourceStream
+from memstream.runtime.streams import Redis, decoded, redis_faults
+
+_log = logging.getLogger(__name__)
+
+DECLARED_GROUPS: tuple[str, ...] = (keys.GROUP,)
+"""Every group that reads the streams. One that isn't named here may lose entries before it has read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A stream at one moment, by the server's clock."""
+
+    now_ms: int
+    length: int
+    groups: dict[str, GroupProgress]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is seen of a lane in one turn, over all partitions."""
+
+    entries: int = 0
+    oldest_ms: int = 0
+
+
+class Trimming:
+    """Trims the source streams. Any number of workers may do so at once; dead letters are never touched.
+
+    What is read may be old when the trim arrives. That does no harm: entries are only ever given out and acknowledged
+    meanwhile, so the point can only be too early.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        sources: Sequence[SourceStream],
+        *,
+        window: float,
+        metrics: EmbedderMetrics,
+        groups: Sequence[str] = DECLARED_GROUPS,
+    ) -> None:
+        self._client = client
+        self._sources = sources
+        self._window_ms = int(window * 1000)
+        self._metrics = metrics
+        self._groups = tuple(groups)
+        self._told: dict[str, Refused] = {}
+
+    async def trim(self) -> None:
+        """Trim every stream once, and measure what is left.
+
+        A stream that lacks a declared group is left as it is, and the log says so once.
+
+        Raises:
+            Unavailable: Redis is out of reach.
+
+        """
+        lanes: defaultdict[Lane, _Lane] = defaultdict(_Lane)
+        for source in self._sources:
+            with redis_faults():
+                state = await self._read(source.name)
+                oldest_ms = await self._oldest(source.name, state)
+                trimmed = await self._trim(source, state)
+            lane = lanes[source.lane]
+            lane.entries += state.length - trimmed
+            lane.oldest_ms = max(lane.oldest_ms, oldest_ms)
+        for name, lane in lanes.items():
+            self._metrics.stream_entries.labels(lane=name).set(lane.entries)
+            self._metrics.oldest_unacknowledged.labels(lane=name).set(lane.oldest_ms / 1000)
+
+    async def _trim(self, source: SourceStream, state: _State) -> int:
+        decision = decide(self._groups, state.groups, now_ms=state.now_ms, window_ms=self._window_ms)
+        match decision:
+            case Refused():
+                self._refuse(source.name, decision)
+                return 0
+            case TrimBefore((milliseconds, sequence)):
+                self._told.pop(source.name, None)
+                trimmed = await self._trim_before(source.name, f"{milliseconds}-{sequence}")
+                self._metrics.trimmed.labels(lane=source.lane).inc(trimmed)
+                return trimmed
+
+    async def _trim_before(self, stream: str, entry_id: str) -> int:
+        """Trim in steps: the server bounds each, so that it is not held up, and says how many entries went."""
+        total = 0
+        while trimmed := int(await self._client.xtrim(stream, minid=entry_id, approximate=True)):
+            total += trimmed
+        return total
+
+    def _refuse(self, stream: str, refused: Refused) -> None:
+        self._metrics.trim_refusals.inc()
+        if self._told.get(stream) != refused:
+            _log.error("%s is not trimmed, and grows: it lacks the group %s", stream, ", ".join(refused.missing))
+        self._told[stream] = refused
+
+    async def _read(self, stream: str) -> _State:
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.time()
+            pipe.xlen(stream)
+            pipe.xinfo_groups(stream)
+            for group in self._groups:
+                pipe.xpending(stream, group)
+            # A group that is missing makes an error of its answer, and so does a stream.
+            (seconds, microseconds), length, groups, *pending = await pipe.execute(raise_on_error=False)
+        delivered = {group["name"]: decoded(group["last-delivered-id"]) for group in _unless_missing(groups) or []}
+        progress = {}
+        for group, answer in zip(self._groups, pending, strict=True):
+            summary = _unless_missing(answer)
+            if summary is not None:
+                oldest = keys.entry_order(decoded(summary["min"])) if summary["pending"] else None
+                progress[group] = GroupProgress(keys.entry_order(delivered[group.encode()]), oldest)
+        return _State(seconds * 1000 + microseconds // 1000, int(_answered(length)), progress)
+
+    async def _oldest(self, stream: str, state: _State) -> int:
+        """Give the age in milliseconds of the oldest entry that a group has not acknowledged; 0 if there is none."""
+        appended = [group.oldest_pending[0] for group in state.groups.values() if group.oldest_pending]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for group in state.groups.values():
+                pipe.xrange(stream, min=f"({group.delivered[0]}-{group.delivered[1]}", count=1)
+            answers: list[Any] = await pipe.execute() if state.groups else []
+        appended += [keys.entry_order(decoded(entries[0][0]))[0] for entries in answers if entries]
+        return max((max(0, state.now_ms - milliseconds) for milliseconds in appended), default=0)
+
+
+def _answered(answer: Any) -> Any:  # noqa: ANN401 - whatever the server said
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _unless_missing(answer: Any) -> Any:  # noqa: ANN401 - whatever the server said
+    """Give the answer, or None where it says that there is no such stream or group."""
+    if isinstance(answer, redis.exceptions.ResponseError) and str(answer).startswith(("NOGROUP", "no such key")):
+        return None
+    return _answered(answer)
