@@ -20,8 +20,12 @@ async def told(stack: RunningStack, user: str) -> str:
     position = ""
     for message_id, at, speaker, text in SAID:
         body = {
-            "user_id": user, "message_id": message_id, "conversation_id": at[:10],
-            "occurred_at": at, "speaker": speaker, "text": text,
+            "user_id": user,
+            "message_id": message_id,
+            "conversation_id": at[:10],
+            "occurred_at": at,
+            "speaker": speaker,
+            "text": text,
         }
         position = (await stack.ingest.post("/v1/messages", json=body)).json()["position"]
     return position

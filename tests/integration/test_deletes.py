@@ -180,6 +180,7 @@ async def test_what_was_deleted_while_it_waited_is_never_stored(parts: Installat
         one = await delete(ingest, "/v1/messages", user_id="ana", message_id="deleted")
         other = await delete(ingest, "/v1/users", user_id="bob")
         await parts.start("embedder-1")
+        await parts.ready("retriever-1")
 
         assert (await receipt(ingest, one))["state"] == (await receipt(ingest, other))["state"] == "done"
         assert await found(retriever, "ana", kept) == ["kept"]
@@ -188,6 +189,7 @@ async def test_what_was_deleted_while_it_waited_is_never_stored(parts: Installat
 
 async def test_a_redelivered_entry_of_a_deleted_message_is_not_stored_again(parts: Installation) -> None:
     await parts.start("embedder-1")
+    await parts.ready("retriever-1")
     async with parts.client("ingest-1") as ingest, parts.client("retriever-1") as retriever:
         position = await post(ingest, "ana", "a")
         assert await found(retriever, "ana", position) == ["a"]

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from running_stack import RunningStack
 
+import memstream.ingest.admin_api
 import memstream.ingest.api
 import memstream.ingest.app
 import memstream.retriever.api
@@ -56,7 +57,7 @@ def of(stack: RunningStack, service: str) -> httpx.AsyncClient:
 def test_every_route_is_described(service: str) -> None:
     described = {path for name, _, path in ROUTES if name == service}
     routers = {
-        "ingest": [memstream.ingest.api.router, memstream.ingest.api.erasures],
+        "ingest": [memstream.ingest.api.router, memstream.ingest.api.erasures, memstream.ingest.admin_api.admin],
         "retriever": [memstream.retriever.api.router],
     }[service]
 
@@ -70,6 +71,13 @@ async def test_a_route_needs_a_key(stack: RunningStack, service: str, method: st
 
     problem(response, 401, "unauthenticated")
     assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "path"), [route for route in GUARDED if route[2].startswith("/v1/admin")]
+)
+async def test_a_route_for_operators_needs_their_key(stack: RunningStack, service: str, method: str, path: str) -> None:
+    problem(await of(stack, service).request(method, path), 403, "forbidden")
 
 
 @pytest.mark.parametrize(

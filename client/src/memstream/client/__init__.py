@@ -27,6 +27,7 @@ from memstream.client._errors import (
     Unavailable,
 )
 from memstream.client._memory import Memstream
+from memstream.client._operator import Operator
 from memstream.client._retries import ONCE, Retries
 from memstream.client._status import ServiceStatus, Status
 
@@ -38,6 +39,7 @@ __all__ = [
     "Memstream",
     "MemstreamClientError",
     "NotFound",
+    "Operator",
     "Overloaded",
     "Retries",
     "ServerFault",

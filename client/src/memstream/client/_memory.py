@@ -6,6 +6,7 @@ from datetime import datetime
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
@@ -18,7 +19,7 @@ from memstream.client._retries import Retries
 from memstream.client._status import ServiceStatus, Status, read_health
 from memstream.contracts.ids import new_message_id
 from memstream.contracts.keys import Lane
-from memstream.contracts.messages import Accepted, BatchOut, MessageIn, MessageState
+from memstream.contracts.messages import Accepted, BatchOut, Erasure, ErasureAccepted, MessageIn, MessageState
 from memstream.contracts.searches import (
     SearchBatchIn,
     SearchBatchOut,
@@ -123,6 +124,19 @@ class Memstream:
         )
         return await self._calls.ask(request, MessageState)
 
+    async def delete_message(self, user_id: str, message_id: str) -> ErasureAccepted:
+        """Forget a message. When this returns, nothing brings it back; a moment later no search finds it."""
+        return await self._forget("messages", user_id=user_id, message_id=message_id)
+
+    async def erase_user(self, user_id: str) -> ErasureAccepted:
+        """Forget all that a user said until now. What the user says from then on is remembered."""
+        return await self._forget("users", user_id=user_id)
+
+    async def erasure(self, erasure_id: str) -> Erasure:
+        """Say what became of a request to forget: pending, done or failed."""
+        request = Request("GET", f"{self._ingest_url}/v1/erasures/{quote(erasure_id, safe='')}")
+        return await self._calls.ask(request, Erasure)
+
     async def search(self, user_id: str, query: str, **fields: Any) -> SearchOut:  # noqa: ANN401 - SearchIn types them
         """Ask what a user's past says about a question; `fields` are those of `SearchIn`, `limit` for example."""
         body = _search(user_id=user_id, query=query, **fields)
@@ -149,6 +163,10 @@ class Memstream:
         """Ask both services whether they can serve. Raises nothing for one that can't: that is the answer."""
         ingest, retriever = await asyncio.gather(self._health(self._ingest_url), self._health(self._retriever_url))
         return Status(ingest=ingest, retriever=retriever)
+
+    async def _forget(self, what: str, **params: str) -> ErasureAccepted:
+        request = Request("DELETE", f"{self._ingest_url}/v1/{what}", params=params)
+        return await self._calls.ask(request, ErasureAccepted)
 
     def _question(self, path: str, body: SearchIn | SearchBatchIn | SimilarityIn, patience: float = 0.0) -> Request:
         content = body.model_dump_json(exclude_unset=True).encode()

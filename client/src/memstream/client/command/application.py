@@ -21,12 +21,17 @@ from memstream.client.command.invocation import Invocation
 GROUP = "memstream.commands"
 
 Function = Callable[..., Any]
+Command = Function | typer.Typer
 
 _OWN = {
+    "forget": "memstream.client.command.forgetting",
     "send": "memstream.client.command.sending",
     "search": "memstream.client.command.searching",
     "status": "memstream.client.command.health",
 }
+
+_OWN_GROUPS = {"dlq": "memstream.client.command.dead_letters"}
+"""Commands with commands of their own."""
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -75,14 +80,19 @@ def _application(arguments: Sequence[str], environment: Mapping[str, str]) -> ty
             typer.echo(context.get_help())
 
     for name, load in _commands(arguments):
-        application.command(name)(load())
+        command = load()
+        if isinstance(command, typer.Typer):
+            application.add_typer(command, name=name)
+        else:
+            application.command(name)(command)
     return application
 
 
-def _commands(arguments: Sequence[str]) -> list[tuple[str, Callable[[], Function]]]:
+def _commands(arguments: Sequence[str]) -> list[tuple[str, Callable[[], Command]]]:
     """Give the commands that the arguments name, or all of them when they name none."""
-    table: dict[str, Callable[[], Function]] = {point.name: point.load for point in entry_points(group=GROUP)}
+    table: dict[str, Callable[[], Command]] = {point.name: point.load for point in entry_points(group=GROUP)}
     table |= {name: partial(_own, name) for name in _OWN}
+    table |= {name: partial(_own_group, name) for name in _OWN_GROUPS}
     named = [name for name in table if name in arguments]
     return [(name, table[name]) for name in named or sorted(table)]
 
@@ -90,3 +100,8 @@ def _commands(arguments: Sequence[str]) -> list[tuple[str, Callable[[], Function
 def _own(name: str) -> Function:
     function: Function = getattr(import_module(_OWN[name]), name)
     return function
+
+
+def _own_group(name: str) -> typer.Typer:
+    group: typer.Typer = import_module(_OWN_GROUPS[name]).group()
+    return group

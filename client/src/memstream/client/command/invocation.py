@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from memstream.client.command.failure import Failure
+
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
@@ -21,6 +23,23 @@ HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of the embedded stack to talk to. [default: .memstream]")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask whether that is meant.")]
+
+
+def confirm(question: str) -> None:
+    """Ask, on stderr, whether that is meant.
+
+    Raises:
+        Failure: it isn't, or nobody answers.
+
+    """
+    # `typer.confirm` puts a blank on stdout, which is for results.
+    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+    answer = typer.get_text_stream("stdin").readline()
+    if not answer.endswith("\n"):
+        typer.echo(err=True)
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise Failure("nothing was done; --yes goes ahead without asking")
 
 
 def invocation_of(context: typer.Context) -> Invocation:

@@ -1,4 +1,4 @@
-"""What is shown while a file is sent: a bar on a terminal, a line now and then elsewhere. All of it on stderr."""
+"""What is shown during long work: a bar on a terminal, a line now and then elsewhere. All of it on stderr."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -13,7 +13,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 class View(Protocol):
-    """Where a sender says how far it is."""
+    """Where long work says how far it is."""
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -26,7 +26,7 @@ class View(Protocol):
         ...
 
     def advance(self, span: int, counts: str) -> None:
-        """So many bytes of the file are done."""
+        """So much more of the total is done."""
         ...
 
     def note(self, text: str) -> None:
@@ -35,12 +35,12 @@ class View(Protocol):
 
 
 class Bar:
-    """A bar that grows with the file's bytes, or a spinner where their number isn't known."""
+    """A bar that grows with what is done, or a spinner where the total isn't known."""
 
     def __init__(self, console: Console, total: int | None) -> None:
         measure = (BarColumn(), TimeRemainingColumn()) if total is not None else (SpinnerColumn(), TimeElapsedColumn())
         self._progress = Progress(*measure, TextColumn("{task.description}", markup=False), console=console)
-        self._task: TaskID = self._progress.add_task("sending", total=total)
+        self._task: TaskID = self._progress.add_task("", total=total)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -52,7 +52,7 @@ class Bar:
         self._progress.stop()
 
     def advance(self, span: int, counts: str) -> None:
-        """So many bytes of the file are done."""
+        """So much more of the total is done."""
         self._progress.update(self._task, advance=span, description=counts)
 
     def note(self, text: str) -> None:

@@ -48,8 +48,8 @@ def search(  # noqa: PLR0913 - one argument per option
 ) -> None:
     """Ask what a user's past says about a question."""
     conditions = {
-        "after": _time("--after", after),
-        "before": _time("--before", before),
+        "after": moment("--after", after),
+        "before": moment("--before", before),
         "speaker": speaker or None,
         "role": role or None,
         "kind": kind or None,
@@ -108,11 +108,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else " " if c.isspace() else "\ufffd" for c in text)
 
 
-def _time(option: str, value: str | None) -> datetime | None:
+def moment(option: str, value: str | None) -> datetime | None:
+    """Read a time that an option was given; without a zone it is one of the user's own clock.
+
+    Raises:
+        Failure: it is none.
+
+    """
     if value is None:
         return None
     try:
-        # A time without a zone is one of the user's own clock.
         return datetime.fromisoformat(value).astimezone()
     except (ValueError, OverflowError) as error:
         raise Failure(

@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from memstream.contracts import ids
+from memstream.ingest.admin_api import ADMIN_BODY_MODELS, AdminParts, admin
 from memstream.ingest.admission import Watermarks
 from memstream.ingest.api import BODY_MODELS, IngestParts, erasures, router
+from memstream.ingest.dead_letters import DeadLetters
 from memstream.ingest.durability import Durability
 from memstream.ingest.erasing import Erasing
 from memstream.ingest.group_commit import GroupCommit
@@ -66,6 +68,7 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
     health.check("redis", pressure.check)
     commits = GroupCommit(log.append, most=_COMMIT_MESSAGES, waiting=_COMMIT_WAITING)
     recorder = Recorder(settings.partitions, clock.now, chance)
+    ring = KeyRing(client, clock)
     parts = IngestParts(
         intake=Intake(recorder, commits, settings.limits(), clock.now, metrics),
         pressure=pressure,
@@ -73,8 +76,11 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         erasing=erasing,
         new_name=lambda: ids.new_message_id(clock.now(), chance),
         now=clock.now,
-        ring=KeyRing(client, clock),
+        ring=ring,
         partitions=settings.partitions,
+    )
+    letters = DeadLetters(
+        client, durability, partitions=settings.partitions, dedup_seconds=_whole_seconds(settings.dedup_window)
     )
 
     @contextlib.asynccontextmanager
@@ -85,11 +91,15 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         await asyncio.wait([watch])
         await client.aclose()
 
-    app = make_application("Memstream ingest", "Takes what users say.", lifespan, body_models=BODY_MODELS)
+    app = make_application(
+        "Memstream ingest", "Takes what users say.", lifespan, body_models=BODY_MODELS + ADMIN_BODY_MODELS
+    )
     app.include_router(router)
     app.include_router(erasures)
+    app.include_router(admin)
     include_operations(app, health, registry)
     app.state.parts = parts
+    app.state.admin_parts = AdminParts(letters, pressure, ring, settings.partitions)
     return app
 
 

@@ -138,7 +138,9 @@ class StreamLog:
                 return MessageFate(position, "stored" if done else "queued")
             letters = await self._client.xrange(keys.dead_letters(partition), last.dead_entry_id, last.dead_entry_id)
         fields: Any = letters[0][1] if letters else {}
-        return MessageFate(position, "dead", decoded(fields.get(b"reason", b"")))
+        # An operator may have dropped the letter, and its reason with it.
+        reason = fields.get(b"reason")
+        return MessageFate(position, "dead", None if reason is None else decoded(reason))
 
     async def read_pressure(self, partitions: int) -> Reading:
         """Read how much waits to be embedded, and how full Redis is.

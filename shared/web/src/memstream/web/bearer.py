@@ -25,3 +25,17 @@ async def authenticate(request: Request, ring: KeyRing) -> Credential:
     if credential is None:
         raise HTTPException(HTTPStatus.UNAUTHORIZED, "this key is not known")
     return credential
+
+
+async def authenticate_admin(request: Request, ring: KeyRing) -> Credential:
+    """Give what the request's key stands for, which has to be a key for operators.
+
+    Raises:
+        HTTPException: 401, no key or an unknown one; 403, a key that is not for operators.
+        Unavailable: the key can't be looked up now.
+
+    """
+    credential = await authenticate(request, ring)
+    if not credential.admin:
+        raise HTTPException(HTTPStatus.FORBIDDEN, "this needs a key for operators (`issue-key --admin`)")
+    return credential

@@ -1,0 +1,160 @@
+"""The edge for operators: routes that decode, call once and answer. They need an admin key."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime, BeforeValidator
+from starlette.exceptions import HTTPException
+
+from memstream.contracts.dead_letters import (
+    MAX_LETTERS,
+    DeadLetterContent,
+    DeadLetterIds,
+    DeadLetterPage,
+    LetterName,
+    LetterResult,
+    LetterResults,
+)
+from memstream.contracts.ids import Id
+from memstream.contracts.messages import written_time
+from memstream.ingest.dead_letters import DeadLetters, LetterFilter
+from memstream.ingest.pressure import Pressure
+from memstream.runtime.access import KeyRing
+from memstream.runtime.errors import Invalid
+from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
+from memstream.web.bearer import authenticate_admin
+from memstream.web.bodies import JSON, read_json
+
+ADMIN_BODY_MODELS = (DeadLetterIds,)
+"""Models that only the descriptions of bodies name."""
+
+_BODY_BYTES = 1024 * 1024
+
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """What the routes call."""
+
+    letters: DeadLetters
+    pressure: Pressure
+    ring: KeyRing
+    partitions: int
+
+
+def _parts(request: Request) -> AdminParts:
+    return cast("AdminParts", request.app.state.admin_parts)
+
+
+async def _operator(request: Request) -> None:
+    await authenticate_admin(request, _parts(request).ring)
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(written_time)]
+
+admin = APIRouter(
+    prefix="/v1/admin/dead-letters",
+    tags=["admin"],
+    responses=PROBLEM_ANSWERS | problem_answers(HTTPStatus.FORBIDDEN),
+    dependencies=[Depends(_operator)],
+)
+"""The routes; `AdminParts` are taken from the application's state. A stranger learns nothing of what else is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The filters, as they stand in the query."""
+
+    dead_class: Annotated[str | None, Query(alias="class")] = None
+    reason: Annotated[str | None, Query(description="A part of it.")] = None
+    tenant: Annotated[str | None, Query()] = None
+    after: Annotated[Time | None, Query(description="Died then or later.")] = None
+    before: Annotated[Time | None, Query(description="Died earlier.")] = None
+
+
+@admin.get("", summary="Which messages could not be stored?")
+async def list_letters(
+    request: Request,
+    wanted: Annotated[_Wanted, Depends()],
+    cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LETTERS)] = _PAGE,
+) -> DeadLetterPage:
+    """Answer with dead letters of all tenants and partitions, the newest last, without their texts."""
+    try:
+        place = None if cursor is None else LetterName.parse(cursor)
+    except ValueError:
+        raise Invalid("cursor", "is not one that a page gave out") from None
+    after: datetime | None = wanted.after
+    chosen = LetterFilter(wanted.dead_class, wanted.reason, wanted.tenant, after, wanted.before)
+    return await _parts(request).letters.page(chosen, place, limit)
+
+
+@admin.get("/{letter_id}", summary="What is in a dead letter?", responses=problem_answers(HTTPStatus.NOT_FOUND))
+async def get_letter(request: Request, letter_id: Id) -> DeadLetterContent:
+    """Answer with all of it: the event, or the bytes where they are none."""
+    parts = _parts(request)
+    name = _name(letter_id, parts.partitions)
+    letter = await parts.letters.read(name) if name else None
+    if letter is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no such dead letter; it may have been replayed or dropped")
+    return letter
+
+
+@admin.post(
+    "/replay",
+    summary="Try messages again",
+    responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    openapi_extra=described_body({JSON: reference(DeadLetterIds)}),
+)
+async def replay_letters(request: Request) -> LetterResults:
+    """Answer once they are back on their streams, durably. A letter is replayed once, however often that is asked."""
+    parts = _parts(request)
+    body = await _body(request)
+    parts.pressure.admit()
+    return await _each(body, parts, parts.letters.replay)
+
+
+@admin.post(
+    "/drop",
+    summary="Give messages up",
+    responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    openapi_extra=described_body({JSON: reference(DeadLetterIds)}),
+)
+async def drop_letters(request: Request) -> LetterResults:
+    """Answer once they are gone for good. Their state stays `dead`, without a reason."""
+    parts = _parts(request)
+    return await _each(await _body(request), parts, parts.letters.drop)
+
+
+async def _body(request: Request) -> list[str]:
+    return DeadLetterIds.model_validate_json(await read_json(request, _BODY_BYTES)).ids
+
+
+async def _each(
+    letter_ids: Sequence[str],
+    parts: AdminParts,
+    deal_with: Callable[[Sequence[LetterName]], Awaitable[list[LetterResult]]],
+) -> LetterResults:
+    """Deal with those that can be there, and answer for all, in the order they were named."""
+    names = [_name(letter_id, parts.partitions) for letter_id in letter_ids]
+    dealt_with = iter(await deal_with([name for name in names if name is not None]))
+    return LetterResults(
+        results=[
+            LetterResult(id=letter_id, outcome="missing" if name is None else next(dealt_with).outcome)
+            for letter_id, name in zip(letter_ids, names, strict=True)
+        ]
+    )
+
+
+def _name(letter_id: str, partitions: int) -> LetterName | None:
+    """Read an id; None if no letter can have it."""
+    try:
+        name = LetterName.parse(letter_id)
+    except ValueError:
+        return None
+    return name if name.partition < partitions else None
