@@ -168,7 +168,7 @@ async def test_what_is_mended_is_replayed_and_stored_once_under_the_same_id(desk
     assert await desk.site.stored() == {"m": [0]}
     assert await desk.letters() == []
     repeat = await post(desk.tenant, "ana", "an unlucky word", message_id="m")
-    assert repeat == {"message_id": "m", "position": state["position"], "duplicate": True}
+    assert repeat == {"message_id": "m", "position": state["position"], "duplicate": True, "deleted": False}
 
 
 async def test_a_replay_keeps_how_long_the_message_is_known_and_all_its_fields(desk: Desk) -> None:

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from installation import Installation, installed
 from running_stack import RunningStack
@@ -79,7 +80,7 @@ async def test_posting_a_deleted_message_again_does_not_bring_it_back(stack: Run
     again = await stack.ingest.post("/v1/messages", json={"user_id": user, "message_id": "a", "text": "the lamp"})
     later = await post(stack.ingest, user, "b")
 
-    assert again.json() == {"message_id": "a", "position": first, "duplicate": True}
+    assert again.json() == {"message_id": "a", "position": first, "duplicate": True, "deleted": True}
     assert await found(stack.retriever, user, later) == ["b"]
 
 
@@ -201,3 +202,56 @@ async def test_a_redelivered_entry_of_a_deleted_message_is_not_stored_again(part
         later = await post(ingest, "ana", "b")
 
         assert await found(retriever, "ana", later) == ["b"]
+
+
+async def test_what_is_said_again_after_an_erasure_outlives_what_was_said_before(parts: Installation) -> None:
+    async with parts.client("ingest-1") as ingest, parts.client("retriever-1") as retriever:
+        old = {"user_id": "ana", "message_id": "a", "text": "the old lamp"}
+        await ingest.post("/v1/messages/batch", json={"messages": [old], "lane": "bulk"})
+        erasure = await delete(ingest, "/v1/users", user_id="ana")
+        new = await post(ingest, "ana", "a", "the new lamp")
+        await parts.start("embedder-1")
+        await parts.ready("retriever-1")
+        await receipt(ingest, erasure)
+        await until(lambda: _nothing_waits(parts), "both lanes are done")
+
+        assert await found(retriever, "ana", new) == ["a"]
+        assert await state(ingest, "ana", "a") == "stored"
+
+
+async def _nothing_waits(parts: Installation) -> bool:
+    for lane in ("live", "bulk"):
+        (group,) = await parts.redis.xinfo_groups(f"memstream:{{0}}:{lane}")
+        if group["pending"] or group["lag"]:
+            return False
+    return True
+
+
+async def test_a_message_that_was_deleted_never_becomes_a_dead_letter(parts: Installation) -> None:
+    async with parts.client("ingest-1") as ingest:
+        position = await post(ingest, "ana", "a")
+        erasure = await delete(ingest, "/v1/messages", user_id="ana", message_id="a")
+        stream, entry = "memstream:{0}:live", position.removeprefix("0.live.")
+        await parts.redis.xreadgroup("embedder", "gone", {stream: ">"}, count=1)
+        await parts.redis.xclaim(stream, "embedder", "gone", 0, [entry], retrycount=99, idle=10**7)
+        await parts.start("embedder-1")
+        assert (await receipt(ingest, erasure))["state"] == "done"
+        await until(lambda: _nothing_waits(parts), "the entry is done")
+
+        assert await state(ingest, "ana", "a") == "deleted"
+        assert await parts.redis.xlen("memstream:{0}:dead") == 0
+
+
+@pytest.mark.parametrize("query", ["user_id=ana&message_id=a", "user_id=ana&user_id=bob", "user_id=ana&all=yes"])
+async def test_a_parameter_that_is_not_meant_erases_nobody(stack: RunningStack, query: str) -> None:
+    answer = await stack.ingest.delete(f"/v1/users?{query}")
+
+    assert answer.status_code == 422
+
+
+async def test_posting_a_deleted_message_says_that_it_was_deleted(stack: RunningStack, user: str) -> None:
+    await delete(stack.ingest, "/v1/messages", user_id=user, message_id="a")
+
+    answer = await stack.ingest.post("/v1/messages", json={"user_id": user, "message_id": "a", "text": "lamp"})
+
+    assert answer.json()["deleted"]

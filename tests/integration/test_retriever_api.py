@@ -239,3 +239,41 @@ async def test_a_message_that_looks_like_an_instruction_is_just_a_text(stack: Ru
     (hit,) = (await search(stack.retriever, user, text, wait_for=[sent["position"]]))["hits"]
 
     assert hit["text"] == text
+
+
+async def test_a_long_message_does_not_hide_the_short_ones(stack: RunningStack, user: str) -> None:
+    long = "The walnut tree stands in the garden, and the walnut is ripe. " * 900
+    bodies = [{"user_id": user, "message_id": "long", "text": long}]
+    bodies += [{"user_id": user, "message_id": f"s{n}", "text": f"A walnut, number {n}."} for n in range(12)]
+    answer = await stack.ingest.post("/v1/messages/batch", json={"messages": bodies})
+    positions = [result["position"] for result in answer.json()["results"]]
+
+    body = {"user_id": user, "query": "walnut", "mode": "keyword", "limit": 13, "wait_for": positions}
+    found = (await stack.retriever.post("/v1/search", json=body)).json()
+
+    assert len(found["hits"]) == 13
+
+
+async def test_a_filter_of_too_many_values_is_refused_by_name(stack: RunningStack, user: str) -> None:
+    for condition, field in (
+        ({"metadata": {"a": list(range(101))}}, "filter.metadata"),
+        ({"metadata": {str(n): n for n in range(33)}}, "filter.metadata"),
+        ({"speaker": ["x"] * 101}, "filter.speaker"),
+    ):
+        answer = await stack.retriever.post("/v1/search", json={"user_id": user, "query": "x", "filter": condition})
+
+        assert answer.status_code == 422
+        assert any(error["field"].startswith(field) for error in answer.json()["errors"])
+
+
+async def test_a_weak_match_of_words_is_no_answer_in_any_mode(stack: RunningStack, user: str) -> None:
+    texts = [f"The bicycle number {n} needs a new chain and somebody to ride it." for n in range(200)]
+    bodies = [{"user_id": user, "text": text} for text in [*texts, "The green lamp in the hall flickers again."]]
+    answer = await stack.ingest.post("/v1/messages/batch", json={"messages": bodies})
+    positions = [result["position"] for result in answer.json()["results"]]
+
+    for mode in ("hybrid", "dense", "keyword"):
+        body = {"user_id": user, "query": "Which green vegetables does Tom like to eat?", "mode": mode}
+        found = (await stack.retriever.post("/v1/search", json={**body, "wait_for": positions})).json()
+
+        assert all(hit["relevance"] < 0.3 for hit in found["hits"]), mode

@@ -38,9 +38,15 @@ def test_a_label_must_be_equal(field: str) -> None:
 
 
 def test_one_of_several_labels_is_enough() -> None:
-    each = [{"key": "role", "match": {"value": role}} for role in ("user", "assistant")]
+    one_of = {"key": "role", "match": {"any": ["user", "assistant"]}}
 
-    assert translated(Filter(role=["user", "assistant"])) == {"must": [{"should": each}]}
+    assert translated(Filter(role=["user", "assistant"])) == {"must": [one_of]}
+
+
+def test_values_of_several_kinds_are_compared_one_by_one() -> None:
+    each = [{"key": 'metadata."a"', "match": {"value": value}} for value in ("x", 1)]
+
+    assert translated(Filter(metadata={"a": ["x", 1]})) == {"must": [{"should": each}]}
 
 
 @pytest.mark.parametrize("wanted", [{"role": []}, {"metadata": {"k": []}}])

@@ -93,7 +93,7 @@ def test_without_vectors_a_hybrid_question_is_answered_by_keywords() -> None:
     (hit,) = ranked(None, [found("a", 4.0)])
 
     assert (hit.signals.dense, hit.signals.keyword) == (None, 4.0)
-    assert hit.relevance == probability(PLAIN.keyword.evidence(hit.signals) + prior_among(1))
+    assert hit.relevance == probability(PLAIN.keyword.evidence(hit.signals))
 
 
 def test_no_candidates_give_no_hits() -> None:
@@ -186,6 +186,13 @@ def test_one_of_few_messages_is_likelier_to_be_the_one() -> None:
     many = ranked([found(str(n), 0.5) for n in range(100)], [])
 
     assert few[0].relevance > many[0].relevance
+
+
+@pytest.mark.parametrize("mode", ["keyword", "hybrid"])
+def test_few_messages_that_share_a_word_are_no_short_history(mode: Mode) -> None:
+    (alone,) = ranked(None, [found("a", 1.0)], mode)
+
+    assert alone.relevance == probability(PLAIN.keyword.evidence(Signals(keyword=1.0)))
 
 
 def test_what_a_filter_left_is_no_short_history() -> None:

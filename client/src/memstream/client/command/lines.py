@@ -129,7 +129,7 @@ class LineSplitter:
 
 
 async def batches(
-    chunks: AsyncIterable[bytes | None], limit: int = DEFAULT_LIMITS.batch_messages
+    chunks: AsyncIterable[bytes | None], limit: int = DEFAULT_LIMITS.batch_messages, source: str = ""
 ) -> AsyncIterator[Batch]:
     """Gather lines into batches that ingest takes: `limit` lines and 8 MiB at the most; a pause closes one early."""
     splitter = LineSplitter()
@@ -138,7 +138,7 @@ async def batches(
     async for chunk in chunks:
         for raw in splitter.feed(chunk) if chunk is not None else ():
             number += 1
-            read = read_line(number, raw)
+            read = read_line(number, raw, source)
             if not batch.takes(read, limit):
                 yield batch
                 batch = Batch()
@@ -147,7 +147,7 @@ async def batches(
             yield batch
             batch = Batch()
     for raw in splitter.finish():
-        read = read_line(number + 1, raw)
+        read = read_line(number + 1, raw, source)
         if not batch.takes(read, limit):
             yield batch
             batch = Batch()
@@ -155,10 +155,11 @@ async def batches(
     yield batch
 
 
-def read_line(number: int, raw: bytes | None) -> Line | BadLine | None:
+def read_line(number: int, raw: bytes | None, source: str = "") -> Line | BadLine | None:
     """Make a line ready to send; None for a blank one.
 
-    A message without an id gets one made from its text and its place, so a second run sends the same ids.
+    A message without an id gets one made from its text and its place in the `source`, so a second run sends the same
+    ids, and another file that says the same sends others.
     """
     if raw is None:
         return BadLine(number, "too-large", f"is over {_LINE_BYTES} bytes")
@@ -170,7 +171,9 @@ def read_line(number: int, raw: bytes | None) -> Line | BadLine | None:
     except ValueError as error:
         return BadLine(number, "malformed", str(error))
     user_id = fields.get("user_id")
-    return Line(number, _identified(number, content, fields), user_id if isinstance(user_id, str) else None)
+    return Line(
+        number, _identified(f"{source}\0{number}", content, fields), user_id if isinstance(user_id, str) else None
+    )
 
 
 def _fields(content: bytes) -> dict[str, Any]:
@@ -187,10 +190,10 @@ def _fields(content: bytes) -> dict[str, Any]:
     return fields
 
 
-def _identified(number: int, content: bytes, fields: dict[str, Any]) -> bytes:
+def _identified(place: str, content: bytes, fields: dict[str, Any]) -> bytes:
     if fields.get("message_id") is not None or not fields:
         return content
-    message_id = str(uuid.uuid5(LINE_NAMESPACE, f"{number}\0{content.decode('utf-8')}"))
+    message_id = str(uuid.uuid5(LINE_NAMESPACE, f"{place}\0{content.decode('utf-8')}"))
     if "message_id" in fields:
         return json.dumps(fields | {"message_id": message_id}).encode()
     # Spliced in rather than written anew: what the line says stays as it is, to the digit.

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,7 +47,7 @@ def send(  # noqa: PLR0913 - one argument per option
     error: MemstreamClientError | None = None
     with _opened(file) as descriptor:
         try:
-            asyncio.run(_send(services, descriptor, chosen, tally))
+            asyncio.run(_send(services, descriptor, chosen, tally, Path(file).name))
         except KeyboardInterrupt:
             interrupted = True
         except MemstreamClientError as raised:
@@ -85,14 +86,14 @@ def _opened(file: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-async def _send(services: Services, descriptor: int, lane: Lane, tally: Tally) -> None:
+async def _send(services: Services, descriptor: int, lane: Lane, tally: Tally, name: str) -> None:
     status = os.fstat(descriptor)
     total = status.st_size if stat.S_ISREG(status.st_mode) else None
     with view_for(Console(stderr=True), total, asyncio.get_running_loop().time) as view:
         memory = services.memory(_RETRIES, on_wait=_waits(view))
         async with memory:
             delivery = Delivery(memory, lane, tally, on_done=view.advance, on_rejected=_rejections(view))
-            await delivery.deliver(batches(read_chunks(descriptor)))
+            await delivery.deliver(batches(read_chunks(descriptor), source=name))
             if tally.positions:
                 await until_searchable(
                     memory, tally, lambda left: view.advance(0, f"waiting for {left} to be searchable")

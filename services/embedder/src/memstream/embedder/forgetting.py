@@ -37,17 +37,19 @@ class Forgetting:
         return gone
 
     async def remove(self, works: Sequence[Work]) -> None:
-        """Remove messages from the collection, whether they are there or not.
+        """Remove what these entries may have stored; what was posted later under the same ids stays.
 
         Raises:
             Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
 
         """
-        by_owner: defaultdict[str, set[str]] = defaultdict(set)
+        by_owner: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for work in works:
-            by_owner[ids.owner(work.message.tenant, work.message.user_id)].add(work.message.message_id)
-        for owner, messages in by_owner.items():
-            await self._collection.forget_messages(owner, sorted(messages))
+            until = by_owner[ids.owner(work.message.tenant, work.message.user_id)]
+            message_id = work.message.message_id
+            until[message_id] = max(until.get(message_id, 0), work.delivery.milliseconds)
+        for owner, until in by_owner.items():
+            await self._collection.forget_messages(owner, until)
 
     async def obey(self, order: Order) -> None:
         """Remove what an order names.
@@ -61,7 +63,7 @@ class Forgetting:
         if isinstance(event, UserErased):
             await self._collection.forget_until(owner, order.delivery.milliseconds)
         else:
-            await self._collection.forget_messages(owner, [event.message_id])
+            await self._collection.forget_messages(owner, {event.message_id: order.delivery.milliseconds})
 
 
 def _names(work: Work) -> tuple[str, str]:
@@ -74,6 +76,6 @@ def _names(work: Work) -> tuple[str, str]:
 
 
 def _is_gone(work: Work, seen: object, erased: object) -> bool:
-    if erased is not None and work.delivery.milliseconds <= int(decoded(erased)):
+    if erased is not None and keys.was_before(decoded(erased), work.delivery.lane, work.delivery.entry_id):
         return True
     return seen is not None and Seen.parse(decoded(seen)).erasure_id is not None

@@ -11,12 +11,23 @@ from memstream.runtime.clock import Clock
 from memstream.runtime.streams import Redis, redis_faults
 
 # One step on the server: acknowledge the entry, keep its bytes in the dead letters, and note that with its seen-key.
-# An entry that is acknowledged already is left alone, so doing this again adds nothing.
-# KEYS: stream, dead letters, seen-key or "". ARGV: group, entry id, position, then the fields of the dead letter.
+# An entry that is acknowledged already is left alone, so doing this again adds nothing. Of a message that was deleted
+# no letter is kept, and a seen-key that is about another entry is not touched.
+# KEYS: stream, dead letters, and as far as the message is known its seen-key and its user's erased-key.
+# ARGV: group, entry id, position, 1 for the live lane, then the fields of the dead letter.
 _BURY = """
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return false end
-local id = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 4))
-if KEYS[3] then redis.call('SET', KEYS[3], ARGV[3] .. ' dead ' .. id, 'XX', 'KEEPTTL') end
+local seen = KEYS[3] and redis.call('GET', KEYS[3])
+if seen and seen:find(' deleted ', 1, true) then return false end
+local erased = KEYS[4] and redis.call('GET', KEYS[4])
+if erased then
+  local ms, seq = ARGV[2]:match('^(%d+)%-(%d+)')
+  local mark_ms, mark_seq = erased:match('^(%d+)%-(%d+)')
+  if tonumber(ms) < tonumber(mark_ms) then return false end
+  if ms == mark_ms and (ARGV[4] ~= '1' or tonumber(seq) <= tonumber(mark_seq)) then return false end
+end
+local id = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 5))
+if seen == ARGV[3] then redis.call('SET', KEYS[3], ARGV[3] .. ' dead ' .. id, 'KEEPTTL') end
 return id
 """
 
@@ -65,9 +76,15 @@ class Settlement:
         names = [delivery.stream, keys.dead_letters(delivery.partition)]
         if message is not None:
             key = ids.message_key(message.tenant, message.user_id, message.message_id)
-            names.append(keys.seen(delivery.partition, key))
+            owner = ids.owner_key(message.tenant, message.user_id)
+            names += [keys.seen(delivery.partition, key), keys.erased(delivery.partition, owner)]
         position = Seen(Position(delivery.partition, delivery.lane, delivery.entry_id))
-        arguments: list[str | bytes | int] = [keys.GROUP, delivery.entry_id, str(position)]
+        arguments: list[str | bytes | int] = [
+            keys.GROUP,
+            delivery.entry_id,
+            str(position),
+            int(delivery.lane == "live"),
+        ]
         letter: dict[str | bytes, str | bytes | int] = {
             "reason": dead.reason,
             "class": dead.dead_class,

@@ -28,6 +28,7 @@ from memstream.ingest.intake import Intake
 from memstream.ingest.pressure import Pressure
 from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.access import Credential, KeyRing
+from memstream.runtime.errors import Invalid
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import authenticate
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
@@ -136,13 +137,30 @@ async def delete_message(
     request: Request, caller: Caller, user_id: Annotated[UserId, Query()], message_id: Annotated[Id, Query()]
 ) -> ErasureAccepted:
     """Answer once the order is on disk. Nothing brings the message back; a moment later no search finds it."""
+    _nothing_else(request, "user_id", "message_id")
     return await _erase(request, caller, user_id, message_id)
 
 
 @erasures.delete("/users", status_code=HTTPStatus.ACCEPTED, summary="Forget all that a user said until now")
 async def delete_user(request: Request, caller: Caller, user_id: Annotated[UserId, Query()]) -> ErasureAccepted:
     """Answer once the order is on disk. What the user says from now on is remembered."""
+    _nothing_else(request, "user_id")
     return await _erase(request, caller, user_id, None)
+
+
+def _nothing_else(request: Request, *names: str) -> None:
+    """Refuse parameters that are not meant here: one that is overlooked would erase more than was asked for.
+
+    Raises:
+        Invalid: there is one, or one twice.
+
+    """
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in names:
+            raise Invalid(name, "is not a parameter of this request")
+        if given.count(name) > 1:
+            raise Invalid(name, "is given more than once")
 
 
 async def _erase(request: Request, caller: Credential, user_id: str, message_id: str | None) -> ErasureAccepted:

@@ -36,7 +36,7 @@ if #KEYS == 4 then
   local erased = redis.call('GET', KEYS[4])
   local outcome
   if known and known:find(' deleted ', 1, true) then outcome = 'deleted'
-  elseif erased and tonumber(ARGV[4]) <= tonumber(erased) then outcome = 'deleted'
+  elseif erased and tonumber(ARGV[4]) <= tonumber(erased:match('^%d+')) then outcome = 'deleted'
   elseif known and known:match(' dead (%S+)$') ~= ARGV[1] and known ~= ARGV[2] .. ARGV[3] then outcome = 'dropped' end
   if outcome then
     redis.call('XDEL', KEYS[1], ARGV[1])

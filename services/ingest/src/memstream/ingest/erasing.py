@@ -28,7 +28,7 @@ return ARGV[5]
 # KEYS: stream, erased-key, erasure. ARGV: as above.
 _FORGET_USER = """
 local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[3], 'data', ARGV[4])
-redis.call('SET', KEYS[2], id:match('^%d+'), 'EX', ARGV[1])
+redis.call('SET', KEYS[2], id, 'EX', ARGV[1])
 redis.call('HSET', KEYS[3], 'scope', 'user', 'tenant', ARGV[6], 'requested_at', ARGV[7], 'position', ARGV[2] .. id)
 redis.call('EXPIRE', KEYS[3], ARGV[1])
 return ARGV[5]

@@ -102,6 +102,7 @@ class Intake:
                         message_id=outcome.message_id,
                         position=str(one.position),
                         duplicate=one.duplicate,
+                        deleted=one.deleted,
                     )
                 )
         out = _summary(results)
@@ -111,7 +112,12 @@ class Intake:
 
 
 def _accepted(entry: Entry, appended: Appended) -> Accepted:
-    return Accepted(message_id=entry.message_id, position=str(appended.position), duplicate=appended.duplicate)
+    return Accepted(
+        message_id=entry.message_id,
+        position=str(appended.position),
+        duplicate=appended.duplicate,
+        deleted=appended.deleted,
+    )
 
 
 def _summary(results: list[AcceptedLine | RejectedLine]) -> BatchOut:

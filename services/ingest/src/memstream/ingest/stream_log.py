@@ -22,11 +22,18 @@ from memstream.runtime.streams import Redis, decoded, redis_faults
 # KEYS: the stream, then a seen-key and an erased-key for each message. ARGV: lifetime in seconds, "partition.lane.",
 # then a type and the data for each message. Answers two values for each: what the seen-key says, and 1 for a repeat.
 _APPEND = """
+local function before(position, mark)
+  local lane, ms, seq = position:match('%.(%a+)%.(%d+)%-(%d+)')
+  local mark_ms, mark_seq = mark:match('^(%d+)%-(%d+)')
+  ms, mark_ms = tonumber(ms), tonumber(mark_ms)
+  if ms ~= mark_ms or lane ~= 'live' then return ms <= mark_ms end
+  return tonumber(seq) <= tonumber(mark_seq)
+end
 local answer = {}
 for i = 2, #KEYS, 2 do
   local known = redis.call('GET', KEYS[i])
   local erased = known and redis.call('GET', KEYS[i + 1])
-  if erased and tonumber(known:match('%.(%d+)%-')) <= tonumber(erased) then known = false end
+  if erased and before(known, erased) then known = false end
   local repeated = 1
   if not known then
     local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[i + 1], 'data', ARGV[i + 2])
@@ -50,6 +57,7 @@ class Appended:
 
     position: Position
     duplicate: bool
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,9 @@ class StreamLog:
         for (_, indexes), answer in zip(calls, answers, strict=True):
             for place, index in enumerate(indexes):
                 known = Seen.parse(decoded(answer[2 * place]))
-                found[index] = Appended(known.position, duplicate=answer[2 * place + 1] == 1)
+                found[index] = Appended(
+                    known.position, duplicate=answer[2 * place + 1] == 1, deleted=known.erasure_id is not None
+                )
         return [appended for appended in found if appended is not None]
 
     async def _run(self, calls: "_Calls", entries: Sequence[Entry]) -> list[Any]:
@@ -132,7 +142,7 @@ class StreamLog:
             # Read again after the question above: a message's end is written in one step with its acknowledgement.
             seen, erased = await self._client.mget(names)
             last = Seen.parse(decoded(seen or first))
-            if last.erasure_id or (erased is not None and last.position.milliseconds <= int(erased)):
+            if last.erasure_id or (erased is not None and _was_before(erased, last.position)):
                 return MessageFate(last.position, "deleted")
             if last.dead_entry_id is None:
                 return MessageFate(position, "stored" if done else "queued")
@@ -157,6 +167,10 @@ class StreamLog:
             memory = await self._client.info("memory")
         limit = int(memory.get("maxmemory") or 0)
         return Reading(backlog=backlog, memory=int(memory["used_memory"]) / limit if limit else 0.0)
+
+
+def _was_before(mark: object, position: Position) -> bool:
+    return keys.was_before(decoded(mark), position.lane, position.entry_id)
 
 
 _Calls = list[tuple[tuple[int, keys.Lane], list[int]]]

@@ -30,6 +30,8 @@ def conditions_of(wanted: Filter | None) -> models.Filter | None:
 
 def _equals(key: str, value: Any) -> models.Condition:  # noqa: ANN401 - JSON scalars, or a list of them
     values = value if isinstance(value, list) else [value]
+    if len(values) > 1 and all(isinstance(one, str) for one in values):
+        return models.FieldCondition(key=key, match=models.MatchAny(any=values))
     each = [_matches(key, one) for one in values]
     if not each:
         # Equal to one of none: never. The server takes an empty either-or for no condition at all.

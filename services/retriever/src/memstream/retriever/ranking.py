@@ -6,7 +6,7 @@ from typing import Any
 
 from memstream.contracts.searches import Mode
 from memstream.retriever.neighbours import Turn, support
-from memstream.retriever.relevance import Calibration, Signals, prior_among, probability, rarity_among
+from memstream.retriever.relevance import POOL, Calibration, Signals, prior_among, probability, rarity_among
 from memstream.vectors.collection import Candidates, FoundPoint
 
 
@@ -35,9 +35,11 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     `filtered` are not all that the user said, though they may be few.
     """
     chunks = list(_chunks(candidates, mode))
-    among = len({payload.get("message_id") for payload, _ in chunks})
-    rarity = 1.0 if filtered else rarity_among(among)
-    messages = list(_best_chunks(chunks, calibration, rarity).values())
+    # A cosine is given for every message, however far off, so a short list is a short history. Words leave out what
+    # doesn't share them, and filters what they are told to: there a short list says nothing.
+    whole = candidates.dense is not None and mode != "keyword" and not filtered
+    among = len({payload.get("message_id") for payload, _ in chunks}) if whole else POOL
+    messages = list(_best_chunks(chunks, calibration, rarity_among(among)).values())
     prior = prior_among(among)
     supports = support([_turn(payload, evidence) for payload, _, evidence in messages])
     ranked = [

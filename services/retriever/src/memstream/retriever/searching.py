@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from memstream.retriever.relevance import Calibration
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
-from memstream.vectors.collection import Collection, Question
+from memstream.vectors.collection import Candidates, Collection, Question
 from memstream.vectors.embeddings import EmbeddingsApi, Vectors
 
 _log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ _QUERY_BYTES = 8_000
 """A question is embedded up to here: a model takes 8,192 tokens, and a token is a byte at the least."""
 
 _CANDIDATES_PER_HIT = 2
+_MOST_CANDIDATES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Searching:
             for search, vector in zip(searches, vectors, strict=True)
         ]
         with self._metrics.qdrant_seconds.time():
-            candidates = await self._collection.ask(asked)
+            candidates = await self._ask(searches, asked)
         answers = []
         for search, proposed, waits in zip(searches, candidates, pending, strict=True):
             ranked = rank(
@@ -140,6 +141,20 @@ class Searching:
 
     def _took(self, started: float) -> float:
         return round((self._clock.monotonic() - started) * 1000, 3)
+
+    async def _ask(self, searches: Sequence[SearchIn], asked: Sequence[Question]) -> list[Candidates]:
+        """Get candidates; once more, and more of them, for questions where a few long messages took all places."""
+        found = await self._collection.ask(asked)
+        short = [
+            place
+            for place, (search, question) in enumerate(zip(searches, asked, strict=True))
+            if question.candidates < _MOST_CANDIDATES and _is_short(found[place], search.limit, question.candidates)
+        ]
+        if short:
+            more = [replace(asked[place], candidates=_MOST_CANDIDATES) for place in short]
+            for place, again in zip(short, await self._collection.ask(more), strict=True):
+                found[place] = again
+        return found
 
     async def _wait(self, search: SearchIn) -> list[str]:
         if not search.wait_for:
@@ -190,6 +205,13 @@ def cosines(vectors: Vectors) -> Vectors:
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     product: Vectors = unit @ unit.T
     return np.clip(product, -1.0, 1.0)
+
+
+def _is_short(found: Candidates, limit: int, asked: int) -> bool:
+    """Say whether a signal had more to give than was asked for, and that came from fewer messages than are wanted."""
+    signals = [signal for signal in (found.dense, found.keyword) if signal is not None]
+    messages = {point.payload.get("message_id") for signal in signals for point in signal if point.payload}
+    return len(messages) < limit and any(len(signal) >= asked for signal in signals)
 
 
 def _question(search: SearchIn, tenant: str, vector: Sequence[float] | None, candidates: int) -> Question:

@@ -43,7 +43,7 @@ def seen(partition: int, message: UUID) -> str:
 
 
 def erased(partition: int, owner: UUID) -> str:
-    """Name the key that says up to when a user was erased: milliseconds of the entry that asked for it."""
+    """Name the key that says up to when a user was erased: the id of the entry in the live lane that asked for it."""
     return f"memstream:{{{partition}}}:erased:{owner.hex}"
 
 
@@ -139,3 +139,12 @@ class Seen:
                 return cls(Position.parse(position), erasure_id=erasure_id)
             case _:
                 raise ValueError(f"{text[:80]!r} is not what a seen-key holds")
+
+
+def was_before(mark: str, lane: Lane, entry_id: str) -> bool:
+    """Say whether an entry was appended before a mark in the live lane of its partition.
+
+    Within the lane ids tell exactly. Across lanes only their milliseconds can be compared.
+    """
+    at, entry = entry_order(mark), entry_order(entry_id)
+    return entry <= at if lane == "live" else entry[0] <= at[0]

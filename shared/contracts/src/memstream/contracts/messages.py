@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -70,6 +71,14 @@ def check_keys(metadata: dict[str, Any]) -> None:
             )
 
 
+def _whole_numbers(value: object) -> Iterator[int]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _whole_numbers(inner)
+    elif isinstance(value, int):
+        yield value
+
+
 def _depth(value: object) -> int:
     """Count the levels of a JSON value. It was parsed, so they are few enough to recurse."""
     if isinstance(value, dict):
@@ -82,6 +91,8 @@ def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     if len(value) > limits.metadata_keys:
         raise ValueError(f"has {len(value)} keys, the limit is {limits.metadata_keys}")
     check_keys(value)
+    if any(not -(2**63) <= number < 2**63 for number in _whole_numbers(value)):
+        raise ValueError("holds a whole number that doesn't fit into 64 bits; send it as a text")
     if _depth(value) > _METADATA_DEPTH:
         raise ValueError(f"is nested deeper than {_METADATA_DEPTH}")
     try:
@@ -136,6 +147,7 @@ class Accepted(BaseModel):
     message_id: str
     position: str = Field(description="Hand it to a search as `wait_for` to find the message in its answer.")
     duplicate: bool = Field(description="The message was there before; `position` is its first one.")
+    deleted: bool = Field(default=False, description="It was deleted, and is not taken again under this id.")
 
 
 class LineError(BaseModel):

@@ -50,17 +50,24 @@ class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_FILTER_VALUES = 100
+_FILTER_KEYS = 32
+
+Ids = Annotated[list[Id], Field(max_length=_FILTER_VALUES)]
+Scalars = Annotated[list[Scalar], Field(max_length=_FILTER_VALUES)]
+
+
 class Filter(_Body):
     """Which messages to look at; all conditions must hold."""
 
     after: ZonedTime | None = Field(default=None, description="Said at this time or later.")
     before: ZonedTime | None = Field(default=None, description="Said before this time.")
-    conversation_id: Id | list[Id] | None = None
-    role: Id | list[Id] | None = None
-    speaker: Id | list[Id] | None = None
-    kind: Id | list[Id] | None = None
-    metadata: dict[str, Scalar | list[Scalar]] | None = Field(
-        default=None, description="A key's value equals this one, or one of these."
+    conversation_id: Id | Ids | None = None
+    role: Id | Ids | None = None
+    speaker: Id | Ids | None = None
+    kind: Id | Ids | None = None
+    metadata: dict[str, Scalar | Scalars] | None = Field(
+        default=None, max_length=_FILTER_KEYS, description="A key's value equals this one, or one of these."
     )
 
     @field_validator("metadata")
@@ -77,7 +84,7 @@ class SearchIn(_Body):
     query: Text
     limit: Annotated[int, Field(strict=True), AfterValidator(_search_limit)] = 10
     mode: Mode = "hybrid"
-    min_relevance: float | None = Field(default=None, ge=0, le=1)
+    min_relevance: float | None = Field(default=None, strict=True, ge=0, le=1)
     filter: Filter | None = None
     wait_for: list[WaitPosition] | None = Field(
         default=None, max_length=1000, description="Answer when these are searchable: positions that ingest gave out."

@@ -198,14 +198,26 @@ class Collection:
             # `acknowledged` and `wait_timeout` look like success, and promise nothing.
             raise Unavailable(DEPENDENCY, f"an upsert ended as {result.status.value!r}")
 
-    async def forget_messages(self, owner: str, message_ids: Sequence[str]) -> None:
-        """Remove an owner's messages, all their chunks. Those that are not there are passed over.
+    async def forget_messages(self, owner: str, until: Mapping[str, int]) -> None:
+        """Remove an owner's messages, all their chunks, as far as they come from entries up to a time.
+
+        `until` gives that time for each message id, in milliseconds by the stream's clock: what was posted again later
+        stays. Messages that are not there are passed over.
 
         Raises:
             Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
 
         """
-        await self._forget(owner, models.FieldCondition(key="message_id", match=models.MatchAny(any=list(message_ids))))
+        each: list[models.Condition] = [
+            models.Filter(
+                must=[
+                    models.FieldCondition(key="message_id", match=models.MatchValue(value=message_id)),
+                    models.FieldCondition(key="entry_ms", range=models.Range(lte=milliseconds)),
+                ]
+            )
+            for message_id, milliseconds in until.items()
+        ]
+        await self._forget(owner, models.Filter(should=each))
 
     async def forget_until(self, owner: str, milliseconds: int) -> None:
         """Remove all of an owner's messages whose entries were appended until then, by the stream's clock.
@@ -214,10 +226,11 @@ class Collection:
             Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
 
         """
-        await self._forget(owner, models.FieldCondition(key="entry_ms", range=models.Range(lte=milliseconds)))
+        until = models.FieldCondition(key="entry_ms", range=models.Range(lte=milliseconds))
+        await self._forget(owner, models.Filter(must=[until]))
 
-    async def _forget(self, owner: str, condition: models.FieldCondition) -> None:
-        which = models.FilterSelector(filter=owned(owner, models.Filter(must=[condition])))
+    async def _forget(self, owner: str, condition: models.Filter) -> None:
+        which = models.FilterSelector(filter=owned(owner, condition))
         with qdrant_faults():
             result = await self._client.delete(self._name, which, wait=True)
         if result.status is not models.UpdateStatus.COMPLETED:
