@@ -94,6 +94,16 @@ async def test_a_file_is_sent_and_its_second_run_adds_nothing(stack: RunningStac
     assert (second.code, second.out) == (0, "0 accepted, 2500 duplicate, 0 rejected\n")
 
 
+async def test_another_file_that_says_the_same_is_another_message(
+    stack: RunningStack, tmp_path: Path, user: str
+) -> None:
+    for day in ("monday", "tuesday"):
+        file = tmp_path / f"{day}.jsonl"
+        file.write_bytes(json.dumps({"user_id": user, "text": "Good morning"}).encode())
+
+        assert (await memstream("send", file, "--home", stack.home)).out == "1 accepted, 0 duplicate, 0 rejected\n"
+
+
 async def test_bad_lines_are_named_and_spoil_nothing(stack: RunningStack, tmp_path: Path, user: str) -> None:
     good, other = messages(user, 2)
     file = written(tmp_path, [good, b"{not json", b"", b'{"user_id": "a"}', b"\xff", other])
@@ -149,9 +159,7 @@ async def test_a_message_cannot_steer_the_terminal(stack: RunningStack, user: st
     assert "[bold]now[/bold]" in ran.out
 
 
-async def test_an_interrupted_run_says_how_far_it_came_and_can_be_run_again(
-    stack: RunningStack, tmp_path: Path, user: str
-) -> None:
+async def test_an_interrupted_run_says_how_far_it_came_and_can_be_run_again(stack: RunningStack, user: str) -> None:
     lines = [
         json.dumps({**json.loads(line), "message_id": f"m-{n}"}).encode() for n, line in enumerate(messages(user, 5))
     ]
@@ -176,7 +184,7 @@ async def test_an_interrupted_run_says_how_far_it_came_and_can_be_run_again(
     assert "run it again" in err.decode()
     assert "Traceback" not in err.decode()
 
-    again = await memstream("send", written(tmp_path, lines), "--home", stack.home)
+    again = await memstream("send", "-", "--home", stack.home, stdin=b"\n".join(lines))
     assert (again.code, again.out) == (0, "2 accepted, 3 duplicate, 0 rejected\n")
 
 
@@ -341,3 +349,19 @@ async def test_a_batch_that_fails_for_good_ends_the_run_with_its_reason(user: st
     assert ran.code == 1
     assert ran.err.splitlines()[-1].startswith(f"memstream: {url}/v1/messages/batch answered 500")
     assert "Traceback" not in ran.err
+
+
+async def test_a_context_quotes_what_answers_and_says_when_nothing_does(stack: RunningStack, user: str) -> None:
+    line = json.dumps({"user_id": user, "speaker": "Mara", "text": "The spare key is under the third flower pot."})
+    await memstream("send", "-", "--wait", "--home", stack.home, stdin=line.encode())
+
+    told = await memstream("context", user, "Where is the spare key?", "--home", stack.home)
+    nothing = await memstream("context", user, "Which orchestra recorded the symphony?", "--home", stack.home)
+    machine = await memstream("context", user, "Where is the key?", "--budget", "90", "--json", "--home", stack.home)
+    bad = await memstream("context", user, "Where is the key?", "--budget", "0", "--home", stack.home)
+
+    assert "Mara: The spare key is under the third flower pot." in told.out
+    assert nothing.out == f"Nothing that {user} said bears on the question.\n"
+    assert machine.document["tokens"] <= 90
+    assert bad.code != 0
+    assert "token_budget" in bad.err

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from random import Random, SystemRandom
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -21,6 +21,8 @@ from memstream.contracts.ids import new_message_id
 from memstream.contracts.keys import Lane
 from memstream.contracts.messages import Accepted, BatchOut, Erasure, ErasureAccepted, MessageIn, MessageState
 from memstream.contracts.searches import (
+    ContextIn,
+    ContextOut,
     SearchBatchIn,
     SearchBatchOut,
     SearchIn,
@@ -30,6 +32,8 @@ from memstream.contracts.searches import (
 )
 
 Message = MessageIn | Mapping[str, Any]
+
+QuestionT = TypeVar("QuestionT", bound=SearchIn)
 
 
 class Memstream:
@@ -139,8 +143,13 @@ class Memstream:
 
     async def search(self, user_id: str, query: str, **fields: Any) -> SearchOut:  # noqa: ANN401 - SearchIn types them
         """Ask what a user's past says about a question; `fields` are those of `SearchIn`, `limit` for example."""
-        body = _search(user_id=user_id, query=query, **fields)
+        body = _question_of(SearchIn, user_id=user_id, query=query, **fields)
         return await self._calls.ask(self._question("search", body, body.wait_timeout), SearchOut)
+
+    async def context(self, user_id: str, query: str, **fields: Any) -> ContextOut:  # noqa: ANN401 - ContextIn types them
+        """Ask for a text for a prompt; `fields` are those of `ContextIn`, of which `token_budget` is needed."""
+        body = _question_of(ContextIn, user_id=user_id, query=query, **fields)
+        return await self._calls.ask(self._question("context", body, body.wait_timeout), ContextOut)
 
     async def search_batch(self, searches: Iterable[SearchIn | Mapping[str, Any]]) -> SearchBatchOut:
         """Ask up to 100 questions at once; the answers come in their order."""
@@ -194,8 +203,8 @@ class Memstream:
             raise InvalidRequest(f"a message can't be written as JSON: {error}") from error
 
 
-def _search(**fields: Any) -> SearchIn:  # noqa: ANN401 - SearchIn types them
+def _question_of(kind: type[QuestionT], **fields: Any) -> QuestionT:  # noqa: ANN401 - the body types them
     try:
-        return SearchIn.model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
         raise malformed("search", error) from error

@@ -24,6 +24,7 @@ Function = Callable[..., Any]
 Command = Function | typer.Typer
 
 _OWN = {
+    "context": "memstream.client.command.prompting",
     "forget": "memstream.client.command.forgetting",
     "send": "memstream.client.command.sending",
     "search": "memstream.client.command.searching",

@@ -19,18 +19,22 @@ POOL = 150
 """Candidates of a question in the sets that calibrations are fitted on."""
 
 
+_FEWEST = 5
+
+
 def prior_among(candidates: int) -> float:
     """Give what to add to the log odds of each of so few candidates.
 
     One or two of a user's messages answer a question, be they one or two of twenty or of hundreds. Measured on parts of
-    LoCoMo's histories, half of the questions asked of somebody else: 25 messages 1.6, 47 1.3, 89 0.6.
+    LoCoMo's histories, half of the questions asked of somebody else: 25 messages 1.6, 47 1.3, 89 0.6. Fewer than
+    `_FEWEST` count as so many: whoever has said next to nothing has hardly said what is asked.
     """
-    return max(0.0, math.log(POOL / candidates)) if candidates else 0.0
+    return max(0.0, math.log(POOL / max(candidates, _FEWEST)))
 
 
 def rarity_among(messages: int) -> float:
     """Give what BM25 lacks in a history of so few messages, where no term can be as rare as in a long one."""
-    return max(1.0, math.log(1 + POOL) / math.log(1 + messages)) if messages else 1.0
+    return max(1.0, math.log(1 + POOL) / math.log(1 + max(messages, _FEWEST)))
 
 
 @dataclass(frozen=True, slots=True)
