@@ -9,6 +9,8 @@ import pytest_asyncio
 from exchanges import answered, ids_of, line, post, post_lines, search
 from running_stack import RunningStack
 
+from memstream.contracts import ids, keys
+
 PAST = {
     "ferry": "The ferry to the island leaves at nine in the morning.",
     "key": "We hid the spare key under the third flower pot.",
@@ -277,3 +279,18 @@ async def test_a_weak_match_of_words_is_no_answer_in_any_mode(stack: RunningStac
         found = (await stack.retriever.post("/v1/search", json={**body, "wait_for": positions})).json()
 
         assert all(hit["relevance"] < 0.3 for hit in found["hits"]), mode
+
+
+async def test_nothing_of_an_older_text_is_found_once_its_id_was_posted_anew(stack: RunningStack, user: str) -> None:
+    old = {"user_id": user, "message_id": "m", "text": "The zebra stands behind the fence of the zoo. " * 120}
+    first = (await stack.ingest.post("/v1/messages", json=old)).json()["position"]
+    await stack.retriever.post("/v1/search", json={"user_id": user, "query": "zebra", "wait_for": [first]})
+    # As after the dedup window.
+    await stack.redis.delete(keys.seen(0, ids.message_key("local", user, "m")))
+    new = {"user_id": user, "message_id": "m", "text": "a short new text"}
+    position = (await stack.ingest.post("/v1/messages", json=new)).json()["position"]
+
+    body = {"user_id": user, "query": "zebra", "wait_for": [position]}
+    found = (await stack.retriever.post("/v1/search", json=body)).json()
+
+    assert {hit["text"] for hit in found["hits"]} <= {"a short new text"}

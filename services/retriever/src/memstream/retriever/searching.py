@@ -36,6 +36,8 @@ class _Found:
     """What was found for a question."""
 
     ranked: Sequence[Ranked]
+    firsts: Mapping[str, Mapping[str, Any]]
+    """First chunks, which carry the whole text, of messages that were found by a later one; by message id."""
     pending: list[str]
     degraded: bool
 
@@ -78,8 +80,8 @@ class Searching:
         """
         started = self._clock.monotonic()
         answers = []
-        for search, found in zip(searches, await self._find(searches, tenant, 0.0), strict=True):
-            hits = await self._hits(found.ranked, tenant, search.user_id)
+        for found in await self._find(searches, tenant, 0.0):
+            hits = [_hit(one, found.firsts.get(str(one.payload["message_id"]), {})) for one in found.ranked]
             answers.append(
                 SearchOut(
                     hits=hits,
@@ -134,7 +136,9 @@ class Searching:
                 min_relevance=least if search.min_relevance is None else search.min_relevance,
                 filtered=search.filter is not None,
             )
-            answers.append(_Found(ranked, waits, degraded=degraded and search.mode != "keyword"))
+            firsts = await self._firsts(ranked, tenant, search.user_id)
+            current = [one for one in ranked if _is_current(one, firsts)]
+            answers.append(_Found(current, firsts, waits, degraded=degraded and search.mode != "keyword"))
             self._metrics.searches.labels(search.mode, "degraded" if answers[-1].degraded else "full").inc()
         self._metrics.search_seconds.observe(self._clock.monotonic() - started)
         return answers
@@ -175,18 +179,16 @@ class Searching:
             return [None] * len(searches), True
         return [None if search.mode == "keyword" else next(rows) for search in searches], False
 
-    async def _hits(self, ranked: Sequence[Ranked], tenant: str, user_id: str) -> list[Hit]:
-        """Fill hits in. The whole text of a long message lies with its first chunk."""
-        firsts = {
-            str(one.payload["message_id"]): ids.point_id(tenant, user_id, str(one.payload["message_id"]), 0)
-            for one in ranked
-            if one.payload.get("chunks", 1) > 1 and "full_text" not in one.payload
+    async def _firsts(self, ranked: Sequence[Ranked], tenant: str, user_id: str) -> Mapping[str, Mapping[str, Any]]:
+        """Give the first chunks of messages that were found by a later one, by message id."""
+        points = {
+            str(ids.point_id(tenant, user_id, message_id, 0)): message_id
+            for message_id in (str(one.payload["message_id"]) for one in ranked if one.payload.get("chunk", 0) > 0)
         }
-        payloads = await self._first_chunks(tenant, user_id, list(firsts.values()))
-        return [_hit(one, payloads.get(str(firsts.get(str(one.payload["message_id"]))), {})) for one in ranked]
-
-    async def _first_chunks(self, tenant: str, user_id: str, points: Sequence[UUID]) -> dict[str, Mapping[str, Any]]:
-        return await self._collection.retrieve(ids.owner(tenant, user_id), points) if points else {}
+        if not points:
+            return {}
+        found = await self._collection.retrieve(ids.owner(tenant, user_id), [UUID(point) for point in points])
+        return {points[point]: payload for point, payload in found.items()}
 
     async def similarity(self, texts: Sequence[str]) -> SimilarityOut:
         """Compare texts with each other.
@@ -205,6 +207,17 @@ def cosines(vectors: Vectors) -> Vectors:
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     product: Vectors = unit @ unit.T
     return np.clip(product, -1.0, 1.0)
+
+
+def _is_current(ranked: Ranked, firsts: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Say whether a chunk is of its message's present text.
+
+    After the dedup window an id may be posted again, with a text of fewer chunks: those above are left of the old one.
+    """
+    payload = ranked.payload
+    if payload.get("chunk", 0) == 0:
+        return True
+    return firsts.get(str(payload["message_id"]), {}).get("recorded_at") == payload.get("recorded_at")
 
 
 def _is_short(found: Candidates, limit: int, asked: int) -> bool:
