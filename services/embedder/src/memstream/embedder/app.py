@@ -35,7 +35,7 @@ from memstream.runtime.streams import Redis, connect, create_groups, ping
 from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
 from memstream.vectors.embeddings import EmbeddingsApi
-from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.servers import connect_servers
 
 _log = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
     health.check("work", trouble.check)
     health.check("redis", lambda: ping(client))
     context = _Context(settings, clock, chance, Backoff(), trouble, EmbedderMetrics(registry))
-    collection, embeddings = _servers(settings)
+    collection, embeddings = connect_servers(settings)
     health.check("qdrant", collection.check)
     pipeline = _pipeline(context, collection, embeddings, client, health.pulse("pipeline", _MAX_SILENCE))
     sources = source_streams(settings.partitions)
@@ -246,25 +246,6 @@ class _Context:
     backoff: Backoff
     trouble: Trouble
     metrics: EmbedderMetrics
-
-
-def _servers(settings: EmbedderSettings) -> tuple[Collection, EmbeddingsApi]:
-    space = EmbeddingSpace(settings.embeddings_model, settings.embeddings_dimensions)
-    collection = Collection(
-        space,
-        url=str(settings.qdrant_url),
-        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
-        name=settings.collection,
-        timeout=settings.qdrant_timeout.total_seconds(),
-    )
-    embeddings = EmbeddingsApi(
-        space,
-        url=str(settings.embeddings_url),
-        api_key=settings.embeddings_api_key.get_secret_value(),
-        timeout=settings.embeddings_timeout.total_seconds(),
-        send_dimensions=settings.embeddings_send_dimensions,
-    )
-    return collection, embeddings
 
 
 def _upkeep(context: _Context, client: Redis, health: Health) -> Upkeep:

@@ -4,14 +4,15 @@ import socket
 from datetime import timedelta
 from typing import Literal, Self
 
-from pydantic import Field, HttpUrl, RedisDsn, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, RedisDsn, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.runtime.configuration import Duration
+from memstream.vectors.servers import ServerSettings
 
 
-class EmbedderSettings(BaseSettings):
+class EmbedderSettings(ServerSettings):
     """Settings of the embedder. Sizes are in bytes."""
 
     model_config = SettingsConfigDict(env_prefix="MEMSTREAM_EMBEDDER_", frozen=True, extra="ignore")
@@ -26,19 +27,6 @@ class EmbedderSettings(BaseSettings):
     """Alike in every service of an installation."""
     consumer: str = Field(default_factory=socket.gethostname, min_length=1)
     """Names this worker in the group. A worker that is restarted under its name goes on with what it had in hand."""
-
-    qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
-    qdrant_api_key: SecretStr | None = None
-    qdrant_timeout: Duration = timedelta(seconds=10)
-    collection: str = Field(default="memstream", min_length=1)
-
-    embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
-    embeddings_api_key: SecretStr
-    embeddings_model: str = Field(default="text-embedding-3-small", min_length=1)
-    embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
-    embeddings_send_dimensions: bool = False
-    """Ask for that many dimensions; only models that can shorten their vectors take it."""
-    embeddings_timeout: Duration = timedelta(seconds=30)
 
     batch_texts: int = Field(default=128, ge=1, le=2048)
     batch_bytes: int = Field(default=250_000, ge=1, le=300_000)

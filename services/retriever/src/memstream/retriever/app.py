@@ -18,9 +18,7 @@ from memstream.runtime.access import KeyRing
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
 from memstream.runtime.streams import connect, ping
-from memstream.vectors.collection import Collection
-from memstream.vectors.embeddings import EmbeddingsApi
-from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.servers import connect_servers
 from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
 from memstream.web.operations import include_operations
@@ -34,21 +32,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
 
     """
     client = connect(str(settings.redis_url), timeout=settings.redis_timeout.total_seconds())
-    space = EmbeddingSpace(settings.embeddings_model, settings.embeddings_dimensions)
-    collection = Collection(
-        space,
-        url=str(settings.qdrant_url),
-        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
-        name=settings.collection,
-        timeout=settings.qdrant_timeout.total_seconds(),
-    )
-    embeddings = EmbeddingsApi(
-        space,
-        url=str(settings.embeddings_url),
-        api_key=settings.embeddings_api_key.get_secret_value(),
-        timeout=settings.embeddings_timeout.total_seconds(),
-        send_dimensions=settings.embeddings_send_dimensions,
-    )
+    collection, embeddings = connect_servers(settings)
     registry = CollectorRegistry()
     health = Health(clock)
     health.check("redis", lambda: ping(client))
@@ -57,7 +41,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         searching=Searching(
             collection=collection,
             embeddings=embeddings,
-            calibration=calibration_of(space.vector_name),
+            calibration=calibration_of(settings.space.vector_name),
             waiting=Waiting(client, clock, settings.partitions),
             clock=clock,
             metrics=RetrieverMetrics(registry),

@@ -3,18 +3,19 @@
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field, HttpUrl, RedisDsn, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, RedisDsn
+from pydantic_settings import SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
+from memstream.vectors.servers import ServerSettings
 
 MIB = 1024 * 1024
 _NO_TIME = timedelta(0)
 
 
-class RetrieverSettings(BaseSettings):
+class RetrieverSettings(ServerSettings):
     """Settings of the retriever. Sizes are in bytes."""
 
     model_config = SettingsConfigDict(env_prefix="MEMSTREAM_RETRIEVER_", frozen=True, extra="ignore")
@@ -31,18 +32,7 @@ class RetrieverSettings(BaseSettings):
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """Alike in every service of an installation."""
 
-    qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
-    qdrant_api_key: SecretStr | None = None
     qdrant_timeout: Duration = Field(default=timedelta(seconds=5), gt=_NO_TIME)
-    collection: str = Field(default="memstream", min_length=1)
-
-    embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
-    embeddings_api_key: SecretStr = Field(min_length=1)
-    """A server that asks for none takes any."""
-    embeddings_model: str = Field(default="text-embedding-3-small", min_length=1)
-    embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
-    embeddings_send_dimensions: bool = False
-    """Ask for that many dimensions; only models that can shorten their vectors take it."""
     embeddings_timeout: Duration = Field(default=timedelta(seconds=3), gt=_NO_TIME)
     """A question that isn't embedded by then is answered by keywords alone."""
 

@@ -1,0 +1,55 @@
+"""What embedder and retriever set alike about Qdrant and the embeddings API, and the connections made from it."""
+
+from datetime import timedelta
+
+from pydantic import Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings
+
+from memstream.runtime.configuration import Duration
+from memstream.vectors.collection import Collection
+from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.space import EmbeddingSpace
+
+_NO_TIME = timedelta(0)
+
+
+class ServerSettings(BaseSettings):
+    """Settings of the two servers; a service adds its own, and its prefix."""
+
+    qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
+    qdrant_api_key: SecretStr | None = None
+    qdrant_timeout: Duration = Field(default=timedelta(seconds=10), gt=_NO_TIME)
+    collection: str = Field(default="memstream", min_length=1)
+
+    embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
+    embeddings_api_key: SecretStr = Field(min_length=1)
+    """A server that asks for none takes any."""
+    embeddings_model: str = Field(default="text-embedding-3-small", min_length=1)
+    embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
+    embeddings_send_dimensions: bool = False
+    """Ask for that many dimensions; only models that can shorten their vectors take it."""
+    embeddings_timeout: Duration = Field(default=timedelta(seconds=30), gt=_NO_TIME)
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """The embedding space: alike in every service of an installation."""
+        return EmbeddingSpace(self.embeddings_model, self.embeddings_dimensions)
+
+
+def connect_servers(settings: ServerSettings) -> tuple[Collection, EmbeddingsApi]:
+    """Make the adapters. They connect at the first call."""
+    collection = Collection(
+        settings.space,
+        url=str(settings.qdrant_url),
+        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
+        name=settings.collection,
+        timeout=settings.qdrant_timeout.total_seconds(),
+    )
+    embeddings = EmbeddingsApi(
+        settings.space,
+        url=str(settings.embeddings_url),
+        api_key=settings.embeddings_api_key.get_secret_value(),
+        timeout=settings.embeddings_timeout.total_seconds(),
+        send_dimensions=settings.embeddings_send_dimensions,
+    )
+    return collection, embeddings
