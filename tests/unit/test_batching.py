@@ -42,10 +42,7 @@ def filled(policy: BatchPolicy, works: Iterable[Work]) -> Batcher:
 
 def taken(batcher: Batcher) -> list[list[Work]]:
     """Take batches until there are none."""
-    batches = []
-    while batch := batcher.take():
-        batches.append(batch)
-    return batches
+    return [batch for lane in keys.LANES for batch in iter(lambda lane=lane: batcher.take(lane), [])]  # type: ignore[misc]
 
 
 def entries(works: Iterable[Work]) -> list[str]:
@@ -89,42 +86,35 @@ def test_a_redelivered_message_is_always_alone(
 
 
 @given(policies, shapes)
-def test_a_bulk_message_never_goes_before_the_first_live_one(
-    policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
-) -> None:
-    waiting = sum(lane == "live" and attempts == 1 for lane, attempts, _, _ in shapes)
+def test_lanes_never_share_a_batch(policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]) -> None:
     for batch in taken(filled(policy, works_of(shapes))):
-        if batch[0].alone:
-            continue
-        live = sum(one.delivery.lane == "live" and not one.alone for one in batch)
-        assert not waiting or live, "something waits in the live lane, and none of it is in this batch"
-        waiting -= live
+        assert len({one.delivery.lane for one in batch}) == 1
 
 
-@given(policies, shapes)
+@given(st.sampled_from(keys.LANES), policies, shapes)
 def test_a_batch_is_due_as_long_as_something_waits_and_never_else(
-    policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
+    lane: keys.Lane, policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
     batcher = filled(policy, works_of(shapes))
-    while batcher.due_in(policy.linger) is not None:
-        assert batcher.due_in(policy.linger) == 0.0
-        assert batcher.take()
+    while batcher.due_in(lane, policy.linger) is not None:
+        assert batcher.due_in(lane, policy.linger) == 0.0
+        assert batcher.take(lane)
 
-    assert batcher.take() == []
+    assert batcher.take(lane) == []
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1))), policies, shapes)
+@given(st.lists(st.tuples(st.sampled_from([None, *keys.LANES]), st.floats(0, 1))), policies, shapes)
 def test_adding_and_taking_in_any_order_loses_nothing(
-    steps: list[tuple[bool, float]], policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
+    steps: list[tuple[keys.Lane | None, float]], policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
     works, batcher, found, now = works_of(shapes), Batcher(policy), list[Work](), 0.0
     queue = iter(works)
-    for adds, seconds in steps:
+    for lane, seconds in steps:
         now += seconds
-        if adds and (one := next(queue, None)):
+        if lane:
+            found += batcher.take(lane)
+        elif one := next(queue, None):
             batcher.add(one, now)
-        else:
-            found += batcher.take()
     for one in queue:
         batcher.add(one, now)
     found += [one for batch in taken(batcher) for one in batch]
@@ -137,44 +127,38 @@ def test_a_message_lingers_for_others() -> None:
     batcher.add(work("1-0"), 10.0)
     batcher.add(work("2-0"), 10.3)
 
-    assert batcher.due_in(10.0) == 0.5
-    assert batcher.due_in(10.25) == 0.25
-    assert batcher.due_in(10.5) == batcher.due_in(99.0) == 0.0
+    assert batcher.due_in("live", 10.0) == 0.5
+    assert batcher.due_in("live", 10.25) == 0.25
+    assert batcher.due_in("live", 10.5) == batcher.due_in("live", 99.0) == 0.0
 
 
-def test_the_oldest_message_of_any_lane_decides_how_long() -> None:
+def test_lanes_linger_each_for_itself() -> None:
     batcher = Batcher(BatchPolicy(texts=10, size=1000, linger=0.5))
     batcher.add(work("1-0", lane="bulk"), 1.0)
     batcher.add(work("2-0", lane="live"), 1.25)
 
-    assert batcher.due_in(1.25) == 0.25
+    assert batcher.due_in("bulk", 1.25) == 0.25
+    assert batcher.due_in("live", 1.25) == 0.5
 
 
 def test_a_full_batch_does_not_linger() -> None:
     by_texts = filled(BatchPolicy(texts=2, size=1000, linger=9.0), [work("1-0"), work("2-0")])
     by_bytes = filled(BatchPolicy(texts=9, size=50, linger=9.0), [work("1-0", size=20), work("2-0", size=30)])
 
-    assert by_texts.due_in(0.0) == by_bytes.due_in(0.0) == 0.0
+    assert by_texts.due_in("live", 0.0) == by_bytes.due_in("live", 0.0) == 0.0
 
 
 def test_a_redelivered_message_does_not_linger() -> None:
     batcher = filled(BatchPolicy(texts=9, size=1000, linger=9.0), [work("1-0", attempts=2)])
 
-    assert batcher.due_in(0.0) == 0.0
+    assert batcher.due_in("live", 0.0) == 0.0
 
 
 def test_nothing_is_due_when_nothing_waits() -> None:
     batcher = Batcher(BatchPolicy(texts=9, size=1000, linger=0.0))
 
-    assert batcher.due_in(0.0) is None
-    assert batcher.take() == []
-
-
-def test_room_that_live_messages_leave_is_filled_with_bulk_ones() -> None:
-    policy = BatchPolicy(texts=3, size=1000, linger=0.0)
-    batcher = filled(policy, [work(f"{n}-0", lane="bulk") for n in range(3)] + [work("9-0", lane="live")])
-
-    assert [entries(batch) for batch in taken(batcher)] == [["9-0", "0-0", "1-0"], ["2-0"]]
+    assert batcher.due_in("live", 0.0) is None
+    assert batcher.take("live") == []
 
 
 def test_a_redelivered_message_is_not_put_off_for_ever() -> None:
@@ -182,7 +166,7 @@ def test_a_redelivered_message_is_not_put_off_for_ever() -> None:
     order = []
     for number in range(1000):
         batcher.add(work(f"{number}-1"), 0.0)
-        order += entries(batcher.take())
+        order += entries(batcher.take("live"))
 
     assert "1-0" in order
 

@@ -14,7 +14,7 @@ from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
 
 async def embedded(answer: httpx2.Response, texts: tuple[str, ...] = ("a",)) -> list[list[float]]:
     """Embed texts by a server that gives this answer."""
-    found: list[list[float]] = (await api_over(lambda _: answer).embed(texts)).tolist()
+    found: list[list[float]] = (await api_over(lambda _: answer).embed(texts)).vectors.tolist()
     return found
 
 
@@ -26,8 +26,8 @@ async def test_base64_and_plain_numbers_are_read(vector: object) -> None:
 async def test_vectors_are_single_precision_rows() -> None:
     found = await api_over(lambda _: listing(item(0, base64_of([1, 2])))).embed(["a"])
 
-    assert found.dtype == np.float32
-    assert found.shape == (1, 2)
+    assert found.vectors.dtype == np.float32
+    assert found.vectors.shape == (1, 2)
 
 
 @given(st.permutations(range(4)))
@@ -47,7 +47,7 @@ async def test_identical_texts_are_sent_once_and_answered_each() -> None:
     found = await api_over(answer).embed(["a", "b", "a", "a"])
 
     assert sent == ["a", "b"]
-    assert found.tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
+    assert found.vectors.tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("sends", [True, False])

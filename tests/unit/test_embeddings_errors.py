@@ -7,7 +7,7 @@ import openai
 import pytest
 from unit.embeddings_api import api_over
 
-from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.vectors.embeddings import translate
 
 REQUEST = httpx2.Request("POST", "http://test/v1/embeddings")
@@ -21,12 +21,16 @@ async def error_of(status: int, body: object = None, headers: dict[str, str] | N
     return caught.value
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
+@pytest.mark.parametrize("status", [408, 409, 425, 500, 502, 503, 504, 529])
 async def test_what_passes_is_unavailable(status: int) -> None:
     error = await error_of(status)
 
     assert type(error) is Unavailable
     assert f"HTTP {status}" in str(error)
+
+
+async def test_too_many_requests_are_told_from_other_failures_that_pass() -> None:
+    assert type(await error_of(429)) is Throttled
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -58,7 +62,7 @@ async def test_an_exhausted_quota_may_be_told_by_its_type() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("nan", 0.0), ("", None), ("soon", None)],
+    [("7", 7.0), ("0.5", 0.5), ("-3", None), ("nan", None), ("", None), ("soon", None)],
 )
 async def test_the_servers_wish_for_a_pause_is_passed_on(header: str, seconds: float | None) -> None:
     error = await error_of(429, headers={"retry-after": header})

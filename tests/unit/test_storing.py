@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 from unit.examples import seeded, work
 from unit.manual_clock import ManualClock
 
+from memstream.contracts.keys import Lane
+from memstream.embedder.breaker import Breaker, BreakerPolicy
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.storing import Storing
 from memstream.embedder.trouble import Trouble
@@ -34,7 +36,7 @@ class Servers:
         self.embed_fails: Verdict = lambda _: None
         self.upsert_fails: Verdict = lambda _: None
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed(self, texts: Sequence[str], _lane: Lane) -> Vectors:
         """Give each text's length."""
         self.calls.append(list(texts))
         if error := self.embed_fails(texts):
@@ -57,6 +59,7 @@ class Bench:
         self.clock = ManualClock()
         self.trouble = Trouble()
         self.pulse = Pulse(self.clock, 30.0)
+        self.breaker = Breaker(BreakerPolicy())
         self.storing = Storing(
             self.servers.embed,
             self.servers.upsert,
@@ -66,6 +69,7 @@ class Bench:
             trouble=self.trouble,
             metrics=EmbedderMetrics(CollectorRegistry()),
             pulse=self.pulse,
+            breaker=self.breaker,
             texts_per_call=texts_per_call,
             try_servers=try_servers,
         )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -11,8 +11,11 @@ from typing import Any
 from faststream.asgi import AsgiFastStream
 from prometheus_client import CollectorRegistry
 
+from memstream.contracts.keys import Lane
 from memstream.embedder.batching import Batcher, BatchPolicy
+from memstream.embedder.breaker import Breaker, BreakerPolicy
 from memstream.embedder.chunks import Chunker
+from memstream.embedder.concurrency import Concurrency
 from memstream.embedder.consumers import Consumers
 from memstream.embedder.forgetting import Forgetting
 from memstream.embedder.leases import Leases
@@ -29,12 +32,13 @@ from memstream.embedder.trouble import Trouble
 from memstream.embedder.upkeep import Upkeep
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
-from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.runtime.health import Health, Pulse
 from memstream.runtime.streams import Redis, connect, create_groups, ping
 from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
-from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.embeddings import Vectors
+from memstream.vectors.metered import MeteredEmbeddings, Watch
 from memstream.vectors.servers import connect_servers
 
 _log = logging.getLogger(__name__)
@@ -58,7 +62,7 @@ class Embedder:
     operations: AsgiFastStream
     client: Redis
     collection: Collection
-    embeddings: EmbeddingsApi
+    embeddings: MeteredEmbeddings
     pipeline: Pipeline
     leases: Leases
     upkeep: Upkeep
@@ -160,7 +164,7 @@ class Embedder:
                 await asyncio.wait_for(stop.wait(), _WATCH_SECONDS)
 
 
-async def _try_embeddings(embeddings: EmbeddingsApi) -> None:
+async def _try_embeddings(embeddings: MeteredEmbeddings) -> None:
     """See that a word can be embedded.
 
     Raises:
@@ -169,7 +173,7 @@ async def _try_embeddings(embeddings: EmbeddingsApi) -> None:
 
     """
     try:
-        await embeddings.embed(["ready"])
+        await embeddings.embed(["ready"], "live")
     except Rejected as error:
         raise GlobalFault(EMBEDDINGS, str(error)) from error
 
@@ -197,9 +201,12 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
     health.check("work", trouble.check)
     health.check("redis", lambda: ping(client))
     context = _Context(settings, clock, chance, Backoff(), trouble, EmbedderMetrics(registry))
-    collection, embeddings = connect_servers(settings)
+    concurrency = Concurrency(settings.concurrency)
+    watch = _watch_calls(concurrency, context)
+    collection, embeddings = connect_servers(settings, client, clock, watch)
     health.check("qdrant", collection.check)
-    pipeline = _pipeline(context, collection, embeddings, client, health.pulse("pipeline", _MAX_SILENCE))
+    pulse = health.pulse("pipeline", _MAX_SILENCE)
+    pipeline = _pipeline(context, collection, embeddings, client, pulse, concurrency)
     sources = source_streams(settings.partitions)
     leases = Leases(
         client,
@@ -248,6 +255,20 @@ class _Context:
     metrics: EmbedderMetrics
 
 
+def _watch_calls(concurrency: Concurrency, context: _Context) -> Watch:
+    """Let the concurrency learn from every call to the provider."""
+
+    def watch(texts: int, seconds: float, failure: MemstreamError | None) -> None:
+        now = context.clock.monotonic()
+        if failure is None:
+            concurrency.succeeded(texts, seconds, now)
+        elif isinstance(failure, Unavailable):
+            concurrency.failed(seconds, now, refused=isinstance(failure, Throttled))
+        context.metrics.concurrency.set(concurrency.limit)
+
+    return watch
+
+
 def _upkeep(context: _Context, client: Redis, health: Health) -> Upkeep:
     settings = context.settings
     sources = source_streams(settings.partitions)
@@ -262,17 +283,26 @@ def _upkeep(context: _Context, client: Redis, health: Health) -> Upkeep:
     )
 
 
-def _pipeline(
-    context: _Context, collection: Collection, embeddings: EmbeddingsApi, client: Redis, pulse: Pulse
+def _pipeline(  # noqa: PLR0913, PLR0917 - what it is wired from
+    context: _Context,
+    collection: Collection,
+    embeddings: MeteredEmbeddings,
+    client: Redis,
+    pulse: Pulse,
+    concurrency: Concurrency,
 ) -> Pipeline:
     settings = context.settings
+
+    async def embed(texts: Sequence[str], lane: Lane) -> Vectors:
+        # Waiting for the budget is progress.
+        return await embeddings.embed(texts, lane, waiting=pulse.beat)
 
     async def try_servers() -> None:
         await collection.ensure()
         await _try_embeddings(embeddings)
 
     storing = Storing(
-        embeddings.embed,
+        embed,
         collection.upsert,
         clock=context.clock,
         chance=context.chance,
@@ -280,6 +310,7 @@ def _pipeline(
         trouble=context.trouble,
         metrics=context.metrics,
         pulse=pulse,
+        breaker=Breaker(BreakerPolicy()),
         texts_per_call=settings.batch_texts,
         try_servers=try_servers,
         forgetting=Forgetting(client, collection),
@@ -295,7 +326,7 @@ def _pipeline(
         backoff=context.backoff,
         pulse=pulse,
         chance=context.chance,
-        concurrency=settings.concurrency,
+        concurrency=concurrency,
         held_messages=settings.held_messages,
         held_bytes=settings.held_bytes,
         max_deliveries=settings.max_deliveries,

@@ -25,6 +25,11 @@ class EmbedderMetrics:
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
+        self.concurrency = Gauge(
+            "memstream_embedder_concurrency",
+            "Calls to the embeddings API that may be under way at once.",
+            registry=registry,
+        )
         self.store_seconds = Histogram(
             "memstream_embedder_store_seconds", "One upsert to Qdrant.", buckets=LATENCY_BUCKETS, registry=registry
         )

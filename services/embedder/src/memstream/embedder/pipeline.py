@@ -1,13 +1,15 @@
 """Source → decode → batch → embed → store → acknowledge: each message in hand goes through here once."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from random import Random
 
-from memstream.contracts.keys import Lane
+from memstream.contracts.keys import LANES, Lane
 from memstream.embedder.batching import Batcher
 from memstream.embedder.chunks import Chunker
+from memstream.embedder.concurrency import Concurrency
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.settlement import Settlement
 from memstream.embedder.storing import Storing
@@ -44,7 +46,7 @@ class Pipeline:
         backoff: Backoff,
         pulse: Pulse,
         chance: Random,
-        concurrency: int,
+        concurrency: Concurrency,
         held_messages: int,
         held_bytes: int,
         max_deliveries: int,
@@ -59,7 +61,8 @@ class Pipeline:
         self._backoff = backoff
         self._pulse = pulse
         self._chance = chance
-        self._slots = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
+        self._calling: dict[Lane, int] = dict.fromkeys(LANES, 0)
         self._held: dict[tuple[str, str], Delivery] = {}
         self._held_bytes = 0
         self._waiting: dict[tuple[str, str], Delivery] = {}
@@ -67,7 +70,7 @@ class Pipeline:
         self._held_bytes_limit = held_bytes
         self._max_deliveries = max_deliveries
         self._room = asyncio.Condition()
-        self._arrived = asyncio.Event()
+        self._changed = asyncio.Event()
         self._closed = False
 
     @property
@@ -116,6 +119,10 @@ class Pipeline:
             _log.exception("can't prepare %s %s", delivery.stream, delivery.entry_id)
             prepared = Settled(delivery, None, Left(type(error).__name__))
         match prepared:
+            case Settled(outcome=Dead(reason)):
+                while not await self._storing.may_bury(reason):
+                    pass
+                await self._settle([prepared])
             case Settled():
                 await self._settle([prepared])
             case Order():
@@ -123,42 +130,59 @@ class Pipeline:
                 await self._settle([Settled(delivery, None, await self._storing.forget(prepared))])
             case Work():
                 self._batcher.add(prepared, self._clock.monotonic())
-                self._arrived.set()
+                self._changed.set()
 
     async def run(self) -> None:
         """Work until closed and empty. Cancelled, it leaves what is in hand pending."""
         async with asyncio.TaskGroup() as tasks:
-            while not (self._closed and self._batcher.due_in(0.0) is None):
+            while not (self._closed and self._is_empty()):
                 self._pulse.beat()
-                await self._slots.acquire()
-                batch = await self._next_batch()
-                if batch:
-                    tasks.create_task(self._process(batch))
+                self._changed.clear()
+                now = self._clock.monotonic()
+                # Live before bulk.
+                due = {lane: self._due_in(lane, now) for lane in LANES if self._has_slot(lane)}
+                lane = next((lane for lane in LANES if due.get(lane) == 0.0), None)
+                if lane is not None:
+                    self._calling[lane] += 1
+                    self._concurrency.started(sum(self._calling.values()), self._slots(lane))
+                    tasks.create_task(self._process(lane, self._batcher.take(lane)))
                 else:
-                    self._slots.release()
+                    await self._wait_for_change(min((d for d in due.values() if d is not None), default=_IDLE_SECONDS))
 
-    async def _next_batch(self) -> list[Work]:
-        """Give the next batch, or nothing after a while without one."""
-        due = self._batcher.due_in(self._clock.monotonic())
-        if due is None or (due > 0 and not self._closed):
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(_IDLE_SECONDS if due is None else due):
-                    await self._arrived.wait()
-            except TimeoutError:
-                pass
-            if self._batcher.due_in(self._clock.monotonic()) != 0.0:
-                return []
-        return self._batcher.take()
+    def _is_empty(self) -> bool:
+        return all(self._batcher.due_in(lane, 0.0) is None for lane in LANES)
 
-    async def _process(self, batch: Sequence[Work]) -> None:
+    def _due_in(self, lane: Lane, now: float) -> float | None:
+        due = self._batcher.due_in(lane, now)
+        return 0.0 if self._closed and due is not None else due
+
+    def _slots(self, lane: Lane) -> int:
+        # An import leaves one slot free.
+        return self._concurrency.limit if lane == "live" else max(1, self._concurrency.limit - 1)
+
+    def _has_slot(self, lane: Lane) -> bool:
+        # With a single slot, or one fewer than before, an import may have them all. It has no right to the last.
+        is_first_live = lane == "live" and not self._calling["live"]
+        return is_first_live or sum(self._calling.values()) < self._slots(lane)
+
+    async def _wait_for_change(self, seconds: float) -> None:
         try:
-            outcomes = await self._storing.store(batch)
-            await self._settle(
-                [Settled(work.delivery, work.message, outcome) for work, outcome in zip(batch, outcomes, strict=True)]
-            )
-        finally:
-            self._slots.release()
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _process(self, lane: Lane, batch: Sequence[Work]) -> None:
+        with contextlib.ExitStack() as slot:
+            slot.callback(self._release, lane)
+            outcomes = await self._storing.store(batch, slot.close)
+        await self._settle(
+            [Settled(work.delivery, work.message, outcome) for work, outcome in zip(batch, outcomes, strict=True)]
+        )
+
+    def _release(self, lane: Lane) -> None:
+        self._calling[lane] -= 1
+        self._changed.set()
 
     async def _settle(self, settled: Sequence[Settled]) -> None:
         """Tell Redis, however long that takes, and let go of the entries."""
@@ -194,6 +218,6 @@ class Pipeline:
     async def close(self) -> None:
         """Take nothing more; `run` ends when what is in hand is done."""
         self._closed = True
-        self._arrived.set()
+        self._changed.set()
         async with self._room:
             self._room.notify_all()

@@ -33,8 +33,8 @@ class EmbedderSettings(ServerSettings):
     """Of the texts of one call. Bytes bound tokens from above, and a call takes 300,000 tokens."""
     linger: Duration = timedelta(milliseconds=5)
     """How long a message waits for others to share a call with; not at all while a batch is full."""
-    concurrency: int = Field(default=4, ge=1, le=256)
-    """Batches in work at once."""
+    concurrency: int = Field(default=8, ge=1, le=256)
+    """Calls to the embeddings API at once, at the most; how many there are depends on how it takes them."""
     held_messages: int = Field(default=1024, ge=1)
     """Messages in hand at once; nothing more is read before some are done."""
     held_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)

@@ -1,5 +1,6 @@
 """From works to outcomes: embeds and stores them, waits out what passes, and finds the one that spoils a batch."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
@@ -7,6 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from memstream.contracts.keys import Lane
+from memstream.embedder.breaker import Breaker
 from memstream.embedder.forgetting import Forgetting
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.trouble import Trouble
@@ -21,6 +24,7 @@ from memstream.vectors.embeddings import Vectors
 _log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
+ItemT = TypeVar("ItemT")
 
 _LONGEST_WAIT = 60.0
 """Seconds; whoever asks for more is asked again all the same."""
@@ -28,6 +32,10 @@ _LONGEST_WAIT = 60.0
 
 _SUSPICION = 6
 """Failures in a row, after which it is looked at whether the servers fail for everybody or for these texts alone."""
+
+
+DEAD_LETTERS = "the dead letters"
+"""What is in trouble when the breaker is open."""
 
 
 class _OnlyThese(MemstreamError):
@@ -38,12 +46,13 @@ class Storing:
     """Embeds and stores batches of messages.
 
     `try_servers` returns when they take what nobody can object to, and raises what is wrong with them; without it,
-    every refusal is taken to be about the message. Without `forgetting` nothing is ever deleted.
+    every refusal is taken to be about the message. Without `forgetting` nothing is ever deleted. So many upserts as
+    `upserts` are under way at once.
     """
 
     def __init__(  # noqa: PLR0913 - what it needs, by name
         self,
-        embed: Callable[[Sequence[str]], Awaitable[Vectors]],
+        embed: Callable[[Sequence[str], Lane], Awaitable[Vectors]],
         upsert: Callable[[Sequence[StoredPoint]], Awaitable[None]],
         *,
         clock: Clock,
@@ -52,7 +61,9 @@ class Storing:
         trouble: Trouble,
         metrics: EmbedderMetrics,
         pulse: Pulse,
+        breaker: Breaker,
         texts_per_call: int,
+        upserts: int = 8,
         try_servers: Callable[[], Awaitable[None]] | None = None,
         forgetting: Forgetting | None = None,
     ) -> None:
@@ -66,36 +77,88 @@ class Storing:
         self._trouble = trouble
         self._metrics = metrics
         self._pulse = pulse
+        self._breaker = breaker
         self._texts_per_call = texts_per_call
+        self._upserts = asyncio.Semaphore(upserts)
 
-    async def store(self, works: Sequence[Work]) -> list[Outcome]:
-        """Embed and store a batch, and give each message's outcome, in order.
+    async def store(self, works: Sequence[Work], embedded: Callable[[], None] = lambda: None) -> list[Outcome]:
+        """Embed and store a batch of one lane, and give each message's outcome, in order.
 
         What passes (a rate limit, an outage) is waited out. A refusal is halved until it stands alone, and condemns
-        a message only if the servers take what nobody can object to.
+        a message only if the servers take what nobody can object to. `embedded` is called when the embeddings server
+        is not needed any more.
         """
-        try:
-            vectors = await self._vectors([text for work in works for text in work.texts])
-            return await self._keep(works, vectors)
-        except (Rejected, _OnlyThese) as error:
-            if len(works) > 1:
-                middle = len(works) // 2
-                return await self.store(works[:middle]) + await self.store(works[middle:])
-            return [await self._condemn(works[0], error) if isinstance(error, Rejected) else Left(str(error))]
-        except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
-            _log.exception("no outcome for %d messages", len(works))
-            if len(works) == 1:
-                return [Left(type(error).__name__)]
-            return [outcome for work in works for outcome in await self.store([work])]
+        rows = await self._divided(works, self._embed_works)
+        embedded()
+        with_rows = [(work, row) for work, row in zip(works, rows, strict=True) if isinstance(row, np.ndarray)]
+        async with self._upserts:
+            kept = iter(await self._divided(with_rows, self._keep))
+        outcomes = [next(kept) if isinstance(row, np.ndarray) else row for row in rows]
+        self._breaker.note_stored(sum(isinstance(outcome, Stored) for outcome in outcomes))
+        if not self._breaker.is_open:
+            self._trouble.clear(DEAD_LETTERS)
+        return outcomes
 
-    async def _keep(self, works: Sequence[Work], vectors: Vectors) -> list[Outcome]:
+    async def _divided(
+        self, items: Sequence[ItemT], attempt: Callable[[Sequence[ItemT]], Awaitable[list[ResultT]]]
+    ) -> list[ResultT | Outcome]:
+        """Give the result of each item, in order; of those that spoil the attempt, why there is none."""
+        parts: Sequence[Sequence[ItemT]] = []
+        try:
+            return list(await attempt(items)) if items else []
+        except (Rejected, _OnlyThese) as error:
+            if len(items) > 1:
+                middle = len(items) // 2
+                parts = [items[:middle], items[middle:]]
+            elif isinstance(error, _OnlyThese):
+                return [Left(str(error))]
+            elif await self._condemns(error):
+                return [Dead(str(error))]
+            else:
+                parts = [items]
+        except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
+            _log.exception("no outcome for %d messages", len(items))
+            if len(items) == 1:
+                return [Left(type(error).__name__)]
+            parts = [[item] for item in items]
+        return [result for part in parts for result in await self._divided(part, attempt)]
+
+    async def _condemns(self, error: Rejected) -> bool:
+        """Say whether a refusal is about the message; if not, wait until it is worth another try."""
+        if self._try_servers is not None:
+            try:
+                await self._try_servers()
+            except (Unavailable, GlobalFault):
+                # They refuse everything, so it isn't the message.
+                await self._patiently(self._try_servers)
+                return False
+        return await self.may_bury(str(error))
+
+    async def may_bury(self, reason: str) -> bool:
+        """Say whether a message may go to the dead letters now; if not, wait for a while."""
+        wait = self._breaker.wait(self._clock.monotonic())
+        if wait:
+            self._trouble.report(GlobalFault(DEAD_LETTERS, f"most messages would end there, the latest for: {reason}"))
+            self._pulse.beat()
+            await self._clock.sleep(wait)
+        return not wait
+
+    async def _embed_works(self, works: Sequence[Work]) -> list[Vectors]:
+        """Give each message the rows of its texts."""
+        vectors = await self._vectors([text for work in works for text in work.texts], works[0].delivery.lane)
+        ends = np.cumsum([len(work.texts) for work in works])
+        return list(np.split(vectors, ends[:-1]))
+
+    async def _keep(self, works_with_rows: Sequence[tuple[Work, Vectors]]) -> list[Outcome]:
         """Upsert what was not deleted meanwhile, and remove what was deleted while that went on."""
+        works = [work for work, _ in works_with_rows]
         gone = await self._patiently(lambda: self._find_gone(works))
-        points: list[StoredPoint] = []
-        start = 0
-        for work, is_gone in zip(works, gone, strict=True):
-            points += [] if is_gone else points_of(work, vectors[start : start + len(work.texts)])
-            start += len(work.texts)
+        points = [
+            point
+            for (work, rows), is_gone in zip(works_with_rows, gone, strict=True)
+            if not is_gone
+            for point in points_of(work, rows)
+        ]
         if points:
             with self._metrics.store_seconds.time():
                 await self._patiently(lambda: self._upsert(points), suspicious=True)
@@ -130,28 +193,17 @@ class Storing:
             return False
         return True
 
-    async def _condemn(self, work: Work, error: Rejected) -> Outcome:
-        if self._try_servers is None:
-            return Dead(str(error))
-        try:
-            await self._try_servers()
-        except (Unavailable, GlobalFault):
-            # They refuse everything, so it isn't the message.
-            await self._patiently(self._try_servers)
-            return (await self.store([work]))[0]
-        return Dead(str(error))
-
-    async def _vectors(self, texts: Sequence[str]) -> Vectors:
+    async def _vectors(self, texts: Sequence[str], lane: Lane) -> Vectors:
         parts: list[Vectors] = []
         for start in range(0, len(texts), self._texts_per_call):
             part = texts[start : start + self._texts_per_call]
             self._metrics.batch_texts.observe(len(part))
-            parts.append(await self._patiently(lambda part=part: self._embed_timed(part), suspicious=True))  # type: ignore[misc]
+            parts.append(await self._patiently(lambda part=part: self._embed_timed(part, lane), suspicious=True))  # type: ignore[misc]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    async def _embed_timed(self, texts: Sequence[str]) -> Vectors:
+    async def _embed_timed(self, texts: Sequence[str], lane: Lane) -> Vectors:
         with self._metrics.embed_seconds.time():
-            return await self._embed(texts)
+            return await self._embed(texts, lane)
 
     async def _patiently(self, call: Callable[[], Awaitable[ResultT]], *, suspicious: bool = False) -> ResultT:
         """Call until it succeeds or is refused; if `suspicious`, also until it fails again while the servers work."""

@@ -32,7 +32,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
 
     """
     client = connect(str(settings.redis_url), timeout=settings.redis_timeout.total_seconds())
-    collection, embeddings = connect_servers(settings)
+    collection, embeddings = connect_servers(settings, client, clock)
     registry = CollectorRegistry()
     health = Health(clock)
     health.check("redis", lambda: ping(client))

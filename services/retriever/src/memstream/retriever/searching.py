@@ -20,12 +20,16 @@ from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
 from memstream.vectors.collection import Candidates, Collection, Question
-from memstream.vectors.embeddings import EmbeddingsApi, Vectors
+from memstream.vectors.embeddings import Vectors
+from memstream.vectors.metered import MeteredEmbeddings
 
 _log = logging.getLogger(__name__)
 
 _QUERY_BYTES = 8_000
 """A question is embedded up to here: a model takes 8,192 tokens, and a token is a byte at the least."""
+
+_PATIENCE = 1.0
+"""Seconds that a question waits for its share of the provider's limits, before it is answered by keywords alone."""
 
 _CANDIDATES_PER_HIT = 2
 _MOST_CANDIDATES = 2_000
@@ -49,7 +53,7 @@ class Searching:
         self,
         *,
         collection: Collection,
-        embeddings: EmbeddingsApi,
+        embeddings: MeteredEmbeddings,
         calibration: Calibration,
         waiting: Waiting,
         clock: Clock,
@@ -173,7 +177,7 @@ class Searching:
             return [None] * len(searches), False
         try:
             with self._metrics.embed_seconds.time():
-                rows = iter((await self._embeddings.embed(texts)).tolist())
+                rows = iter((await self._embeddings.embed(texts, "query", patience=_PATIENCE)).tolist())
         except (Unavailable, GlobalFault, Rejected) as error:
             _log.warning("answering by keywords alone: %s", error)
             return [None] * len(searches), True
@@ -197,7 +201,7 @@ class Searching:
             Unavailable, GlobalFault, Rejected: they can't be embedded.
 
         """
-        vectors = await self._embeddings.embed([_shortened(text) for text in texts])
+        vectors = await self._embeddings.embed([_shortened(text) for text in texts], "query", patience=_PATIENCE)
         return SimilarityOut(model=self._model, similarity=cosines(vectors).tolist())
 
 

@@ -57,6 +57,11 @@ def credential(digest: str) -> str:
     return f"memstream:credential:{digest}"
 
 
+def budget(name: str) -> str:
+    """Name the hash that holds what may be spent with a provider just now."""
+    return f"memstream:budget:{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """Where an event lies: partition, lane and the entry's id in that stream."""

@@ -3,6 +3,7 @@
 MemstreamError
 ├── ConfigurationError      a setting is wrong: the start stops with one line
 ├── Unavailable             something we need is down or refuses for now: try again later
+│   └── Throttled           it asks to be asked less
 ├── Overloaded              we have taken on as much as we can: try again later
 ├── GlobalFault             it fails for every input until an operator mends it (key, quota, model, collection)
 ├── Invalid                 a field of a request is wrong
@@ -27,6 +28,10 @@ class Unavailable(MemstreamError):
         self.dependency = dependency
         self.retry_after = retry_after
         """Seconds it asked for, if it did."""
+
+
+class Throttled(Unavailable):
+    """Something a service needs was asked too much at once, or too often."""
 
 
 class Overloaded(MemstreamError):

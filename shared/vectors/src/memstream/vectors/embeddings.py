@@ -3,12 +3,15 @@
 import base64
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 
 import numpy as np
 import numpy.typing as npt
 import openai
 
-from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
+from memstream.vectors.quotas import Quotas, read_quotas, read_retry_after
 from memstream.vectors.space import EmbeddingSpace
 
 DEPENDENCY = "the embeddings server"
@@ -16,9 +19,18 @@ DEPENDENCY = "the embeddings server"
 Vectors = npt.NDArray[np.float32]
 """One row a text."""
 
-_PASSING = frozenset({408, 409, 425, 429})
+_PASSING = frozenset({408, 409, 425})
 _OF_THE_INPUT = frozenset({400, 413, 422})
 """Any other answer (a wrong key, a redirect, a page that isn't there) is about the connection, not about a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An answer: one row a text, the tokens it was charged for if that is told, and what is said of the limits."""
+
+    vectors: Vectors
+    tokens: int | None
+    quotas: Quotas
 
 
 class EmbeddingsApi:
@@ -44,10 +56,10 @@ class EmbeddingsApi:
             timeout=timeout,
         )
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed up to 2,048 texts, none of them empty; identical texts are sent once.
 
-        Returns one row a text, in their order, of the space's dimensions; float32.
+        Its vectors are one row a text, in their order, of the space's dimensions; float32.
 
         Raises:
             Unavailable: a rate limit, a timeout, an error of the server's: try again later.
@@ -58,19 +70,25 @@ class EmbeddingsApi:
         places: dict[str, int] = {}
         rows = [places.setdefault(text, len(places)) for text in texts]
         try:
-            answer = await self._client.embeddings.create(
+            raw = await self._client.embeddings.with_raw_response.create(
                 model=self._space.model,
                 input=list(places),
                 dimensions=self._dimensions,
                 encoding_format="base64",
             )
+            answer = raw.parse()
         except openai.APIError as error:
             raise translate(error) from error
         except (ValueError, TypeError, AttributeError) as error:
             # The library doesn't check what it reads.
             raise _unreadable(error) from error
         vectors = self._decode(answer, len(places))
-        return vectors if len(places) == len(texts) else vectors[rows]
+        return Embedded(
+            vectors if len(places) == len(texts) else vectors[rows],
+            # The library doesn't check this either, and not every server tells it.
+            tokens if isinstance(tokens := getattr(answer.usage, "total_tokens", None), int) else None,
+            read_quotas(raw.headers),
+        )
 
     def _decode(self, answer: openai.types.CreateEmbeddingResponse, count: int) -> Vectors:
         vectors = np.empty((count, self._space.dimensions), dtype=np.float32)
@@ -104,20 +122,15 @@ def translate(error: openai.APIError) -> MemstreamError:
     reason = f"HTTP {error.status_code}: {error.message}"[:300]
     if "insufficient_quota" in (error.code, error.type):
         return GlobalFault(DEPENDENCY, reason)
+    if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(DEPENDENCY, reason, read_retry_after(error.response.headers))
     if error.status_code in _PASSING or error.status_code >= 500:  # noqa: PLR2004 - every server error
-        return Unavailable(DEPENDENCY, reason, _retry_after(error.response.headers.get("retry-after")))
+        return Unavailable(DEPENDENCY, reason, read_retry_after(error.response.headers))
     return Rejected(reason) if error.status_code in _OF_THE_INPUT else GlobalFault(DEPENDENCY, reason)
 
 
 def _unreadable(error: Exception) -> Unavailable:
     return Unavailable(DEPENDENCY, f"it gave an answer that can't be read: {type(error).__name__}")
-
-
-def _retry_after(value: str | None) -> float | None:
-    try:
-        return max(0.0, float(value)) if value else None
-    except ValueError:
-        return None
 
 
 def _vector(value: object) -> npt.NDArray[np.float32]:

@@ -5,9 +5,13 @@ from datetime import timedelta
 from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings
 
+from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
+from memstream.runtime.streams import Redis
+from memstream.vectors.budget import Budget, Limits
 from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.metered import MeteredEmbeddings, Watch, ignore
 from memstream.vectors.space import EmbeddingSpace
 
 _NO_TIME = timedelta(0)
@@ -29,6 +33,9 @@ class ServerSettings(BaseSettings):
     embeddings_send_dimensions: bool = False
     """Ask for that many dimensions; only models that can shorten their vectors take it."""
     embeddings_timeout: Duration = Field(default=timedelta(seconds=30), gt=_NO_TIME)
+    embeddings_requests_per_minute: int | None = Field(default=None, ge=1)
+    """What all services together may ask of the provider; below it is whatever the provider's answers tell."""
+    embeddings_tokens_per_minute: int | None = Field(default=None, ge=1)
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -36,8 +43,10 @@ class ServerSettings(BaseSettings):
         return EmbeddingSpace(self.embeddings_model, self.embeddings_dimensions)
 
 
-def connect_servers(settings: ServerSettings) -> tuple[Collection, EmbeddingsApi]:
-    """Make the adapters. They connect at the first call."""
+def connect_servers(
+    settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore
+) -> tuple[Collection, MeteredEmbeddings]:
+    """Make the adapters. They connect at the first call. The budget of calls is kept in Redis."""
     collection = Collection(
         settings.space,
         url=str(settings.qdrant_url),
@@ -45,11 +54,13 @@ def connect_servers(settings: ServerSettings) -> tuple[Collection, EmbeddingsApi
         name=settings.collection,
         timeout=settings.qdrant_timeout.total_seconds(),
     )
-    embeddings = EmbeddingsApi(
+    api = EmbeddingsApi(
         settings.space,
         url=str(settings.embeddings_url),
         api_key=settings.embeddings_api_key.get_secret_value(),
         timeout=settings.embeddings_timeout.total_seconds(),
         send_dimensions=settings.embeddings_send_dimensions,
     )
-    return collection, embeddings
+    limits = Limits(settings.embeddings_requests_per_minute, settings.embeddings_tokens_per_minute)
+    budget = Budget(client, f"{settings.embeddings_url.host}:{settings.embeddings_model}", clock, limits)
+    return collection, MeteredEmbeddings(api, budget, clock, watch)

@@ -1,0 +1,184 @@
+"""How many calls to the provider may be under way at once. Told the time, so pure.
+
+It starts at two, grows while that brings something, and shrinks by a tenth when calls fail. More calls at once bring
+nothing where they only make each other slower: so a step up is taken back when the calls after it took longer than
+those before by half of what they would if a fixed capacity were divided among more of them.
+"""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+_FIRST = 2
+
+_GROWTH = 1.25
+"""A step up, from five calls on; below it is one call."""
+
+_SHRINK = 0.9
+
+_RISE = math.log(1.25)
+"""Calls that take a quarter longer, at the same number under way, say that there are too many."""
+
+_DEVIATIONS = 2.0
+"""A difference of means below so many of its standard deviations is chance."""
+
+_FEWEST, _MOST = 3, 400
+"""Calls that are looked at before a decision."""
+
+_FIRST_TRUST, _LONGEST_TRUST, _TRUST_FACTOR = 4.0, 600.0, 10.0
+"""Seconds for which a number that was too many isn't tried again: the first time, at the most, and how that grows."""
+
+
+@dataclass(slots=True)
+class _Stratum:
+    """The logarithms of the seconds of calls of one size (Welford's running mean and sum of squares)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def add(self, value: float) -> None:
+        self.count += 1
+        difference = value - self.mean
+        self.mean += difference / self.count
+        self.squares += difference * (value - self.mean)
+
+
+class _Epoch:
+    """Calls since the last decision. How long one takes depends on its texts, so each size is counted for itself."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.strata: defaultdict[int, _Stratum] = defaultdict(_Stratum)
+
+    def add(self, texts: int, seconds: float) -> None:
+        self.count += 1
+        self.strata[texts.bit_length()].add(math.log(max(seconds, 1e-6)))
+
+    @property
+    def variance(self) -> float:
+        """Within the sizes; 0 while too little is known."""
+        freedom = self.count - len(self.strata)
+        return sum(stratum.squares for stratum in self.strata.values()) / freedom if freedom > 0 else 0.0
+
+    def rise_since(self, before: "_Epoch") -> tuple[float, float]:
+        """Give how much longer calls took than before, as a logarithm, and the standard deviation of that."""
+        rise = weight = 0.0
+        for size, now in self.strata.items():
+            then = before.strata.get(size)
+            if then is not None:
+                share = now.count * then.count / (now.count + then.count)
+                rise += share * (now.mean - then.mean)
+                weight += share
+        if not weight:
+            return 0.0, math.inf
+        return rise / weight, math.sqrt((self.variance + before.variance) / 2 / weight)
+
+
+class _Ceiling:
+    """A number of calls that was too many: not tried again for a while, for longer each time that shows again."""
+
+    def __init__(self) -> None:
+        self._level = math.inf
+        self._until = -math.inf
+        self._trust = _FIRST_TRUST
+
+    def believe(self, level: int, now: float) -> None:
+        """Take a number for too many. Refused at one call already, the number isn't why."""
+        self._trust = min(_LONGEST_TRUST, self._trust * _TRUST_FACTOR) if level == self._level else _FIRST_TRUST
+        self._level = level if level > 1 else math.inf
+        self._until = now + self._trust
+
+    def lowers(self, level: int, present: int, now: float) -> int:
+        """Give how far one may go from the present number towards another."""
+        if present >= self._level:
+            # It went well after all.
+            self._level, self._trust = math.inf, _FIRST_TRUST
+        if level < self._level:
+            return level
+        below = int(self._level) - 1
+        return below if below > present or now < self._until else int(self._level)
+
+
+class Concurrency:
+    """A limit between 1 and `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(min(_FIRST, most))
+        self._epoch = _Epoch()
+        self._before: _Epoch | None = None
+        self._came_from: int | None = None
+        self._reached = False
+        self._shrunk_at = -math.inf
+        self._refused = _Ceiling()
+        self._slow = _Ceiling()
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be under way now."""
+        return int(self._limit)
+
+    def started(self, under_way: int, allowed: int) -> None:
+        """Note that a call begins, with so many under way, itself included, of so many as its lane may have."""
+        self._reached = self._reached or under_way >= allowed
+
+    def succeeded(self, texts: int, seconds: float, now: float) -> None:
+        """Note an answer, and decide when enough of them are there."""
+        self._epoch.add(texts, seconds)
+        if self._epoch.count < self._enough():
+            return
+        step = math.log(self.limit / self._came_from) if self._came_from else 0.0
+        if self._before is not None and self._took_longer(self._before, step):
+            if self._came_from:
+                self._slow.believe(self.limit, now)
+                self._limit = self._came_from
+            else:
+                self._shrink(now)
+            self._begin(None)
+        else:
+            self._begin(self._epoch)
+            if self._reached:
+                self._grow(now)
+            self._reached = False
+
+    def _enough(self) -> float:
+        """Give how many calls it takes to see half of the next step's rise."""
+        step = math.log(self._next() / self.limit)
+        needed = 2 * self._epoch.variance * (_DEVIATIONS / (step / 2)) ** 2
+        return min(_MOST, max(_FEWEST, self.limit, needed))
+
+    def _next(self) -> int:
+        return max(self.limit + 1, int(self.limit * _GROWTH))
+
+    def _took_longer(self, before: _Epoch, step: float) -> bool:
+        rise, deviation = self._epoch.rise_since(before)
+        return rise > max(step / 2 if step else _RISE, 0 if step else _DEVIATIONS * deviation)
+
+    def failed(self, seconds: float, now: float, *, refused: bool) -> None:
+        """Note that a call was refused, or that it failed in another way that passes.
+
+        Calls that began before the last cut say nothing new.
+        """
+        if now - seconds < self._shrunk_at:
+            return
+        if refused:
+            self._refused.believe(self.limit, now)
+        self._shrink(now)
+        self._begin(None)
+
+    def _grow(self, now: float) -> None:
+        level = min(self._next(), self._most)
+        for ceiling in (self._refused, self._slow):
+            level = ceiling.lowers(level, self.limit, now)
+        if level > self.limit:
+            self._came_from, self._limit = self.limit, level
+
+    def _shrink(self, now: float) -> None:
+        self._limit = max(1.0, self._limit * _SHRINK)
+        self._shrunk_at = now
+
+    def _begin(self, before: _Epoch | None) -> None:
+        self._before = before
+        self._epoch = _Epoch()
+        self._came_from = None

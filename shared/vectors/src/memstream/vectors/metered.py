@@ -1,0 +1,89 @@
+"""Calls to the embeddings API within the budget that all services share."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from memstream.runtime.clock import Clock
+from memstream.runtime.errors import MemstreamError, Unavailable
+from memstream.runtime.streams import DEPENDENCY as REDIS
+from memstream.vectors.budget import Budget, Charge, Use
+from memstream.vectors.embeddings import EmbeddingsApi, Vectors
+from memstream.vectors.quotas import Quotas
+
+_log = logging.getLogger(__name__)
+
+_BYTES_PER_TOKEN = 4.0
+"""In English; what a provider really charges is learnt from its answers."""
+
+_LEARNING = 0.1
+
+Watch = Callable[[int, float, MemstreamError | None], None]
+"""Told of every call: how many texts, how many seconds, and its failure."""
+
+
+def ignore(_texts: int, _seconds: float, _failure: MemstreamError | None) -> None:
+    """Watch nothing."""
+
+
+class MeteredEmbeddings:
+    """Embeds texts, each call when the budget allows it."""
+
+    def __init__(self, api: EmbeddingsApi, budget: Budget, clock: Clock, watch: Watch = ignore) -> None:
+        self._api = api
+        self._budget = budget
+        self._clock = clock
+        self._watch = watch
+        self._bytes_per_token = _BYTES_PER_TOKEN
+
+    async def embed(
+        self,
+        texts: Sequence[str],
+        use: Use,
+        *,
+        patience: float | None = None,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> Vectors:
+        """Embed up to 2,048 texts, none of them empty, one row a text; `waiting` is called while the budget is spent.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: as `EmbeddingsApi.embed`. `Unavailable` also when the budget would keep
+                the call waiting for longer than `patience` seconds.
+
+        """
+        size = sum(len(text.encode()) for text in set(texts))
+        charge = await self._take(use, size / self._bytes_per_token, patience, waiting)
+        started = self._clock.monotonic()
+        try:
+            answer = await self._api.embed(texts)
+        except MemstreamError as error:
+            self._watch(len(texts), self._clock.monotonic() - started, error)
+            retry_after = error.retry_after if isinstance(error, Unavailable) else None
+            await self._correct(charge, None, Quotas(), retry_after)
+            raise
+        self._watch(len(texts), self._clock.monotonic() - started, None)
+        if answer.tokens:
+            self._bytes_per_token += _LEARNING * (size / answer.tokens - self._bytes_per_token)
+        await self._correct(charge, answer.tokens, answer.quotas)
+        return answer.vectors
+
+    async def _take(self, use: Use, tokens: float, patience: float | None, waiting: Callable[[], None]) -> Charge:
+        try:
+            return await self._budget.take(use, tokens, patience=patience, waiting=waiting)
+        except Unavailable as error:
+            # A question can do without Redis, and so without the budget. What is to be stored can't.
+            if use != "query" or error.dependency != REDIS:
+                raise
+            return Charge(tokens)
+
+    async def _correct(
+        self, charge: Charge, tokens: float | None, quotas: Quotas, retry_after: float | None = None
+    ) -> None:
+        try:
+            await self._budget.correct(charge, tokens=tokens, quotas=quotas, retry_after=retry_after)
+        except Unavailable as error:
+            # The vectors are there all the same.
+            _log.debug("the budget is not corrected: %s", error)
+
+    async def aclose(self) -> None:
+        """Close the connections to the provider."""
+        await self._api.aclose()

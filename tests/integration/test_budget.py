@@ -1,0 +1,152 @@
+"""One budget for all: on a real Redis, whose clock it goes by."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from integration.worksite import Worksite, texts
+from provider.limits import RateLimits
+from waiting import until
+
+from memstream.contracts import keys
+from memstream.runtime.clock import SystemClock
+from memstream.runtime.errors import Unavailable
+from memstream.vectors.budget import Budget, Limits, Use
+from memstream.vectors.quotas import Quota, Quotas
+
+SLOW = Limits(requests=240)
+"""A bucket of six, and so little refill that a test doesn't notice it."""
+
+
+@pytest.fixture
+async def budget(site: Worksite) -> Budget:
+    """Give a budget of a few requests."""
+    return Budget(site.redis, "provider", SystemClock(), SLOW)
+
+
+async def taken(budget: Budget, use: Use, tokens: float = 1.0) -> bool:
+    """Say whether a call may be made at once."""
+    try:
+        await budget.take(use, tokens, patience=0.0)
+    except Unavailable:
+        return False
+    return True
+
+
+async def test_without_a_limit_nothing_is_asked_of_redis(site: Worksite) -> None:
+    budget = Budget(site.redis, "provider", SystemClock(), Limits())
+    await budget.take("bulk", 1e9)
+    await budget.correct(await budget.take("live", 1), tokens=5, quotas=Quotas())
+
+    assert not await site.redis.exists(keys.budget("provider"))
+
+
+async def test_imports_leave_some_to_messages_and_these_to_questions(budget: Budget) -> None:
+    passed: Counter[Use] = Counter()
+    uses: tuple[Use, ...] = ("bulk", "live", "query")
+    for use in uses:
+        while await taken(budget, use):
+            passed[use] += 1
+
+    assert passed == {"bulk": 3, "live": 1, "query": 2}
+
+
+async def test_replicas_share_it(site: Worksite, budget: Budget) -> None:
+    other = Budget(site.redis, "provider", SystemClock(), SLOW)
+    passed = 0
+    while await taken(other if passed % 2 else budget, "query"):
+        passed += 1
+
+    assert passed == 6
+
+
+async def test_another_provider_has_a_budget_of_its_own(site: Worksite, budget: Budget) -> None:
+    while await taken(budget, "query"):
+        pass
+
+    assert await taken(Budget(site.redis, "another", SystemClock(), SLOW), "query")
+
+
+async def test_over_time_calls_pass_at_the_rate_of_the_limit_and_never_faster(site: Worksite) -> None:
+    per_minute = 6000
+    budgets = [Budget(site.redis, "fast", SystemClock(), Limits(requests=per_minute)) for _ in range(4)]
+    clock, passed = SystemClock(), 0
+    started = clock.monotonic()
+
+    async def call(budget: Budget) -> None:
+        nonlocal passed
+        while passed < 300:
+            await budget.take("bulk", 1.0)
+            passed += 1
+
+    await asyncio.gather(*(call(budget) for budget in budgets))
+    allowed = per_minute / 60 * (clock.monotonic() - started) + per_minute / 40
+
+    assert passed <= allowed + 1
+
+
+async def test_a_call_larger_than_the_bucket_passes_and_is_paid_off(site: Worksite) -> None:
+    budget = Budget(site.redis, "small", SystemClock(), Limits(tokens=40_000))
+
+    assert await taken(budget, "bulk", 20_000)
+    assert not await taken(budget, "query")
+
+
+async def test_what_a_call_really_took_is_settled(site: Worksite) -> None:
+    budget = Budget(site.redis, "tokens", SystemClock(), Limits(tokens=240))
+    charge = await budget.take("query", 1)
+    await budget.correct(charge, tokens=6, quotas=Quotas())
+    assert not await taken(budget, "query")
+    await budget.correct(charge, tokens=-4, quotas=Quotas())
+    assert await taken(budget, "query")
+
+
+async def test_a_limit_the_provider_tells_of_holds_from_then_on(site: Worksite) -> None:
+    budget = Budget(site.redis, "told", SystemClock(), Limits())
+    charge = await budget.take("live", 1)
+    await budget.correct(charge, tokens=1, quotas=Quotas(requests=Quota(240, 239)))
+
+    assert [await taken(budget, "query") for _ in range(7)] == [True] * 6 + [False]
+
+
+async def test_what_the_provider_has_left_counts_when_it_is_less(site: Worksite) -> None:
+    budget = Budget(site.redis, "told", SystemClock(), Limits())
+    charge = await budget.take("live", 1)
+    await budget.correct(charge, tokens=1, quotas=Quotas(requests=Quota(240, 1)))
+
+    assert [await taken(budget, "query") for _ in range(2)] == [True, False]
+
+
+async def test_who_is_asked_to_wait_keeps_everybody_away(site: Worksite, budget: Budget) -> None:
+    other = Budget(site.redis, "provider", SystemClock(), SLOW)
+    await budget.correct(await budget.take("bulk", 1), tokens=None, quotas=Quotas(), retry_after=30.0)
+
+    with pytest.raises(Unavailable) as caught:
+        await other.take("query", 1, patience=1.0)
+    assert 28.0 < (caught.value.retry_after or 0) <= 30.0
+
+
+async def test_workers_together_stay_within_the_limits_of_the_provider(site: Worksite) -> None:
+    site.script.limits = RateLimits(requests_per_minute=6000, tokens_per_minute=60_000)
+    await site.work(batch_texts=4)
+    await site.work("embedder-2", batch_texts=4)
+    site.script.forget()
+    await site.say(texts(200), lane="bulk")
+    await site.say(texts(100, "live"))
+    await site.finished()
+
+    assert site.script.counts.refused == 0
+    # A fortieth of the tokens at once, the rest at 97% of their rate; a text here has 3 or 4.
+    times = site.script.counts.times
+    assert site.script.counts.texts * 3 <= 60_000 / 40 + (times[-1] - times[0] + 1) * 1000
+
+
+async def test_a_message_goes_before_an_import_that_waits_for_its_turn(site: Worksite) -> None:
+    await site.work(batch_texts=1, concurrency=2, embeddings_requests_per_minute=600)
+    await site.say(texts(100, "import"), lane="bulk")
+    await site.calls(20)
+    await site.say(["just said"])
+    before = site.script.counts.calls
+    await until(lambda: "just said" in str(list(site.script.counts.by_text)), "it is embedded")
+
+    assert site.script.counts.calls - before <= 5
