@@ -15,7 +15,9 @@ from memstream.vectors.servers import ServerSettings
 class EmbedderSettings(ServerSettings):
     """Settings of the embedder. Sizes are in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="MEMSTREAM_EMBEDDER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MEMSTREAM_EMBEDDER_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8105, ge=1, le=65535)

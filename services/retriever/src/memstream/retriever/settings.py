@@ -18,7 +18,9 @@ _NO_TIME = timedelta(0)
 class RetrieverSettings(ServerSettings):
     """Settings of the retriever. Sizes are in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="MEMSTREAM_RETRIEVER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MEMSTREAM_RETRIEVER_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8101, ge=1, le=65535)
