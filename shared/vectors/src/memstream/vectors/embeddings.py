@@ -2,13 +2,15 @@
 
 import base64
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import openai
+from pydantic_core import from_json
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.vectors.quotas import Quotas, read_quotas, read_retry_after
@@ -70,33 +72,29 @@ class EmbeddingsApi:
         places: dict[str, int] = {}
         rows = [places.setdefault(text, len(places)) for text in texts]
         try:
-            raw = await self._client.embeddings.with_raw_response.create(
+            # Its bytes: the library would make an object of every vector, which costs more than all of the decoding.
+            answer = await self._client.embeddings.with_raw_response.create(
                 model=self._space.model,
                 input=list(places),
                 dimensions=self._dimensions,
                 encoding_format="base64",
             )
-            answer = raw.parse()
         except openai.APIError as error:
             raise translate(error) from error
-        except (ValueError, TypeError, AttributeError) as error:
-            # The library doesn't check what it reads.
-            raise _unreadable(error) from error
-        vectors = self._decode(answer, len(places))
+        told = _read(answer.content)
+        vectors = self._decode(told, len(places))
         return Embedded(
-            vectors if len(places) == len(texts) else vectors[rows],
-            # The library doesn't check this either, and not every server tells it.
-            tokens if isinstance(tokens := getattr(answer.usage, "total_tokens", None), int) else None,
-            read_quotas(raw.headers),
+            vectors if len(places) == len(texts) else vectors[rows], _tokens(told), read_quotas(answer.headers)
         )
 
-    def _decode(self, answer: openai.types.CreateEmbeddingResponse, count: int) -> Vectors:
+    def _decode(self, told: Any, count: int) -> Vectors:  # noqa: ANN401 - whatever the server said
         vectors = np.empty((count, self._space.dimensions), dtype=np.float32)
         try:
-            found = {operator.index(item.index): _vector(item.embedding) for item in answer.data}
-        except (ValueError, TypeError, AttributeError) as error:
+            items = told["data"]
+            found = {operator.index(item["index"]): _vector(item["embedding"]) for item in items}
+        except (ValueError, TypeError, KeyError) as error:
             raise _unreadable(error) from error
-        if len(answer.data) != count or found.keys() != set(range(count)):
+        if len(items) != count or found.keys() != set(range(count)):
             raise Unavailable(DEPENDENCY, f"it did not give one vector for each of {count} texts")
         for index, vector in found.items():
             if vector.size != self._space.dimensions:
@@ -127,6 +125,20 @@ def translate(error: openai.APIError) -> MemstreamError:
     if error.status_code in _PASSING or error.status_code >= 500:  # noqa: PLR2004 - every server error
         return Unavailable(DEPENDENCY, reason, read_retry_after(error.response.headers))
     return Rejected(reason) if error.status_code in _OF_THE_INPUT else GlobalFault(DEPENDENCY, reason)
+
+
+def _read(answer: bytes) -> Any:  # noqa: ANN401 - whatever the server said
+    try:
+        return from_json(answer)
+    except ValueError as error:
+        raise _unreadable(error) from error
+
+
+def _tokens(told: Mapping[str, object]) -> int | None:
+    usage = told.get("usage")
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    # Not every server tells it.
+    return tokens if isinstance(tokens, int) else None
 
 
 def _unreadable(error: Exception) -> Unavailable:
