@@ -23,7 +23,7 @@ OTHERS = {
     "get_collection",
     "create_collection",
     "create_payload_index",
-    "upsert",
+    "http",
     "delete",
     "close",
 }
@@ -81,6 +81,19 @@ def test_the_client_is_called_in_known_ways_alone() -> None:
 
     assert used <= READS | OTHERS
     assert used >= READS
+
+
+def test_past_the_clients_own_methods_points_are_only_written() -> None:
+    doors = [node for node in ast.walk(TREE) if isinstance(node, ast.Attribute) and node.attr in {"http", "rest"}]
+    ((function, call),) = [(f.name, call) for f in functions() for name, call in calls(f) if name == "request"]
+    given = {word.arg: word.value for word in call.keywords}
+
+    # `client.http.request`, on this one door
+    assert isinstance(call.func, ast.Attribute)
+    assert isinstance(call.func.value, ast.Attribute)
+    assert [call.func.value.value] == doors
+    assert (function, ast.literal_eval(given["method"])) == ("upsert", "PUT")
+    assert ast.literal_eval(given["url"]) == "/collections/{name}/points"
 
 
 def test_the_client_is_not_handed_on() -> None:

@@ -130,7 +130,7 @@ def test_a_message_becomes_a_point_with_all_its_fields() -> None:
 
     assert point.id == ids.point_id("acme", "ana", "m 1", 0)
     assert point.owner == "acme/ana"
-    assert point.vector == [0.5, -1.0]
+    assert point.vector.tolist() == [0.5, -1.0]
     assert point.indexed_text == "1 March 2026, Zoë: Hello 👍"
     assert point.payload == {
         "message_id": "m 1",
@@ -156,7 +156,7 @@ def test_each_chunk_becomes_a_point_and_the_first_carries_the_whole_text() -> No
     assert [point.id for point in points] == [ids.point_id("acme", "ana", "m-1", n) for n in range(len(points))]
     assert [point.payload["chunk"] for point in points] == list(range(len(points)))
     assert {point.payload["chunks"] for point in points} == {len(points)}
-    assert [point.vector for point in points] == [[float(n)] for n in range(len(points))]
+    assert [point.vector.tolist() for point in points] == [[float(n)] for n in range(len(points))]
     assert [point.payload["text"] for point in points] == list(long.chunks)
     assert [point.payload.get("full_text") for point in points] == [LONG, *[None] * (len(points) - 1)]
 

@@ -149,7 +149,7 @@ def points_of(work: Work, vectors: Vectors) -> list[StoredPoint]:
         StoredPoint(
             id=ids.point_id(message.tenant, message.user_id, message.message_id, index),
             owner=owner,
-            vector=vectors[index].tolist(),
+            vector=vectors[index],
             indexed_text=text,
             payload=_payload(work, index),
         )
