@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 from memstream.contracts import ids, keys
 from memstream.contracts.events import UserErased
@@ -9,6 +10,9 @@ from memstream.contracts.keys import Seen
 from memstream.embedder.work import Order, Work
 from memstream.runtime.streams import Redis, decoded, redis_faults
 from memstream.vectors.collection import Collection
+
+_REMEMBERED = 2048
+"""Messages whose keys are remembered once they are worked out, for each is looked up twice: those in hand."""
 
 
 class Forgetting:
@@ -68,10 +72,14 @@ class Forgetting:
 
 def _names(work: Work) -> tuple[str, str]:
     message = work.message
-    partition = work.delivery.partition
+    return _keys(work.delivery.partition, message.tenant, message.user_id, message.message_id)
+
+
+@lru_cache(_REMEMBERED)
+def _keys(partition: int, tenant: str, user_id: str, message_id: str) -> tuple[str, str]:
     return (
-        keys.seen(partition, ids.message_key(message.tenant, message.user_id, message.message_id)),
-        keys.erased(partition, ids.owner_key(message.tenant, message.user_id)),
+        keys.seen(partition, ids.message_key(tenant, user_id, message_id)),
+        keys.erased(partition, ids.owner_key(tenant, user_id)),
     )
 
 

@@ -109,6 +109,7 @@ class Collection:
         connections: int = 32,
     ) -> None:
         self._space = space
+        self._vector_name = space.vector_name
         self._name = name
         self._client = AsyncQdrantClient(
             url=url,
@@ -143,9 +144,7 @@ class Collection:
             await self._client.create_collection(
                 self._name,
                 vectors_config={
-                    self._space.vector_name: models.VectorParams(
-                        size=self._space.dimensions, distance=models.Distance.COSINE
-                    )
+                    self._vector_name: models.VectorParams(size=self._space.dimensions, distance=models.Distance.COSINE)
                 },
                 sparse_vectors_config={BM25_VECTOR: models.SparseVectorParams(modifier=models.Modifier.IDF)},
                 # An index per owner instead of one over everybody: each question is about one owner.
@@ -158,17 +157,17 @@ class Collection:
 
     def _check(self, info: models.CollectionInfo) -> None:
         vectors = info.config.params.vectors
-        params = vectors.get(self._space.vector_name) if isinstance(vectors, dict) else None
+        params = vectors.get(self._vector_name) if isinstance(vectors, dict) else None
         if params is None:
             raise GlobalFault(
                 DEPENDENCY,
-                f"the collection {self._name!r} has no vector {self._space.vector_name!r}: "
+                f"the collection {self._name!r} has no vector {self._vector_name!r}: "
                 "it was filled with another embedding model; configure that one, or another collection",
             )
         if params.size != self._space.dimensions:
             raise GlobalFault(
                 DEPENDENCY,
-                f"the vector {self._space.vector_name!r} has {params.size} dimensions, "
+                f"the vector {self._vector_name!r} has {params.size} dimensions, "
                 f"{self._space.dimensions} are configured",
             )
 
@@ -216,7 +215,7 @@ class Collection:
         return {
             "id": str(point.id),
             "vector": {
-                self._space.vector_name: point.vector,
+                self._vector_name: point.vector,
                 BM25_VECTOR: {"text": point.indexed_text, "model": BM25_MODEL, "options": BM25_OPTIONS},
             },
             "payload": {OWNER: point.owner, **point.payload},
@@ -284,7 +283,7 @@ class Collection:
         corpus = models.SearchParams(idf=models.IdfCorpusParams(corpus=owned(question.owner, None)))
         signals: list[tuple[Any, str, models.SearchParams | None]] = []
         if question.vector is not None:
-            signals.append((list(question.vector), self._space.vector_name, None))
+            signals.append((list(question.vector), self._vector_name, None))
         if question.text is not None:
             signals.append((_bm25(question.text), BM25_VECTOR, corpus))
         searches = [
