@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -37,6 +38,8 @@ def main() -> None:
         listener = listen(settings.host, settings.port)
     except ConfigurationError as error:
         stop_with(error)
+    # What the start has made stays: looking through all of it for garbage would stop the work for a tenth of a second.
+    gc.freeze()
     try:
         uvloop.run(_run(embedder, listener))
     except LoopEnded as error:
