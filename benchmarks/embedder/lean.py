@@ -1,9 +1,10 @@
 """What a worker costs: seconds until it is ready, memory, and processor time a message, with no provider in the way.
 
-    python benchmarks/embedder/lean.py [--messages 50000] [--texts FILE.jsonl] [--words 40] [--json FILE]
+    python benchmarks/embedder/lean.py [--messages 50000] [--backlog 1000000] [--texts FILE.jsonl] [--json FILE]
 
 A real Redis and the embedded Qdrant server as `memstream up` starts them, the simulated provider without limits, and
-one worker. The backlog lies in the stream before the worker is started. Rates a core are messages per second of the
+one worker. The backlog lies in the stream before the worker is started; it is measured until the first `--messages` of
+it are stored. Rates a core are messages per second of the
 worker's own processor time: on two cores the other processes keep it waiting, which the plain rate shows. Not measured:
 a network, and a Qdrant server that is not the embedded one.
 """
@@ -46,6 +47,7 @@ class Report:
     """Figures of one worker; memory is what is resident, in MiB."""
 
     messages: int
+    backlog: int
     dimensions: int
     text_bytes: float
     """Of a message, on average."""
@@ -66,6 +68,7 @@ def main() -> None:
     """Measure once, and print a line a figure."""
     parser = argparse.ArgumentParser(prog="benchmarks/embedder/lean.py", description=__doc__.split("\n\n")[0])
     parser.add_argument("--messages", type=int, default=50_000)
+    parser.add_argument("--backlog", type=int, default=0, help="if it is larger than what is measured")
     parser.add_argument("--texts", type=Path, help="JSON lines with a `text` each; without it texts are made up")
     parser.add_argument("--words", type=int, default=12, help="of a text, where they are made up")
     parser.add_argument("--dimensions", type=int, default=384)
@@ -109,28 +112,29 @@ def measure(arguments: argparse.Namespace) -> Report:
         with working(worker, settings) as (process, ready_seconds):
             idle_mib = resident(process)
             ready_cpu = processor_time(process)
-        written = append(client, texts(arguments), arguments.messages)
+        backlog = max(arguments.backlog, arguments.messages)
+        written = append(client, texts(arguments), backlog)
         before = {name: processor_time(other) for name, other in others.items()}
         with working(worker, settings) as (process, _):
-            samples, seconds = empty(client, process)
+            samples, seconds, done = work_off(client, process, arguments.messages)
             cpu = processor_time(process) - ready_cpu
         per_message = {
-            name: round((processor_time(other) - before[name]) / arguments.messages * 1e6, 1)
-            for name, other in others.items()
+            name: round((processor_time(other) - before[name]) / done * 1e6, 1) for name, other in others.items()
         }
         tenths = [samples[min(len(samples) - 1, len(samples) * n // 10)] for n in range(1, 11)]
     return Report(
-        messages=arguments.messages,
+        messages=done,
+        backlog=backlog,
         dimensions=arguments.dimensions,
-        text_bytes=round(written / arguments.messages, 1),
+        text_bytes=round(written / backlog, 1),
         ready_seconds=round(ready_seconds, 2),
         ready_cpu_seconds=round(ready_cpu, 2),
         idle_mib=idle_mib,
         backlog_mib=tenths,
         peak_mib=max(samples),
-        cpu_us_per_message=round(cpu / arguments.messages * 1e6, 1),
-        messages_per_core_second=round(arguments.messages / cpu),
-        messages_per_second=round(arguments.messages / seconds),
+        cpu_us_per_message=round(cpu / done * 1e6, 1),
+        messages_per_core_second=round(done / cpu),
+        messages_per_second=round(done / seconds),
         others_us_per_message=per_message,
     )
 
@@ -173,15 +177,16 @@ def append(client: "redis.Redis", source: Iterator[str], count: int) -> int:
     return written
 
 
-def empty(client: "redis.Redis", process: psutil.Process) -> tuple[list[float], float]:
-    """Wait until every entry is acknowledged; give samples of the memory, and the seconds it took."""
+def work_off(client: "redis.Redis", process: psutil.Process, count: int) -> tuple[list[float], float, int]:
+    """Wait until so many are acknowledged; give samples of the memory, the seconds it took, and how many they were."""
     samples: list[float] = []
     started = time.perf_counter()
     while True:
         samples.append(resident(process))
         group = client.xinfo_groups(keys.stream(0, "live"))[0]
-        if group["lag"] == 0 and group["pending"] == 0:
-            return samples, time.perf_counter() - started
+        done = (group["entries-read"] or 0) - group["pending"]
+        if done >= count:
+            return samples, time.perf_counter() - started, done
         time.sleep(_SAMPLE)
 
 
