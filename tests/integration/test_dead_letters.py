@@ -206,6 +206,20 @@ async def test_what_was_deleted_meanwhile_is_not_brought_back(desk: Desk, path: 
     assert await desk.letters() == []
 
 
+@pytest.mark.parametrize(
+    ("entry_id", "outcome"), [("1000-2", "deleted"), ("1000-3", "deleted"), ("1000-4", "replayed")]
+)
+async def test_what_was_said_in_the_millisecond_of_an_erasure_is_told_apart(
+    desk: Desk, entry_id: str, outcome: str
+) -> None:
+    await desk.site.say(["m"], user="ana", entry_id=entry_id)
+    await desk.bury_all()
+    (letter,) = await desk.letters()
+    await desk.site.redis.set(keys.erased(0, ids.owner_key(TENANT, "ana")), "1000-3")
+
+    assert await desk.do("replay", letter["id"]) == [outcome]
+
+
 async def test_a_letter_never_overwrites_a_later_message_of_the_same_id(desk: Desk) -> None:
     letter = await desk.bury("ana")
     await desk.site.redis.delete(keys.seen(0, ids.message_key(TENANT, "ana", "m")))

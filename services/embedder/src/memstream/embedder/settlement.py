@@ -14,22 +14,20 @@ from memstream.runtime.streams import Redis, redis_faults
 # An entry that is acknowledged already is left alone, so doing this again adds nothing. Of a message that was deleted
 # no letter is kept, and a seen-key that is about another entry is not touched.
 # KEYS: stream, dead letters, and as far as the message is known its seen-key and its user's erased-key.
-# ARGV: group, entry id, position, 1 for the live lane, then the fields of the dead letter.
-_BURY = """
+# ARGV: group, entry id, position, lane, then the fields of the dead letter.
+_BURY = (
+    keys.WAS_BEFORE_LUA
+    + """
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return false end
 local seen = KEYS[3] and redis.call('GET', KEYS[3])
 if seen and seen:find(' deleted ', 1, true) then return false end
 local erased = KEYS[4] and redis.call('GET', KEYS[4])
-if erased then
-  local ms, seq = ARGV[2]:match('^(%d+)%-(%d+)')
-  local mark_ms, mark_seq = erased:match('^(%d+)%-(%d+)')
-  if tonumber(ms) < tonumber(mark_ms) then return false end
-  if ms == mark_ms and (ARGV[4] ~= '1' or tonumber(seq) <= tonumber(mark_seq)) then return false end
-end
+if erased and was_before(erased, ARGV[4], ARGV[2]) then return false end
 local id = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 5))
 if seen == ARGV[3] then redis.call('SET', KEYS[3], ARGV[3] .. ' dead ' .. id, 'KEEPTTL') end
 return id
 """
+)
 
 
 class Settlement:
@@ -79,12 +77,7 @@ class Settlement:
             owner = ids.owner_key(message.tenant, message.user_id)
             names += [keys.seen(delivery.partition, key), keys.erased(delivery.partition, owner)]
         position = Seen(Position(delivery.partition, delivery.lane, delivery.entry_id))
-        arguments: list[str | bytes | int] = [
-            keys.GROUP,
-            delivery.entry_id,
-            str(position),
-            int(delivery.lane == "live"),
-        ]
+        arguments: list[str | bytes | int] = [keys.GROUP, delivery.entry_id, str(position), delivery.lane]
         letter: dict[str | bytes, str | bytes | int] = {
             "reason": dead.reason,
             "class": dead.dead_class,

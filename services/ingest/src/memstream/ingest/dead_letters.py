@@ -27,8 +27,10 @@ from memstream.runtime.streams import Redis, decoded, redis_faults
 # It goes without coming back if its message was deleted meanwhile, or if the seen-key tells of a later message with
 # the same id. An order's receipt is told where the order lies now.
 # KEYS: dead letters, the original stream; then seen-key and erased-key of a message, or the receipt of an order.
-# ARGV: the letter's id, "partition.lane.", the original entry's id, milliseconds of that, seconds a message is seen.
-_REPLAY = """
+# ARGV: the letter's id, "partition.lane.", the original entry's id, its lane, seconds a message is seen.
+_REPLAY = (
+    keys.WAS_BEFORE_LUA
+    + """
 local letter = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not letter then return 'missing' end
 local known = #KEYS == 4 and redis.call('GET', KEYS[3])
@@ -36,7 +38,7 @@ if #KEYS == 4 then
   local erased = redis.call('GET', KEYS[4])
   local outcome
   if known and known:find(' deleted ', 1, true) then outcome = 'deleted'
-  elseif erased and tonumber(ARGV[4]) <= tonumber(erased:match('^%d+')) then outcome = 'deleted'
+  elseif erased and was_before(erased, ARGV[4], ARGV[3]) then outcome = 'deleted'
   elseif known and known:match(' dead (%S+)$') ~= ARGV[1] and known ~= ARGV[2] .. ARGV[3] then outcome = 'dropped' end
   if outcome then
     redis.call('XDEL', KEYS[1], ARGV[1])
@@ -61,6 +63,7 @@ end
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 'replayed'
 """
+)
 
 _ORIGINAL = b"original:"
 _ENTRY = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
@@ -304,4 +307,4 @@ def _call(name: LetterName, fields: Fields | None) -> _Call | LetterOutcome:
             names.append(keys.erasure(name.partition, event.erasure_id))
         case None:
             pass
-    return _Call(names, [name.entry_id, f"{name.partition}.{lane}.", entry_id, keys.entry_order(entry_id)[0]])
+    return _Call(names, [name.entry_id, f"{name.partition}.{lane}.", entry_id, lane])

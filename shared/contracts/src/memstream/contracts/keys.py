@@ -39,7 +39,12 @@ def dead_letters(partition: int) -> str:
 
 def seen(partition: int, message: UUID) -> str:
     """Name the key that remembers where a message was first appended, and what became of it (see `Seen`)."""
-    return f"memstream:{{{partition}}}:seen:{message.hex}"
+    return seen_by_hex(partition, message.hex)
+
+
+def seen_by_hex(partition: int, message: str) -> str:
+    """Name the same key, by the hex of the message's UUID."""
+    return f"memstream:{{{partition}}}:seen:{message}"
 
 
 def erased(partition: int, owner: UUID) -> str:
@@ -153,3 +158,19 @@ def was_before(mark: str, lane: Lane, entry_id: str) -> bool:
     """
     at, entry = entry_order(mark), entry_order(entry_id)
     return entry <= at if lane == "live" else entry[0] <= at[0]
+
+
+WAS_BEFORE_LUA = """
+local function was_before(mark, lane, entry_id)
+  local function compare(one, other)
+    if #one ~= #other then return #one - #other end
+    return one == other and 0 or one < other and -1 or 1
+  end
+  local mark_ms, mark_seq = mark:match('^(%d+)%-(%d+)$')
+  local ms, seq = entry_id:match('^(%d+)%-(%d+)$')
+  local order = compare(ms, mark_ms)
+  if order == 0 and lane == 'live' then order = compare(seq, mark_seq) end
+  return order <= 0
+end
+"""
+"""`was_before` for scripts on the server, to stand before them. Numbers are inexact there, so digits are compared."""
