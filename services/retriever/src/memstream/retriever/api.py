@@ -21,7 +21,7 @@ from memstream.contracts.searches import (
 from memstream.retriever.searching import Searching
 from memstream.runtime.access import KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
-from memstream.web.bearer import authenticate
+from memstream.web.bearer import Caller
 from memstream.web.bodies import JSON, read_json
 
 BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn, ContextIn)
@@ -64,9 +64,8 @@ router = APIRouter(prefix="/v1", tags=["retrieval"], responses=PROBLEM_ANSWERS)
     summary="What does a user's past say about this?",
     openapi_extra=described_body({JSON: reference(SearchIn)}),
 )
-async def post_search(request: Request) -> Response:
+async def post_search(request: Request, caller: Caller) -> Response:
     """Answer with the messages that bear on the question, the most relevant first."""
-    caller = await authenticate(request, _parts(request).ring)
     search = await _read(request, SearchIn)
     (answer,) = await _parts(request).searching.search([search], caller.tenant)
     return _answer(answer)
@@ -78,9 +77,8 @@ async def post_search(request: Request) -> Response:
     summary="Several questions at once",
     openapi_extra=described_body({JSON: reference(SearchBatchIn)}),
 )
-async def post_search_batch(request: Request) -> Response:
+async def post_search_batch(request: Request, caller: Caller) -> Response:
     """Answer each question as if it were asked by itself, in one round trip."""
-    caller = await authenticate(request, _parts(request).ring)
     batch = await _read(request, SearchBatchIn)
     return _answer(SearchBatchOut(results=await _parts(request).searching.search(batch.searches, caller.tenant)))
 
@@ -91,9 +89,8 @@ async def post_search_batch(request: Request) -> Response:
     summary="What of a user's past belongs into this prompt?",
     openapi_extra=described_body({JSON: reference(ContextIn)}),
 )
-async def post_context(request: Request) -> Response:
+async def post_context(request: Request, caller: Caller) -> Response:
     """Answer with numbered passages within the token budget; with none, and `abstained`, when nothing is relevant."""
-    caller = await authenticate(request, _parts(request).ring)
     question = await _read(request, ContextIn)
     return _answer(await _parts(request).searching.context(question, caller.tenant))
 
@@ -104,8 +101,7 @@ async def post_context(request: Request) -> Response:
     summary="How similar are these texts?",
     openapi_extra=described_body({JSON: reference(SimilarityIn)}),
 )
-async def post_similarity(request: Request) -> Response:
+async def post_similarity(request: Request, _caller: Caller) -> Response:
     """Answer with the cosine of every pair."""
-    await authenticate(request, _parts(request).ring)
     body = await _read(request, SimilarityIn)
     return _answer(await _parts(request).searching.similarity(body.texts))

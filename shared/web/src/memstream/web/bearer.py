@@ -1,13 +1,23 @@
 """Who is calling: the tenant comes from the key, never from the body."""
 
 from http import HTTPStatus
+from typing import Annotated, Protocol, cast
 
+from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from memstream.runtime.access import Credential, KeyRing
 
 _SCHEME = "bearer "
+
+
+class Parts(Protocol):
+    """What an application keeps as its state's `parts`, as far as it matters here."""
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys that are known."""
 
 
 async def authenticate(request: Request, ring: KeyRing) -> Credential:
@@ -25,6 +35,21 @@ async def authenticate(request: Request, ring: KeyRing) -> Credential:
     if credential is None:
         raise HTTPException(HTTPStatus.UNAUTHORIZED, "this key is not known")
     return credential
+
+
+async def caller_of(request: Request) -> Credential:
+    """Give what the request's key stands for, by the ring of its application.
+
+    Raises:
+        HTTPException: 401, no key or an unknown one.
+        Unavailable: the key can't be looked up now.
+
+    """
+    return await authenticate(request, cast("Parts", request.app.state.parts).ring)
+
+
+Caller = Annotated[Credential, Depends(caller_of)]
+"""Who asks. It is settled first: a stranger learns nothing of what else is wrong with a request."""
 
 
 async def authenticate_admin(request: Request, ring: KeyRing) -> Credential:
