@@ -126,6 +126,11 @@ def test_different_messages_have_different_names(one: tuple[str, str, str], othe
     assert (ids.point_id(*one, 0) == ids.point_id(*other, 0)) == (one == other)
 
 
+@given(parts)
+def test_the_hex_of_a_messages_name_is_that_of_its_uuid(message: tuple[str, str, str]) -> None:
+    assert ids.message_hex(*message) == ids.message_key(*message).hex
+
+
 def test_a_message_and_its_chunks_have_different_names() -> None:
     names = {ids.message_key("t", "u", "m"), *(ids.point_id("t", "u", "m", chunk) for chunk in range(100))}
 

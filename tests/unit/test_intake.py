@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from unit.examples import seeded
 from unit.manual_clock import ManualClock
 
-from memstream.contracts.keys import Position
 from memstream.contracts.limits import Limits
 from memstream.contracts.messages import AcceptedLine, BatchOut, RejectedLine
+from memstream.ingest import answers
+from memstream.ingest.answers import Outcome
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
@@ -34,11 +35,11 @@ class Log:
         """Give each its place in the list."""
         found = []
         for entry in entries:
-            places = [place for place, known in enumerate(self.entries) if known.key == entry.key]
+            places = [place for place, known in enumerate(self.entries) if known.seen_key == entry.seen_key]
             if not places:
                 self.entries.append(entry)
             place = places[0] if places else len(self.entries) - 1
-            found.append(Appended(Position(0, entry.lane, f"{place}-0"), duplicate=bool(places)))
+            found.append(Appended(f"0.{entry.lane}.{place}-0", duplicate=bool(places)))
         return found
 
 
@@ -66,8 +67,13 @@ async def pieces(body: bytes, cuts: Sequence[int] = ()) -> AsyncIterator[bytes]:
 
 
 async def taken(body: bytes, cuts: Sequence[int] = (), log: Log | None = None, **settings: int) -> BatchOut:
-    """Take a body of JSON lines."""
-    return await make(log or Log(), **settings).take_lines(pieces(body, cuts), "acme", "bulk")
+    """Take a body of JSON lines; give the answer."""
+    return answer(await make(log or Log(), **settings).take_lines(pieces(body, cuts), "acme", "bulk"))
+
+
+def answer(outcomes: Sequence[Outcome]) -> BatchOut:
+    """Read what is answered."""
+    return BatchOut.model_validate_json(answers.batch(outcomes))
 
 
 BODY = b"\n".join(
@@ -141,7 +147,7 @@ async def test_too_many_lines_are_refused_before_anything_is_appended() -> None:
 
 async def test_items_of_a_list_are_taken_like_lines() -> None:
     items = [json.loads(line("m-1")), "oops", None, {}, json.loads(line("m-1")), {**json.loads(line("m-2")), "text": 5}]
-    out = await make(Log()).take_list(items, "acme", "live")
+    out = answer(await make(Log()).take_list(items, "acme", "live"))
 
     assert (out.accepted, out.duplicates, out.rejected) == (1, 1, 4)
     assert [isinstance(result, AcceptedLine) for result in out.results] == [True, False, False, False, True, False]

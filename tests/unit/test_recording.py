@@ -12,7 +12,7 @@ from unit.manual_clock import START
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded, decode_event
 from memstream.contracts.messages import MessageIn
-from memstream.ingest.recording import Entry, Recorder
+from memstream.ingest.recording import EVENT_TYPE, Entry, Recorder
 
 
 def record(message: MessageIn, *, partitions: int = 1, lane: keys.Lane = "live", tenant: str = "acme") -> Entry:
@@ -77,11 +77,38 @@ def test_an_entry_lies_where_its_owner_belongs(user_id: str, message_id: str, pa
     made = record(MessageIn(user_id=user_id, text="hello", message_id=message_id), partitions=partitions)
 
     assert made.partition == ids.partition("acme", user_id, partitions)
-    assert made.key == ids.message_key("acme", user_id, message_id)
+    assert made.seen_key == keys.seen(made.partition, ids.message_key("acme", user_id, message_id))
+    assert made.erased_key == keys.erased(made.partition, ids.owner_key("acme", user_id))
     assert made.message_id == message_id
 
 
-def test_an_entrys_type_is_that_of_its_data() -> None:
-    made = record(MessageIn(user_id="ana", text="hello"))
+texts = st.text(st.characters(codec="utf-8", categories=("L", "N", "So", "Zs")), min_size=1, max_size=8)
+names = texts.filter(lambda text: text != "*")
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+)
+messages = st.builds(
+    MessageIn,
+    user_id=names,
+    text=texts.filter(str.strip),
+    message_id=names,
+    conversation_id=st.none() | names,
+    role=names,
+    speaker=st.none() | names,
+    kind=names,
+    occurred_at=st.none() | st.datetimes(datetime(1970, 1, 1), datetime(2026, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the time zone is drawn
+    metadata=st.dictionaries(
+        names.filter(str.isprintable), scalars | st.lists(scalars | texts, max_size=3), max_size=3
+    ),
+)
 
-    assert made.type == event_of(made).type == "message.recorded.v1"
+
+@given(messages)
+def test_an_entry_holds_the_event_as_it_writes_itself(message: MessageIn) -> None:
+    made = record(message)
+
+    assert event_of(made).model_dump_json().encode() == made.data
+
+
+def test_an_entrys_type_is_that_of_its_data() -> None:
+    assert event_of(record(MessageIn(user_id="ana", text="hello"))).type == EVENT_TYPE

@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
@@ -22,6 +22,7 @@ from memstream.contracts.messages import (
     MessageIn,
     MessageState,
 )
+from memstream.ingest import answers
 from memstream.ingest.erasing import Erasing
 from memstream.ingest.erasing import Request as ErasureRequest
 from memstream.ingest.intake import Intake
@@ -30,8 +31,9 @@ from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.access import Credential, KeyRing
 from memstream.runtime.errors import Invalid
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
-from memstream.web.bearer import authenticate
+from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
+from memstream.web.direct import Endpoints
 
 BODY_MODELS = (MessageIn, BatchIn)
 """Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
@@ -60,14 +62,6 @@ def _parts(request: Request) -> IngestParts:
     return cast("IngestParts", request.app.state.parts)
 
 
-async def _caller(request: Request) -> Credential:
-    return await authenticate(request, _parts(request).ring)
-
-
-Caller = Annotated[Credential, Depends(_caller)]
-"""Who asks. It is settled first: a stranger learns nothing of what else is wrong with a request."""
-
-
 router = APIRouter(prefix="/v1/messages", tags=["messages"], responses=PROBLEM_ANSWERS)
 erasures = APIRouter(prefix="/v1", tags=["erasures"], responses=PROBLEM_ANSWERS)
 """The routes; `IngestParts` are taken from the application's state."""
@@ -80,13 +74,14 @@ erasures = APIRouter(prefix="/v1", tags=["erasures"], responses=PROBLEM_ANSWERS)
     summary="Remember a message",
     openapi_extra=described_body({JSON: reference(MessageIn)}),
 )
-async def post_message(request: Request, caller: Caller) -> Response:
+async def post_message(request: Request) -> Response:
     """Answer once the message is on the stream and on disk. It is searchable a moment later."""
+    caller = await caller_of(request)
     parts = _parts(request)
     body = await read_json(request, _SINGLE_BODY_BYTES)
     parts.pressure.admit()
-    accepted = await parts.intake.take(body, caller.tenant)
-    return Response(accepted.model_dump_json(), HTTPStatus.ACCEPTED, media_type=JSON)
+    taken = await parts.intake.take(body, caller.tenant)
+    return Response(answers.accepted(taken), HTTPStatus.ACCEPTED, media_type=JSON)
 
 
 @router.post(
@@ -107,13 +102,17 @@ async def post_batch(
     parts.pressure.admit()
     limit = parts.intake.limits.batch_bytes
     if media == NDJSON:
-        out = await parts.intake.take_lines(stream_body(request, limit), caller.tenant, lane)
+        outcomes = await parts.intake.take_lines(stream_body(request, limit), caller.tenant, lane)
     elif media == JSON:
         batch = BatchIn.model_validate_json(await read_body(request, limit))
-        out = await parts.intake.take_list(batch.messages, caller.tenant, batch.lane)
+        outcomes = await parts.intake.take_list(batch.messages, caller.tenant, batch.lane)
     else:
         raise unsupported_media(NDJSON, JSON)
-    return Response(out.model_dump_json(), media_type=JSON)
+    return Response(answers.batch(outcomes), media_type=JSON)
+
+
+DIRECT: Endpoints = {("POST", "/v1/messages"): post_message}
+"""The routes that devices ask all the time."""
 
 
 @router.get("/state", summary="Where is a message?", responses=problem_answers(HTTPStatus.NOT_FOUND))

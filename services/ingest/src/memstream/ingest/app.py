@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from memstream.contracts import ids
 from memstream.ingest.admin_api import ADMIN_BODY_MODELS, AdminParts, admin
 from memstream.ingest.admission import Watermarks
-from memstream.ingest.api import BODY_MODELS, IngestParts, erasures, router
+from memstream.ingest.api import BODY_MODELS, DIRECT, IngestParts, erasures, router
 from memstream.ingest.dead_letters import DeadLetters
 from memstream.ingest.durability import Durability
 from memstream.ingest.erasing import Erasing
@@ -92,7 +92,11 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         await client.aclose()
 
     app = make_application(
-        "Memstream ingest", "Takes what users say.", lifespan, body_models=BODY_MODELS + ADMIN_BODY_MODELS
+        "Memstream ingest",
+        "Takes what users say.",
+        lifespan,
+        body_models=BODY_MODELS + ADMIN_BODY_MODELS,
+        direct=DIRECT,
     )
     app.include_router(router)
     app.include_router(erasures)

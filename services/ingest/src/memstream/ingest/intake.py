@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from memstream.contracts.keys import Lane
 from memstream.contracts.limits import Limits
-from memstream.contracts.messages import Accepted, AcceptedLine, BatchOut, LineError, MessageIn, RejectedLine
+from memstream.contracts.messages import LineError, MessageIn
+from memstream.ingest.answers import Outcome, Taken
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recording import Entry, Recorder
@@ -31,7 +32,7 @@ class Intake:
     now: Callable[[], datetime]
     metrics: IngestMetrics
 
-    async def take(self, body: bytes, tenant: str) -> Accepted:
+    async def take(self, body: bytes, tenant: str) -> Taken:
         """Append one message, given as JSON.
 
         Raises:
@@ -42,10 +43,10 @@ class Intake:
         message = MessageIn.model_validate_json(body, context=self._context())
         entry = self.recorder.record(message, tenant, "live")
         (appended,) = await self._commit([entry])
-        self.metrics.messages.labels("duplicate" if appended.duplicate else "accepted").inc()
-        return _accepted(entry, appended)
+        self.metrics.count(duplicates=appended.duplicate, accepted=not appended.duplicate)
+        return _taken(entry, appended)
 
-    async def take_lines(self, pieces: AsyncIterable[bytes], tenant: str, lane: Lane) -> BatchOut:
+    async def take_lines(self, pieces: AsyncIterable[bytes], tenant: str, lane: Lane) -> list[Outcome]:
         """Append messages given as JSON lines, validated while they arrive; blank lines don't count.
 
         Raises:
@@ -53,13 +54,13 @@ class Intake:
             Overloaded, Unavailable: they can't be appended now.
 
         """
-        outcomes: list[Entry | LineError] = []
-        async for line in _lines(pieces):
-            self._count(len(outcomes) + 1)
-            outcomes.append(self._read(MessageIn.model_validate_json, line, tenant, lane))
-        return await self._append(outcomes)
+        read: list[Entry | LineError] = []
+        async for lines in _lines(pieces):
+            self._count(len(read) + len(lines))
+            read += self._read(MessageIn.model_validate_json, lines, tenant, lane)
+        return await self._append(read)
 
-    async def take_list(self, messages: Sequence[Any], tenant: str, lane: Lane) -> BatchOut:
+    async def take_list(self, messages: Sequence[Any], tenant: str, lane: Lane) -> list[Outcome]:
         """Append messages given as the items of a JSON array.
 
         Raises:
@@ -68,7 +69,7 @@ class Intake:
 
         """
         self._count(len(messages))
-        return await self._append([self._read(MessageIn.model_validate, item, tenant, lane) for item in messages])
+        return await self._append(self._read(MessageIn.model_validate, messages, tenant, lane))
 
     async def _commit(self, entries: Sequence[Entry]) -> Sequence[Appended]:
         with self.metrics.append_seconds.time():
@@ -81,51 +82,30 @@ class Intake:
         if messages > self.limits.batch_messages:
             raise TooLarge(f"messages: more than {self.limits.batch_messages} in one batch")
 
-    def _read(self, parse: Callable[..., MessageIn], raw: object, tenant: str, lane: Lane) -> Entry | LineError:
-        try:
-            return self.recorder.record(parse(raw, context=self._context()), tenant, lane)
-        except ValidationError as error:
-            return _line_error(error)
+    def _read(
+        self, parse: Callable[..., MessageIn], raw: Iterable[object], tenant: str, lane: Lane
+    ) -> list[Entry | LineError]:
+        """Validate messages that are there at one time, each for itself."""
+        context = self._context()
+        read: list[Entry | LineError] = []
+        for one in raw:
+            try:
+                read.append(self.recorder.record(parse(one, context=context), tenant, lane))
+            except ValidationError as error:
+                read.append(_line_error(error))
+        return read
 
-    async def _append(self, outcomes: Sequence[Entry | LineError]) -> BatchOut:
-        entries = [outcome for outcome in outcomes if isinstance(outcome, Entry)]
-        appended = iter(await self._commit(entries) if entries else [])
-        results: list[AcceptedLine | RejectedLine] = []
-        for index, outcome in enumerate(outcomes):
-            if isinstance(outcome, LineError):
-                results.append(RejectedLine(index=index, error=outcome))
-            else:
-                one = next(appended)
-                results.append(
-                    AcceptedLine.model_construct(
-                        index=index,
-                        message_id=outcome.message_id,
-                        position=str(one.position),
-                        duplicate=one.duplicate,
-                        deleted=one.deleted,
-                    )
-                )
-        out = _summary(results)
-        for name, count in (("accepted", out.accepted), ("duplicate", out.duplicates), ("rejected", out.rejected)):
-            self.metrics.messages.labels(name).inc(count)
-        return out
+    async def _append(self, read: Sequence[Entry | LineError]) -> list[Outcome]:
+        entries = [one for one in read if isinstance(one, Entry)]
+        appended = await self._commit(entries) if entries else []
+        taken = map(_taken, entries, appended)
+        duplicates = sum(one.duplicate for one in appended)
+        self.metrics.count(accepted=len(entries) - duplicates, duplicates=duplicates, rejected=len(read) - len(entries))
+        return [one if isinstance(one, LineError) else next(taken) for one in read]
 
 
-def _accepted(entry: Entry, appended: Appended) -> Accepted:
-    return Accepted(
-        message_id=entry.message_id,
-        position=str(appended.position),
-        duplicate=appended.duplicate,
-        deleted=appended.deleted,
-    )
-
-
-def _summary(results: list[AcceptedLine | RejectedLine]) -> BatchOut:
-    duplicates = sum(isinstance(r, AcceptedLine) and r.duplicate for r in results)
-    rejected = sum(isinstance(r, RejectedLine) for r in results)
-    return BatchOut(
-        accepted=len(results) - duplicates - rejected, duplicates=duplicates, rejected=rejected, results=results
-    )
+def _taken(entry: Entry, appended: Appended) -> Taken:
+    return Taken(entry.message_id, appended.position, appended.duplicate, appended.deleted)
 
 
 def _line_error(error: ValidationError) -> LineError:
@@ -140,17 +120,11 @@ def _line_error(error: ValidationError) -> LineError:
     return LineError(code=code, message="; ".join(texts) + more)
 
 
-async def _lines(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    rest = bytearray()
+async def _lines(pieces: AsyncIterable[bytes]) -> AsyncIterator[list[bytes]]:
+    """Give the lines that each piece completes, without blank ones."""
+    rest = b""
     async for piece in pieces:
-        rest += piece
-        *complete, last = rest.split(b"\n")
-        for line in _filled(complete):
-            yield line
-        rest = last
-    for line in _filled([rest]):
-        yield line
-
-
-def _filled(lines: Iterable[bytearray]) -> Iterable[bytes]:
-    return (bytes(line) for line in lines if line.strip())
+        *lines, rest = (rest + piece).split(b"\n")
+        yield [line for line in lines if line.strip()]
+    if rest.strip():
+        yield [rest]

@@ -23,3 +23,16 @@ class IngestMetrics:
             "Messages that wait to be embedded, or are being embedded.",
             registry=registry,
         )
+        self._accepted, self._duplicates, self._rejected = (
+            self.messages.labels(outcome) for outcome in ("accepted", "duplicate", "rejected")
+        )
+
+    def count(self, *, accepted: int = 0, duplicates: int = 0, rejected: int = 0) -> None:
+        """Count messages by what became of them."""
+        for counter, count in (
+            (self._accepted, accepted),
+            (self._duplicates, duplicates),
+            (self._rejected, rejected),
+        ):
+            if count:
+                counter.inc(count)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import redis.exceptions
@@ -13,49 +13,48 @@ from memstream.contracts.keys import Position, Seen
 from memstream.contracts.messages import MessageStatus
 from memstream.ingest.admission import Reading
 from memstream.ingest.durability import Durability
-from memstream.ingest.recording import Entry
+from memstream.ingest.recording import EVENT_TYPE, Entry
 from memstream.runtime import streams
 from memstream.runtime.streams import Redis, decoded, redis_faults
 
-# One step on the server: look the message up, append it, remember it. A repeat after a lost answer finds the key.
+# One step on the server: look each message up, append it, remember it. A repeat after a lost answer finds the key.
 # What was there before its user was erased counts as never seen.
-# KEYS: the stream, then a seen-key and an erased-key for each message. ARGV: lifetime in seconds, "partition.lane.",
-# then a type and the data for each message. Answers two values for each: what the seen-key says, and 1 for a repeat.
-_APPEND = """
-local function before(position, mark)
-  local lane, ms, seq = position:match('%.(%a+)%.(%d+)%-(%d+)')
-  local mark_ms, mark_seq = mark:match('^(%d+)%-(%d+)')
-  ms, mark_ms = tonumber(ms), tonumber(mark_ms)
-  if ms ~= mark_ms or lane ~= 'live' then return ms <= mark_ms end
-  return tonumber(seq) <= tonumber(mark_seq)
-end
+# KEYS: the stream, then a seen-key for each message, then an erased-key for each.
+# ARGV: lifetime in seconds, "partition.lane.", type, then the data of each message.
+# Answers a line for each: the id of the new entry, or `=` and what the seen-key says.
+_APPEND = (
+    keys.WAS_BEFORE_LUA
+    + """
+local count = #ARGV - 3
 local answer = {}
-for i = 2, #KEYS, 2 do
-  local known = redis.call('GET', KEYS[i])
-  local erased = known and redis.call('GET', KEYS[i + 1])
-  if erased and before(known, erased) then known = false end
-  local repeated = 1
-  if not known then
-    local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[i + 1], 'data', ARGV[i + 2])
-    known = ARGV[2] .. id
-    redis.call('SET', KEYS[i], known, 'EX', ARGV[1])
-    repeated = 0
+for i = 1, count do
+  local known = redis.call('GET', KEYS[1 + i])
+  local erased = known and redis.call('GET', KEYS[1 + count + i])
+  if erased then
+    local lane, id = known:match('%.(%a+)%.(%d+%-%d+)')
+    if was_before(erased, lane, id) then known = false end
   end
-  answer[#answer + 1] = known
-  answer[#answer + 1] = repeated
+  if known then
+    answer[i] = '=' .. known
+  else
+    local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[3], 'data', ARGV[3 + i])
+    redis.call('SET', KEYS[1 + i], ARGV[2] .. id, 'EX', ARGV[1])
+    answer[i] = id
+  end
 end
-return answer
+return table.concat(answer, '\\n')
 """
+)
 
 _SCRIPT_MESSAGES = 250
 """Messages in one call of the script: it holds the server up for about a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """Where a message lies, and whether it lay there before."""
 
-    position: Position
+    position: str
+    """As `Position` writes itself."""
     duplicate: bool
     deleted: bool = False
 
@@ -103,24 +102,18 @@ class StreamLog:
                 # The server was restarted and has forgotten the script.
                 await self._client.script_load(_APPEND)
                 answers = await self._run(calls, entries)
-        found: list[Appended | None] = [None] * len(entries)
-        for (_, indexes), answer in zip(calls, answers, strict=True):
-            for place, index in enumerate(indexes):
-                known = Seen.parse(decoded(answer[2 * place]))
-                found[index] = Appended(
-                    known.position, duplicate=answer[2 * place + 1] == 1, deleted=known.erasure_id is not None
-                )
-        return [appended for appended in found if appended is not None]
+        found: dict[int, Appended] = {}
+        for call, answer in zip(calls, answers, strict=True):
+            found.update(zip(call.indexes, _read(decoded(answer), call.prefix), strict=True))
+        return [found[index] for index in range(len(entries))]
 
-    async def _run(self, calls: "_Calls", entries: Sequence[Entry]) -> list[Any]:
+    async def _run(self, calls: Sequence["_Call"], entries: Sequence[Entry]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
-            for (partition, lane), indexes in calls:
-                names = [keys.stream(partition, lane)]
-                arguments: list[str | bytes | int] = [self._dedup_seconds, f"{partition}.{lane}."]
-                for i in indexes:
-                    names += [keys.seen(partition, entries[i].key), keys.erased(partition, entries[i].owner_key)]
-                    arguments += [entries[i].type, entries[i].data]
-                pipe.evalsha(self._append.sha, len(names), *names, *arguments)
+            for call in calls:
+                chosen = [entries[index] for index in call.indexes]
+                names = [call.stream, *(entry.seen_key for entry in chosen), *(entry.erased_key for entry in chosen)]
+                data = (entry.data for entry in chosen)
+                pipe.evalsha(self._append.sha, len(names), *names, self._dedup_seconds, call.prefix, EVENT_TYPE, *data)
             self._durability.wait_in(pipe)
             return self._durability.checked(await pipe.execute())
 
@@ -173,16 +166,43 @@ def _was_before(mark: object, position: Position) -> bool:
     return keys.was_before(decoded(mark), position.lane, position.entry_id)
 
 
-_Calls = list[tuple[tuple[int, keys.Lane], list[int]]]
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of the script: which entries it appends to one stream."""
+
+    partition: int
+    lane: keys.Lane
+    indexes: Sequence[int]
+
+    @property
+    def stream(self) -> str:
+        return keys.stream(self.partition, self.lane)
+
+    @property
+    def prefix(self) -> str:
+        """What stands before an entry's id in a position."""
+        return f"{self.partition}.{self.lane}."
 
 
-def _calls(entries: Sequence[Entry]) -> _Calls:
-    """Sort entries into calls of the script: one stream each, and not too many messages."""
+def _calls(entries: Sequence[Entry]) -> list[_Call]:
+    """Sort entries into calls: one stream each, and not too many messages."""
     by_stream: defaultdict[tuple[int, keys.Lane], list[int]] = defaultdict(list)
     for index, entry in enumerate(entries):
         by_stream[entry.partition, entry.lane].append(index)
     return [
-        (name, indexes[start : start + _SCRIPT_MESSAGES])
-        for name, indexes in by_stream.items()
+        _Call(partition, lane, indexes[start : start + _SCRIPT_MESSAGES])
+        for (partition, lane), indexes in by_stream.items()
         for start in range(0, len(indexes), _SCRIPT_MESSAGES)
     ]
+
+
+def _read(answers: str, prefix: str) -> list[Appended]:
+    """Read what the script answered."""
+    found = []
+    for line in answers.split("\n"):
+        if line[0] == "=":
+            known = Seen.parse(line[1:])
+            found.append(Appended(str(known.position), duplicate=True, deleted=known.erasure_id is not None))
+        else:
+            found.append(Appended(prefix + line, duplicate=False))
+    return found

@@ -22,6 +22,8 @@ _OWNERS = 8192
 """Users whose names are remembered once they are worked out: those that talk now."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+"""The digit that holds a UUID's variant, by what stands there in the digest."""
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
@@ -76,6 +78,13 @@ def partition(tenant: str, user_id: str, partitions: int) -> int:
 def message_key(tenant: str, user_id: str, message_id: str) -> uuid.UUID:
     """Name a message within the whole installation. Ids hold no NUL, so the parts can't run into each other."""
     return uuid.uuid5(POINT_NAMESPACE, f"{tenant}\0{user_id}\0{message_id}")
+
+
+def message_hex(tenant: str, user_id: str, message_id: str) -> str:
+    """Give the hex of `message_key`, at a fraction of its price (RFC 9562, section 5.5)."""
+    name = f"{tenant}\0{user_id}\0{message_id}".encode()
+    digest = hashlib.sha1(POINT_NAMESPACE.bytes + name, usedforsecurity=False).hexdigest()
+    return f"{digest[:12]}5{digest[13:16]}{_VARIANT[digest[16]]}{digest[17:32]}"
 
 
 @lru_cache(_OWNERS)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from memstream.contracts.problems import MEDIA_TYPE, Problem
 from memstream.web import problems
+from memstream.web.direct import Direct, Endpoints
 from memstream.web.farewell import Farewell
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -48,11 +50,17 @@ def described_body(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def make_application(
-    title: str, description: str, lifespan: Lifespan, *, body_models: Sequence[type[BaseModel]] = ()
+    title: str,
+    description: str,
+    lifespan: Lifespan,
+    *,
+    body_models: Sequence[type[BaseModel]] = (),
+    direct: Endpoints = MappingProxyType({}),
 ) -> FastAPI:
     """Make an application whose every error is a problem. It serves no documentation: that is a file (`make docs`).
 
-    `body_models` are models that its routes read themselves; the description holds their schemas too.
+    `body_models` are models that its routes read themselves; the description holds their schemas too. `direct` are
+    routes that requests reach by the short way.
     """
     app = FastAPI(
         title=title,
@@ -63,6 +71,8 @@ def make_application(
         redirect_slashes=False,
     )
     problems.install(app)
+    if direct:
+        app.add_middleware(Direct, endpoints=direct)
     app.add_middleware(Farewell)
 
     def describe() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from memstream.runtime.errors import TooLarge
 
@@ -39,9 +39,21 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     Raises:
         TooLarge: it is larger than `limit` bytes.
+        ClientDisconnect: the caller hung up before its end.
 
     """
-    return b"".join([chunk async for chunk in stream_body(request, limit)])
+    _check_announced(request, limit)
+    body, more = await _piece(request)
+    if not more and len(body) <= limit:
+        return body
+    pieces, size = [body], len(body)
+    while more and size <= limit:
+        piece, more = await _piece(request)
+        pieces.append(piece)
+        size += len(piece)
+    if size > limit:
+        raise _too_large(limit)
+    return b"".join(pieces)
 
 
 async def stream_body(request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -49,17 +61,31 @@ async def stream_body(request: Request, limit: int) -> AsyncIterator[bytes]:
 
     Raises:
         TooLarge: it is larger than `limit` bytes.
+        ClientDisconnect: the caller hung up before its end.
 
     """
+    _check_announced(request, limit)
+    size, more = 0, True
+    while more:
+        piece, more = await _piece(request)
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        yield piece
+
+
+def _check_announced(request: Request, limit: int) -> None:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        yield chunk
+
+
+async def _piece(request: Request) -> tuple[bytes, bool]:
+    """Give the next piece, and whether others follow."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _too_large(limit: int) -> TooLarge:

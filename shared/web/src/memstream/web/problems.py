@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +17,9 @@ from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, Proble
 from memstream.runtime.errors import GlobalFault, Invalid, Overloaded, Rejected, TooLarge, Unavailable
 
 _log = logging.getLogger(__name__)
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+"""Makes the answer to an error."""
 
 _TYPES = {
     HTTPStatus.BAD_REQUEST: ProblemType.INVALID,
@@ -98,17 +101,14 @@ def invalid_body(error: ValidationError) -> Response:
 
 def install(app: FastAPI) -> None:
     """Let every error that leaves a handler become a problem."""
-    app.add_exception_handler(RequestValidationError, _request_invalid)
-    app.add_exception_handler(ValidationError, _body_invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Unavailable, _unavailable)
-    app.add_exception_handler(GlobalFault, _global_fault)
-    app.add_exception_handler(Overloaded, _overloaded)
-    app.add_exception_handler(Invalid, _invalid_field)
-    app.add_exception_handler(TooLarge, _too_large)
-    app.add_exception_handler(Rejected, _rejected)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    for kind, answer in _HANDLERS.items():
+        app.add_exception_handler(kind, answer)
     app.add_exception_handler(Exception, _unexpected)
+
+
+def handler(error: Exception) -> Handler | None:
+    """Give what answers an error with a problem; None for one that nobody expects."""
+    return next((_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS), None)
 
 
 async def _request_invalid(_: Request, error: Exception) -> Response:
@@ -189,3 +189,18 @@ async def _gone(_: Request, __: Exception) -> Response:
 async def _unexpected(_: Request, __: Exception) -> Response:
     # Starlette logs the error itself, with its traceback, after this answer.
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; it was logged")
+
+
+_HANDLERS: Mapping[type[Exception], Handler] = {
+    RequestValidationError: _request_invalid,
+    ValidationError: _body_invalid,
+    HTTPException: _http_error,
+    Unavailable: _unavailable,
+    GlobalFault: _global_fault,
+    Overloaded: _overloaded,
+    Invalid: _invalid_field,
+    TooLarge: _too_large,
+    Rejected: _rejected,
+    ClientDisconnect: _gone,
+}
+"""What answers each kind of error, and those derived from it."""

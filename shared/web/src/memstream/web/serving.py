@@ -25,6 +25,8 @@ def serve(app: ASGIApp, listener: socket.socket, *, grace: float = 10.0) -> None
         log_config=None,
         access_log=False,
         server_header=False,
+        # Nothing here asks where a request came from.
+        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=int(grace),
     )

@@ -1,0 +1,50 @@
+"""Answers to what was posted, as JSON. They are `Accepted` and `BatchOut`, written without being made first. Pure."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+
+from memstream.contracts.messages import LineError
+
+
+class Taken(NamedTuple):
+    """A message that is on the stream, durably."""
+
+    message_id: str
+    position: str
+    duplicate: bool
+    deleted: bool
+
+
+Outcome = Taken | LineError
+"""What became of a message of a batch."""
+
+
+def accepted(taken: Taken) -> bytes:
+    """Write the answer for one message."""
+    return to_json(taken._asdict())
+
+
+def batch(outcomes: Sequence[Outcome]) -> bytes:
+    """Write the answer for a batch, in the order it came in."""
+    results: list[dict[str, Any]] = []
+    duplicates = rejected = 0
+    for index, outcome in enumerate(outcomes):
+        if isinstance(outcome, LineError):
+            rejected += 1
+            results.append({"index": index, "error": outcome})
+            continue
+        message_id, position, duplicate, deleted = outcome
+        duplicates += duplicate
+        results.append(
+            {
+                "message_id": message_id,
+                "position": position,
+                "duplicate": duplicate,
+                "deleted": deleted,
+                "index": index,
+            }
+        )
+    counts = {"accepted": len(results) - duplicates - rejected, "duplicates": duplicates, "rejected": rejected}
+    return to_json({**counts, "results": results})
