@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.ingest.group_commit import GroupCommit
+from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.runtime.errors import Overloaded, Unavailable
 
 Commits = GroupCommit[str, str]
@@ -39,9 +39,14 @@ async def started(*commits: asyncio.Task[Sequence[str]]) -> None:
         await asyncio.sleep(0)
 
 
-def make(store: Store, *, most: int = 100, waiting: int = 1000) -> Commits:
-    """Make the group commit over a store."""
-    return GroupCommit(store.write, most=most, waiting=waiting)
+PLENTY = 10**6
+
+
+def make(
+    store: Store, *, most: int = 100, waiting: int = 1000, most_size: int = PLENTY, waiting_size: int = PLENTY
+) -> Commits:
+    """Make the group commit over a store; an item's size is its length."""
+    return GroupCommit(store.write, len, most=Amount(most, most_size), waiting=Amount(waiting, waiting_size))
 
 
 async def test_a_single_caller_does_not_wait_for_others() -> None:
@@ -73,6 +78,14 @@ async def test_a_write_holds_no_more_than_it_may() -> None:
     assert store.writes == [["a", "a"], ["b", "b"], ["c", "c"]]
 
 
+async def test_a_write_holds_no_more_bytes_than_it_may() -> None:
+    store = Store()
+    commits = make(store, most_size=5)
+    await asyncio.gather(*(commits.commit(part) for part in (["aa"], ["bb"], ["cc"], ["dddddd"], ["e"])))
+
+    assert store.writes == [["aa", "bb"], ["cc"], ["dddddd"], ["e"]]
+
+
 async def test_a_callers_items_are_never_divided() -> None:
     store = Store()
 
@@ -81,16 +94,21 @@ async def test_a_callers_items_are_never_divided() -> None:
 
 
 @given(
-    st.lists(st.lists(st.text("abc", min_size=1, max_size=2), min_size=1, max_size=5), max_size=12), st.integers(1, 9)
+    st.lists(st.lists(st.text("abc", min_size=1, max_size=2), min_size=1, max_size=5), max_size=12),
+    st.integers(1, 9),
+    st.integers(1, 15),
 )
-async def test_everybody_gets_the_results_of_their_own_items_in_order(parts: list[list[str]], most: int) -> None:
+async def test_everybody_gets_the_results_of_their_own_items_in_order(
+    parts: list[list[str]], most: int, most_size: int
+) -> None:
     store = Store()
-    commits = make(store, most=most)
+    commits = make(store, most=most, most_size=most_size)
     results = await asyncio.gather(*(commits.commit(part) for part in parts))
 
     assert results == [[item.upper() for item in part] for part in parts]
     assert [item for write in store.writes for item in write] == [item for part in parts for item in part]
-    assert all(len(write) <= most or write in parts for write in store.writes)
+    for write in store.writes:
+        assert (len(write) <= most and len("".join(write)) <= most_size) or write in parts
 
 
 async def test_an_error_reaches_all_who_took_part() -> None:
@@ -127,6 +145,20 @@ async def test_too_many_waiting_items_are_refused() -> None:
 
     assert await asyncio.gather(*tasks) == [["A"], ["B"], ["C"]]
     assert await commits.commit(["d"]) == ["D"]
+
+
+async def test_too_many_waiting_bytes_are_refused_until_they_are_written() -> None:
+    store = Store(is_open=False)
+    commits = make(store, waiting_size=5)
+    tasks = [asyncio.create_task(commits.commit([name])) for name in ("aa", "bb")]
+    await started(*tasks)
+    with pytest.raises(Overloaded, match="2 messages wait to be written"):
+        await commits.commit(["cc"])
+    last = asyncio.create_task(commits.commit(["c"]))
+    store.gate.set()
+
+    assert [await task for task in (*tasks, last)] == [["AA"], ["BB"], ["C"]]
+    assert await commits.commit(["dddddd"]) == ["DDDDDD"]
 
 
 async def test_one_large_caller_is_taken_when_nobody_waits() -> None:

@@ -17,10 +17,10 @@ from memstream.contracts.limits import Limits
 from memstream.contracts.messages import AcceptedLine, BatchOut, RejectedLine
 from memstream.ingest import answers
 from memstream.ingest.answers import Outcome
-from memstream.ingest.group_commit import GroupCommit
+from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
-from memstream.ingest.recording import Entry, Recorder
+from memstream.ingest.recording import Entry, Recorder, size_of
 from memstream.ingest.stream_log import Appended
 from memstream.runtime.errors import TooLarge
 
@@ -48,7 +48,7 @@ def make(log: Log, *, batch_messages: int = 100) -> Intake:
     clock = ManualClock()
     return Intake(
         recorder=Recorder(1, clock.now, seeded()),
-        commits=GroupCommit(log.append, most=1000, waiting=1000),
+        commits=GroupCommit(log.append, size_of, most=Amount(1000, 10**6), waiting=Amount(1000, 10**6)),
         limits=Limits(batch_messages=batch_messages),
         now=clock.now,
         metrics=IngestMetrics(CollectorRegistry()),

@@ -16,12 +16,12 @@ from memstream.ingest.api import BODY_MODELS, DIRECT, IngestParts, erasures, rou
 from memstream.ingest.dead_letters import DeadLetters
 from memstream.ingest.durability import Durability
 from memstream.ingest.erasing import Erasing
-from memstream.ingest.group_commit import GroupCommit
+from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.pressure import Pressure
-from memstream.ingest.recording import Recorder
-from memstream.ingest.settings import IngestSettings
+from memstream.ingest.recording import Recorder, size_of
+from memstream.ingest.settings import MIB, IngestSettings
 from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.access import KeyRing
 from memstream.runtime.backoff import Backoff
@@ -31,8 +31,8 @@ from memstream.runtime.streams import connect
 from memstream.web.application import make_application
 from memstream.web.operations import include_operations
 
-_COMMIT_MESSAGES = 1_000
-_COMMIT_WAITING = 20_000
+_COMMIT = Amount(1_000, 8 * MIB)
+_COMMIT_WAITING = Amount(20_000, 64 * MIB)
 _WATCH_SECONDS = 1.0
 _WATCH_SILENCE = 30.0
 """Seconds that a look at Redis may take, besides waiting for a few answers in vain."""
@@ -66,7 +66,7 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         pulse=health.pulse("watch", _WATCH_SILENCE + 4 * timeout),
     )
     health.check("redis", pressure.check)
-    commits = GroupCommit(log.append, most=_COMMIT_MESSAGES, waiting=_COMMIT_WAITING)
+    commits = GroupCommit(log.append, size_of, most=_COMMIT, waiting=_COMMIT_WAITING)
     recorder = Recorder(settings.partitions, clock.now, chance)
     ring = KeyRing(client, clock)
     parts = IngestParts(

@@ -3,7 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 from memstream.runtime.errors import Overloaded
 
@@ -11,21 +12,55 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
+class Amount(NamedTuple):
+    """How much: items, and the bytes in all of them."""
+
+    items: int
+    size: int
+
+    def plus(self, other: "Amount") -> "Amount":
+        """Give both together."""
+        return Amount(self.items + other.items, self.size + other.size)
+
+    def fits(self, limit: "Amount") -> bool:
+        """Say whether it is over the limit in nothing."""
+        return self.items <= limit.items and self.size <= limit.size
+
+
+_NOTHING = Amount(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Generic[ItemT, ResultT]):
+    """What one caller wants to have written."""
+
+    items: Sequence[ItemT]
+    amount: Amount
+    done: "asyncio.Future[Sequence[ResultT]]"
+
+
 class GroupCommit(Generic[ItemT, ResultT]):
     """Gathers what comes in while a write is under way into the next write (DeWitt et al., 1984: group commit).
 
-    `write` takes items and gives a result for each, in order; when it raises, all who took part get the error.
-    A write holds `most` items or one caller's, whichever is more; at most `waiting` items wait for it.
+    `write` takes items and gives a result for each, in order; when it raises, all who took part get the error. `weigh`
+    gives an item's bytes. A write holds `most` or one caller's items, whichever is more; at most `waiting` is held
+    until it is written, or what one caller brings when nothing else is.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]], *, most: int, waiting: int
+        self,
+        write: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
+        weigh: Callable[[ItemT], int],
+        *,
+        most: Amount,
+        waiting: Amount,
     ) -> None:
         self._write = write
+        self._weigh = weigh
         self._most = most
         self._waiting_limit = waiting
-        self._waiting = 0
-        self._queue: deque[tuple[Sequence[ItemT], asyncio.Future[Sequence[ResultT]]]] = deque()
+        self._waiting = _NOTHING
+        self._queue: deque[_Part[ItemT, ResultT]] = deque()
         self._task: asyncio.Task[None] | None = None
 
     async def commit(self, items: Sequence[ItemT]) -> Sequence[ResultT]:
@@ -34,47 +69,48 @@ class GroupCommit(Generic[ItemT, ResultT]):
         A caller that is cancelled leaves its items in the write.
 
         Raises:
-            Overloaded: too many items wait already.
+            Overloaded: too much waits already.
             Exception: whatever `write` raised.
 
         """
-        if self._waiting and self._waiting + len(items) > self._waiting_limit:
-            raise Overloaded(f"{self._waiting} messages wait to be written")
-        done: asyncio.Future[Sequence[ResultT]] = asyncio.get_running_loop().create_future()
-        self._queue.append((items, done))
-        self._waiting += len(items)
+        amount = Amount(len(items), sum(map(self._weigh, items)))
+        waiting = self._waiting.plus(amount)
+        if self._waiting.items and not waiting.fits(self._waiting_limit):
+            raise Overloaded(f"{self._waiting.items} messages wait to be written")
+        part: _Part[ItemT, ResultT] = _Part(items, amount, asyncio.get_running_loop().create_future())
+        self._queue.append(part)
+        self._waiting = waiting
         if self._task is None:
             self._task = asyncio.create_task(self._drain())
-        return await done
+        return await part.done
 
     async def _drain(self) -> None:
         try:
             while self._queue:
-                await self._write_group(self._next_group())
+                await self._write_group(*self._next_group())
         finally:
             self._task = None
 
-    def _next_group(self) -> list[tuple[Sequence[ItemT], asyncio.Future[Sequence[ResultT]]]]:
+    def _next_group(self) -> tuple[list[_Part[ItemT, ResultT]], Amount]:
         group = [self._queue.popleft()]
-        size = len(group[0][0])
-        while self._queue and size + len(self._queue[0][0]) <= self._most:
+        amount = group[0].amount
+        while self._queue and (more := amount.plus(self._queue[0].amount)).fits(self._most):
             group.append(self._queue.popleft())
-            size += len(group[-1][0])
-        return group
+            amount = more
+        return group, amount
 
-    async def _write_group(self, group: list[tuple[Sequence[ItemT], asyncio.Future[Sequence[ResultT]]]]) -> None:
-        items = [item for part, _ in group for item in part]
+    async def _write_group(self, group: Sequence[_Part[ItemT, ResultT]], amount: Amount) -> None:
         try:
-            results = await self._write(items)
+            results = await self._write([item for part in group for item in part.items])
         except Exception as error:  # noqa: BLE001 - every caller gets it, whatever it is
-            for _, done in group:
-                if not done.done():
-                    done.set_exception(error)
+            for part in group:
+                if not part.done.done():
+                    part.done.set_exception(error)
         else:
             start = 0
-            for part, done in group:
-                if not done.done():
-                    done.set_result(results[start : start + len(part)])
-                start += len(part)
+            for part in group:
+                if not part.done.done():
+                    part.done.set_result(results[start : start + len(part.items)])
+                start += len(part.items)
         finally:
-            self._waiting -= len(items)
+            self._waiting = Amount(self._waiting.items - amount.items, self._waiting.size - amount.size)

@@ -1,6 +1,5 @@
 """The streams in Redis, as ingest writes and asks them."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from memstream.contracts.keys import Position, Seen
 from memstream.contracts.messages import MessageStatus
 from memstream.ingest.admission import Reading
 from memstream.ingest.durability import Durability
-from memstream.ingest.recording import EVENT_TYPE, Entry
+from memstream.ingest.recording import EVENT_TYPE, Entry, size_of
 from memstream.runtime import streams
 from memstream.runtime.streams import Redis, decoded, redis_faults
 
@@ -47,7 +46,8 @@ return table.concat(answer, '\\n')
 )
 
 _SCRIPT_MESSAGES = 250
-"""Messages in one call of the script: it holds the server up for about a millisecond."""
+_SCRIPT_BYTES = 1024 * 1024
+"""What one call of the script holds at the most, or one message: it holds the server up for some milliseconds."""
 
 
 class Appended(NamedTuple):
@@ -94,22 +94,22 @@ class StreamLog:
                 appending them again adds nothing.
 
         """
-        calls = _calls(entries)
+        sorted_calls = calls(entries)
         with redis_faults():
             try:
-                answers = await self._run(calls, entries)
+                answers = await self._run(sorted_calls, entries)
             except redis.exceptions.NoScriptError:
                 # The server was restarted and has forgotten the script.
                 await self._client.script_load(_APPEND)
-                answers = await self._run(calls, entries)
+                answers = await self._run(sorted_calls, entries)
         found: dict[int, Appended] = {}
-        for call, answer in zip(calls, answers, strict=True):
+        for call, answer in zip(sorted_calls, answers, strict=True):
             found.update(zip(call.indexes, _read(decoded(answer), call.prefix), strict=True))
         return [found[index] for index in range(len(entries))]
 
-    async def _run(self, calls: Sequence["_Call"], entries: Sequence[Entry]) -> list[Any]:
+    async def _run(self, sorted_calls: Sequence["Call"], entries: Sequence[Entry]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
-            for call in calls:
+            for call in sorted_calls:
                 chosen = [entries[index] for index in call.indexes]
                 names = [call.stream, *(entry.seen_key for entry in chosen), *(entry.erased_key for entry in chosen)]
                 data = (entry.data for entry in chosen)
@@ -167,7 +167,7 @@ def _was_before(mark: object, position: Position) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """A call of the script: which entries it appends to one stream."""
 
     partition: int
@@ -176,6 +176,7 @@ class _Call:
 
     @property
     def stream(self) -> str:
+        """Where they go."""
         return keys.stream(self.partition, self.lane)
 
     @property
@@ -184,16 +185,19 @@ class _Call:
         return f"{self.partition}.{self.lane}."
 
 
-def _calls(entries: Sequence[Entry]) -> list[_Call]:
-    """Sort entries into calls: one stream each, and not too many messages."""
-    by_stream: defaultdict[tuple[int, keys.Lane], list[int]] = defaultdict(list)
+def calls(entries: Sequence[Entry]) -> list[Call]:
+    """Sort entries into calls: one stream each, and not more than holds the server up for a moment."""
+    found: list[Call] = []
+    open_calls: dict[tuple[int, keys.Lane], tuple[list[int], int]] = {}
     for index, entry in enumerate(entries):
-        by_stream[entry.partition, entry.lane].append(index)
-    return [
-        _Call(partition, lane, indexes[start : start + _SCRIPT_MESSAGES])
-        for (partition, lane), indexes in by_stream.items()
-        for start in range(0, len(indexes), _SCRIPT_MESSAGES)
-    ]
+        indexes, size = open_calls.get((entry.partition, entry.lane), ([], _SCRIPT_BYTES))
+        size += size_of(entry)
+        if size > _SCRIPT_BYTES or len(indexes) == _SCRIPT_MESSAGES:
+            indexes, size = [], size_of(entry)
+            found.append(Call(entry.partition, entry.lane, indexes))
+        indexes.append(index)
+        open_calls[entry.partition, entry.lane] = indexes, size
+    return found
 
 
 def _read(answers: str, prefix: str) -> list[Appended]:
