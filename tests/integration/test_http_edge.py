@@ -9,7 +9,8 @@ from random import SystemRandom
 import httpx
 import pytest
 from exchanges import answered, post, problem, say, search
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from running_stack import RunningStack
@@ -168,21 +169,24 @@ async def test_of_very_many_errors_a_few_are_told(stack: RunningStack, service: 
     assert "and 9999 more" in refused["detail"]
 
 
-async def test_a_request_that_is_broken_off_is_answered() -> None:
+@pytest.mark.parametrize("path", ["/", "/short"])
+async def test_a_request_that_is_broken_off_is_answered(path: str) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
 
-    app = make_application("t", "t", lifespan)
     asked = asyncio.Event()
 
-    @app.get("/")
-    async def never() -> None:
+    async def never(_: Request) -> Response:
         asked.set()
         await asyncio.Event().wait()
+        return Response()
+
+    app = make_application("t", "t", lifespan, direct={("GET", "/short"): never})
+    app.get("/")(never)
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-        asking = asyncio.create_task(client.get("/"))
+        asking = asyncio.create_task(client.get(path))
         await asked.wait()
         asking.cancel()
         response = await asking

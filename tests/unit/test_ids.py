@@ -129,6 +129,7 @@ def test_different_messages_have_different_names(one: tuple[str, str, str], othe
 @given(parts)
 def test_the_hex_of_a_messages_name_is_that_of_its_uuid(message: tuple[str, str, str]) -> None:
     assert ids.message_hex(*message) == ids.message_key(*message).hex
+    assert ids.owner_hex(*message[:2]) == ids.owner_key(*message[:2]).hex
 
 
 def test_a_message_and_its_chunks_have_different_names() -> None:

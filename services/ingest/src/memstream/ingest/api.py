@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from memstream.contracts import ids
 from memstream.contracts.ids import Id, UserId
-from memstream.contracts.keys import Lane
+from memstream.contracts.keys import LANES, Lane
 from memstream.contracts.messages import (
     Accepted,
     BatchIn,
@@ -42,6 +42,21 @@ _SINGLE_BODY_BYTES = 1024 * 1024
 """A message within its limits is smaller, even with every character escaped."""
 
 NDJSON = "application/x-ndjson"
+
+
+_LANE_PARAMETER = {
+    "name": "lane",
+    "in": "query",
+    "required": False,
+    "schema": {
+        "enum": list(LANES),
+        "type": "string",
+        "description": "With NDJSON.",
+        "default": "live",
+        "title": "Lane",
+    },
+    "description": "With NDJSON.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +104,14 @@ async def post_message(request: Request) -> Response:
     response_model=BatchOut,
     summary="Remember many messages",
     responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    openapi_extra=described_body(
-        {NDJSON: {"type": "string", "description": "One MessageIn a line."}, JSON: reference(BatchIn)}
-    ),
+    openapi_extra={"parameters": [_LANE_PARAMETER]}
+    | described_body({NDJSON: {"type": "string", "description": "One MessageIn a line."}, JSON: reference(BatchIn)}),
 )
-async def post_batch(
-    request: Request, caller: Caller, lane: Annotated[Lane, Query(description="With NDJSON.")] = "live"
-) -> Response:
+async def post_batch(request: Request) -> Response:
     """Answer once every message that was taken is on disk. A bad one never spoils the others."""
+    caller = await caller_of(request)
     parts = _parts(request)
+    lane = _lane(request)
     media = media_type(request)
     parts.pressure.admit()
     limit = parts.intake.limits.batch_bytes
@@ -111,7 +125,21 @@ async def post_batch(
     return Response(answers.batch(outcomes), media_type=JSON)
 
 
-DIRECT: Endpoints = {("POST", "/v1/messages"): post_message}
+def _lane(request: Request) -> Lane:
+    """Read the lane from the query.
+
+    Raises:
+        Invalid: it is none.
+
+    """
+    given = request.query_params.get("lane", "live") if request.scope["query_string"] else "live"
+    for lane in LANES:
+        if given == lane:
+            return lane
+    raise Invalid("lane", f"Input should be {' or '.join(map(repr, LANES))}")
+
+
+DIRECT: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/messages/batch"): post_batch}
 """The routes that devices ask all the time."""
 
 

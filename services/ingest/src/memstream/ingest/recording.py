@@ -74,4 +74,4 @@ class Recorder:
 @lru_cache(_OWNERS)
 def _place(tenant: str, user_id: str, partitions: int) -> tuple[int, str]:
     partition = ids.partition(tenant, user_id, partitions)
-    return partition, keys.erased(partition, ids.owner_key(tenant, user_id))
+    return partition, keys.erased_by_hex(partition, ids.owner_hex(tenant, user_id))

@@ -49,7 +49,12 @@ def seen_by_hex(partition: int, message: str) -> str:
 
 def erased(partition: int, owner: UUID) -> str:
     """Name the key that says up to when a user was erased: the id of the entry in the live lane that asked for it."""
-    return f"memstream:{{{partition}}}:erased:{owner.hex}"
+    return erased_by_hex(partition, owner.hex)
+
+
+def erased_by_hex(partition: int, owner: str) -> str:
+    """Name the same key, by the hex of the user's UUID."""
+    return f"memstream:{{{partition}}}:erased:{owner}"
 
 
 def erasure(partition: int, erasure_id: str) -> str:

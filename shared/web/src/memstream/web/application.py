@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.types import Receive, Scope, Send
 
 from memstream.contracts.problems import MEDIA_TYPE, Problem
 from memstream.web import problems
@@ -20,6 +21,19 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _REFERENCE = "#/components/schemas/{model}"
 _OPEN_TAG = "operations"
+
+
+class _Application(FastAPI):
+    """An application with a short way to some routes, before all that the framework does about a request."""
+
+    def __init__(self, direct: Endpoints, **settings: Any) -> None:  # noqa: ANN401 - FastAPI's own
+        super().__init__(**settings)
+        self._entrance = Farewell(Direct(super().__call__, direct))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        scope["app"] = self
+        await self._entrance(scope, receive, send)
 
 
 def reference(model: type[BaseModel]) -> dict[str, str]:
@@ -62,7 +76,8 @@ def make_application(
     `body_models` are models that its routes read themselves; the description holds their schemas too. `direct` are
     routes that requests reach by the short way.
     """
-    app = FastAPI(
+    app = _Application(
+        direct,
         title=title,
         description=description,
         lifespan=lifespan,
@@ -71,9 +86,6 @@ def make_application(
         redirect_slashes=False,
     )
     problems.install(app)
-    if direct:
-        app.add_middleware(Direct, endpoints=direct)
-    app.add_middleware(Farewell)
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from memstream.runtime.access import Credential, KeyRing
+from memstream.web.headers import header
 
 _SCHEME = "bearer "
 
@@ -28,8 +29,8 @@ async def authenticate(request: Request, ring: KeyRing) -> Credential:
         Unavailable: the key can't be looked up now.
 
     """
-    header = request.headers.get("authorization", "")
-    if header[: len(_SCHEME)].lower() != _SCHEME or not (key := header[len(_SCHEME) :].strip()):
+    given = header(request, b"authorization")
+    if given[: len(_SCHEME)].lower() != _SCHEME or not (key := given[len(_SCHEME) :].strip()):
         raise HTTPException(HTTPStatus.UNAUTHORIZED, "send a key as `Authorization: Bearer KEY`")
     credential = await ring.look_up(key)
     if credential is None:

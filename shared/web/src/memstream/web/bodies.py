@@ -7,13 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from memstream.runtime.errors import TooLarge
+from memstream.web.headers import header
 
 JSON = "application/json"
 
 
 def media_type(request: Request) -> str:
     """Give the type of the body, without parameters and in small letters; "" when none is given."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return header(request, b"content-type").partition(";")[0].strip().lower()
 
 
 def unsupported_media(*takes: str) -> HTTPException:
@@ -75,7 +76,7 @@ async def stream_body(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 
 def _check_announced(request: Request, limit: int) -> None:
-    announced = request.headers.get("content-length", "")
+    announced = header(request, b"content-length")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
 

@@ -32,7 +32,9 @@ class Direct:
             response = await endpoint(request)
         except Exception as error:
             answer = problems.handler(error)
-            if answer is None:
+            await (await answer(request, error))(scope, receive, send)
+            if answer is problems.unexpected:
+                # The server logs it, with its traceback.
                 raise
-            response = await answer(request, error)
+            return
         await response(scope, receive, send)

@@ -103,12 +103,12 @@ def install(app: FastAPI) -> None:
     """Let every error that leaves a handler become a problem."""
     for kind, answer in _HANDLERS.items():
         app.add_exception_handler(kind, answer)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, unexpected)
 
 
-def handler(error: Exception) -> Handler | None:
-    """Give what answers an error with a problem; None for one that nobody expects."""
-    return next((_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS), None)
+def handler(error: Exception) -> Handler:
+    """Give what answers an error with a problem: `unexpected`, if nothing else does."""
+    return next((_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS), unexpected)
 
 
 async def _request_invalid(_: Request, error: Exception) -> Response:
@@ -186,8 +186,8 @@ async def _gone(_: Request, __: Exception) -> Response:
     return problem(HTTPStatus.BAD_REQUEST, "the body ended too early")
 
 
-async def _unexpected(_: Request, __: Exception) -> Response:
-    # Starlette logs the error itself, with its traceback, after this answer.
+async def unexpected(_: Request, __: Exception) -> Response:
+    """Answer for an error of ours. It is to be raised again after that, so that it is logged."""
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; it was logged")
 
 
