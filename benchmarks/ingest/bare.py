@@ -1,4 +1,7 @@
-"""The reference: an ASGI handler that does one XADD and nothing else. `python bare.py REDIS_URL PORT`."""
+"""The reference: an ASGI handler that does one XADD and nothing else, on the server that ingest runs on, set up alike.
+
+`python bare.py REDIS_URL PORT`.
+"""
 
 import sys
 from typing import Any
@@ -33,4 +36,7 @@ if __name__ == "__main__":
         http="httptools",
         log_level="warning",
         access_log=False,
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
     )
