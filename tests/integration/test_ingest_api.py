@@ -48,6 +48,21 @@ async def test_posts_of_one_id_at_the_same_time_make_one_entry(stack: RunningSta
     assert len(await entries_of(stack.redis, user)) == 1
 
 
+async def test_of_a_batch_only_what_an_erased_user_said_is_taken_anew(stack: RunningStack, user: str) -> None:
+    users = [f"{user}-a", f"{user}-b", f"{user}-a", f"{user}-c", f"{user}-b"]
+    batch = b"\n".join(line(name, str(number), "what was said " * number) for number, name in enumerate(users, 1))
+    first = answered(await post_lines(stack.ingest, batch), 200)
+    answered(await stack.ingest.delete("/v1/users", params={"user_id": f"{user}-b"}), 202)
+
+    again = answered(await post_lines(stack.ingest, batch), 200)
+
+    assert [result["duplicate"] for result in again["results"]] == [True, False, True, True, False]
+    same = [one["position"] == two["position"] for one, two in zip(first["results"], again["results"], strict=True)]
+    assert same == [True, False, True, True, False]
+    texts = [entry["text"] for entry in await entries_of(stack.redis, f"{user}-b") if "text" in entry]
+    assert texts == ["what was said " * 2, "what was said " * 5] * 2
+
+
 async def test_one_id_is_another_message_with_another_user(stack: RunningStack, user: str) -> None:
     mine = await post(stack.ingest, user, "mine", message_id="m")
     theirs = await post(stack.ingest, f"{user}-b", "theirs", message_id="m")

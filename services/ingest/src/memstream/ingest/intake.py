@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from memstream.contracts.keys import Lane
 from memstream.contracts.limits import Limits
 from memstream.contracts.messages import LineError, MessageIn
 from memstream.ingest.answers import Outcome, Taken
+from memstream.ingest.append_script import Appended
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recording import Entry, Recorder
-from memstream.ingest.stream_log import Appended
 from memstream.runtime.errors import TooLarge
+
+_MESSAGE = TypeAdapter(MessageIn).validator
+"""Called for every message: the model's own methods cost a fifth more."""
 
 _SHOWN_FAULTS = 5
 _SHOWN_NAME = 100
@@ -40,7 +43,7 @@ class Intake:
             Overloaded, Unavailable: it can't be appended now.
 
         """
-        message = MessageIn.model_validate_json(body, context=self._context())
+        message = _MESSAGE.validate_json(body, context=self._context())
         entry = self.recorder.record(message, tenant, "live")
         (appended,) = await self._commit([entry])
         self.metrics.count(duplicates=appended.duplicate, accepted=not appended.duplicate)
@@ -57,7 +60,7 @@ class Intake:
         read: list[Entry | LineError] = []
         async for lines in _lines(pieces):
             self._count(len(read) + len(lines))
-            read += self._read(MessageIn.model_validate_json, lines, tenant, lane)
+            read += self._read(_MESSAGE.validate_json, lines, tenant, lane)
         return await self._append(read)
 
     async def take_list(self, messages: Sequence[Any], tenant: str, lane: Lane) -> list[Outcome]:
@@ -69,7 +72,7 @@ class Intake:
 
         """
         self._count(len(messages))
-        return await self._append(self._read(MessageIn.model_validate, messages, tenant, lane))
+        return await self._append(self._read(_MESSAGE.validate_python, messages, tenant, lane))
 
     async def _commit(self, entries: Sequence[Entry]) -> Sequence[Appended]:
         with self.metrics.append_seconds.time():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import redis.exceptions
@@ -11,52 +11,11 @@ from memstream.contracts import keys
 from memstream.contracts.keys import Position, Seen
 from memstream.contracts.messages import MessageStatus
 from memstream.ingest.admission import Reading
+from memstream.ingest.append_script import APPEND, Appended, Call, calls
 from memstream.ingest.durability import Durability
-from memstream.ingest.recording import EVENT_TYPE, Entry, size_of
+from memstream.ingest.recording import Entry
 from memstream.runtime import streams
 from memstream.runtime.streams import Redis, decoded, redis_faults
-
-# One step on the server: look each message up, append it, remember it. A repeat after a lost answer finds the key.
-# What was there before its user was erased counts as never seen.
-# KEYS: the stream, then a seen-key for each message, then an erased-key for each.
-# ARGV: lifetime in seconds, "partition.lane.", type, then the data of each message.
-# Answers a line for each: the id of the new entry, or `=` and what the seen-key says.
-_APPEND = (
-    keys.WAS_BEFORE_LUA
-    + """
-local count = #ARGV - 3
-local answer = {}
-for i = 1, count do
-  local known = redis.call('GET', KEYS[1 + i])
-  local erased = known and redis.call('GET', KEYS[1 + count + i])
-  if erased then
-    local lane, id = known:match('%.(%a+)%.(%d+%-%d+)')
-    if was_before(erased, lane, id) then known = false end
-  end
-  if known then
-    answer[i] = '=' .. known
-  else
-    local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[3], 'data', ARGV[3 + i])
-    redis.call('SET', KEYS[1 + i], ARGV[2] .. id, 'EX', ARGV[1])
-    answer[i] = id
-  end
-end
-return table.concat(answer, '\\n')
-"""
-)
-
-_SCRIPT_MESSAGES = 250
-_SCRIPT_BYTES = 1024 * 1024
-"""What one call of the script holds at the most, or one message: it holds the server up for some milliseconds."""
-
-
-class Appended(NamedTuple):
-    """Where a message lies, and whether it lay there before."""
-
-    position: str
-    """As `Position` writes itself."""
-    duplicate: bool
-    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +34,7 @@ class StreamLog:
         self._client = client
         self._durability = durability
         self._dedup_seconds = dedup_seconds
-        self._append = client.register_script(_APPEND)
+        self._append = client.register_script(APPEND)
 
     async def prepare(self, partitions: int) -> None:
         """Create the groups.
@@ -94,26 +53,24 @@ class StreamLog:
                 appending them again adds nothing.
 
         """
-        sorted_calls = calls(entries)
+        made = calls(entries)
         with redis_faults():
             try:
-                answers = await self._run(sorted_calls, entries)
+                answers = await self._run(made, entries)
             except redis.exceptions.NoScriptError:
                 # The server was restarted and has forgotten the script.
-                await self._client.script_load(_APPEND)
-                answers = await self._run(sorted_calls, entries)
+                await self._client.script_load(APPEND)
+                answers = await self._run(made, entries)
         found: dict[int, Appended] = {}
-        for call, answer in zip(sorted_calls, answers, strict=True):
-            found.update(zip(call.indexes, _read(decoded(answer), call.prefix), strict=True))
+        for call, answer in zip(made, answers, strict=True):
+            found.update(zip(call.indexes, call.read(decoded(answer)), strict=True))
         return [found[index] for index in range(len(entries))]
 
-    async def _run(self, sorted_calls: Sequence["Call"], entries: Sequence[Entry]) -> list[Any]:
+    async def _run(self, made: Sequence[Call], entries: Sequence[Entry]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
-            for call in sorted_calls:
-                chosen = [entries[index] for index in call.indexes]
-                names = [call.stream, *(entry.seen_key for entry in chosen), *(entry.erased_key for entry in chosen)]
-                data = (entry.data for entry in chosen)
-                pipe.evalsha(self._append.sha, len(names), *names, self._dedup_seconds, call.prefix, EVENT_TYPE, *data)
+            for call in made:
+                names, arguments = call.parameters(entries, self._dedup_seconds)
+                pipe.evalsha(self._append.sha, len(names), *names, *arguments)
             self._durability.wait_in(pipe)
             return self._durability.checked(await pipe.execute())
 
@@ -164,49 +121,3 @@ class StreamLog:
 
 def _was_before(mark: object, position: Position) -> bool:
     return keys.was_before(decoded(mark), position.lane, position.entry_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of the script: which entries it appends to one stream."""
-
-    partition: int
-    lane: keys.Lane
-    indexes: Sequence[int]
-
-    @property
-    def stream(self) -> str:
-        """Where they go."""
-        return keys.stream(self.partition, self.lane)
-
-    @property
-    def prefix(self) -> str:
-        """What stands before an entry's id in a position."""
-        return f"{self.partition}.{self.lane}."
-
-
-def calls(entries: Sequence[Entry]) -> list[Call]:
-    """Sort entries into calls: one stream each, and not more than holds the server up for a moment."""
-    found: list[Call] = []
-    open_calls: dict[tuple[int, keys.Lane], tuple[list[int], int]] = {}
-    for index, entry in enumerate(entries):
-        indexes, size = open_calls.get((entry.partition, entry.lane), ([], _SCRIPT_BYTES))
-        size += size_of(entry)
-        if size > _SCRIPT_BYTES or len(indexes) == _SCRIPT_MESSAGES:
-            indexes, size = [], size_of(entry)
-            found.append(Call(entry.partition, entry.lane, indexes))
-        indexes.append(index)
-        open_calls[entry.partition, entry.lane] = indexes, size
-    return found
-
-
-def _read(answers: str, prefix: str) -> list[Appended]:
-    """Read what the script answered."""
-    found = []
-    for line in answers.split("\n"):
-        if line[0] == "=":
-            known = Seen.parse(line[1:])
-            found.append(Appended(str(known.position), duplicate=True, deleted=known.erasure_id is not None))
-        else:
-            found.append(Appended(prefix + line, duplicate=False))
-    return found

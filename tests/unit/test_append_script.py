@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memstream.contracts import keys
+from memstream.ingest.append_script import calls
 from memstream.ingest.recording import Entry
-from memstream.ingest.stream_log import calls
 
 MESSAGES, SIZE = 250, 1024 * 1024
 
