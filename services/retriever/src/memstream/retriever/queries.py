@@ -1,0 +1,146 @@
+"""Vectors of questions: remembered, asked for once, and asked for together."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from memstream.runtime.errors import MemstreamError, Rejected, Unavailable
+from memstream.vectors.embeddings import DEPENDENCY, Vectors
+
+Vector = npt.NDArray[np.float32]
+
+Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPolicy:
+    """How much is remembered, and asked for at once."""
+
+    remembered: int = 10_000
+    """Questions whose vectors are kept, those asked longest ago go first."""
+    texts: int = 64
+    """In a call."""
+    calls: int = 4
+    """Under way at once. While there are fewer, a question doesn't wait for others to share its call."""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A question whose vector is on its way, and how many wait for it."""
+
+    vector: "asyncio.Future[Vector]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    waiters: int = 0
+
+
+class QueryVectors:
+    """Gives the vectors of questions.
+
+    A question that was asked lately is remembered. One that is on its way is not asked for again. What comes while all
+    calls are under way shares the next one; what nobody waits for any more is left out of it.
+    """
+
+    def __init__(self, embed: Embed, policy: QueryPolicy) -> None:
+        self._embed = embed
+        self._policy = policy
+        self._known: OrderedDict[str, Vector] = OrderedDict()
+        self._wanted: dict[str, _Wanted] = {}
+        self._queue: OrderedDict[str, _Wanted] = OrderedDict()
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def get(self, texts: Sequence[str]) -> list[Vector]:
+        """Give a vector for each question, none of them empty.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: as the embeddings server says.
+
+        """
+        missing = list(dict.fromkeys(text for text in texts if text not in self._known))
+        wanted = [self._want(text) for text in missing]
+        found = {text: self._remember(text, self._known[text]) for text in texts if text not in missing}
+        try:
+            for text, one in zip(missing, wanted, strict=True):
+                # Others may wait for it too: that this one gives up is no reason to give up on it.
+                found[text] = await asyncio.shield(one.vector)
+        finally:
+            for one in wanted:
+                one.waiters -= 1
+        return [found[text] for text in texts]
+
+    def _want(self, text: str) -> _Wanted:
+        wanted = self._wanted.get(text)
+        if wanted is None:
+            wanted = self._wanted[text] = self._queue[text] = _Wanted()
+            self._call()
+        wanted.waiters += 1
+        return wanted
+
+    def _call(self) -> None:
+        """Begin a call when one may begin; it picks up what waits once this turn of the loop is over."""
+        if len(self._calls) < self._policy.calls and self._queue:
+            task = asyncio.create_task(self._ask())
+            self._calls.add(task)
+            task.add_done_callback(self._finish)
+
+    def _finish(self, task: "asyncio.Task[None]") -> None:
+        self._calls.discard(task)
+        self._call()
+
+    async def _ask(self) -> None:
+        batch: dict[str, _Wanted] = {}
+        while self._queue and len(batch) < self._policy.texts:
+            text, wanted = self._queue.popitem(last=False)
+            if wanted.waiters:
+                batch[text] = wanted
+            else:
+                del self._wanted[text]
+        try:
+            if batch:
+                await self._answer(batch)
+        finally:
+            for text in batch:
+                del self._wanted[text]
+            # Those that have their vector are past that.
+            _fail(batch, Unavailable(DEPENDENCY, "the call was given up"))
+
+    async def _answer(self, batch: dict[str, _Wanted]) -> None:
+        try:
+            vectors = await self._embed(list(batch))
+        except Rejected as error:
+            if len(batch) == 1:
+                _fail(batch, error)
+            else:
+                # One of them spoils it for all.
+                for text, wanted in batch.items():
+                    await self._answer({text: wanted})
+        except MemstreamError as error:
+            _fail(batch, error)
+        else:
+            for (text, wanted), vector in zip(batch.items(), vectors, strict=True):
+                if not wanted.vector.done():
+                    wanted.vector.set_result(self._remember(text, vector))
+
+    def _remember(self, text: str, vector: Vector) -> Vector:
+        self._known[text] = vector
+        self._known.move_to_end(text)
+        if len(self._known) > self._policy.remembered:
+            self._known.popitem(last=False)
+        return vector
+
+    async def aclose(self) -> None:
+        """Give up on what is under way."""
+        for task in self._calls:
+            task.remove_done_callback(self._finish)
+            task.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+
+def _fail(batch: dict[str, _Wanted], error: MemstreamError) -> None:
+    for wanted in batch.values():
+        if not wanted.vector.done():
+            wanted.vector.set_exception(error)
+            # Nobody may wait for it any more.
+            wanted.vector.exception()

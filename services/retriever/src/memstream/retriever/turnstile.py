@@ -1,0 +1,39 @@
+"""How many questions are worked on at once, and how many may wait for that."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from memstream.runtime.errors import Unavailable
+
+
+class Turnstile:
+    """Lets so many through at once and so many wait; turns the others away.
+
+    What is beyond it would only make all answers later, and the memory of the process the limit.
+    """
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        self._places = asyncio.Semaphore(at_once)
+        self._most_waiting = waiting
+        self._waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def passed(self) -> AsyncIterator[None]:
+        """Hold a place, once there is one.
+
+        Raises:
+            Unavailable: as many wait as may.
+
+        """
+        if self._places.locked() and self._waiting >= self._most_waiting:
+            raise Unavailable("the retriever", f"{self._waiting} questions wait already", retry_after=1.0)
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._places.release()
