@@ -45,9 +45,8 @@ format: setup ## rewrite the sources as `make check` wants them
 reliability: setup ## run the kill tests for longer: make reliability RUNS=20
 	$(PY) -m pytest tests/reliability --runs $(or $(RUNS),20) --timeout 3600
 
-bench: setup ## measure the embedded stack: make bench MESSAGES=FILE.jsonl
-	@test -n "$(MESSAGES)" || { echo "say which messages: make bench MESSAGES=FILE.jsonl"; exit 2; }
-	$(PY) benchmarks/stack.py --messages $(MESSAGES)
+bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1 the figures of docs/benchmarks.md
+	$(PY) -m benchmarks $(if $(FULL),--full --results benchmarks/results --report docs/benchmarks.md) $(if $(MESSAGES),--messages $(MESSAGES))
 
 quality: setup ## measure retrieval on judged sets: make quality DATA=FOLDER
 	@test -n "$(DATA)" || { echo "say where the sets are: make quality DATA=FOLDER"; exit 2; }

@@ -1,22 +1,20 @@
 """Measures the embedded stack as its user meets it: start, memory, import, time to searchable, search.
 
-    python benchmarks/stack.py --messages FILE.jsonl [--rate 20] [--seconds 30] [--json FILE]
+    python -m benchmarks.stack [--messages FILE.jsonl] [--rate 20] [--seconds 30] [--json FILE]
 
 The import is held against the bare rate of the same model: the same texts through the embeddings server alone, in the
-same run. Not measured: more than one machine, a network, and providers with limits.
+same run, before it and after it.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
-import platform
-import shutil
-import signal
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,138 +23,191 @@ import httpx
 import openai
 import psutil
 
+from benchmarks.arrivals import Arrivals
+from benchmarks.backlog import Messages
+from benchmarks.command import carry_out, say, shared_options
+from benchmarks.record import Record
+from benchmarks.site import Failed
 from memstream.contracts.stack import Stack
+from memstream.local.stack.plan import FIXED_PORTS
+from memstream.local.stack.ports import free_base
 from memstream.vectors.space import render
 
-_PORT_BASE = "18900"
+_NOT_MEASURED = ["more than one machine", "a network", "providers with limits"]
 _BATCH = 128
 _CALLS = 2
 _SEARCHES = 200
+_OCCURRED_AT = "2026-01-31T09:30:00Z"
+
+_Rows = Sequence[dict[str, Any]]
 
 
-async def main() -> None:
-    """Run as the command line says, and print a line a figure."""
-    parser = argparse.ArgumentParser(prog="benchmarks/stack.py", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--messages", type=Path, required=True, help="JSON lines in the shape a device posts")
-    parser.add_argument("--model", default="minilm")
-    parser.add_argument("--rate", type=float, default=20.0, help="messages a second, open loop")
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--json", type=Path, help="write all figures and samples there")
-    arguments = parser.parse_args()
-    rows = [json.loads(line) for line in arguments.messages.open()]
-    home = Path(tempfile.mkdtemp())
-    started = time.perf_counter()
+async def measure(chosen: argparse.Namespace, record: Record) -> None:
+    """Run one stack a round, and measure one thing after the other."""
+    for number in range(1, chosen.rounds + 1):
+        with tempfile.TemporaryDirectory(prefix="memstream-bench-", ignore_cleanup_errors=True) as folder:
+            file = chosen.messages or _made_up(Path(folder), chosen.seed, chosen.count)
+            rows = [json.loads(line) for line in file.open()]
+            say(f"round {number} of {chosen.rounds}: the stack starts")
+            async with _up(Path(folder) / "home", chosen) as up:
+                record.add("ready after", "s", up.ready_seconds)
+                await _import(up, file, rows, record)
+                async with _http(up.stack) as http:
+                    say(f"{min(_SEARCHES, len(rows))} searches")
+                    _note(record, "search", await _searches(http, up.stack, rows))
+                    say(f"{chosen.rate:g} messages/s for {chosen.seconds:g} s")
+                    times = await _searchable(http, up.stack, chosen)
+                    _note(record, f"from POST to searchable, {chosen.rate:g} messages/s", times)
+                record.add("resident, all parts", "MiB", up.resident_mib())
+
+
+@dataclass(frozen=True, slots=True)
+class _Up:
+    """A stack that runs."""
+
+    home: Path
+    stack: Stack
+    pid: int
+    ready_seconds: float
+
+    def resident_mib(self) -> float:
+        """Give the resident memory of all processes; shared pages count once for each."""
+        family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+        return sum(process.memory_info().rss for process in family) / 2**20
+
+
+@contextlib.asynccontextmanager
+async def _up(home: Path, chosen: argparse.Namespace) -> AsyncIterator[_Up]:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    port_base = str(free_base(FIXED_PORTS + 1, first=chosen.first_port))
     process = await asyncio.create_subprocess_exec(
-        *(_memstream(), "up", "--home", str(home), "--model", arguments.model, "--port-base", _PORT_BASE),
+        *(_memstream(), "up", "--home", str(home), "--model", chosen.model, "--port-base", port_base),
         stdout=asyncio.subprocess.DEVNULL,
+        # Ctrl-C is for this process; it ends the stack itself.
+        start_new_session=True,
     )
     try:
         while not (home / "stack.json").exists():
             if process.returncode is not None:
-                raise SystemExit("the stack did not start")
+                raise Failed("the stack did not start")
             await asyncio.sleep(0.01)
-        report: dict[str, Any] = {"machine": _machine(), "ready_seconds": time.perf_counter() - started}
-        stack = Stack.model_validate_json((home / "stack.json").read_bytes())
-        await measure(stack, home, rows, arguments, report)
-        report["resident_mib"] = _resident(process.pid)
-        _print(report)
-        if arguments.json:
-            arguments.json.write_text(json.dumps(report, indent=1))
+        took = loop.time() - started
+        yield _Up(home, Stack.model_validate_json((home / "stack.json").read_bytes()), process.pid, took)
     finally:
-        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
-        shutil.rmtree(home)
 
 
-async def measure(
-    stack: Stack, home: Path, rows: Sequence[dict[str, Any]], arguments: argparse.Namespace, report: dict[str, Any]
-) -> None:
-    """Fill the report in, one measurement after the other."""
-    before = await bare_rate(stack, rows)
-    report["import"] = await import_file(home, arguments.messages)
-    report["import_again"] = await import_file(home, arguments.messages)
-    after = await bare_rate(stack, rows)
-    report["bare_texts_per_second"] = [before, after]
-    report["import_share_of_bare"] = report["import"]["per_second"] / statistics.mean([before, after])
-    async with _http(stack) as http:
-        report["search_ms"] = await searches(http, stack, rows)
-        report["searchable_ms"] = await searchable(http, stack, arguments.rate, arguments.seconds)
+async def _import(up: _Up, file: Path, rows: _Rows, record: Record) -> None:
+    say(f"{len(rows):,} messages, embedded alone, imported, and embedded alone again")
+    before = await _bare_rate(up.stack, rows)
+    rate, accepted = await _import_file(up.home, file)
+    _, again = await _import_file(up.home, file)
+    after = await _bare_rate(up.stack, rows)
+    record.add("bare rate, before", "texts/s", before)
+    record.add("bare rate, after", "texts/s", after)
+    record.add("import, until searchable", "messages/s", rate)
+    record.add("import / bare", "ratio", rate / statistics.mean([before, after]))
+    record.add("accepted", "", accepted)
+    record.add("accepted of the same file again", "", again, at_most=0)
 
 
-async def bare_rate(stack: Stack, rows: Sequence[dict[str, Any]]) -> float:
+async def _bare_rate(stack: Stack, rows: _Rows) -> float:
     """Embed the messages' texts with the embeddings server alone; texts a second."""
     texts = [
         render(
             row["text"],
             speaker=row.get("speaker"),
             role=row.get("role", "user"),
-            occurred_at=datetime.fromisoformat(row["occurred_at"]),
+            occurred_at=datetime.fromisoformat(row.get("occurred_at", _OCCURRED_AT)),
         )
         for row in rows
     ]
-    client = openai.AsyncOpenAI(base_url=stack.embeddings_url, api_key="local", max_retries=0)
     gate = asyncio.Semaphore(_CALLS)
+    loop = asyncio.get_running_loop()
+    async with openai.AsyncOpenAI(base_url=stack.embeddings_url, api_key="local", max_retries=0) as client:
 
-    async def call(batch: list[str]) -> None:
-        async with gate:
-            await client.embeddings.create(model=stack.embedding_model, input=batch, encoding_format="base64")
+        async def call(batch: list[str]) -> None:
+            async with gate:
+                await client.embeddings.create(model=stack.embedding_model, input=batch, encoding_format="base64")
 
-    started = time.perf_counter()
-    await asyncio.gather(*(call(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)))
-    took = time.perf_counter() - started
-    await client.close()
-    return len(texts) / took
+        started = loop.time()
+        await asyncio.gather(*(call(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)))
+        return len(texts) / (loop.time() - started)
 
 
-async def import_file(home: Path, file: Path) -> dict[str, float]:
-    """Send a file with the command and wait until all of it is searchable."""
-    started = time.perf_counter()
+async def _import_file(home: Path, file: Path) -> tuple[float, int]:
+    """Send a file with the command and wait until all of it is searchable: lines a second, and how many were new."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     process = await asyncio.create_subprocess_exec(
         *(_memstream(), "send", str(file), "--wait", "--json", "--home", str(home)), stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
-    took = time.perf_counter() - started
+    if process.returncode != 0:
+        raise Failed(f"memstream send ended with {process.returncode}")
     counts = json.loads(output)
-    return {**counts, "seconds": took, "per_second": counts["accepted"] / took}
+    return (counts["accepted"] + counts["duplicates"]) / (loop.time() - started), counts["accepted"]
 
 
-async def searches(http: httpx.AsyncClient, stack: Stack, rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Ask one question after the other, each for the first time; milliseconds."""
-    samples = []
-    step = max(1, len(rows) // _SEARCHES)
-    for row in rows[::step][:_SEARCHES]:
-        body = {"user_id": row["user_id"], "query": f"What was said about {row['text'][:80]}"}
-        started = time.perf_counter()
-        answer = await http.post(f"{stack.retriever_url}/v1/search", json=body)
-        answer.raise_for_status()
-        samples.append((time.perf_counter() - started) * 1000)
-    return _percentiles(samples)
-
-
-async def searchable(http: httpx.AsyncClient, stack: Stack, rate: float, seconds: float) -> dict[str, float]:
-    """Post at a steady rate whatever happens, and ask for each message at once; milliseconds from its POST."""
+async def _searches(http: httpx.AsyncClient, stack: Stack, rows: _Rows) -> list[float]:
+    """Ask one question after the other, each for the first time; seconds."""
     loop = asyncio.get_running_loop()
-    begin = loop.time()
-    probes = []
-    for number in range(int(rate * seconds)):
-        await asyncio.sleep(max(0.0, begin + number / rate - loop.time()))
-        probes.append(asyncio.create_task(_probe(http, stack, number)))
-    return _percentiles(await asyncio.gather(*probes))
+    times = []
+    for row in rows[:: max(1, len(rows) // _SEARCHES)][:_SEARCHES]:
+        body = {"user_id": row["user_id"], "query": f"What was said about {row['text'][:80]}"}
+        started = loop.time()
+        (await http.post(f"{stack.retriever_url}/v1/search", json=body)).raise_for_status()
+        times.append(loop.time() - started)
+    return times
 
 
-async def _probe(http: httpx.AsyncClient, stack: Stack, number: int) -> float:
-    user = f"probe-{number}"
-    text = f"The locker number {number} has the code {number * 7919 % 10000}"
-    started = time.perf_counter()
-    posted = await http.post(f"{stack.ingest_url}/v1/messages", json={"user_id": user, "text": text})
-    posted.raise_for_status()
-    body = {"user_id": user, "query": text, "mode": "keyword", "wait_for": [posted.json()["position"]]}
-    found = await http.post(f"{stack.retriever_url}/v1/search", json=body)
-    found.raise_for_status()
-    took = (time.perf_counter() - started) * 1000
-    if [hit["text"] for hit in found.json()["hits"]] != [text]:
-        raise SystemExit(f"not found after {took:.0f} ms: {text}")
-    return took
+async def _searchable(http: httpx.AsyncClient, stack: Stack, chosen: argparse.Namespace) -> list[float]:
+    """Post at a steady rate whatever happens, and ask for each message at once; seconds from the time it was due."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + chosen.seconds
+    times: list[float] = []
+
+    async def probe(number: int, due: float) -> None:
+        user, text = f"probe-{number}", f"The locker number {number} has the code {number * 7919 % 10000}"
+        posted = await http.post(f"{stack.ingest_url}/v1/messages", json={"user_id": user, "text": text})
+        position = posted.raise_for_status().json()["position"]
+        body = {"user_id": user, "query": text, "mode": "keyword", "wait_for": [position], "wait_timeout": 30}
+        found = await http.post(f"{stack.retriever_url}/v1/search", json=body)
+        times.append(loop.time() - due)
+        if [hit["text"] for hit in found.raise_for_status().json()["hits"]] != [text]:
+            raise Failed(f"not found: {text}")
+
+    try:
+        await Arrivals(chosen.rate, chosen.seed).run(probe, until=lambda: loop.time() > end)
+    except* (Failed, httpx.HTTPError) as errors:
+        raise Failed(f"a message was not accepted or not found: {errors.exceptions[0]}") from errors
+    return times
+
+
+def _note(record: Record, name: str, seconds: Sequence[float]) -> None:
+    ranked = sorted(1000 * one for one in seconds)
+    for percent in (50, 95, 99):
+        record.add(f"{name}, p{percent}", "ms", ranked[min(len(ranked) - 1, len(ranked) * percent // 100)])
+    record.samples.setdefault(f"{name}, ms", []).append([round(1000 * one, 2) for one in seconds])
+
+
+def _made_up(folder: Path, seed: int, count: int) -> Path:
+    """Write messages to a file, for want of real ones."""
+    messages, file = Messages(seed), folder / "messages.jsonl"
+    rows = (
+        {
+            "user_id": messages.user(number),
+            "message_id": f"m-{number}",
+            "text": messages.text(number),
+            "occurred_at": _OCCURRED_AT,
+        }
+        for number in range(count)
+    )
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
 
 
 def _http(stack: Stack) -> httpx.AsyncClient:
@@ -167,33 +218,20 @@ def _memstream() -> str:
     return str(Path(sys.executable).with_name("memstream"))
 
 
-def _machine() -> dict[str, Any]:
-    return {"cores": psutil.cpu_count(), "python": platform.python_version(), "system": platform.system()}
-
-
-def _resident(pid: int) -> float:
-    """Give the resident memory of a process and all below it, in MiB; shared pages count once for each."""
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(process.memory_info().rss for process in family) / 2**20
-
-
-def _percentiles(samples: Sequence[float]) -> dict[str, float]:
-    ranked = sorted(samples)
-    return {f"p{p}": ranked[min(len(ranked) - 1, len(ranked) * p // 100)] for p in (50, 95, 99)} | {"n": len(ranked)}
-
-
-def _print(report: dict[str, Any]) -> None:
-    sent = report["import"]
-    print(f"ready after            {report['ready_seconds']:.1f} s")
-    print(f"resident, all parts    {report['resident_mib']:.0f} MiB")
-    print(f"import                 {sent['accepted']} accepted, searchable after {sent['seconds']:.1f} s")
-    print(f"                       {sent['per_second']:.0f} messages/s, {report['import_share_of_bare']:.0%} of bare")
-    print(f"bare rate              {' and '.join(f'{rate:.0f}' for rate in report['bare_texts_per_second'])} texts/s")
-    print(f"the same file again    {report['import_again']['accepted']} accepted")
-    for name, title in (("search_ms", "search"), ("searchable_ms", "POST to searchable")):
-        figures = report[name]
-        print(f"{title:22} p50 {figures['p50']:.1f} ms, p95 {figures['p95']:.1f} ms, p99 {figures['p99']:.1f} ms")
+def main() -> None:
+    """Run as the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.stack",
+        description=__doc__.split("\n\n")[0],
+        parents=[shared_options(rounds=1, within=3600.0)],
+    )
+    parser.add_argument("--messages", type=Path, help="JSON lines in the shape a device posts; without, made-up ones")
+    parser.add_argument("--count", type=int, default=3000, help="of made-up messages [%(default)d]")
+    parser.add_argument("--model", default="minilm")
+    parser.add_argument("--rate", type=float, default=20.0, help="messages a second, open loop [%(default)g]")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    carry_out("stack", _NOT_MEASURED, measure, parser.parse_args())
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

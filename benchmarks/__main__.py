@@ -1,0 +1,83 @@
+"""Runs all benchmarks, one after the other, and renders their report: `python -m benchmarks [--full] [--only NAME…]`.
+
+The short sizes take about eight minutes and show that everything works and where a figure lies; those of `--full` take
+about two hours, and are the ones to be quoted. Retrieval quality is measured by `make quality`.
+"""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.command import say
+from benchmarks.report import read, render
+
+_ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A benchmark with its options, by size."""
+
+    name: str
+    command: str
+    short: str
+    full: str
+
+
+_RUNS = (
+    _Run("ingest", "benchmarks/ingest", "--rounds 1 --seconds 2", "--rounds 5"),
+    _Run("stack", "-m benchmarks.stack", "--count 500 --seconds 10", "--count 3000"),
+    _Run(
+        "limits",
+        "-m benchmarks.embedder limits",
+        "--limits requests calls --workers 4 --warm-up 30 --seconds 15 --rpm 240 --batch-texts 16",
+        "--rounds 3 --within 10800",
+    ),
+    _Run("workers", "-m benchmarks.embedder workers", "--rounds 1 --warm-up 5 --seconds 8", ""),
+    _Run("unlimited", "-m benchmarks.embedder unlimited", "--rounds 1 --messages 20000", "--messages 150000"),
+    _Run("memory", "-m benchmarks.embedder memory", "--messages 30000 --replay-window 10 --trim-period 2", ""),
+    _Run("outage", "-m benchmarks.embedder outage", "--outage 20 --lead 5", ""),
+    _Run("searchable", "-m benchmarks.searchable", "--rounds 1 --warm-up 5 --seconds 10 --import 20000", ""),
+)
+
+
+def main() -> None:
+    """Run as the command line says. One that fails keeps none of the others from running."""
+    names = [run.name for run in _RUNS]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--full", action="store_true", help="the sizes to be quoted")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--messages", type=Path, help="JSON lines for `stack`, in the shape a device posts")
+    parser.add_argument("--results", type=Path, default=_ROOT / ".bench", help="folder of the results [.bench]")
+    parser.add_argument("--report", type=Path, help="the rendered report [report.md in that folder]")
+    options = parser.parse_args()
+    results: Path = options.results.absolute()
+    results.mkdir(parents=True, exist_ok=True)
+    failed = [run.name for run in _RUNS if run.name in options.only and not _succeeds(run, options, results)]
+    files = [file for file in (results / f"{name}.json" for name in names) if file.exists()]
+    report: Path = options.report or results / "report.md"
+    report.write_text(render([read(file) for file in files]))
+    say(f"{report} is written from {len(files)} results")
+    if failed:
+        sys.exit(f"without a result, or with a part of it: {', '.join(failed)}")
+
+
+def _succeeds(run: _Run, options: argparse.Namespace, results: Path) -> bool:
+    say(f"=== {run.name}")
+    words = [*run.command.split(), *(run.full if options.full else run.short).split()]
+    if run.name == "stack" and options.messages:
+        words += ["--messages", str(options.messages.absolute())]
+    try:
+        done = subprocess.run(
+            [sys.executable, *words, "--json", str(results / f"{run.name}.json")], cwd=_ROOT, check=False
+        )
+    except KeyboardInterrupt:
+        # The benchmark was interrupted as well, and has ended what it started.
+        sys.exit("interrupted")
+    return done.returncode == 0
+
+
+if __name__ == "__main__":
+    main()

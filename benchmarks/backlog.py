@@ -1,0 +1,121 @@
+"""Messages as benchmarks make them, written to the stream at once, and how far the embedder has come with them."""
+
+import asyncio
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from benchmarks.command import say
+from benchmarks.site import Failed, Site
+from memstream.contracts import keys
+from memstream.contracts.events import MessageRecorded
+from memstream.contracts.keys import Lane
+from memstream.runtime.streams import create_groups
+from memstream.vectors.space import render
+
+_PIPELINED = 1000
+_TOLD_EVERY = 100_000
+_BYTES_PER_TOKEN = 4
+_DAY = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+_WORDS = (
+    *("parcel", "bicycle", "pump", "neighbours", "second", "floor", "caretaker", "morning", "bring", "after", "work"),
+    *("unless", "rain", "keeps", "town", "where", "meeting", "about", "garden", "takes", "longer", "than", "planned"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Messages by their number: all different, all of the same size, the same in every run with this seed."""
+
+    seed: int
+    size: int = 120
+    """Bytes of a text."""
+    users: int = 1000
+
+    def text(self, number: int) -> str:
+        """Give a message's text; it starts with a word that no other text has."""
+        chance = Random(self.seed << 32 | number)  # noqa: S311 - nothing secret is made from it
+        words = f"note{number:08d} " + " ".join(chance.choices(_WORDS, k=self.size // 4))
+        return words[: self.size].ljust(self.size, ".")
+
+    def user(self, number: int) -> str:
+        """Say who said it."""
+        return f"user-{number % self.users}"
+
+    def event(self, number: int) -> MessageRecorded:
+        """Give a message as it lies in the stream."""
+        return MessageRecorded(
+            tenant="local",
+            user_id=self.user(number),
+            message_id=f"m-{number}",
+            text=self.text(number),
+            occurred_at=_DAY,
+            recorded_at=_DAY,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the simulated provider counts for one message."""
+        text = render(self.text(0), speaker=None, role="user", occurred_at=_DAY)
+        return 1 + len(text.encode()) // _BYTES_PER_TOKEN
+
+
+async def fill(site: Site, messages: Messages, count: int, lane: Lane) -> None:
+    """Write messages to the stream, as ingest would write them, before anybody reads it."""
+    await create_groups(site.redis, 1)
+    stream = keys.stream(0, lane)
+    for start in range(0, count, _PIPELINED):
+        async with site.redis.pipeline(transaction=False) as pipe:
+            for number in range(start, min(count, start + _PIPELINED)):
+                event = messages.event(number)
+                pipe.xadd(stream, {keys.TYPE_FIELD: event.type, keys.DATA_FIELD: event.model_dump_json()})
+            await pipe.execute()
+        if start and start % _TOLD_EVERY == 0:
+            say(f"  {start:,} messages in the stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the embedder has come in a lane, at a time of the loop's clock."""
+
+    at: float
+    acknowledged: int
+    left: int
+    """Messages that are not acknowledged, read or not."""
+    entries: int
+    """Length of the stream."""
+
+
+async def progress(site: Site, lane: Lane) -> Progress:
+    """Ask Redis."""
+    stream = keys.stream(0, lane)
+    async with site.redis.pipeline(transaction=True) as pipe:
+        pipe.xinfo_groups(stream)
+        pipe.xlen(stream)
+        groups, entries = await pipe.execute()
+    at = asyncio.get_running_loop().time()
+    group: dict[str, Any] = next(group for group in groups if group["name"] == keys.GROUP.encode())
+    if group["entries-read"] is None or group["lag"] is None:
+        raise Failed(f"the server can't say how far the group has come in {stream}")
+    return Progress(at, group["entries-read"] - group["pending"], group["lag"] + group["pending"], entries)
+
+
+async def letters(site: Site) -> int:
+    """Count the dead letters."""
+    return int(await site.redis.xlen(keys.dead_letters(0)))
+
+
+@dataclass(slots=True)
+class Ticks:
+    """Moments at a steady distance, whatever the work in between takes."""
+
+    period: float
+    _next: float = -math.inf
+
+    async def wait(self) -> None:
+        """Come back at the next moment."""
+        now = asyncio.get_running_loop().time()
+        self._next = max(now, self._next + self.period)
+        await asyncio.sleep(self._next - now)

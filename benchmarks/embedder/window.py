@@ -1,0 +1,92 @@
+"""Looking at embedders while they work off a backlog."""
+
+import asyncio
+from dataclasses import dataclass
+
+from benchmarks.backlog import Progress, Ticks, progress
+from benchmarks.command import say
+from benchmarks.site import Failed, Site, Usage
+from memstream.contracts.keys import Lane
+
+_PERIOD = 0.5
+_TOLD_EVERY = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was seen in a steady window."""
+
+    samples: list[tuple[float, int]]
+    """Seconds since the workers were ready, and messages acknowledged by then; the warm-up included."""
+    seconds: float
+    """Length of the window, the warm-up left out."""
+    messages: int
+    """Acknowledged within it."""
+    refused_before: int
+    """Calls that the provider refused during the warm-up."""
+    refused: int
+    """Calls that it refused within the window."""
+    cpu_seconds: dict[str, float]
+    """What each part cost within the window."""
+
+    @property
+    def per_second(self) -> float:
+        """Messages acknowledged in a second."""
+        return self.messages / self.seconds
+
+    def cpu_of(self, *names: str) -> float:
+        """Give the CPU seconds of some parts together."""
+        return sum(self.cpu_seconds[name] for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    progress: Progress
+    usage: dict[str, Usage]
+
+
+async def observe(site: Site, lane: Lane, *, warm_up: float, seconds: float, least: float | None = None) -> Window:
+    """Let workers that are ready work for a while, and look at what comes after the warm-up.
+
+    The window ends early when the backlog does, for what comes then is not the embedder's rate.
+
+    Raises:
+        Failed: the backlog ended when the window was shorter than `least` seconds (half of it), or a part ended.
+
+    """
+    loop = asyncio.get_running_loop()
+    ready = loop.time()
+    samples = await _sample(site, lane, until=ready + warm_up)
+    first, before = samples[-1], await site.refused()
+    samples += await _sample(site, lane, until=loop.time() + seconds)
+    last, after = samples[-1], await site.refused()
+    took = last.progress.at - first.progress.at
+    if took < (seconds / 2 if least is None else least):
+        raise Failed(f"the backlog ended after {last.progress.at - ready:.1f} s: it needs more messages")
+    return Window(
+        [(round(sample.progress.at - ready, 3), sample.progress.acknowledged) for sample in samples],
+        took,
+        last.progress.acknowledged - first.progress.acknowledged,
+        before,
+        after - before,
+        {name: usage.cpu_seconds - first.usage[name].cpu_seconds for name, usage in last.usage.items()},
+    )
+
+
+async def _sample(site: Site, lane: Lane, *, until: float) -> list[_Sample]:
+    """Look again and again, while there is a backlog."""
+    samples: list[_Sample] = []
+    ticks = Ticks(_PERIOD)
+    told = asyncio.get_running_loop().time()
+    while not samples or samples[-1].progress.at < until:
+        await ticks.wait()
+        site.require_alive()
+        now = _Sample(await progress(site, lane), site.usage())
+        if not now.progress.left and samples:
+            break
+        samples.append(now)
+        if now.progress.at - told >= _TOLD_EVERY:
+            first, told = samples[0].progress, now.progress.at
+            rate = (now.progress.acknowledged - first.acknowledged) / (told - first.at)
+            say(f"  {now.progress.acknowledged:,} done, {now.progress.left:,} left, {rate:,.0f} messages/s")
+    return samples

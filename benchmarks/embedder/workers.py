@@ -1,0 +1,66 @@
+"""What more workers bring: throughput of 1, 2 and 4 against a provider whose latency is the limit.
+
+Each worker has so many slots, and a call takes so long; calls are small, so that neither the servers nor the cores of
+this machine limit. The CPU that all parts took together is told: near the number of cores, it was they that did.
+"""
+
+import argparse
+
+from benchmarks.backlog import Messages, fill
+from benchmarks.command import say
+from benchmarks.embedder.window import Window, observe
+from benchmarks.record import Record
+from benchmarks.site import Provider, opened
+
+NOT_MEASURED = ["workers on several machines, each with cores of its own", "a network", "several partitions"]
+_SPARE = 1.1
+_START_SECONDS = 4.0
+_TARGET = {4: 3.8}
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add what can be chosen."""
+    parser.add_argument(
+        "--workers", type=int, nargs="+", default=[1, 2, 4], help="the first is what others are held to"
+    )
+    parser.add_argument("--latency", type=float, default=0.15, help="seconds a call [%(default)g]")
+    parser.add_argument("--slots", type=int, default=8, help="calls at once of a worker [%(default)d]")
+    parser.add_argument("--batch-texts", type=int, default=4, help="texts a call [%(default)d]")
+    parser.add_argument("--lane", choices=("live", "bulk"), default="live")
+    parser.add_argument("--warm-up", type=float, default=10.0, help="seconds that don't count [%(default)g]")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds that count [%(default)g]")
+
+
+async def measure(chosen: argparse.Namespace, record: Record) -> None:
+    """Run every number of workers in turn."""
+    for number in range(1, chosen.rounds + 1):
+        rates: dict[int, float] = {}
+        for workers in chosen.workers:
+            say(f"round {number} of {chosen.rounds}: {workers} workers")
+            window = await _contend(chosen, workers)
+            rates[workers] = window.per_second
+            name = f"{workers} worker{'s'[: workers != 1]}"
+            slots = workers * chosen.slots / chosen.latency * chosen.batch_texts
+            record.add(f"messages, {name}", "/s", window.per_second)
+            record.add(f"share of what the slots allow, {name}", "ratio", window.per_second / slots)
+            record.add(f"cores busy, all parts, {name}", "", sum(window.cpu_seconds.values()) / window.seconds)
+            record.samples.setdefault(name, []).append(
+                {"acknowledged": window.samples, "cpu_seconds": window.cpu_seconds, "refused": window.refused}
+            )
+            say(f"  {window.per_second:.0f} messages/s, {window.per_second / slots:.1%} of what the slots allow")
+        first = chosen.workers[0]
+        for workers in chosen.workers[1:]:
+            bound = {"at_least": _TARGET[workers]} if first == 1 and workers in _TARGET else {}
+            record.add(f"{workers} workers against {first}", "times", rates[workers] / rates[first], **bound)
+
+
+async def _contend(chosen: argparse.Namespace, workers: int) -> Window:
+    provider = Provider(chosen.latency, dimensions=64, seed=chosen.seed)
+    per_second = workers * chosen.slots / chosen.latency * chosen.batch_texts
+    settings = {"batch_texts": chosen.batch_texts, "concurrency": chosen.slots}
+    async with opened(provider, workers=workers, first_port=chosen.first_port, **settings) as site:
+        await site.start("redis", "qdrant", "provider")
+        count = _SPARE * per_second * (_START_SECONDS + chosen.warm_up + chosen.seconds)
+        await fill(site, Messages(chosen.seed), int(count), chosen.lane)
+        await site.start(*site.workers)
+        return await observe(site, chosen.lane, warm_up=chosen.warm_up, seconds=chosen.seconds)

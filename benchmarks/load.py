@@ -1,0 +1,55 @@
+"""Single messages posted to ingest at a steady rate, by a source that doesn't wait for answers."""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+
+from benchmarks.arrivals import Arrivals
+from benchmarks.backlog import Messages
+from benchmarks.site import Site
+from benchmarks.wire import Wire
+
+_OK = range(200, 300)
+
+
+class Load:
+    """What was posted so far."""
+
+    def __init__(self, wire: Wire, messages: Messages) -> None:
+        self._wire = wire
+        self._messages = messages
+        self.accepted = 0
+        self.failed: Counter[str] = Counter()
+        """Posts without a 2xx, by status or error."""
+
+    async def post(self, number: int, due: float) -> None:
+        """Post a message."""
+        del due
+        text, user = self._messages.text(number), self._messages.user(number)
+        body = json.dumps({"user_id": user, "message_id": f"posted-{number}", "text": text}).encode()
+        try:
+            status, _ = await self._wire.post("/v1/messages", body)
+        except OSError as error:
+            self.failed[type(error).__name__] += 1
+            return
+        if status in _OK:
+            self.accepted += 1
+        else:
+            self.failed[str(status)] += 1
+
+
+@contextlib.asynccontextmanager
+async def loaded(site: Site, rate: float, messages: Messages) -> AsyncIterator[Load]:
+    """Post so many messages a second for as long as the context is open; all are answered when it has closed."""
+    wire = Wire(site.plan.ingest_url, site.keys.api_key)
+    load, stop = Load(wire, messages), asyncio.Event()
+    posting = asyncio.create_task(Arrivals(rate, messages.seed).run(load.post, until=stop.is_set))
+    try:
+        yield load
+        stop.set()
+        await posting
+    finally:
+        posting.cancel()
+        wire.close()

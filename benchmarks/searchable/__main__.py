@@ -1,0 +1,95 @@
+"""Measures the time from a message's POST to its being found, less the provider's latency, with arrivals in open loop.
+
+    python -m benchmarks.searchable [--rate 200] [--import 200000] [--latency 0.1] [--seconds 60] [--json FILE]
+
+Messages are posted one by one, at the moments of a seeded Poisson process; a time begins at the moment a message was
+due, whether the sender was late or not. Every so often one is asked for, as a client does that reads its own writes: a
+keyword search with `wait_for` the position that its POST was answered with, begun as soon as that answer is there. The
+time ends when the search's answer is read, and counts only if the message is among its hits. Keyword, so that the
+provider is asked once a message; its latency is the same for every call, and taken off. The same again while an
+import runs in the bulk lane, posted in batches as fast as they are taken.
+"""
+
+import argparse
+
+from benchmarks.backlog import Messages
+from benchmarks.command import carry_out, say, shared_options
+from benchmarks.record import Record
+from benchmarks.searchable.imports import importing
+from benchmarks.searchable.probes import Probes
+from benchmarks.site import Provider, opened
+
+_NOT_MEASURED = [
+    "a network between the parts",
+    "a search's share of the time, which is part of it",
+    "several workers of a service",
+    "parts on machines of their own: sender, services and servers share the cores",
+]
+_PARTS = ("ingest-1", "retriever-1", "embedder-1")
+_BOUNDS = {50: 30.0, 99: 150.0}
+
+
+async def measure(chosen: argparse.Namespace, record: Record) -> None:
+    """Without an import and during one, in turn."""
+    for number in range(1, chosen.rounds + 1):
+        for imported in (0, chosen.imported) if chosen.imported else (0,):
+            with_import = f"during an import of {imported:,}" if imported else "alone"
+            say(f"round {number} of {chosen.rounds}: {chosen.rate:g} messages/s {with_import}")
+            await _contend(chosen, record, number, imported, with_import)
+
+
+async def _contend(chosen: argparse.Namespace, record: Record, number: int, imported: int, name: str) -> None:
+    provider = Provider(chosen.latency, dimensions=chosen.dimensions, seed=chosen.seed)
+    # Every round has moments of its own, and each contender the same ones.
+    messages = Messages(chosen.seed * 1000 + number)
+    async with opened(provider, first_port=chosen.first_port) as site:
+        await site.start("redis", "qdrant", "provider")
+        await site.start("keys")
+        await site.start(*_PARTS)
+        probes = Probes(site, messages, rate=chosen.rate, every=chosen.every)
+        async with importing(site, messages, imported) as transfer:
+            before = site.usage()
+            samples = await probes.run(chosen.warm_up, chosen.seconds)
+            after = site.usage()
+            left = await transfer.left()
+    times = sorted(1000 * (sample.found - sample.due - chosen.latency) for sample in samples.found)
+    for percent in (50, 95, 99):
+        bound = {"at_most": _BOUNDS[percent]} if percent in _BOUNDS else {}
+        value = times[min(len(times) - 1, len(times) * percent // 100)]
+        record.add(f"searchable, p{percent}, {name}", "ms", value, **bound)
+    record.add(f"accepted, p99, {name}", "ms", samples.accepted_ms(99))
+    record.add(f"sender late, p99, {name}", "ms", samples.late_ms(99))
+    record.add(f"not accepted or not found, {name}", "", sum(samples.failed.values()), at_most=0)
+    record.add(f"messages posted, {name}", "/s", samples.posted / chosen.seconds)
+    cores = sum(after[part].cpu_seconds - before[part].cpu_seconds for part in before) / (
+        chosen.warm_up + chosen.seconds
+    )
+    record.add(f"cores busy, all parts, {name}", "", cores)
+    if imported:
+        record.add("of the import, not yet stored at the end of the window", "", left, at_least=1)
+    record.samples.setdefault(name, []).append(samples.document() | {"import_left": left})
+    say(f"  p50 {times[len(times) // 2]:.1f} ms, {len(times)} found, {dict(samples.failed)} failed, {cores:.2f} cores")
+
+
+def main() -> None:
+    """Run as the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.searchable",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared_options(rounds=3, within=3600.0)],
+    )
+    parser.add_argument("--rate", type=float, default=200.0, help="messages posted a second [%(default)g]")
+    parser.add_argument("--every", type=int, default=10, help="each so many-th message is asked for [%(default)d]")
+    parser.add_argument(
+        "--import", type=int, default=200_000, dest="imported", help="messages; 0 is none [%(default)d]"
+    )
+    parser.add_argument("--latency", type=float, default=0.1, help="seconds of a call of the provider [%(default)g]")
+    parser.add_argument("--dimensions", type=int, default=384)
+    parser.add_argument("--warm-up", type=float, default=10.0, help="seconds that don't count [%(default)g]")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds that count [%(default)g]")
+    carry_out("searchable", _NOT_MEASURED, measure, parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

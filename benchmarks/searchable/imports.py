@@ -1,0 +1,85 @@
+"""An import that goes on meanwhile: batches in the bulk lane, one after the other, as fast as they are taken."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.backlog import Messages, progress
+from benchmarks.command import say
+from benchmarks.site import Failed, Site
+from benchmarks.wire import Wire
+
+_BATCH = 500
+_OK = range(200, 300)
+
+
+@dataclass(slots=True)
+class Transfer:
+    """An import under way."""
+
+    site: Site
+    messages: int
+    accepted: int = 0
+
+    async def left(self) -> int:
+        """Give how many messages are not stored yet, posted or not."""
+        if not self.messages:
+            return 0
+        return self.messages - self.accepted + (await progress(self.site, "bulk")).left
+
+    async def post(self, batches: Sequence[tuple[int, bytes]]) -> None:
+        """Post batches, each with the number of its messages.
+
+        Raises:
+            Failed: a batch was not taken whole.
+
+        """
+        wire = Wire(self.site.plan.ingest_url, self.site.keys.api_key)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for count, body in batches:
+            status, answer = await wire.post("/v1/messages/batch?lane=bulk", body, "application/x-ndjson")
+            if status not in _OK or json.loads(answer)["accepted"] != count:
+                raise Failed(f"a batch of the import was answered with {status}: {answer[:300]!r}")
+            self.accepted += count
+        wire.close()
+        if batches:
+            say(f"  import posted, {self.messages / (loop.time() - begun):.0f} messages/s")
+
+
+def _lines(messages: Messages, numbers: range) -> bytes:
+    return "\n".join(
+        json.dumps(
+            {
+                "user_id": f"imported-{number % messages.users}",
+                "message_id": f"imported-{number}",
+                "text": messages.text(number),
+            }
+        )
+        for number in numbers
+    ).encode()
+
+
+@contextlib.asynccontextmanager
+async def importing(site: Site, messages: Messages, count: int) -> AsyncIterator[Transfer]:
+    """Post an import for as long as the context is open; what is left of it then is left.
+
+    Raises:
+        Failed: a batch was not taken.
+
+    """
+    transfer = Transfer(site, count)
+    # Made beforehand, so that it doesn't hold up whoever sends live messages from this process.
+    parts = [range(start, min(count, start + _BATCH)) for start in range(0, count, _BATCH)]
+    batches = [(len(numbers), _lines(messages, numbers)) for numbers in parts]
+    posting = asyncio.create_task(transfer.post(batches))
+    try:
+        yield transfer
+        if posting.done():
+            posting.result()
+    finally:
+        posting.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Failed, OSError):
+            await posting

@@ -1,0 +1,225 @@
+"""The parts of a Memstream on this machine, on a simulated provider: each started, ended and measured by its name."""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from memstream.local.stack.child import Child
+from memstream.local.stack.home import Home, Keys
+from memstream.local.stack.plan import FIXED_PORTS, Plan
+from memstream.local.stack.ports import free_base
+from memstream.local.stack.process import Process, clean_environment
+from memstream.local.stack.readiness import http_probe
+from memstream.runtime.clock import SystemClock
+from memstream.runtime.streams import Redis, connect
+
+_ROOT = Path(__file__).parents[1]
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_LOG_LINES = 20
+_COLLECTION = "/collections/memstream"
+
+
+class Failed(Exception):
+    """A benchmark can't give figures. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The simulated provider: seconds a call takes, and its limits; None is no limit."""
+
+    latency: float = 0.0
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+    dimensions: int = 384
+    seed: int = 1
+
+    def command(self, python: str, port: int) -> list[str]:
+        """Give the command line of its process."""
+        limits = {"rpm": self.rpm, "tpm": self.tpm, "concurrency": self.concurrency}
+        return [
+            *(python, "-m", "tests.provider", "--port", str(port), "--seed", str(self.seed)),
+            *("--dimensions", str(self.dimensions), "--latency", str(self.latency)),
+            *(word for name, limit in limits.items() if limit is not None for word in (f"--{name}", str(limit))),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has cost so far: seconds of CPU, in user and system mode, and bytes resident now."""
+
+    cpu_seconds: float
+    resident_bytes: int
+
+
+class Site:
+    """Parts by their names.
+
+    These are `redis`, `keys`, `qdrant`, `provider`, `ingest-1`, `retriever-1`, `embedder-1`, `embedder-2` and so on.
+    They write to a folder of their own and die with this process, however it ends.
+    """
+
+    def __init__(  # noqa: PLR0913 - named arguments, set in one place
+        self,
+        home: Home,
+        lock: int,
+        provider: Provider,
+        *,
+        workers: int,
+        settings: Mapping[str, object],
+        first_port: int,
+    ) -> None:
+        self._home = home
+        self._lock = lock
+        self.plan = Plan(home, embedders=workers, port_base=free_base(FIXED_PORTS + workers, first=first_port))
+        self.workers = [f"embedder-{number + 1}" for number in range(workers)]
+        self._children = {
+            child.name: _on_provider(child, provider, settings) for stage in self.plan.stages() for child in stage
+        }
+        self._children["provider"] = _provider(self._children.pop("embeddings"), provider)
+        self._processes: dict[str, Process] = {}
+        self.redis: Redis = connect(self.plan.redis_url, timeout=30.0)
+
+    @property
+    def keys(self) -> Keys:
+        """The keys, once the part `keys` has ended."""
+        return self._home.keys()
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the parts that run."""
+        return [name for name, process in self._processes.items() if process.exit_code is None]
+
+    async def start(self, *names: str) -> None:
+        """Start parts, and wait until each is ready, or, if it has to succeed once, has succeeded.
+
+        Raises:
+            Failed: one ended or was not ready in time; the text has the end of its log.
+
+        """
+        environment = clean_environment(os.environ)
+        for name in names:
+            self._processes[name] = await Process.spawn(
+                self._children[name], environment=environment, log=self._home.log_of(name), lock=self._lock
+            )
+        await asyncio.gather(*(self._ready(name) for name in names))
+
+    async def _ready(self, name: str) -> None:
+        child, process = self._children[name], self._processes[name]
+        why: str | None = "it has no probe"
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while process.exit_code is None:
+                    why = await child.probe(child.port) if child.probe else why
+                    if why is None:
+                        return
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise Failed(f"{name} is not ready after {_READY_SECONDS:g} s: {why}\n{self.log(name)}") from None
+        if child.lasts or process.exit_code != 0:
+            raise Failed(f"{name} ended with {process.exit_code}\n{self.log(name)}")
+
+    def log(self, name: str) -> str:
+        """Give the end of a part's log."""
+        file = self._home.log_of(name)
+        lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+        return "\n".join(lines[-_LOG_LINES:])
+
+    def require_alive(self) -> None:
+        """Return if every part that was started runs.
+
+        Raises:
+            Failed: one has ended.
+
+        """
+        for name, process in self._processes.items():
+            if self._children[name].lasts and process.exit_code is not None:
+                raise Failed(f"{name} ended with {process.exit_code}\n{self.log(name)}")
+
+    async def kill(self, name: str) -> None:
+        """End a part as a crash does."""
+        process = self._processes.pop(name)
+        process.kill()
+        await process.wait()
+
+    def usage(self) -> dict[str, Usage]:
+        """Say what each running part has cost so far."""
+        found = {}
+        for name in self.running:
+            process = psutil.Process(self._processes[name].pid)
+            with process.oneshot():
+                times = process.cpu_times()
+                found[name] = Usage(times.user + times.system, process.memory_info().rss)
+        return found
+
+    async def refused(self) -> int:
+        """Ask the provider how many calls it has refused so far."""
+        return int((await self._get(self.plan.embeddings_url.removesuffix("/v1") + "/counts"))["refused"])
+
+    async def script(self, **orders: object) -> None:
+        """Tell the provider how to behave from now on."""
+        async with httpx.AsyncClient(timeout=30) as http:
+            url = self.plan.embeddings_url.removesuffix("/v1") + "/script"
+            (await http.post(url, json=orders)).raise_for_status()
+
+    async def points(self) -> int:
+        """Count the stored points."""
+        async with httpx.AsyncClient(base_url=self.plan.qdrant_url, timeout=120) as http:
+            answer = await http.post(f"{_COLLECTION}/points/count", json={"exact": True})
+            return int(answer.raise_for_status().json()["result"]["count"])
+
+    async def _get(self, url: str) -> dict[str, Any]:
+        async with httpx.AsyncClient(timeout=30) as http:
+            answer: dict[str, Any] = (await http.get(url)).raise_for_status().json()
+            return answer
+
+    async def close(self) -> None:
+        """End everything, the last started first."""
+        for name in reversed(list(self._processes)):
+            await self._processes[name].stop(_STOP_SECONDS if name in self.workers else 5.0)
+        await self.redis.aclose()
+
+
+def _on_provider(child: Child, provider: Provider, settings: Mapping[str, object]) -> Child:
+    part = child.name.partition("-")[0]
+    given: dict[str, object] = {}
+    if part in ("embedder", "retriever"):
+        given = {"embeddings_model": "simulated", "embeddings_dimensions": provider.dimensions}
+    if part == "embedder":
+        given |= settings
+    named = {f"MEMSTREAM_{part}_{name}".upper(): str(value) for name, value in given.items()}
+    return replace(child, environment={**child.environment, **named})
+
+
+def _provider(place: Child, provider: Provider) -> Child:
+    """Put the provider where a stack has its embeddings server."""
+    return Child(
+        "provider",
+        provider.command(place.argv[0], place.port),
+        {"PYTHONPATH": str(_ROOT)},
+        port=place.port,
+        probe=http_probe("/counts"),
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(provider: Provider, *, workers: int = 1, first_port: int, **settings: object) -> AsyncIterator[Site]:
+    """Open a site with fresh servers and nothing in them; no part runs yet. `settings` are those of the embedders."""
+    with tempfile.TemporaryDirectory(prefix="memstream-bench-", ignore_cleanup_errors=True) as folder:
+        home = Home(Path(folder))
+        home.create()
+        async with home.locked(SystemClock()) as lock:
+            site = Site(home, lock, provider, workers=workers, settings=settings, first_port=first_port)
+            try:
+                yield site
+            finally:
+                await asyncio.shield(site.close())
