@@ -40,6 +40,7 @@ class Sample:
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what can be chosen."""
     parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--bytes", type=int, default=300, help="of a text: so many that its tokens have to be counted")
     parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--lane", choices=("live", "bulk"), default="bulk")
     parser.add_argument("--replay-window", type=float, default=30.0, help="seconds [%(default)g]")
@@ -54,10 +55,11 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
         async with opened(provider, first_port=chosen.first_port, **settings) as site:
             await site.start("redis", "qdrant", "provider")
             say(f"{chosen.messages:,} messages into the stream")
-            await fill(site, Messages(chosen.seed), chosen.messages, chosen.lane)
+            await fill(site, Messages(chosen.seed, size=chosen.bytes), chosen.messages, chosen.lane)
             await site.start(*site.workers)
-            samples = await _drained(site, chosen.lane)
-            samples.append(await _shrunk(site, chosen, samples[0].at))
+            ready = asyncio.get_running_loop().time()
+            samples = await _drained(site, chosen.lane, ready)
+            samples.append(await _shrunk(site, chosen, ready))
             lost = chosen.messages - await site.points()
             dead = await letters(site)
         _note(record, samples)
@@ -71,6 +73,7 @@ def _note(record: Record, samples: Sequence[Sample]) -> None:
     tenth = max(1, len(sizes) // 10)
     grown = statistics.median(sizes[-tenth:]) - statistics.median(sizes[tenth : 2 * tenth] or sizes)
     took = draining[-1].at - draining[0].at
+    record.add("resident memory of the worker, at its start", "MB", sizes[0])
     record.add("resident memory of the worker, highest", "MB", max(sizes), at_most=200)
     record.add("its growth from the second tenth of the drain to the last", "MB", grown, at_most=10)
     record.add("messages", "/s", (draining[-1].acknowledged - draining[0].acknowledged) / took)
@@ -80,8 +83,8 @@ def _note(record: Record, samples: Sequence[Sample]) -> None:
     record.samples.setdefault("rounds", []).append([asdict(sample) for sample in samples])
 
 
-async def _drained(site: Site, lane: Lane) -> list[Sample]:
-    ticks, ready = Ticks(_PERIOD), asyncio.get_running_loop().time()
+async def _drained(site: Site, lane: Lane, ready: float) -> list[Sample]:
+    ticks = Ticks(_PERIOD)
     samples = [await _look(site, lane, ready)]
     moved = samples[0]
     while samples[-1].left:
