@@ -28,16 +28,24 @@ _FAULTS = {"errors": "unavailable", "silent": "timeout"}
 class Drain:
     """How a backlog was worked off."""
 
-    messages: int
-    seconds: float
-    first_after: float
-    """Seconds until the first message was acknowledged."""
     samples: list[Progress]
 
     @property
+    def _moving(self) -> list[Progress]:
+        """The samples from the one on that saw the first message acknowledged."""
+        start = self.samples[0].acknowledged
+        return [sample for sample in self.samples if sample.acknowledged > start] or self.samples
+
+    @property
+    def first_after(self) -> float:
+        """Seconds until the first message was acknowledged."""
+        return self._moving[0].at - self.samples[0].at
+
+    @property
     def per_second(self) -> float:
-        """Messages a second, over all of it."""
-        return self.messages / self.seconds
+        """Messages acknowledged a second, from the first on."""
+        first, last = self._moving[0], self._moving[-1]
+        return (last.acknowledged - first.acknowledged) / max(last.at - first.at, _PERIOD)
 
     def document(self) -> list[dict[str, float]]:
         """Give the samples, in seconds since the drain began."""
@@ -86,7 +94,7 @@ async def _run(chosen: argparse.Namespace, record: Record, *, with_outage: bool)
                 say(f"without an outage: {filled:,} messages wait")
                 await site.start(*site.workers)
             drain = await _drain(site, int(chosen.rate))
-            say(f"  {drain.messages:,} in {drain.seconds:.1f} s, {drain.per_second:.0f} messages/s")
+            say(f"  first after {drain.first_after:.1f} s, then {drain.per_second:.0f} messages/s")
         await _drain(site, 0)
         stored, dead = await site.points(), await letters(site)
     name = "after the outage" if with_outage else "without an outage"
@@ -121,20 +129,16 @@ async def _drain(site: Site, rest: int) -> Drain:
     """Wait until no more than `rest` messages are left."""
     ticks, first = Ticks(_PERIOD), await progress(site, _LANE)
     samples = [first]
-    moved: Progress | None = None
-    last_moved = first
+    moved = first
     while samples[-1].left > rest:
         await ticks.wait()
         site.require_alive()
         samples.append(await progress(site, _LANE))
-        if samples[-1].acknowledged > last_moved.acknowledged:
-            last_moved = samples[-1]
-            moved = moved or last_moved
-        if samples[-1].at - last_moved.at > _STUCK_SECONDS:
+        if samples[-1].acknowledged > moved.acknowledged:
+            moved = samples[-1]
+        if samples[-1].at - moved.at > _STUCK_SECONDS:
             raise Failed(f"nothing was acknowledged for {_STUCK_SECONDS:g} s\n{site.log(site.workers[0])}")
-    last = samples[-1]
-    begun = moved.at - first.at if moved else 0.0
-    return Drain(last.acknowledged - first.acknowledged, max(last.at - first.at, _PERIOD), begun, samples)
+    return Drain(samples)
 
 
 def _judge(record: Record, name: str, accepted: int, stored: int, dead: int) -> None:
