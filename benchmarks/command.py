@@ -47,6 +47,7 @@ def carry_out(benchmark: str, not_measured: list[str], measure: Measure, options
     record = Record(benchmark, not_measured, given)
     record.situate(SystemClock().now())
     trouble = _run(measure, options, record)
+    record.conclude()
     if trouble:
         record.not_measured = [f"this run did not finish: {trouble.splitlines()[0]}", *record.not_measured]
     for line in record.not_measured:

@@ -1,9 +1,10 @@
 """What a benchmark writes down: what it did not measure, its figures with all samples, and where they were taken."""
 
 import json
-import os
 import platform
+import resource
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -30,6 +31,22 @@ class Figure:
     at_most: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """Seconds of CPU until now: all cores of the machine, and this process with the children that have ended."""
+
+    at: float
+    machine: float
+    own: float
+
+    @classmethod
+    def now(cls) -> "_Costs":
+        times = psutil.cpu_times()
+        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        idle = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "steal", 0.0)
+        return cls(time.perf_counter(), sum(times) - idle, sum(usage.ru_utime + usage.ru_stime for usage in usages))
+
+
 @dataclass(slots=True)
 class Record:
     """A benchmark's result."""
@@ -42,6 +59,7 @@ class Record:
     machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     started: str = ""
+    _costs: _Costs = field(default_factory=_Costs.now)
 
     def situate(self, started: datetime) -> None:
         """Note when and where this is measured; to be called before anything runs."""
@@ -51,14 +69,22 @@ class Record:
             "processor": _processor(),
             "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "system": f"{platform.system()} {platform.release()}",
-            "load_before": round(os.getloadavg()[0], 2),
         }
+        self._costs = _Costs.now()
         self.versions = {"python": platform.python_version(), "commit": _commit()}
         for name in _PACKAGES:
             try:
                 self.versions[name] = version(name)
             except PackageNotFoundError:
                 continue
+
+    def conclude(self) -> None:
+        """Note how long it took, and what other programs did meanwhile; to be called when all that it ran has ended."""
+        costs = _Costs.now()
+        took = costs.at - self._costs.at
+        others = (costs.machine - self._costs.machine) - (costs.own - self._costs.own)
+        self.machine["seconds"] = round(took, 1)
+        self.machine["others_busy_cores"] = round(max(0.0, others / took), 2)
 
     def add(self, name: str, unit: str, value: float, **bounds: float) -> None:
         """Note a round's value of a figure; `at_least` and `at_most` are what it is held to."""
@@ -71,6 +97,7 @@ class Record:
     def write(self, file: Path) -> None:
         """Write it as JSON, what was not measured first."""
         document = asdict(self)
+        del document["_costs"]
         first = {name: document.pop(name) for name in ("benchmark", "not_measured", "started", "figures")}
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(first | document, indent=1, default=str) + "\n")

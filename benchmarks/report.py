@@ -110,9 +110,9 @@ def read(file: Path) -> ReadRecord:
         return _of_ingest(document)
     machine, versions = document["machine"], document["versions"]
     place = (
-        f"{document['started']}, {machine['cores']} cores {machine.get('processor', '')}, "
-        f"{machine.get('memory_gib')} GiB, {machine['system']}, load before {machine.get('load_before')}; "
-        f"Python {versions['python']}, commit {versions.get('commit')}, seed {document['options'].get('seed')}"
+        f"{document['started']}, {machine['cores']} cores {machine['processor']}, "
+        f"{machine['memory_gib']} GiB, {machine['system']}, other programs took {machine['others_busy_cores']} cores; "
+        f"Python {versions['python']}, commit {versions['commit']}, seed {document['options'].get('seed')}"
     )
     figures = [ReadFigure(**figure) for figure in document["figures"]]
     return ReadRecord(document["benchmark"], figures, document["not_measured"], place)
