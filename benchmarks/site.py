@@ -25,6 +25,7 @@ _ROOT = Path(__file__).parents[1]
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _LOG_LINES = 20
+_SLOTS = "memstream_embedder_concurrency"
 _COLLECTION = "/collections/memstream"
 
 
@@ -164,6 +165,16 @@ class Site:
     async def refused(self) -> int:
         """Ask the provider how many calls it has refused so far."""
         return int((await self._get(self.plan.embeddings_url.removesuffix("/v1") + "/counts"))["refused"])
+
+    async def slots(self) -> list[int]:
+        """Give how many calls to the provider each worker allows itself at once."""
+        found = []
+        async with httpx.AsyncClient(timeout=30) as http:
+            for name in self.workers:
+                text = (await http.get(f"{self._children[name].url}/metrics")).raise_for_status().text
+                line = next((line for line in text.splitlines() if line.startswith(f"{_SLOTS} ")), f"{_SLOTS} 0")
+                found.append(int(float(line.split()[1])))
+        return found
 
     async def script(self, **orders: object) -> None:
         """Tell the provider how to behave from now on."""

@@ -108,9 +108,7 @@ async def _contend(chosen: argparse.Namespace, record: Record, messages: Message
     record.add(f"share of the limit: {name}", "ratio", window.per_second / case.allowed, at_least=0.95)
     record.add(f"calls refused after the warm-up: {name}", "", window.refused, at_most=0)
     record.add(f"calls refused before: {name}", "", window.refused_before)
-    record.samples.setdefault(name, []).append(
-        {"allowed_per_second": case.allowed, "acknowledged": window.samples, "cpu_seconds": window.cpu_seconds}
-    )
+    record.samples.setdefault(name, []).append({"allowed_per_second": case.allowed, **window.document()})
     if window.per_second > _OVER * case.allowed:
         say("  more than the limit: what the provider lets through at once in the beginning outlasted the warm-up")
     say(f"  {window.per_second / case.allowed:.1%} of the limit, {window.refused} refused after the warm-up")

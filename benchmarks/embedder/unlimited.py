@@ -39,7 +39,5 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
         record.add("messages per second of the worker's CPU", "/s", window.messages / cpu, at_least=3000)
         for name, seconds in window.cpu_seconds.items():
             record.add(f"cores busy, {name}", "", seconds / window.seconds)
-        record.samples.setdefault("rounds", []).append(
-            {"acknowledged": window.samples, "cpu_seconds": window.cpu_seconds, "refused": window.refused}
-        )
+        record.samples.setdefault("rounds", []).append(window.document())
         say(f"  {window.per_second:.0f} messages/s, {window.messages / cpu:.0f} per second of the worker's CPU")

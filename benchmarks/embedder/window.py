@@ -1,7 +1,8 @@
 """Looking at embedders while they work off a backlog."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from benchmarks.backlog import Progress, Ticks, progress
 from benchmarks.command import say
@@ -10,6 +11,7 @@ from memstream.contracts.keys import Lane
 
 _PERIOD = 0.5
 _TOLD_EVERY = 15.0
+_SLOTS_EVERY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,17 @@ class Window:
     cpu_seconds: dict[str, float]
     """What each part cost within the window."""
 
+    slots: list[tuple[float, list[int]]]
+    """Seconds since the workers were ready, and the calls at once that each then allowed itself."""
+
     @property
     def per_second(self) -> float:
         """Messages acknowledged in a second."""
         return self.messages / self.seconds
+
+    def document(self) -> dict[str, Any]:
+        """Give what was seen, for a record."""
+        return asdict(self)
 
     def cpu_of(self, *names: str) -> float:
         """Give the CPU seconds of some parts together."""
@@ -43,6 +52,8 @@ class Window:
 class _Sample:
     progress: Progress
     usage: dict[str, Usage]
+    slots: list[int]
+    """Of each worker; not asked for every time."""
 
 
 async def observe(site: Site, lane: Lane, *, warm_up: float, seconds: float, least: float | None = None) -> Window:
@@ -70,6 +81,7 @@ async def observe(site: Site, lane: Lane, *, warm_up: float, seconds: float, lea
         before,
         after - before,
         {name: usage.cpu_seconds - first.usage[name].cpu_seconds for name, usage in last.usage.items()},
+        [(round(sample.progress.at - ready, 3), sample.slots) for sample in samples if sample.slots],
     )
 
 
@@ -81,7 +93,8 @@ async def _sample(site: Site, lane: Lane, *, until: float) -> list[_Sample]:
     while not samples or samples[-1].progress.at < until:
         await ticks.wait()
         site.require_alive()
-        now = _Sample(await progress(site, lane), site.usage())
+        slots = await site.slots() if len(samples) % _SLOTS_EVERY == 0 else []
+        now = _Sample(await progress(site, lane), site.usage(), slots)
         if not now.progress.left and samples:
             break
         samples.append(now)

@@ -5,6 +5,7 @@ this machine limit. The CPU that all parts took together is told: near the numbe
 """
 
 import argparse
+from statistics import mean
 
 from benchmarks.backlog import Messages, fill
 from benchmarks.command import say
@@ -44,9 +45,8 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
             record.add(f"messages, {name}", "/s", window.per_second)
             record.add(f"share of what the slots allow, {name}", "ratio", window.per_second / slots)
             record.add(f"cores busy, all parts, {name}", "", sum(window.cpu_seconds.values()) / window.seconds)
-            record.samples.setdefault(name, []).append(
-                {"acknowledged": window.samples, "cpu_seconds": window.cpu_seconds, "refused": window.refused}
-            )
+            record.add(f"calls at once that a worker allows itself, at the end, {name}", "", mean(window.slots[-1][1]))
+            record.samples.setdefault(name, []).append(window.document())
             say(f"  {window.per_second:.0f} messages/s, {window.per_second / slots:.1%} of what the slots allow")
         first = chosen.workers[0]
         for workers in chosen.workers[1:]:
