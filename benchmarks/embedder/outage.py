@@ -42,6 +42,16 @@ class Drain:
         return self._moving[0].at - self.samples[0].at
 
     @property
+    def longest_pause(self) -> float:
+        """Seconds in a row, after the first message, in which none was acknowledged."""
+        longest, moved = 0.0, self._moving[0]
+        for sample in self._moving:
+            longest = max(longest, sample.at - moved.at - _PERIOD)
+            if sample.acknowledged > moved.acknowledged:
+                moved = sample
+        return longest
+
+    @property
     def per_second(self) -> float:
         """Messages acknowledged a second, from the first on."""
         first, last = self._moving[0], self._moving[-1]
@@ -75,6 +85,8 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
         record.add("messages, drained after the outage", "/s", after.per_second)
         record.add("drain after the outage against the one without", "ratio", after.per_second / usual.per_second)
         record.add("from its end to the first message acknowledged", "s", after.first_after)
+        record.add("longest pause in the drain without an outage", "s", usual.longest_pause)
+        record.add("longest pause in the drain after the outage", "s", after.longest_pause)
 
 
 async def _run(chosen: argparse.Namespace, record: Record, *, with_outage: bool) -> Drain:
