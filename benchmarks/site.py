@@ -166,15 +166,16 @@ class Site:
         """Ask the provider how many calls it has refused so far."""
         return int((await self._get(self.plan.embeddings_url.removesuffix("/v1") + "/counts"))["refused"])
 
+    async def metrics(self, name: str) -> dict[str, float]:
+        """Read the metrics that a part has without labels, by their names."""
+        async with httpx.AsyncClient(timeout=30) as http:
+            text = (await http.get(f"{self._children[name].url}/metrics")).raise_for_status().text
+        lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
+        return {words[0]: float(words[1]) for words in lines if "{" not in words[0]}
+
     async def slots(self) -> list[int]:
         """Give how many calls to the provider each worker allows itself at once."""
-        found = []
-        async with httpx.AsyncClient(timeout=30) as http:
-            for name in self.workers:
-                text = (await http.get(f"{self._children[name].url}/metrics")).raise_for_status().text
-                line = next((line for line in text.splitlines() if line.startswith(f"{_SLOTS} ")), f"{_SLOTS} 0")
-                found.append(int(float(line.split()[1])))
-        return found
+        return [int((await self.metrics(name)).get(_SLOTS, 0.0)) for name in self.workers]
 
     async def script(self, **orders: object) -> None:
         """Tell the provider how to behave from now on."""

@@ -25,7 +25,9 @@ _NOT_MEASURED = [
     "several workers of a service",
     "parts on machines of their own: sender, services and servers share the cores",
 ]
-_PARTS = ("ingest-1", "retriever-1", "embedder-1")
+_WORKER = "embedder-1"
+_STAGES = {"embed": "a call to the provider", "store": "an upsert to Qdrant"}
+_PARTS = ("ingest-1", "retriever-1", _WORKER)
 _BOUNDS = {50: 30.0, 99: 150.0}
 
 
@@ -48,9 +50,9 @@ async def _contend(chosen: argparse.Namespace, record: Record, number: int, impo
         await site.start(*_PARTS)
         probes = Probes(site, messages, rate=chosen.rate, every=chosen.every)
         async with importing(site, messages, imported) as transfer:
-            before = site.usage()
+            before, metrics = site.usage(), await site.metrics(_WORKER)
             samples = await probes.run(chosen.warm_up, chosen.seconds)
-            after = site.usage()
+            after, metrics_after = site.usage(), await site.metrics(_WORKER)
             left = await transfer.left()
     times = sorted(1000 * (sample.found - sample.due - chosen.latency) for sample in samples.found)
     for percent in (50, 95, 99):
@@ -65,6 +67,15 @@ async def _contend(chosen: argparse.Namespace, record: Record, number: int, impo
         chosen.warm_up + chosen.seconds
     )
     record.add(f"cores busy, all parts, {name}", "", cores)
+    for stage, about in _STAGES.items():
+        total, calls = (
+            metrics_after[f"memstream_embedder_{stage}_seconds_{part}"]
+            - metrics[f"memstream_embedder_{stage}_seconds_{part}"]
+            for part in ("sum", "count")
+        )
+        record.add(f"of that, {about}, mean, {name}", "ms", 1000 * total / max(1.0, calls))
+    slots = metrics_after["memstream_embedder_concurrency"]
+    record.add(f"calls at once that the worker allows itself, at the end, {name}", "", slots)
     if imported:
         record.add("of the import, not yet stored at the end of the window", "", left, at_least=1)
     record.samples.setdefault(name, []).append(samples.document() | {"import_left": left})
