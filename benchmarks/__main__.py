@@ -1,6 +1,6 @@
 """Runs all benchmarks, one after the other, and renders their report: `python -m benchmarks [--full] [--only NAME…]`.
 
-The short sizes take about eight minutes and show that everything works and where a figure lies; those of `--full` take
+The short sizes take ten minutes or so and show that everything works and where a figure lies; those of `--full` take
 about two hours, and are the ones to be quoted. Retrieval quality is measured by `make quality`.
 """
 

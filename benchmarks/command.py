@@ -5,8 +5,9 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -16,9 +17,10 @@ from benchmarks.site import Failed
 from memstream.runtime.clock import SystemClock
 
 _FIRST_PORT = 19_200
+_CANCEL_SECONDS = 1.0
 _begun = time.perf_counter()
 
-Measure = Callable[[argparse.Namespace, Record], Awaitable[None]]
+Measure = Callable[[argparse.Namespace, Record], Coroutine[Any, Any, None]]
 
 
 def shared_options(*, rounds: int, within: float) -> argparse.ArgumentParser:
@@ -61,20 +63,27 @@ def carry_out(benchmark: str, not_measured: list[str], measure: Measure, options
 
 
 def _run(measure: Measure, options: argparse.Namespace, record: Record) -> str | None:
-    async def bounded() -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with asyncio.timeout(options.within):
-            await measure(options, record)
+    """Measure, and say why that did not come to its end; None when it did."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_bounded(measure, options, record))
 
+
+async def _bounded(measure: Measure, options: argparse.Namespace, record: Record) -> str | None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    measuring, stopping = asyncio.create_task(measure(options, record)), asyncio.create_task(stop.wait())
+    await asyncio.wait([measuring, stopping], timeout=options.within, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not measuring.done():
+        trouble = "it was stopped" if stop.is_set() else f"it took longer than --within {options.within:g} seconds"
+        while not measuring.done():
+            # A library may swallow a cancellation that comes in the middle of a read; then it is said again.
+            measuring.cancel()
+            await asyncio.wait([measuring], timeout=_CANCEL_SECONDS)
+        return trouble
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(bounded())
-    except TimeoutError:
-        return f"it took longer than --within {options.within:g} seconds"
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return "it was stopped"
+        measuring.result()
     except Failed as error:
         return str(error)
     return None

@@ -107,6 +107,8 @@ def read(file: Path) -> ReadRecord:
     """Read a record."""
     document: dict[str, Any] = json.loads(file.read_text())
     if "benchmark" not in document:
+        if "bare" not in document:
+            sys.exit(f"{file} is not what a benchmark of the report writes")
         return _of_ingest(document)
     machine, versions = document["machine"], document["versions"]
     place = (

@@ -234,4 +234,8 @@ async def opened(provider: Provider, *, workers: int = 1, first_port: int, **set
             try:
                 yield site
             finally:
-                await asyncio.shield(site.close())
+                closing = asyncio.create_task(site.close())
+                while not closing.done():
+                    # Whoever cancels again has to wait: nothing that was started may be left.
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.shield(closing)
