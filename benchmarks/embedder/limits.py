@@ -35,6 +35,8 @@ class Case:
     """Messages that may be embedded at once besides, before the limit holds."""
     settings: dict[str, object]
     """By which the embedders are told of it."""
+    is_told: bool = False
+    """The provider's answers don't tell it."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -75,28 +77,29 @@ def _cases(chosen: argparse.Namespace, messages: Messages) -> Sequence[Case]:
             provider(rpm=chosen.rpm),
             chosen.rpm / 60 * per_call,
             chosen.rpm * per_call,
-            {"requests_per_minute": chosen.rpm},
+            {"embeddings_requests_per_minute": chosen.rpm},
         ),
         "tokens": Case(
             "tokens a minute",
             provider(tpm=chosen.tpm),
             chosen.tpm / 60 / messages.tokens,
             chosen.tpm / messages.tokens,
-            {"tokens_per_minute": chosen.tpm},
+            {"embeddings_tokens_per_minute": chosen.tpm},
         ),
         "calls": Case(
             "calls at once",
             provider(concurrency=chosen.concurrency),
             chosen.concurrency / chosen.latency * per_call,
             0,
-            {},
+            {"embeddings_calls": chosen.concurrency},
+            is_told=True,
         ),
     }
     return [cases[name] for name in chosen.limits]
 
 
 async def _contend(chosen: argparse.Namespace, record: Record, messages: Messages, case: Case, workers: int) -> None:
-    settings = {"batch_texts": chosen.batch_texts, **(case.settings if chosen.told else {})}
+    settings = {"batch_texts": chosen.batch_texts, **(case.settings if chosen.told or case.is_told else {})}
     site_of = opened(case.provider, workers=workers, first_port=chosen.first_port, **settings)
     async with site_of as site:
         await site.start("redis", "qdrant", "provider")

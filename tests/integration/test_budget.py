@@ -4,8 +4,9 @@ import asyncio
 from collections import Counter
 
 import pytest
-from integration.worksite import Worksite, texts
+from integration.worksite import EMBEDDERS, Worksite, texts
 from provider.limits import RateLimits
+from provider.script import Latency
 from waiting import until
 
 from memstream.contracts import keys
@@ -124,6 +125,37 @@ async def test_who_is_asked_to_wait_keeps_everybody_away(site: Worksite, budget:
     with pytest.raises(Unavailable) as caught:
         await other.take("query", 1, patience=1.0)
     assert 28.0 < (caught.value.retry_after or 0) <= 30.0
+
+
+async def test_calls_under_way_have_places_and_an_import_leaves_one_free(site: Worksite) -> None:
+    budget = Budget(site.redis, "places", SystemClock(), Limits(calls=3))
+    charges = [await budget.take("bulk", 1) for _ in range(2)]
+    assert not await taken(budget, "bulk")
+    assert await taken(budget, "live")
+    assert not await taken(budget, "query")
+    await budget.correct(charges[0], tokens=None, quotas=Quotas())
+
+    assert await taken(budget, "query")
+
+
+async def test_a_place_is_given_back_when_its_call_must_have_ended(site: Worksite) -> None:
+    budget = Budget(site.redis, "places", SystemClock(), Limits(calls=1), call_seconds=0.2)
+    await budget.take("live", 1)
+    assert not await taken(budget, "live")
+
+    await asyncio.wait_for(budget.take("live", 1), 10)
+
+
+async def test_workers_together_never_make_more_calls_at_once_than_the_provider_takes(site: Worksite) -> None:
+    site.script.concurrency = 3
+    site.script.latency = Latency(0.05)
+    for name in EMBEDDERS:
+        await site.work(name, batch_texts=2, embeddings_calls=3)
+    await site.say(texts(200))
+    await site.finished()
+
+    assert site.script.counts.refused == 0
+    assert site.script.counts.most_under_way == 3
 
 
 async def test_workers_together_stay_within_the_limits_of_the_provider(site: Worksite) -> None:

@@ -1,5 +1,6 @@
 """Embedding and storing a batch: what passes is waited out, the one that spoils a batch is found."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -268,3 +269,33 @@ async def test_an_outage_is_waited_out_however_often_it_fails() -> None:
 
     assert outcomes == [Stored()] * 4
     assert len(bench.servers.calls) == 31
+
+
+async def test_imports_that_wait_for_the_store_do_not_hold_up_what_was_just_said() -> None:
+    bench = Bench()
+    go = asyncio.Event()
+    upsert = bench.servers.upsert
+
+    async def upsert_slowly(points: Sequence[StoredPoint]) -> None:
+        if any(point.indexed_text.startswith("9-") for point in points):
+            await go.wait()
+        await upsert(points)
+
+    bench.storing._upsert = upsert_slowly
+    imports = [asyncio.create_task(bench.storing.store([work(f"9-{number}", lane="bulk")])) for number in range(50)]
+    assert await bench.storing.store([work("1-0")]) == [Stored()]
+    go.set()
+    assert await asyncio.gather(*imports) == [[Stored()]] * 50
+
+
+async def test_who_waits_for_a_server_goes_on_as_soon_as_another_got_through() -> None:
+    trouble = Trouble()
+    trouble.report(Unavailable("Qdrant", "down"))
+    waiting = asyncio.create_task(trouble.until_cleared("Qdrant", asyncio.sleep(3600)))
+    await asyncio.sleep(0)
+    trouble.clear("Redis")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    trouble.clear("Qdrant")
+
+    await asyncio.wait_for(waiting, 10)

@@ -16,7 +16,7 @@ from memstream.embedder.trouble import Trouble
 from memstream.embedder.work import Dead, Erased, Forgotten, Left, Order, Outcome, Stored, Work, points_of
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
-from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.runtime.health import Pulse
 from memstream.vectors.collection import StoredPoint
 from memstream.vectors.embeddings import Vectors
@@ -29,6 +29,9 @@ ItemT = TypeVar("ItemT")
 _LONGEST_WAIT = 60.0
 """Seconds; whoever asks for more is asked again all the same."""
 
+
+_UPSERTS: dict[Lane, int] = {"live": 8, "bulk": 2}
+"""Batches that are stored at once. An import's batches are large, and few are enough to keep Qdrant busy."""
 
 _SUSPICION = 6
 """Failures in a row, after which it is looked at whether the servers fail for everybody or for these texts alone."""
@@ -46,8 +49,7 @@ class Storing:
     """Embeds and stores batches of messages.
 
     `try_servers` returns when they take what nobody can object to, and raises what is wrong with them; without it,
-    every refusal is taken to be about the message. Without `forgetting` nothing is ever deleted. So many upserts as
-    `upserts` are under way at once.
+    every refusal is taken to be about the message. Without `forgetting` nothing is ever deleted.
     """
 
     def __init__(  # noqa: PLR0913 - what it needs, by name
@@ -63,7 +65,6 @@ class Storing:
         pulse: Pulse,
         breaker: Breaker,
         texts_per_call: int,
-        upserts: int = 8,
         try_servers: Callable[[], Awaitable[None]] | None = None,
         forgetting: Forgetting | None = None,
     ) -> None:
@@ -79,7 +80,7 @@ class Storing:
         self._pulse = pulse
         self._breaker = breaker
         self._texts_per_call = texts_per_call
-        self._upserts = asyncio.Semaphore(upserts)
+        self._upserts = {lane: asyncio.Semaphore(number) for lane, number in _UPSERTS.items()}
 
     async def store(self, works: Sequence[Work], embedded: Callable[[], None] = lambda: None) -> list[Outcome]:
         """Embed and store a batch of one lane, and give each message's outcome, in order.
@@ -91,7 +92,7 @@ class Storing:
         rows = await self._divided(works, self._embed_works)
         embedded()
         with_rows = [(work, row) for work, row in zip(works, rows, strict=True) if isinstance(row, np.ndarray)]
-        async with self._upserts:
+        async with self._upserts[works[0].delivery.lane]:
             kept = iter(await self._divided(with_rows, self._keep))
         outcomes = [next(kept) if isinstance(row, np.ndarray) else row for row in rows]
         self._breaker.note_stored(sum(isinstance(outcome, Stored) for outcome in outcomes))
@@ -223,7 +224,12 @@ class Storing:
                 self._pulse.beat()
                 if suspicious and failures % _SUSPICION == 0 and await self._servers_work():
                     raise _OnlyThese(str(error)) from error
-                await self._clock.sleep(min(delay, _LONGEST_WAIT))
+                pause = self._clock.sleep(min(delay, _LONGEST_WAIT))
+                if asked or isinstance(error, Throttled):
+                    await pause
+                else:
+                    # Others may find out earlier that it is over.
+                    await self._trouble.until_cleared(error.dependency, pause)
             except Rejected:
                 # Who refuses one input is there again.
                 self._overcome(failed)

@@ -1,6 +1,8 @@
 """What keeps the embedder from working just now; readiness and the log tell it."""
 
+import asyncio
 import logging
+from collections.abc import Coroutine
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Unavailable
 
@@ -12,6 +14,7 @@ class Trouble:
 
     def __init__(self) -> None:
         self._errors: dict[str, MemstreamError] = {}
+        self._cleared: dict[str, asyncio.Event] = {}
         self._reading = False
 
     @property
@@ -32,6 +35,18 @@ class Trouble:
         error = self._errors.pop(dependency, None)
         if error is not None:
             _log.info("going on after: %s", error)
+            self._cleared.pop(dependency, asyncio.Event()).set()
+
+    async def until_cleared(self, dependency: str, pause: Coroutine[object, object, None]) -> None:
+        """Come back when the pause is over, or as soon as the dependency works again."""
+        cleared = self._cleared.setdefault(dependency, asyncio.Event())
+        waiting = [asyncio.create_task(pause), asyncio.create_task(cleared.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     def note_reading(self) -> None:
         """Note that the start is over."""

@@ -69,7 +69,12 @@ def credential(digest: str) -> str:
 
 def budget(name: str) -> str:
     """Name the hash that holds what may be spent with a provider just now."""
-    return f"memstream:budget:{name}"
+    return f"memstream:budget:{{{name}}}"
+
+
+def budget_calls(name: str) -> str:
+    """Name the sorted set of the calls that are under way there, by the time at which they must have ended."""
+    return f"memstream:budget:{{{name}}}:calls"
 
 
 @dataclass(frozen=True, slots=True)

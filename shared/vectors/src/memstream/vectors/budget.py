@@ -3,13 +3,18 @@
 A budget is a bucket that refills steadily and holds little, so that calls are spread evenly: 97% of the limit, and a
 fortieth of it at once, are together less than the limit, also for a provider that counts by fixed minutes.
 
+An operator may also set how many calls the provider takes at once. Each holds a place until it is settled, or until
+the provider must have given up on it: a worker that dies gives its places back that way.
+
 Who matters less leaves more in the bucket: questions may empty it, what was just said leaves a quarter, imports leave
 half. So while imports take all they can get, a message finds a quarter of the bucket waiting, and a question half.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+from uuid import uuid4
 
 from memstream.contracts import keys
 from memstream.runtime.clock import Clock
@@ -35,6 +40,9 @@ _FEWEST = 3.0
 _LONGEST_WAIT = 1.0
 """Seconds until the bucket is looked at again: others may give back what they took too much."""
 
+_LOOK_MS = 5
+"""How soon to look again whether a place has become free."""
+
 _KEPT_MS = 600_000
 
 # How full a bucket is now. Both scripts need it.
@@ -54,13 +62,20 @@ end
 
 # Takes from every bucket or from none. Gives the milliseconds to wait, 0 when taken.
 # A call for which half of the bucket is too small goes when there is that much above what it leaves, into debt.
-# ARGV: lifetime, share to leave, then for each bucket its name, refill per millisecond, capacity, cost.
+# KEYS: the buckets, the places. ARGV: lifetime, share to leave, places this use may see taken (0 is no limit), name
+# and milliseconds of the place, milliseconds until the next look, then for each bucket its name, refill per
+# millisecond, capacity, cost.
 _TAKE = (
     _LEVEL
     + """
 local wait = (tonumber(redis.call('HGET', KEYS[1], 'closed_until') or 0)) - now
+local places = tonumber(ARGV[3])
+if places > 0 then
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+  if redis.call('ZCARD', KEYS[2]) >= places then wait = math.max(wait, tonumber(ARGV[6])) end
+end
 local levels = {}
-for i = 3, #ARGV, 4 do
+for i = 7, #ARGV, 4 do
   local per_ms, capacity, cost = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   local left = level(ARGV[i], per_ms, capacity)
   local missing = capacity * tonumber(ARGV[2]) + math.min(cost, capacity / 2) - left
@@ -69,17 +84,22 @@ for i = 3, #ARGV, 4 do
 end
 if wait > 0 then return math.max(1, math.ceil(wait)) end
 for name, left in pairs(levels) do keep(name, left) end
+if places > 0 then
+  redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), ARGV[4])
+  redis.call('PEXPIRE', KEYS[2], ARGV[1])
+end
 return 0
 """
 )
 
-# Puts right what was taken by an estimate, and by what the provider says is left.
-# ARGV: lifetime, milliseconds to stay away, then for each bucket its name, refill, capacity, units to take yet (they
-# may be negative), and what the provider says is left.
+# Puts right what was taken by an estimate, and by what the provider says is left; gives the place back.
+# KEYS: the buckets, the places. ARGV: lifetime, milliseconds to stay away, name of the place, then for each bucket its
+# name, refill, capacity, units to take yet (they may be negative), and what the provider says is left.
 _CORRECT = (
     _LEVEL
     + """
-for i = 3, #ARGV, 5 do
+redis.call('ZREM', KEYS[2], ARGV[3])
+for i = 4, #ARGV, 5 do
   local capacity = tonumber(ARGV[i + 2])
   local left = level(ARGV[i], tonumber(ARGV[i + 1]), capacity) - tonumber(ARGV[i + 3])
   keep(ARGV[i], math.min(capacity, left, tonumber(ARGV[i + 4])))
@@ -101,21 +121,27 @@ class Limits:
 
     requests: int | None = None
     tokens: int | None = None
+    calls: int | None = None
+    """Under way at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a call was taken for."""
+    """What a call was taken for, and its place among those under way."""
 
     tokens: float
+    place: str = ""
 
 
 class Budget:
     """Lets calls pass as the limits allow. Where no limit is set, and the provider tells of none, all pass at once."""
 
-    def __init__(self, client: Redis, name: str, clock: Clock, limits: Limits) -> None:
-        self._client = client
-        self._name = keys.budget(name)
+    def __init__(self, client: Redis, name: str, clock: Clock, limits: Limits, *, call_seconds: float = 60.0) -> None:
+        """Make it. No call takes longer than `call_seconds`."""
+        self._keys = [keys.budget(name), keys.budget_calls(name)]
+        self._call_ms = round(call_seconds * 1000)
+        # One of a kind asks at a time; the others stand behind it.
+        self._turns: dict[Use, asyncio.Lock] = {use: asyncio.Lock() for use in _LEAVES}
         self._clock = clock
         self._limits = limits
         self._told: dict[str, float] = {}
@@ -125,7 +151,7 @@ class Budget:
     @property
     def limited(self) -> bool:
         """There is a limit, set or told."""
-        return any(self._per_minute(unit) for unit in ("requests", "tokens"))
+        return bool(self._limits.calls) or any(self._per_minute(unit) for unit in ("requests", "tokens"))
 
     async def take(
         self, use: Use, tokens: float, *, patience: float | None = None, waiting: Callable[[], None] = lambda: None
@@ -136,25 +162,29 @@ class Budget:
             Unavailable: it would take longer than `patience` seconds, or Redis is out of reach.
 
         """
-        charge = Charge(tokens)
         if not self.limited:
-            return charge
+            return Charge(tokens)
+        charge = Charge(tokens, uuid4().hex)
         deadline = None if patience is None else self._clock.monotonic() + patience
-        while wait := await self._try(use, charge):
-            if deadline is not None and self._clock.monotonic() + wait > deadline:
-                raise Unavailable("the embeddings server", "its requests or tokens a minute are spent", wait)
-            waiting()
-            await self._clock.sleep(min(wait, _LONGEST_WAIT))
+        async with self._turns[use]:
+            while wait := await self._try(use, charge):
+                if deadline is not None and self._clock.monotonic() + wait > deadline:
+                    raise Unavailable("the embeddings server", "all that its limits allow is used", wait)
+                waiting()
+                await self._clock.sleep(min(wait, _LONGEST_WAIT))
         return charge
 
     async def _try(self, use: Use, charge: Charge) -> float:
         """Take, or give the seconds until that may succeed."""
-        arguments: list[str | int | float] = [_KEPT_MS, _LEAVES[use]]
+        calls = self._limits.calls or 0
+        # An import leaves one place free.
+        places = max(1, calls - 1) if calls and use == "bulk" else calls
+        arguments: list[str | int | float] = [_KEPT_MS, _LEAVES[use], places, charge.place, self._call_ms, _LOOK_MS]
         for unit, cost in (("requests", 1.0), ("tokens", charge.tokens)):
             if bucket := self._bucket(unit):
                 arguments += [unit, *bucket, cost]
         with redis_faults():
-            return int(await self._take(keys=[self._name], args=arguments)) / 1000
+            return int(await self._take(keys=self._keys, args=arguments)) / 1000
 
     async def correct(
         self, charge: Charge, *, tokens: float | None, quotas: Quotas, retry_after: float | None = None
@@ -168,13 +198,13 @@ class Budget:
         told: dict[str, Quota | None] = {"requests": quotas.requests, "tokens": quotas.tokens}
         self._told.update({unit: quota.per_minute for unit, quota in told.items() if quota is not None})
         owed = {"requests": 0.0, "tokens": 0.0 if tokens is None else tokens - charge.tokens}
-        arguments: list[str | int | float] = [_KEPT_MS, round((retry_after or 0.0) * 1000)]
+        arguments: list[str | int | float] = [_KEPT_MS, round((retry_after or 0.0) * 1000), charge.place]
         for unit, quota in told.items():
             if bucket := self._bucket(unit):
                 arguments += [unit, *bucket, owed[unit], bucket[1] if quota is None else quota.remaining]
         if self.limited or retry_after:
             with redis_faults():
-                await self._correct(keys=[self._name], args=arguments)
+                await self._correct(keys=self._keys, args=arguments)
 
     def _per_minute(self, unit: str) -> float | None:
         known = (self._limits.requests if unit == "requests" else self._limits.tokens, self._told.get(unit))

@@ -1,5 +1,6 @@
 """Calls to the embeddings API within the budget that all services share."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -59,6 +60,10 @@ class MeteredEmbeddings:
             self._watch(len(texts), self._clock.monotonic() - started, error)
             retry_after = error.retry_after if isinstance(error, Unavailable) else None
             await self._correct(charge, None, Quotas(), retry_after)
+            raise
+        except asyncio.CancelledError:
+            # Its place would be taken until the call must have ended.
+            await self._correct(charge, None, Quotas())
             raise
         self._watch(len(texts), self._clock.monotonic() - started, None)
         if answer.tokens:

@@ -36,6 +36,8 @@ class ServerSettings(BaseSettings):
     embeddings_requests_per_minute: int | None = Field(default=None, ge=1)
     """What all services together may ask of the provider; below it is whatever the provider's answers tell."""
     embeddings_tokens_per_minute: int | None = Field(default=None, ge=1)
+    embeddings_calls: int | None = Field(default=None, ge=1)
+    """Calls of all services together that may be under way at once."""
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -61,6 +63,14 @@ def connect_servers(
         timeout=settings.embeddings_timeout.total_seconds(),
         send_dimensions=settings.embeddings_send_dimensions,
     )
-    limits = Limits(settings.embeddings_requests_per_minute, settings.embeddings_tokens_per_minute)
-    budget = Budget(client, f"{settings.embeddings_url.host}:{settings.embeddings_model}", clock, limits)
+    limits = Limits(
+        settings.embeddings_requests_per_minute, settings.embeddings_tokens_per_minute, settings.embeddings_calls
+    )
+    budget = Budget(
+        client,
+        f"{settings.embeddings_url.host}:{settings.embeddings_model}",
+        clock,
+        limits,
+        call_seconds=2 * settings.embeddings_timeout.total_seconds(),
+    )
     return collection, MeteredEmbeddings(api, budget, clock, watch)
