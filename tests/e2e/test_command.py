@@ -365,3 +365,40 @@ async def test_a_context_quotes_what_answers_and_says_when_nothing_does(stack: R
     assert machine.document["tokens"] <= 90
     assert bad.code != 0
     assert "token_budget" in bad.err
+
+
+async def test_what_is_exported_can_be_sent_again_and_is_the_same(
+    stack: RunningStack, tmp_path: Path, user: str
+) -> None:
+    file = written(tmp_path, messages(user, 230, occurred_at="2025-05-01T12:00:00Z", speaker="Zoë", kind="note"))
+    await memstream("send", file, "--wait", "--home", stack.home)
+
+    exported = await memstream("export", user, "--home", stack.home)
+    again = await memstream("send", "-", "--home", stack.home, stdin=exported.out.encode())
+
+    lines = [json.loads(line) for line in exported.out.splitlines()]
+    assert (exported.code, len({line["message_id"] for line in lines})) == (0, 230)
+    assert {(line["user_id"], line["occurred_at"], line["speaker"], line["kind"]) for line in lines} == {
+        (user, "2025-05-01T12:00:00Z", "Zoë", "note")
+    }
+    # All of one time, they come as they were recorded: as they stand in the file.
+    assert [line["text"] for line in lines] == [f"Note {n}: the lamp number {n} is broken." for n in range(230)]
+    assert "230 exported" in exported.err
+    assert again.out == "0 accepted, 230 duplicate, 0 rejected\n"
+
+
+async def test_an_export_can_be_narrowed_down(stack: RunningStack, tmp_path: Path, user: str) -> None:
+    lines = [
+        json.dumps({"user_id": user, "text": text, "conversation_id": text, "occurred_at": when}).encode()
+        for text, when in (("old", "2025-02-03T10:00:00Z"), ("new", "2025-03-03T10:00:00Z"))
+    ]
+    await memstream("send", written(tmp_path, lines), "--wait", "--home", stack.home)
+
+    for options, texts in (
+        (("--after", "2025-03-01"), ["new"]),
+        (("--before", "2025-03-01"), ["old"]),
+        (("--conversation", "new"), ["new"]),
+        (("--conversation", "newer"), []),
+    ):
+        exported = await memstream("export", user, *options, "--home", stack.home)
+        assert [json.loads(line)["text"] for line in exported.out.splitlines()] == texts

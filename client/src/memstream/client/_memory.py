@@ -1,7 +1,7 @@
 """The client."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from random import Random, SystemRandom
 from types import TracebackType
@@ -30,6 +30,7 @@ from memstream.contracts.searches import (
     SimilarityIn,
     SimilarityOut,
 )
+from memstream.contracts.timelines import PAGE, TimelineIn, TimelineMessage, TimelineOut
 
 Message = MessageIn | Mapping[str, Any]
 
@@ -159,6 +160,28 @@ class Memstream:
             raise malformed("batch of searches", error) from error
         patience = sum(search.wait_timeout for search in body.searches if search.wait_for)
         return await self._calls.ask(self._question("search/batch", body, patience), SearchBatchOut)
+
+    async def timeline(self, user_id: str, **fields: Any) -> TimelineOut:  # noqa: ANN401 - TimelineIn types them
+        """Give a page of a user's messages in time order; `fields` are those of `TimelineIn`, `cursor` for example."""
+        try:
+            asked = TimelineIn.model_validate({"user_id": user_id, **fields})
+        except ValidationError as error:
+            raise malformed("timeline", error) from error
+        params = asked.model_dump(mode="json", exclude_none=True)
+        request = Request(
+            "GET", f"{self._retriever_url}/v1/timeline", params={name: str(value) for name, value in params.items()}
+        )
+        return await self._calls.ask(request, TimelineOut)
+
+    async def messages(self, user_id: str, **fields: Any) -> AsyncIterator[TimelineMessage]:  # noqa: ANN401 - as above
+        """Give all of a user's messages in time order, page by page as they are read; `fields` as of `timeline`."""
+        while True:
+            page = await self.timeline(user_id, **{"limit": PAGE, **fields})
+            for message in page.messages:
+                yield message
+            if page.cursor is None:
+                return
+            fields = {**fields, "cursor": page.cursor}
 
     async def similarity(self, texts: Iterable[str]) -> SimilarityOut:
         """Compare 2 to 100 texts with each other."""

@@ -25,6 +25,7 @@ Command = Function | typer.Typer
 
 _OWN = {
     "context": "memstream.client.command.prompting",
+    "export": "memstream.client.command.exporting",
     "forget": "memstream.client.command.forgetting",
     "send": "memstream.client.command.sending",
     "search": "memstream.client.command.searching",

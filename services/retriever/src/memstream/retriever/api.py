@@ -1,9 +1,9 @@
 """The edge: routes that decode, call once and answer."""
 
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Annotated, TypeVar, cast
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
@@ -18,8 +18,10 @@ from memstream.contracts.searches import (
     SimilarityIn,
     SimilarityOut,
 )
+from memstream.contracts.timelines import TimelineIn, TimelineOut
 from memstream.retriever.searching import Searching
-from memstream.runtime.access import KeyRing
+from memstream.retriever.timeline import Timeline
+from memstream.runtime.access import Credential, KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
 from memstream.web.bearer import Caller
 from memstream.web.bodies import JSON, read_json
@@ -35,6 +37,7 @@ class RetrieverParts:
     """What the routes call."""
 
     searching: Searching
+    timeline: Timeline
     ring: KeyRing
     limits: Limits
     body_bytes: int
@@ -42,6 +45,14 @@ class RetrieverParts:
 
 def _parts(request: Request) -> RetrieverParts:
     return cast("RetrieverParts", request.app.state.parts)
+
+
+async def _caller(request: Request) -> Credential:
+    return await authenticate(request, _parts(request).ring)
+
+
+Caller = Annotated[Credential, Depends(_caller)]
+"""Who asks. It is settled first: a stranger learns nothing of what else is wrong with a request."""
 
 
 async def _read(request: Request, model: type[BodyT]) -> BodyT:
@@ -105,3 +116,12 @@ async def post_similarity(request: Request, _caller: Caller) -> Response:
     """Answer with the cosine of every pair."""
     body = await _read(request, SimilarityIn)
     return _answer(await _parts(request).searching.similarity(body.texts))
+
+
+@router.get("/timeline", response_model=TimelineOut, summary="What did a user say, in time order?")
+async def get_timeline(request: Request, caller: Caller, asked: Annotated[TimelineIn, Query()]) -> Response:
+    """Answer with a page of whole messages, and a cursor that leads to the next page.
+
+    What is recorded or deleted between two pages neither repeats nor hides a message that was there all along.
+    """
+    return _answer(await _parts(request).timeline.page(asked, caller.tenant))

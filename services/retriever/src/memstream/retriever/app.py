@@ -13,6 +13,7 @@ from memstream.retriever.calibrations import calibration_of
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.searching import Searching
 from memstream.retriever.settings import RetrieverSettings
+from memstream.retriever.timeline import Timeline
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.access import KeyRing
 from memstream.runtime.clock import Clock
@@ -50,6 +51,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
             abstain_below=settings.abstain_below,
             counters={name: token_counter(name) for name in get_args(Encoding)},
         ),
+        timeline=Timeline(collection),
         ring=KeyRing(client, clock),
         limits=settings.limits(),
         body_bytes=settings.body_bytes,
