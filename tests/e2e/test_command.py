@@ -402,3 +402,24 @@ async def test_an_export_can_be_narrowed_down(stack: RunningStack, tmp_path: Pat
     ):
         exported = await memstream("export", user, *options, "--home", stack.home)
         assert [json.loads(line)["text"] for line in exported.out.splitlines()] == texts
+
+
+async def test_a_search_shows_the_turns_around_a_hit(stack: RunningStack, tmp_path: Path, user: str) -> None:
+    texts = (
+        "Where did you put it?",
+        "The spare key is under the third flower pot.",
+        "Thanks, I would never have looked.",
+    )
+    lines = [
+        json.dumps({"user_id": user, "conversation_id": "c", "speaker": "Zoë", "text": text}).encode() for text in texts
+    ]
+    await memstream("send", written(tmp_path, lines), "--wait", "--home", stack.home)
+
+    ask = ("search", user, "Where is the spare key?", "--limit", "1", "--home", stack.home)
+    alone = await memstream(*ask)
+    among = await memstream(*ask, "--neighbours", "1", environment={"COLUMNS": "200"})
+
+    assert "Thanks" not in alone.out
+    before, hit, after = [line.strip() for line in among.out.splitlines()[1:]]
+    assert before.endswith(f"Zoë: {texts[0]}")
+    assert (hit, after) == (texts[1], f"Zoë: {texts[2]}")

@@ -14,6 +14,7 @@ from running_stack import RunningStack
 import memstream.vectors.collection
 from memstream.contracts import ids
 from memstream.vectors.collection import Collection, Question, owned
+from memstream.vectors.lookups import Lookup, Order
 from memstream.vectors.space import EmbeddingSpace
 
 READS = {"query_batch_points", "scroll"}
@@ -168,14 +169,31 @@ async def test_no_condition_widens_a_question_beyond_its_owner(
         assert {point.id for point in found} == {points[question.owner]}
 
 
+@pytest.mark.parametrize("conditions", WIDE, ids=range(len(WIDE)))
+async def test_no_condition_widens_a_lookup_or_a_page_beyond_its_owner(
+    stack: RunningStack, collection: Collection, user: str, conditions: models.Filter | None
+) -> None:
+    mine, theirs = await of_two(stack, user)
+    wanted = conditions or models.Filter()
+
+    for owner, name in ((mine, user), (theirs, f"{user}-b")):
+        for order in (None, Order("occurred_at"), Order("occurred_at", descending=True)):
+            (looked_up,) = await collection.look_up([Lookup(owner, wanted, 100, order)])
+            paged = await collection.page(owner, wanted, 100, order=order)
+            assert [one.id for one in looked_up] == [str(ids.point_id("local", name, "m", 0))]
+            assert paged == looked_up
+
+
 async def test_a_point_is_not_given_to_another_owner_who_knows_its_id(
     stack: RunningStack, collection: Collection, user: str
 ) -> None:
     mine, theirs = await of_two(stack, user)
-    point = ids.point_id("local", user, "m", 0)
+    point = str(ids.point_id("local", user, "m", 0))
+    known = models.Filter(must=[models.HasIdCondition(has_id=[point])])
 
-    assert list(await collection.retrieve(mine, [point])) == [str(point)]
-    assert await collection.retrieve(theirs, [point]) == {}
+    given, refused = await collection.look_up([Lookup(mine, known, 1), Lookup(theirs, known, 1)])
+
+    assert ([one.id for one in given], refused) == ([point], [])
 
 
 def test_an_owner_stands_beside_conditions_not_among_them() -> None:

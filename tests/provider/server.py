@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from memstream.runtime.clock import Clock, SystemClock
 from memstream.runtime.listening import listen
@@ -147,17 +147,25 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def providing(script: Script) -> AsyncIterator[str]:
-    """Serve within this loop, on a free port; gives the base URL for an OpenAI client."""
+async def serving(application: ASGIApp) -> AsyncIterator[str]:
+    """Serve on a free port of this machine; gives the URL."""
     listener = listen("127.0.0.1", 0)
-    application = Provider(script, SystemClock()).application()
     config = uvicorn.Config(application, lifespan="off", log_config=None, log_level="critical", access_log=False)
     server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        script.mend()
         server.should_exit = True
         server.force_exit = True
-        await serving
+        await task
+
+
+@contextlib.asynccontextmanager
+async def providing(script: Script) -> AsyncIterator[str]:
+    """Serve within this loop, on a free port; gives the base URL for an OpenAI client."""
+    async with serving(Provider(script, SystemClock()).application()) as url:
+        try:
+            yield f"{url}/v1"
+        finally:
+            script.mend()

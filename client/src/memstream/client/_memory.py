@@ -158,7 +158,7 @@ class Memstream:
             body = SearchBatchIn.model_validate({"searches": list(searches)})
         except ValidationError as error:
             raise malformed("batch of searches", error) from error
-        patience = sum(search.wait_timeout for search in body.searches if search.wait_for)
+        patience = max((search.wait_timeout for search in body.searches if search.wait_for), default=0.0)
         return await self._calls.ask(self._question("search/batch", body, patience), SearchBatchOut)
 
     async def timeline(self, user_id: str, **fields: Any) -> TimelineOut:  # noqa: ANN401 - TimelineIn types them

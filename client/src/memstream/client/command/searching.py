@@ -14,7 +14,7 @@ from memstream.client._retries import Retries
 from memstream.client.command.failure import Failure
 from memstream.client.command.invocation import HomeOption, JsonOption
 from memstream.client.command.services import Services, services_for
-from memstream.contracts.searches import Hit, SearchOut
+from memstream.contracts.searches import Hit, SearchOut, Turn
 
 _RETRIES = Retries(deadline=20.0, unreachable=2.0)
 
@@ -43,6 +43,7 @@ def search(  # noqa: PLR0913 - one argument per option
     role: Annotated[list[str] | None, typer.Option(help="Said as this role; may be given several times.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Of this kind; may be given several times.")] = None,
     conversation: Annotated[list[str] | None, typer.Option(help="In this conversation, by its id.")] = None,
+    neighbours: Annotated[int, typer.Option(help="Show so many turns before and after each message, 0 to 10.")] = 0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +57,7 @@ def search(  # noqa: PLR0913 - one argument per option
         "conversation_id": conversation or None,
     }
     given = {name: value for name, value in conditions.items() if value is not None}
-    fields: dict[str, Any] = {"limit": limit, "mode": mode.value}
+    fields: dict[str, Any] = {"limit": limit, "mode": mode.value, "neighbours": neighbours}
     if given:
         fields["filter"] = given
     if min_relevance is not None:
@@ -98,9 +99,20 @@ def hits_table(hits: list[Hit]) -> Table:
             f"{hit.relevance:.2f}",
             f"{hit.occurred_at.astimezone():%Y-%m-%d %H:%M}",
             Text(printable(hit.speaker or hit.role)),
-            Text(printable(hit.text)),
+            _with_turns(hit),
         )
     return table
+
+
+def _with_turns(hit: Hit) -> Text:
+    if not hit.before and not hit.after:
+        return Text(printable(hit.text))
+    before, after = ([Text(printable(_said(turn)), style="dim") for turn in turns] for turns in (hit.before, hit.after))
+    return Text("\n").join([*before, Text(printable(hit.text)), *after])
+
+
+def _said(turn: Turn) -> str:
+    return f"{turn.speaker or turn.role}: {turn.text}"
 
 
 def printable(text: str) -> str:

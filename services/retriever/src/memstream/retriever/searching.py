@@ -1,20 +1,21 @@
 """Answers questions: waits if asked to, embeds, gets candidates in one round trip, ranks, and fills the hits in."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-from uuid import UUID
+from itertools import islice
 
 import numpy as np
 
 from memstream.contracts import ids
-from memstream.contracts.searches import ContextIn, ContextOut, Hit, SearchIn, SearchOut, SimilarityOut
+from memstream.contracts.keys import Position
+from memstream.contracts.searches import ContextIn, ContextOut, SearchIn, SearchOut, SimilarityOut
 from memstream.retriever.conditions import conditions_of
-from memstream.retriever.context import assemble
+from memstream.retriever.context import Beside, assemble
+from memstream.retriever.details import fill_in
+from memstream.retriever.findings import Finding
 from memstream.retriever.metrics import RetrieverMetrics
-from memstream.retriever.ranking import Ranked, rank
+from memstream.retriever.ranking import rank
 from memstream.retriever.relevance import Calibration
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
@@ -39,9 +40,7 @@ _MOST_CANDIDATES = 2_000
 class _Found:
     """What was found for a question."""
 
-    ranked: Sequence[Ranked]
-    firsts: Mapping[str, Mapping[str, Any]]
-    """First chunks, which carry the whole text, of messages that were found by a later one; by message id."""
+    findings: Sequence[Finding]
     pending: list[str]
     degraded: bool
 
@@ -83,19 +82,16 @@ class Searching:
 
         """
         started = self._clock.monotonic()
-        answers = []
-        for found in await self._find(searches, tenant, 0.0):
-            hits = [_hit(one, found.firsts.get(str(one.payload["message_id"]), {})) for one in found.ranked]
-            answers.append(
-                SearchOut(
-                    hits=hits,
-                    degraded=found.degraded,
-                    pending=found.pending,
-                    model=self._model,
-                    took_ms=self._took(started),
-                )
+        return [
+            SearchOut(
+                hits=[finding.hit() for finding in found.findings],
+                degraded=found.degraded,
+                pending=found.pending,
+                model=self._model,
+                took_ms=self._took(started),
             )
-        return answers
+            for found in await self._find(searches, tenant, 0.0)
+        ]
 
     async def context(self, question: ContextIn, tenant: str) -> ContextOut:
         """Answer with a text for a prompt; abstain when nothing is relevant enough.
@@ -107,12 +103,13 @@ class Searching:
         """
         started = self._clock.monotonic()
         (found,) = await self._find([question], tenant, self._abstain_below)
-        assembled = assemble(found.ranked, question.token_budget, self._counters[question.encoding])
+        around = [[Beside(turn) for turn in (*finding.before, *finding.after)] for finding in found.findings]
+        assembled = assemble(found.findings, question.token_budget, self._counters[question.encoding], around)
         return ContextOut(
             context=assembled.context,
             tokens=assembled.tokens,
             citations=assembled.citations,
-            abstained=not found.ranked,
+            abstained=not found.findings,
             degraded=found.degraded,
             pending=found.pending,
             model=self._model,
@@ -122,7 +119,7 @@ class Searching:
     async def _find(self, searches: Sequence[SearchIn], tenant: str, least: float) -> list[_Found]:
         """Wait, embed, get candidates and rank, all in one go; `least` is the default of min_relevance."""
         started = self._clock.monotonic()
-        pending = await asyncio.gather(*(self._wait(search) for search in searches))
+        undone = await self._wait(searches)
         vectors, degraded = await self._embed(searches)
         asked = [
             _question(search, tenant, vector, max(self._candidates, _CANDIDATES_PER_HIT * search.limit))
@@ -130,22 +127,33 @@ class Searching:
         ]
         with self._metrics.qdrant_seconds.time():
             candidates = await self._ask(searches, asked)
+        ranked = [
+            self._rank(search, tenant, proposed, least, degraded=degraded)
+            for search, proposed in zip(searches, candidates, strict=True)
+        ]
+        wanted = [(one, search.neighbours) for search, found in zip(searches, ranked, strict=True) for one in found]
+        filled = iter(await fill_in(self._collection, wanted))
         answers = []
-        for search, proposed, waits in zip(searches, candidates, pending, strict=True):
-            ranked = rank(
-                proposed,
-                "keyword" if degraded else search.mode,
-                self._calibration,
-                limit=search.limit,
-                min_relevance=least if search.min_relevance is None else search.min_relevance,
-                filtered=search.filter is not None,
-            )
-            firsts = await self._firsts(ranked, tenant, search.user_id)
-            current = [one for one in ranked if _is_current(one, firsts)]
-            answers.append(_Found(current, firsts, waits, degraded=degraded and search.mode != "keyword"))
+        for search, found in zip(searches, ranked, strict=True):
+            current = [finding for finding in islice(filled, len(found)) if finding.is_current]
+            waits = [position for position in dict.fromkeys(search.wait_for or ()) if position in undone]
+            answers.append(_Found(current, waits, degraded=degraded and search.mode != "keyword"))
             self._metrics.searches.labels(search.mode, "degraded" if answers[-1].degraded else "full").inc()
         self._metrics.search_seconds.observe(self._clock.monotonic() - started)
         return answers
+
+    def _rank(
+        self, search: SearchIn, tenant: str, proposed: Candidates, least: float, *, degraded: bool
+    ) -> list[Finding]:
+        ranked = rank(
+            proposed,
+            "keyword" if degraded else search.mode,
+            self._calibration,
+            limit=search.limit,
+            min_relevance=least if search.min_relevance is None else search.min_relevance,
+            filtered=search.filter is not None,
+        )
+        return [Finding(tenant, search.user_id, one) for one in ranked]
 
     def _took(self, started: float) -> float:
         return round((self._clock.monotonic() - started) * 1000, 3)
@@ -164,11 +172,13 @@ class Searching:
                 found[place] = again
         return found
 
-    async def _wait(self, search: SearchIn) -> list[str]:
-        if not search.wait_for:
-            return []
-        left = await self._waiting.wait(self._waiting.parse(search.wait_for), search.wait_timeout)
-        return [str(position) for position in left]
+    async def _wait(self, searches: Sequence[SearchIn]) -> set[str]:
+        """Wait for all positions at once, each for as long as the most patient search does; give those not done."""
+        patience: dict[Position, float] = {}
+        for search in searches:
+            for position in self._waiting.parse(search.wait_for or ()):
+                patience[position] = max(patience.get(position, 0.0), search.wait_timeout)
+        return {str(position) for position in await self._waiting.wait(patience)}
 
     async def _embed(self, searches: Sequence[SearchIn]) -> tuple[Sequence[Sequence[float] | None], bool]:
         """Give a vector for each question that needs one, and whether they had to be done without."""
@@ -182,17 +192,6 @@ class Searching:
             _log.warning("answering by keywords alone: %s", error)
             return [None] * len(searches), True
         return [None if search.mode == "keyword" else next(rows) for search in searches], False
-
-    async def _firsts(self, ranked: Sequence[Ranked], tenant: str, user_id: str) -> Mapping[str, Mapping[str, Any]]:
-        """Give the first chunks of messages that were found by a later one, by message id."""
-        points = {
-            str(ids.point_id(tenant, user_id, message_id, 0)): message_id
-            for message_id in (str(one.payload["message_id"]) for one in ranked if one.payload.get("chunk", 0) > 0)
-        }
-        if not points:
-            return {}
-        found = await self._collection.retrieve(ids.owner(tenant, user_id), [UUID(point) for point in points])
-        return {points[point]: payload for point, payload in found.items()}
 
     async def similarity(self, texts: Sequence[str]) -> SimilarityOut:
         """Compare texts with each other.
@@ -213,17 +212,6 @@ def cosines(vectors: Vectors) -> Vectors:
     return np.clip(product, -1.0, 1.0)
 
 
-def _is_current(ranked: Ranked, firsts: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Say whether a chunk is of its message's present text.
-
-    After the dedup window an id may be posted again, with a text of fewer chunks: those above are left of the old one.
-    """
-    payload = ranked.payload
-    if payload.get("chunk", 0) == 0:
-        return True
-    return firsts.get(str(payload["message_id"]), {}).get("recorded_at") == payload.get("recorded_at")
-
-
 def _is_short(found: Candidates, limit: int, asked: int) -> bool:
     """Say whether a signal had more to give than was asked for, and that came from fewer messages than are wanted."""
     signals = [signal for signal in (found.dense, found.keyword) if signal is not None]
@@ -239,22 +227,6 @@ def _question(search: SearchIn, tenant: str, vector: Sequence[float] | None, can
         text=None if search.mode == "dense" and vector is not None else search.query,
         conditions=conditions_of(search.filter),
         candidates=candidates,
-    )
-
-
-def _hit(ranked: Ranked, first: Mapping[str, Any]) -> Hit:
-    payload = ranked.payload
-    return Hit(
-        message_id=payload["message_id"],
-        conversation_id=payload.get("conversation_id"),
-        role=payload["role"],
-        speaker=payload.get("speaker"),
-        kind=payload["kind"],
-        text=payload.get("full_text") or first.get("full_text") or payload["text"],
-        occurred_at=payload["occurred_at"],
-        metadata=payload.get("metadata") or {},
-        relevance=ranked.relevance,
-        signals=ranked.signals.named(),
     )
 
 

@@ -1,18 +1,13 @@
 """A user's messages in time order, page by page.
 
-The order is that of event time, of recorded time among those, and of the point's id among those: a total order, whose
-keys never change. A cursor is such a key, so messages that come and go between two pages move nothing.
+A cursor is a message's place, so messages that come and go between two pages move nothing.
 """
 
 import asyncio
-import base64
-import binascii
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Self
-from uuid import UUID
+from datetime import datetime
+from typing import Any
 
 from qdrant_client import models
 
@@ -20,54 +15,11 @@ from memstream.contracts import ids
 from memstream.contracts.searches import Filter
 from memstream.contracts.timelines import TimelineIn, TimelineMessage, TimelineOut
 from memstream.retriever.conditions import conditions_of
-from memstream.runtime.errors import Invalid
-from memstream.vectors.collection import Collection, Order, Record
+from memstream.retriever.places import FIRST_CHUNKS, TICK, Place, equals, time_of
+from memstream.vectors.collection import Collection
+from memstream.vectors.lookups import Order, Record
 
 _FIELDS = ("occurred_at", "recorded_at")
-_TICK = timedelta(microseconds=1)
-"""Times are stored to the microsecond, so the next one is this much later."""
-
-_FIRST_CHUNKS = models.FieldCondition(key="chunk", match=models.MatchValue(value=0))
-"""Of a message in several chunks, the first one carries the whole text."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """A message's place in a timeline."""
-
-    occurred_at: datetime
-    recorded_at: datetime
-    point: str
-
-    @classmethod
-    def of(cls, record: Record) -> Self:
-        """Give a stored message's place."""
-        return cls(_time(record, "occurred_at"), _time(record, "recorded_at"), record.id)
-
-    @classmethod
-    def read(cls, cursor: str) -> Self:
-        """Read a cursor.
-
-        Raises:
-            Invalid: it was not given out by `cursor`.
-
-        """
-        try:
-            occurred_at, recorded_at, point = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
-            place = cls(datetime.fromisoformat(occurred_at), datetime.fromisoformat(recorded_at), str(UUID(point)))
-            # The end of time has no next.
-            _ = place.occurred_at + _TICK, place.recorded_at + _TICK
-        except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error, RecursionError) as error:
-            raise Invalid("cursor", "is none that a timeline gave out") from error
-        if place.occurred_at.tzinfo is None or place.recorded_at.tzinfo is None:
-            raise Invalid("cursor", "is none that a timeline gave out")
-        return place
-
-    @property
-    def cursor(self) -> str:
-        """Write it down."""
-        parts = [self.occurred_at.isoformat(), self.recorded_at.isoformat(), self.point]
-        return base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode("ascii")
 
 
 class Timeline:
@@ -93,11 +45,11 @@ class Timeline:
         else:
             found = await walk.onwards(place, asked.limit + 1)
         if asked.before is not None:
-            found = [record for record in found if _time(record, "occurred_at") < asked.before]
+            found = [record for record in found if time_of(record.payload, "occurred_at") < asked.before]
         records = found[: asked.limit]
         return TimelineOut(
             messages=[_message(record.payload) for record in records],
-            cursor=Place.of(records[-1]).cursor if len(found) > asked.limit else None,
+            cursor=_place(records[-1]).cursor if len(found) > asked.limit else None,
         )
 
 
@@ -116,12 +68,12 @@ class _Walk:
 
     async def onwards(self, place: Place, count: int) -> list[Record]:
         """Give the next messages after a place."""
-        here = _equals("occurred_at", place.occurred_at)
-        beside = [here, _equals("recorded_at", place.recorded_at)]
+        here = equals("occurred_at", place.occurred_at)
+        beside = [here, equals("recorded_at", place.recorded_at)]
         parts = await asyncio.gather(
             self._scroll(beside, count + 1, first=place.point),
-            self._ordered([here], _FIELDS[1:], place.recorded_at + _TICK, count),
-            self.along(place.occurred_at + _TICK, count),
+            self._ordered([here], _FIELDS[1:], place.recorded_at + TICK, count),
+            self.along(place.occurred_at + TICK, count),
         )
         return [record for part in parts for record in part if record.id != place.point][:count]
 
@@ -135,13 +87,13 @@ class _Walk:
         records = await self._scroll(conditions, count + 1, order=Order(field, start))
         if len(records) > count:
             # Qdrant's order among equals is no order, so those that share the last value may not be the first ones.
-            last = _time(records[-1], field)
-            records = [record for record in records if _time(record, field) != last]
+            last = time_of(records[-1].payload, field)
+            records = [record for record in records if time_of(record.payload, field) != last]
             if len(records) < count:
-                equals = [*conditions, _equals(field, last)]
-                tail = await self._ordered(equals, others, None, count - len(records))
-                return sorted(records, key=Place.of) + tail
-        return sorted(records, key=Place.of)[:count]
+                same = [*conditions, equals(field, last)]
+                tail = await self._ordered(same, others, None, count - len(records))
+                return sorted(records, key=_place) + tail
+        return sorted(records, key=_place)[:count]
 
     async def _scroll(
         self,
@@ -152,16 +104,12 @@ class _Walk:
         first: str | None = None,
     ) -> list[Record]:
         wanted = [] if self.conditions is None else [self.conditions]
-        every = models.Filter(must=[_FIRST_CHUNKS, *wanted, *conditions])
+        every = models.Filter(must=[FIRST_CHUNKS, *wanted, *conditions])
         return await self.collection.page(self.owner, every, count, order=order, first=first)
 
 
-def _equals(field: str, value: datetime) -> models.Condition:
-    return models.FieldCondition(key=field, range=models.DatetimeRange(gte=value, lte=value))
-
-
-def _time(record: Record, field: str) -> datetime:
-    return datetime.fromisoformat(record.payload[field])
+def _place(record: Record) -> Place:
+    return Place.of(record.id, record.payload)
 
 
 def _message(payload: Mapping[str, Any]) -> TimelineMessage:

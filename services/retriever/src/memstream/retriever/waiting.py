@@ -1,6 +1,6 @@
 """Read your writes: an answer may wait until given positions are searchable."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from memstream.contracts.keys import Position
 from memstream.runtime.clock import Clock
@@ -35,24 +35,26 @@ class Waiting:
                 raise Invalid("wait_for", f"{position} was not given out by this installation")
         return positions
 
-    async def wait(self, positions: Sequence[Position], seconds: float) -> list[Position]:
-        """Wait for so long at the most, and give the positions that are still not done.
+    async def wait(self, patience: Mapping[Position, float]) -> set[Position]:
+        """Wait for each position so many seconds at the most, and give those that are still not done.
 
         Raises:
             Unavailable: Redis is out of reach.
 
         """
-        deadline = Deadline(self._clock, seconds)
+        deadlines = {position: Deadline(self._clock, seconds) for position, seconds in patience.items()}
         pause = _FIRST_PAUSE
-        left = await self._undone(list(dict.fromkeys(positions)))
-        while left and not deadline.passed:
-            await self._clock.sleep(min(pause, deadline.left()))
+        left = await self._undone(list(deadlines))
+        while waiting := [position for position in left if not deadlines[position].passed]:
+            await self._clock.sleep(min(pause, max(deadlines[position].left() for position in waiting)))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             # While the last one isn't done, nobody asks after the others: to wait for many costs as much as for one.
-            if deadline.passed or not await self._undone(left[-1:]):
+            if not await self._undone(waiting[-1:]):
                 left = await self._undone(left)
-        return left
+        return set(await self._undone(left))
 
     async def _undone(self, positions: Sequence[Position]) -> list[Position]:
+        if not positions:
+            return []
         done = await are_done(self._client, positions)
         return [position for position, is_done in zip(positions, done, strict=True) if not is_done]

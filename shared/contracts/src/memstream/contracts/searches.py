@@ -52,6 +52,8 @@ class _Body(BaseModel):
 
 _FILTER_VALUES = 100
 _FILTER_KEYS = 32
+_SURROUNDED_HITS = 1000
+"""Hits of a batch that may bring their neighbours along; each takes questions of its own."""
 
 Ids = Annotated[list[Id], Field(max_length=_FILTER_VALUES)]
 Scalars = Annotated[list[Scalar], Field(max_length=_FILTER_VALUES)]
@@ -86,6 +88,13 @@ class SearchIn(_Body):
     mode: Mode = "hybrid"
     min_relevance: float | None = Field(default=None, strict=True, ge=0, le=1)
     filter: Filter | None = None
+    neighbours: int = Field(
+        default=0,
+        strict=True,
+        ge=0,
+        le=10,
+        description="How many turns of its conversation each hit brings along, before it and after it.",
+    )
     wait_for: list[WaitPosition] | None = Field(
         default=None, max_length=1000, description="Answer when these are searchable: positions that ingest gave out."
     )
@@ -93,7 +102,10 @@ class SearchIn(_Body):
 
 
 class ContextIn(SearchIn):
-    """A question, to be answered with a text for a prompt; `limit` is how many messages it may draw on."""
+    """A question, to be answered with a text for a prompt; `limit` is how many messages it may draw on.
+
+    With `neighbours`, turns that stand beside those are quoted too, as far as they fit.
+    """
 
     limit: Annotated[int, Field(strict=True), AfterValidator(_search_limit)] = 50
     token_budget: int = Field(strict=True, ge=1, le=1_000_000, description="Tokens of the whole context.")
@@ -104,6 +116,26 @@ class SearchBatchIn(_Body):
     """Several questions at once."""
 
     searches: list[SearchIn] = Field(min_length=1, max_length=100)
+
+    @field_validator("searches")
+    @classmethod
+    def _surrounded(cls, value: list[SearchIn]) -> list[SearchIn]:
+        hits = sum(search.limit for search in value if search.neighbours)
+        if hits > _SURROUNDED_HITS:
+            raise ValueError(
+                f"ask for up to {hits} hits with neighbours, the sum of their limits is {_SURROUNDED_HITS} at the most"
+            )
+        return value
+
+
+class Turn(BaseModel):
+    """A message that stands beside a hit in its conversation."""
+
+    message_id: str
+    role: str
+    speaker: str | None
+    text: str = Field(description="Of a long message, its beginning.")
+    occurred_at: datetime
 
 
 class Hit(BaseModel):
@@ -119,6 +151,10 @@ class Hit(BaseModel):
     metadata: dict[str, Any]
     relevance: float = Field(ge=0, le=1, description="Probability that it bears on the question; alike in every mode.")
     signals: dict[str, float] = Field(description="What the relevance was made from.")
+    before: list[Turn] = Field(
+        default_factory=list, description="With `neighbours`: the turns before it, in the order they were said."
+    )
+    after: list[Turn] = Field(default_factory=list, description="With `neighbours`: the turns after it.")
 
 
 class SearchOut(BaseModel):

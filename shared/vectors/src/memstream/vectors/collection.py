@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
+from memstream.vectors.lookups import Lookup, Order, Record
 from memstream.vectors.space import EmbeddingSpace
 
 DEPENDENCY = "Qdrant"
@@ -89,22 +89,6 @@ class Candidates:
 
     dense: Sequence[FoundPoint] | None
     keyword: Sequence[FoundPoint] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A stored point."""
-
-    id: str
-    payload: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """By the times in a field, the earliest first, from one of them on."""
-
-    field: str
-    start: datetime | None = None
 
 
 def owned(owner: str, conditions: models.Filter | None) -> models.Filter:
@@ -321,19 +305,27 @@ class Collection:
                 with_payload=place == 0,
             )
 
-    async def retrieve(self, owner: str, ids: Sequence[UUID]) -> dict[str, Mapping[str, Any]]:
-        """Give the payloads of those of an owner's points that have these ids, by id.
+    async def look_up(self, lookups: Sequence[Lookup]) -> list[list[Record]]:
+        """Give the points of several lookups, in one round trip.
 
         Raises:
             Unavailable, GlobalFault, Rejected: there is no answer.
 
         """
-        named = models.Filter(must=[models.HasIdCondition(has_id=[str(i) for i in ids])])
-        with qdrant_faults():
-            records, _ = await self._client.scroll(
-                self._name, scroll_filter=owned(owner, named), limit=len(ids), with_payload=True
+        if not lookups:
+            return []
+        requests = [
+            models.QueryRequest(
+                query=None if lookup.order is None else models.OrderByQuery(order_by=lookup.order.by),
+                filter=owned(lookup.owner, lookup.conditions),
+                limit=lookup.count,
+                with_payload=models.PayloadSelectorExclude(exclude=list(lookup.leave_out)),
             )
-        return {str(record.id): record.payload or {} for record in records}
+            for lookup in lookups
+        ]
+        with qdrant_faults():
+            answers = await self._client.query_batch_points(self._name, requests)
+        return [[Record(str(point.id), point.payload or {}) for point in answer.points] for answer in answers]
 
     async def page(
         self,
@@ -356,7 +348,7 @@ class Collection:
                 scroll_filter=owned(owner, conditions),
                 limit=count,
                 offset=first,
-                order_by=None if order is None else models.OrderBy(key=order.field, start_from=order.start),
+                order_by=None if order is None else order.by,
                 with_payload=True,
             )
         return [Record(str(record.id), record.payload or {}) for record in records]

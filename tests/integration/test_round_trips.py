@@ -1,0 +1,134 @@
+"""How often the retriever asks Qdrant and Redis for an answer, and what: counted by what stands in between."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from exchanges import answered, ids_of
+from installation import Installation, installed
+from qdrant_proxy import QdrantProxy, proxied
+
+MODES = ("hybrid", "dense", "keyword")
+NEVER = "0.live.18446744073709551615-0"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An installation whose retriever reaches Qdrant through a proxy."""
+
+    parts: Installation
+    proxy: QdrantProxy
+    ingest: httpx.AsyncClient
+    retriever: httpx.AsyncClient
+
+    async def say(self, user: str, *texts: str, **fields: Any) -> None:  # noqa: ANN401 - of a message
+        """Post messages, named by their numbers, and wait until they are searchable."""
+        bodies = [{"user_id": user, "message_id": str(n), "text": text, **fields} for n, text in enumerate(texts)]
+        posted = answered(await self.ingest.post("/v1/messages/batch", json={"messages": bodies}), 200)
+        positions = [result["position"] for result in posted["results"]]
+        await self.ask("/v1/search", user_id=user, query="x", wait_for=positions, wait_timeout=30)
+
+    async def ask(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - of a request
+        """Ask, and write down what that makes the retriever ask."""
+        self.proxy.forget()
+        return answered(await self.retriever.post(path, json=body), 200)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """Start everything, Qdrant first: the proxy's address is known then."""
+    settings: dict[str, dict[str, str]] = {}
+    async with installed(Installation(tmp_path_factory.mktemp("round-trips"), settings=settings)) as parts:
+        parts._settings = settings
+        await parts.start("redis")
+        await parts.start("keys", "qdrant", "embeddings")
+        async with proxied(parts.url("qdrant")) as proxy:
+            settings["retriever-1"] = {"MEMSTREAM_RETRIEVER_QDRANT_URL": proxy.url}
+            await parts.start("ingest-1", "embedder-1", "retriever-1")
+            async with parts.client("ingest-1") as ingest, parts.client("retriever-1") as retriever:
+                yield Site(parts, proxy, ingest, retriever)
+
+
+LONG = "Nothing of note was said today. " * 200 + "The combination of the safe is on the violin."
+
+
+async def test_a_search_is_one_round_trip(site: Site) -> None:
+    await site.say("one", *(f"The lamp {n} is on." for n in range(20)))
+
+    for mode in MODES:
+        assert len(ids_of(await site.ask("/v1/search", user_id="one", query="lamp", mode=mode))) == 10
+        assert len(site.proxy.bodies) == 1
+
+
+async def test_a_batch_is_one_round_trip_however_many_questions_it_has(site: Site) -> None:
+    for user in ("b1", "b2", "b3"):
+        await site.say(user, *(f"The lamp {n} of {user} is on." for n in range(20)))
+
+    searches = [{"user_id": user, "query": "lamp", "mode": mode} for user in ("b1", "b2", "b3") for mode in MODES] * 5
+    found = await site.ask("/v1/search/batch", searches=searches)
+
+    assert [len(result["hits"]) for result in found["results"]] == [10] * 45
+    assert len(site.proxy.bodies) == 1
+
+
+async def test_what_hits_bring_along_is_one_more_round_trip_for_all_of_a_batch(site: Site) -> None:
+    await site.say("talk", *(f"Turn {n}: the lamp." for n in range(9)), LONG, conversation_id="c")
+
+    search = {"user_id": "talk", "query": "safe combination violin lamp", "neighbours": 2}
+    found = await site.ask("/v1/search/batch", searches=[search, {**search, "neighbours": 0}, search])
+
+    assert len(site.proxy.bodies) == 2
+    first, second, third = ([{**hit, "signals": None} for hit in result["hits"]] for result in found["results"])
+    assert first == third
+    assert [{**hit, "before": [], "after": []} for hit in first] == second
+    assert any(hit["text"] == LONG for hit in second)
+
+
+async def test_every_query_asks_for_one_owner(site: Site) -> None:
+    """Whatever is asked: each filter demands one owner, beside everything else."""
+    await site.say("talk", *(f"Turn {n}: the lamp." for n in range(9)), LONG, conversation_id="c")
+
+    for path, body in (
+        ("/v1/search", {"query": "lamp", "neighbours": 3, "filter": {"role": ["user", "assistant"]}}),
+        ("/v1/context", {"query": "safe combination violin", "neighbours": 3, "token_budget": 500}),
+    ):
+        await site.ask(path, user_id="talk", **body)
+        for query in [query for one in site.proxy.bodies for query in one["searches"]]:
+            for level in (query, *query.get("prefetch", [])):
+                assert level["filter"]["must"][0] == {"key": "owner", "match": {"value": "local/talk"}}
+
+
+async def test_positions_are_waited_for_once_by_all_of_a_batch(site: Site) -> None:
+    async def asked_of_redis() -> int:
+        stats: Any = await site.parts.redis.info("commandstats")
+        return int(stats["cmdstat_xpending"]["calls"])
+
+    search = {"user_id": "waits", "query": "x", "mode": "keyword", "wait_for": [NEVER, NEVER], "wait_timeout": 0.3}
+    await site.ask("/v1/search", **search)
+    before = await asked_of_redis()
+    alone = await site.ask("/v1/search", **search)
+    for_one = await asked_of_redis() - before
+    together = await site.ask("/v1/search/batch", searches=[search] * 50)
+    for_many = await asked_of_redis() - before - for_one
+
+    assert alone["pending"] == [NEVER]
+    assert [result["pending"] for result in together["results"]] == [[NEVER]] * 50
+    assert for_many < 3 * for_one
+
+
+async def test_each_question_of_a_batch_waits_as_long_as_it_says(site: Site) -> None:
+    await site.say("patient", "The lamp is on.")
+    other = NEVER.replace("-0", "-1")
+
+    searches = [
+        {"user_id": "patient", "query": "lamp", "wait_for": [NEVER], "wait_timeout": 0.4},
+        {"user_id": "patient", "query": "lamp", "wait_for": [other], "wait_timeout": 0},
+        {"user_id": "patient", "query": "lamp"},
+    ]
+    results = (await site.ask("/v1/search/batch", searches=searches))["results"]
+
+    assert [result["pending"] for result in results] == [[NEVER], [other], []]
+    assert all(400 <= result["took_ms"] < 5000 for result in results)

@@ -1,0 +1,54 @@
+"""What stands between a service and Qdrant: it writes down what was asked, and can keep the answers back."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from provider.server import serving
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+@dataclass(slots=True)
+class QdrantProxy:
+    """Passes requests on."""
+
+    url: str
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    """Of the requests since `forget`, in their order."""
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it isn't set, answers are kept back."""
+
+    def forget(self) -> None:
+        """Begin to write down anew."""
+        self.bodies.clear()
+
+
+@contextlib.asynccontextmanager
+async def proxied(qdrant_url: str) -> AsyncIterator[QdrantProxy]:
+    """Stand in front of a Qdrant."""
+    proxy = QdrantProxy("")
+    proxy.open.set()
+    async with httpx.AsyncClient(base_url=qdrant_url, timeout=30) as qdrant:
+
+        async def pass_on(request: Request) -> Response:
+            body = await request.body()
+            if body:
+                proxy.bodies.append(json.loads(body))
+            await proxy.open.wait()
+            path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            answer = await qdrant.request(
+                request.method, path, content=body, headers={"content-type": "application/json"}
+            )
+            return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
+
+        routes = [Route("/{path:path}", pass_on, methods=["GET", "POST", "PUT", "DELETE", "PATCH"])]
+        async with serving(Starlette(routes=routes)) as url:
+            proxy.url = url
+            yield proxy
