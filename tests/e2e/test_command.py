@@ -423,3 +423,20 @@ async def test_a_search_shows_the_turns_around_a_hit(stack: RunningStack, tmp_pa
     before, hit, after = [line.strip() for line in among.out.splitlines()[1:]]
     assert before.endswith(f"Zoë: {texts[0]}")
     assert (hit, after) == (texts[1], f"Zoë: {texts[2]}")
+
+
+async def test_a_search_can_prefer_what_was_said_lately_and_what_is_new(
+    stack: RunningStack, tmp_path: Path, user: str
+) -> None:
+    lines = [
+        json.dumps({"user_id": user, "message_id": when, "text": "I live in Oslo.", "occurred_at": when}).encode()
+        for when in ("2021-05-01T00:00:00Z", "2024-05-01T00:00:00Z")
+    ]
+    await memstream("send", written(tmp_path, lines), "--wait", "--home", stack.home)
+
+    options = ("--half-life", "365", "--diversity", "0.5", "--json", "--home", stack.home)
+    found = await memstream("search", user, "Where do I live?", *options)
+
+    hits = found.document["hits"]
+    assert [hit["message_id"][:4] for hit in hits] == ["2024", "2021"]
+    assert {"recency", "redundancy"} <= hits[0]["signals"].keys()

@@ -16,6 +16,9 @@ from memstream.client.command.invocation import HomeOption, JsonOption
 from memstream.client.command.services import Services, services_for
 from memstream.contracts.searches import Hit, SearchOut, Turn
 
+_DAY = 86_400.0
+"""Seconds."""
+
 _RETRIES = Retries(deadline=20.0, unreachable=2.0)
 
 
@@ -43,6 +46,10 @@ def search(  # noqa: PLR0913 - one argument per option
     role: Annotated[list[str] | None, typer.Option(help="Said as this role; may be given several times.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Of this kind; may be given several times.")] = None,
     conversation: Annotated[list[str] | None, typer.Option(help="In this conversation, by its id.")] = None,
+    half_life: Annotated[
+        float | None, typer.Option(help="Prefer what was said lately: so many days halve what is preferred.")
+    ] = None,
+    diversity: Annotated[float, typer.Option(help="Set back what repeats better messages, 0 to 1.")] = 0.0,
     neighbours: Annotated[int, typer.Option(help="Show so many turns before and after each message, 0 to 10.")] = 0,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -57,7 +64,9 @@ def search(  # noqa: PLR0913 - one argument per option
         "conversation_id": conversation or None,
     }
     given = {name: value for name, value in conditions.items() if value is not None}
-    fields: dict[str, Any] = {"limit": limit, "mode": mode.value, "neighbours": neighbours}
+    fields: dict[str, Any] = {"limit": limit, "mode": mode.value, "neighbours": neighbours, "diversity": diversity}
+    if half_life is not None:
+        fields["recency"] = {"half_life": half_life * _DAY, "weight": 1.0}
     if given:
         fields["filter"] = given
     if min_relevance is not None:

@@ -19,6 +19,8 @@ class Finding:
     tenant: str
     user_id: str
     ranked: Ranked
+    notes: Mapping[str, float] = field(default_factory=dict)
+    """What its place among the hits was made from, besides its relevance."""
     first: Payload | None = None
     """The first chunk, which carries the whole text, of a message that was found by a later one."""
     before: Sequence[Payload] = field(default_factory=tuple)
@@ -38,6 +40,12 @@ class Finding:
     def is_later_chunk(self) -> bool:
         """It was found by a chunk that doesn't carry the whole text."""
         return bool(self.payload.get("chunk", 0) > 0)
+
+    @property
+    def point(self) -> str:
+        """The id of its best chunk."""
+        chunk = int(self.payload.get("chunk", 0))
+        return str(ids.point_id(self.tenant, self.user_id, str(self.payload["message_id"]), chunk))
 
     @property
     def first_point(self) -> str:
@@ -73,7 +81,7 @@ class Finding:
             occurred_at=payload["occurred_at"],
             metadata=payload.get("metadata") or {},
             relevance=self.ranked.relevance,
-            signals=self.ranked.signals.named(),
+            signals={**self.ranked.signals.named(), **self.notes},
             before=[_turn(one) for one in self.before],
             after=[_turn(one) for one in self.after],
         )

@@ -15,6 +15,7 @@ from memstream.retriever.context import Beside, assemble
 from memstream.retriever.details import fill_in
 from memstream.retriever.findings import Finding
 from memstream.retriever.metrics import RetrieverMetrics
+from memstream.retriever.preferences import arrange
 from memstream.retriever.ranking import rank
 from memstream.retriever.relevance import Calibration
 from memstream.retriever.waiting import Waiting
@@ -149,11 +150,19 @@ class Searching:
             proposed,
             "keyword" if degraded else search.mode,
             self._calibration,
-            limit=search.limit,
+            # Who comes next may be preferred.
+            limit=2 * _MOST_CANDIDATES,
             min_relevance=least if search.min_relevance is None else search.min_relevance,
             filtered=search.filter is not None,
         )
-        return [Finding(tenant, search.user_id, one) for one in ranked]
+        return arrange(
+            [Finding(tenant, search.user_id, one) for one in ranked],
+            recency=search.recency,
+            now=search.as_of or self._clock.now(),
+            diversity=search.diversity,
+            vectors=_vectors(proposed),
+            limit=search.limit,
+        )
 
     def _took(self, started: float) -> float:
         return round((self._clock.monotonic() - started) * 1000, 3)
@@ -227,7 +236,13 @@ def _question(search: SearchIn, tenant: str, vector: Sequence[float] | None, can
         text=None if search.mode == "dense" and vector is not None else search.query,
         conditions=conditions_of(search.filter),
         candidates=candidates,
+        vectors=search.diversity > 0,
     )
+
+
+def _vectors(candidates: Candidates) -> dict[str, Sequence[float]]:
+    points = [*(candidates.dense or ()), *(candidates.keyword or ())]
+    return {point.id: point.vector for point in points if point.vector is not None}
 
 
 def _shortened(text: str) -> str:

@@ -79,6 +79,24 @@ class Filter(_Body):
         return value
 
 
+_LONGEST_HALF_LIFE = 1e10
+"""Seconds, some three hundred years."""
+
+
+class Recency(_Body):
+    """How much rather the caller has what was said lately.
+
+    Hits are ordered by relevance · (1 - weight + weight · 0.5 ^ (age / half_life)); their relevance stays what it is.
+    """
+
+    half_life: float = Field(
+        strict=True, ge=1, le=_LONGEST_HALF_LIFE, allow_inf_nan=False, description="Seconds until half of it is gone."
+    )
+    weight: float = Field(
+        default=0.5, strict=True, ge=0, le=1, description="0: age does not matter; 1: what is very old comes last."
+    )
+
+
 class SearchIn(_Body):
     """A question about a user's past."""
 
@@ -88,6 +106,17 @@ class SearchIn(_Body):
     mode: Mode = "hybrid"
     min_relevance: float | None = Field(default=None, strict=True, ge=0, le=1)
     filter: Filter | None = None
+    recency: Recency | None = None
+    as_of: ZonedTime | None = Field(
+        default=None, description="The time to count ages from, for questions of then. Default: the server's."
+    )
+    diversity: float = Field(
+        default=0.0,
+        strict=True,
+        ge=0,
+        le=1,
+        description="How far hits that repeat better ones step back: 0 not at all, 1 behind everything else.",
+    )
     neighbours: int = Field(
         default=0,
         strict=True,
@@ -150,7 +179,7 @@ class Hit(BaseModel):
     occurred_at: datetime
     metadata: dict[str, Any]
     relevance: float = Field(ge=0, le=1, description="Probability that it bears on the question; alike in every mode.")
-    signals: dict[str, float] = Field(description="What the relevance was made from.")
+    signals: dict[str, float] = Field(description="What the relevance and the order were made from.")
     before: list[Turn] = Field(
         default_factory=list, description="With `neighbours`: the turns before it, in the order they were said."
     )
@@ -158,7 +187,7 @@ class Hit(BaseModel):
 
 
 class SearchOut(BaseModel):
-    """The messages that bear on a question, the most relevant first."""
+    """The messages that bear on a question, the most relevant first; recency and diversity may change that order."""
 
     hits: list[Hit]
     degraded: bool = Field(description="Answered by keywords alone, since the embeddings server is out of reach.")

@@ -70,6 +70,8 @@ class FoundPoint:
     id: str
     score: float
     payload: Mapping[str, Any]
+    vector: Sequence[float] | None = None
+    """If it was asked for: the stored one, which may be scaled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Question:
     text: str | None
     conditions: models.Filter | None
     candidates: int
+    vectors: bool = False
+    """Whether to bring the stored vectors along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +277,8 @@ class Collection:
             answers = iter(await self._client.query_batch_points(self._name, requests))
         return [
             Candidates(
-                dense=None if question.vector is None else _found(next(answers)),
-                keyword=None if question.text is None else _found(next(answers)),
+                dense=None if question.vector is None else self._found(next(answers)),
+                keyword=None if question.text is None else self._found(next(answers)),
             )
             for question in questions
         ]
@@ -303,7 +307,17 @@ class Collection:
                 limit=question.candidates * len(signals),
                 # The first answer lists them all; the second only has to score them.
                 with_payload=place == 0,
+                with_vector=[self._space.vector_name] if question.vectors and place == 0 else False,
             )
+
+    def _found(self, answer: models.QueryResponse) -> list[FoundPoint]:
+        return [
+            FoundPoint(str(point.id), point.score, point.payload or {}, self._vector(point)) for point in answer.points
+        ]
+
+    def _vector(self, point: models.ScoredPoint) -> Sequence[float] | None:
+        named: Mapping[str, Any] = point.vector if isinstance(point.vector, dict) else {}
+        return named.get(self._space.vector_name)
 
     async def look_up(self, lookups: Sequence[Lookup]) -> list[list[Record]]:
         """Give the points of several lookups, in one round trip.
@@ -360,10 +374,6 @@ class Collection:
 
 def _bm25(text: str) -> models.Document:
     return models.Document(text=text, model=BM25_MODEL, options=BM25_OPTIONS)
-
-
-def _found(answer: models.QueryResponse) -> list[FoundPoint]:
-    return [FoundPoint(str(point.id), point.score, point.payload or {}) for point in answer.points]
 
 
 @contextmanager

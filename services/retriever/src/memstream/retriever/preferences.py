@@ -1,0 +1,50 @@
+"""In which order an answer gives its hits, where that is not the order of relevance alone. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+
+from memstream.contracts.searches import Recency
+from memstream.retriever.diversity import Matrix, spread
+from memstream.retriever.findings import Finding
+from memstream.retriever.places import time_of
+from memstream.retriever.recency import faded, freshness
+
+
+def arrange(  # noqa: PLR0913 - what a question prefers, by name
+    findings: Sequence[Finding],
+    *,
+    recency: Recency | None,
+    now: datetime,
+    diversity: float,
+    vectors: Mapping[str, Sequence[float]],
+    limit: int,
+) -> list[Finding]:
+    """Put findings that are sorted by relevance in the order the caller prefers, `limit` at the most.
+
+    The order is that of relevance · (1 - weight + weight · recency) · (1 - diversity · redundancy), of which recency
+    and redundancy are told as signals. `vectors` holds those of their points, by the points' ids.
+    """
+    scores = [finding.ranked.relevance for finding in findings]
+    if recency is not None:
+        fresh = [freshness(time_of(one.payload, "occurred_at"), now, recency.half_life) for one in findings]
+        scores = [faded(score, one, recency.weight) for score, one in zip(scores, fresh, strict=True)]
+        findings = [_noted(finding, recency=one) for finding, one in zip(findings, fresh, strict=True)]
+    if diversity > 0 and findings:
+        placed = spread(scores, _matrix(findings, vectors), diversity, limit)
+        return [_noted(findings[place], redundancy=redundancy) for place, redundancy in placed]
+    order = sorted(range(len(findings)), key=lambda place: -scores[place])
+    return [findings[place] for place in order[:limit]]
+
+
+def _noted(finding: Finding, **notes: float) -> Finding:
+    return replace(finding, notes={**finding.notes, **notes})
+
+
+def _matrix(findings: Sequence[Finding], vectors: Mapping[str, Sequence[float]]) -> Matrix:
+    size = max((len(vector) for vector in vectors.values()), default=1)
+    # What lacks a vector is like nothing.
+    none = [0.0] * size
+    return np.asarray([vectors.get(finding.point, none) for finding in findings], dtype=np.float32)
