@@ -440,3 +440,30 @@ async def test_a_search_can_prefer_what_was_said_lately_and_what_is_new(
     hits = found.document["hits"]
     assert [hit["message_id"][:4] for hit in hits] == ["2024", "2021"]
     assert {"recency", "redundancy"} <= hits[0]["signals"].keys()
+
+
+async def test_documents_of_all_users_are_sent_found_exported_and_forgotten(
+    stack: RunningStack, tmp_path: Path, user: str
+) -> None:
+    document = {
+        "user_id": "*",
+        "kind": "document",
+        "message_id": "manual",
+        "text": "The kiln needs nine hours to cool.",
+    }
+    home = ("--home", stack.home)
+    sent = await memstream("send", written(tmp_path, [json.dumps(document).encode()]), "--wait", *home)
+
+    alone = await memstream("search", user, "How long does the kiln cool?", "--json", *home)
+    found = await memstream("search", user, "How long does the kiln cool?", "--shared", "--json", *home)
+    quoted = await memstream("context", user, "How long does the kiln cool?", "--shared", *home)
+    exported = await memstream("export", "*", *home)
+    forgotten = await memstream("forget", "*", "manual", "--yes", "--wait", *home)
+    gone = await memstream("search", user, "How long does the kiln cool?", "--shared", "--json", *home)
+
+    assert (sent.code, sent.out) == (0, "1 accepted, 0 duplicate, 0 rejected\n")
+    assert alone.document["hits"] == gone.document["hits"] == []
+    assert [(hit["message_id"], hit["shared"]) for hit in found.document["hits"]] == [("manual", True)]
+    assert document["text"] in quoted.out
+    assert document.items() <= json.loads(exported.out).items()
+    assert forgotten.code == 0

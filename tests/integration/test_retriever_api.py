@@ -114,6 +114,10 @@ async def test_a_hit_tells_all_that_was_posted(stack: RunningStack, user: str) -
         "occurred_at": "2025-05-01T10:00:00Z",
         "relevance": hit["relevance"],
         "signals": hit["signals"],
+        "passage": None,
+        "chunk": 0,
+        "chunks": 1,
+        "shared": False,
         "before": [],
         "after": [],
     }

@@ -1,5 +1,6 @@
 """How often the retriever asks Qdrant and Redis for an answer, and what: counted by what stands in between."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class Site:
         bodies = [{"user_id": user, "message_id": str(n), "text": text, **fields} for n, text in enumerate(texts)]
         posted = answered(await self.ingest.post("/v1/messages/batch", json={"messages": bodies}), 200)
         positions = [result["position"] for result in posted["results"]]
-        await self.ask("/v1/search", user_id=user, query="x", wait_for=positions, wait_timeout=30)
+        await self.ask("/v1/search", user_id="nobody", query="x", wait_for=positions, wait_timeout=30)
 
     async def ask(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - of a request
         """Ask, and write down what that makes the retriever ask."""
@@ -99,6 +100,23 @@ async def test_every_query_asks_for_one_owner(site: Site) -> None:
         for query in [query for one in site.proxy.bodies for query in one["searches"]]:
             for level in (query, *query.get("prefetch", [])):
                 assert level["filter"]["must"][0] == {"key": "owner", "match": {"value": "local/talk"}}
+
+
+async def test_what_is_shared_is_asked_for_by_a_query_of_its_own_in_the_same_round_trip(site: Site) -> None:
+    """Never is one filter for two owners."""
+    await site.say("reads", *(f"The lamp {n} is on." for n in range(5)))
+    await site.say("*", "The lamp is on from dusk to dawn.", kind="document")
+
+    found = await site.ask("/v1/search", user_id="reads", query="lamp", shared=True)
+
+    (asked,) = site.proxy.bodies
+    owners = [query["filter"]["must"][0]["match"]["value"] for query in asked["searches"]]
+    assert owners == ["local/reads", "local/reads", "local/*", "local/*"]
+    for query in asked["searches"]:
+        assert json.dumps(query).count("local/") == json.dumps(query).count(
+            query["filter"]["must"][0]["match"]["value"]
+        )
+    assert {hit["shared"] for hit in found["hits"]} == {True, False}
 
 
 async def test_positions_are_waited_for_once_by_all_of_a_batch(site: Site) -> None:

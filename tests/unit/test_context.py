@@ -85,6 +85,27 @@ def test_a_part_of_a_long_message_is_called_so() -> None:
     ]
 
 
+def test_what_a_document_says_nobody_said() -> None:
+    document = passage("a", "The kiosk opens at nine.", speaker=None, role="user", kind="document")
+
+    assert lines(assemble([document], 99, words)) == ["[1] 2026-03-02 09:00 document: The kiosk opens at nine."]
+
+
+def test_turns_around_are_quoted_once_and_only_if_all_of_it_fits() -> None:
+    key, before, after = (
+        passage("key", "under the pot", 2),
+        passage("before", "Where?", 1),
+        passage("after", "Thanks!", 3),
+    )
+    around = [[before, after], [key, after]]
+
+    whole = assemble([key, passage("more", "It is green.", 9)], 99, words, around)
+    alone = assemble([key], words(assemble([key], 99, words).context), words, around)
+
+    assert [one.message_id for one in whole.citations] == ["before", "key", "after", "more"]
+    assert [one.message_id for one in alone.citations] == ["key"]
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=8), st.integers(1, 120))
 def test_it_never_has_more_tokens_than_the_budget_and_counts_what_it_gives(texts: list[str], budget: int) -> None:
     ranked = [passage(str(n), text, n) for n, text in enumerate(texts)]

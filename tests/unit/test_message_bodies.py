@@ -93,8 +93,18 @@ def test_an_unknown_field_is_refused_by_name(field: str) -> None:
     assert refused(**{field: "x"}) == f"{field}: Extra inputs are not permitted"
 
 
-def test_the_shared_user_cannot_be_written_to() -> None:
-    assert refused(user_id="*") == "user_id: '*' is reserved"
+@pytest.mark.parametrize("fields", [{}, {"kind": "message"}, {"kind": "Document"}, {"kind": "documents"}])
+def test_only_documents_belong_to_all_users(fields: dict[str, str]) -> None:
+    kind = fields.get("kind", "message")
+
+    assert taken(user_id="*", kind="document").user_id == "*"
+    assert refused(user_id="*", **fields) == (
+        f"kind: is '{kind}'; what belongs to all users, user_id '*', is of kind 'document'"
+    )
+
+
+def test_a_document_may_belong_to_one_user() -> None:
+    assert taken(kind="document").kind == "document"
 
 
 @pytest.mark.parametrize(

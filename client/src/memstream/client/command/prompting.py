@@ -21,12 +21,13 @@ def context(  # noqa: PLR0913 - one argument per option
     *,
     budget: Annotated[int, typer.Option(help="Tokens of the whole context, at the most.")] = 1000,
     min_relevance: Annotated[float | None, typer.Option(help="Leave out what is less relevant, 0 to 1.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="Ask the documents of all users too.")] = False,
     neighbours: Annotated[int, typer.Option(help="Quote so many turns around each message too, 0 to 10.")] = 0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Get what a prompt needs of a user's past, quoted and numbered, within a token budget."""
-    fields: dict[str, Any] = {"token_budget": budget, "neighbours": neighbours}
+    fields: dict[str, Any] = {"token_budget": budget, "neighbours": neighbours, "shared": shared}
     if min_relevance is not None:
         fields["min_relevance"] = min_relevance
     answer = asyncio.run(_ask(services_for(invocation, home), user, question, fields))

@@ -46,6 +46,7 @@ def search(  # noqa: PLR0913 - one argument per option
     role: Annotated[list[str] | None, typer.Option(help="Said as this role; may be given several times.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Of this kind; may be given several times.")] = None,
     conversation: Annotated[list[str] | None, typer.Option(help="In this conversation, by its id.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="Ask the documents of all users too.")] = False,
     half_life: Annotated[
         float | None, typer.Option(help="Prefer what was said lately: so many days halve what is preferred.")
     ] = None,
@@ -64,7 +65,13 @@ def search(  # noqa: PLR0913 - one argument per option
         "conversation_id": conversation or None,
     }
     given = {name: value for name, value in conditions.items() if value is not None}
-    fields: dict[str, Any] = {"limit": limit, "mode": mode.value, "neighbours": neighbours, "diversity": diversity}
+    fields: dict[str, Any] = {
+        "limit": limit,
+        "mode": mode.value,
+        "neighbours": neighbours,
+        "shared": shared,
+        "diversity": diversity,
+    }
     if half_life is not None:
         fields["recency"] = {"half_life": half_life * _DAY, "weight": 1.0}
     if given:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from memstream.contracts import ids
-from memstream.contracts.ids import Id, UserId
+from memstream.contracts.ids import Id
 from memstream.contracts.keys import LANES, Lane
 from memstream.contracts.messages import (
     Accepted,
@@ -145,7 +145,7 @@ DIRECT: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/messa
 
 @router.get("/state", summary="Where is a message?", responses=problem_answers(HTTPStatus.NOT_FOUND))
 async def get_state(
-    request: Request, caller: Caller, user_id: Annotated[UserId, Query()], message_id: Annotated[Id, Query()]
+    request: Request, caller: Caller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
 ) -> MessageState:
     """Answer for a message that was posted within the dedup window."""
     parts = _parts(request)
@@ -161,7 +161,7 @@ async def get_state(
 
 @erasures.delete("/messages", status_code=HTTPStatus.ACCEPTED, summary="Forget a message")
 async def delete_message(
-    request: Request, caller: Caller, user_id: Annotated[UserId, Query()], message_id: Annotated[Id, Query()]
+    request: Request, caller: Caller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
 ) -> ErasureAccepted:
     """Answer once the order is on disk. Nothing brings the message back; a moment later no search finds it."""
     _nothing_else(request, "user_id", "message_id")
@@ -169,7 +169,7 @@ async def delete_message(
 
 
 @erasures.delete("/users", status_code=HTTPStatus.ACCEPTED, summary="Forget all that a user said until now")
-async def delete_user(request: Request, caller: Caller, user_id: Annotated[UserId, Query()]) -> ErasureAccepted:
+async def delete_user(request: Request, caller: Caller, user_id: Annotated[Id, Query()]) -> ErasureAccepted:
     """Answer once the order is on disk. What the user says from now on is remembered."""
     _nothing_else(request, "user_id")
     return await _erase(request, caller, user_id, None)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from memstream.contracts import ids
+from memstream.contracts.messages import DOCUMENT
 from memstream.contracts.searches import Citation
 
 _ALIKE = 0.9
@@ -96,12 +98,21 @@ def _line(number: int, passage: Passage) -> str:
     # One line a passage: a text with line breaks can't pass for several.
     text = " ".join(str(payload["text"]).split())
     part = " (part)" if int(payload.get("chunks", 1)) > 1 else ""
-    return f"[{number}] {minute} {payload.get('speaker') or payload['role']}{part}: {text}"
+    # Nobody said what a document says.
+    who = payload.get("speaker") or (DOCUMENT if payload.get("kind") == DOCUMENT else payload["role"])
+    return f"[{number}] {minute} {who}{part}: {text}"
 
 
 def _citations(order: Iterable[Passage]) -> list[Citation]:
     return [
-        Citation(n=number, message_id=one.payload["message_id"], occurred_at=one.payload["occurred_at"])
+        Citation(
+            n=number,
+            message_id=one.payload["message_id"],
+            occurred_at=one.payload["occurred_at"],
+            chunk=one.payload.get("chunk", 0),
+            chunks=one.payload.get("chunks", 1),
+            shared=ids.is_shared(str(one.payload.get("owner"))),
+        )
         for number, one in enumerate(order, 1)
     ]
 

@@ -2,26 +2,25 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from memstream.contracts import ids
 from memstream.contracts.keys import Position
 from memstream.contracts.searches import ContextIn, ContextOut, SearchIn, SearchOut, SimilarityOut
-from memstream.retriever.conditions import conditions_of
 from memstream.retriever.context import Beside, assemble
 from memstream.retriever.details import fill_in
 from memstream.retriever.findings import Finding
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.preferences import arrange
+from memstream.retriever.proposals import MOST, Proposal, Proposals
 from memstream.retriever.ranking import rank
 from memstream.retriever.relevance import Calibration
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
-from memstream.vectors.collection import Candidates, Collection, Question
+from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import Vectors
 from memstream.vectors.metered import MeteredEmbeddings
 
@@ -32,9 +31,6 @@ _QUERY_BYTES = 8_000
 
 _PATIENCE = 1.0
 """Seconds that a question waits for its share of the provider's limits, before it is answered by keywords alone."""
-
-_CANDIDATES_PER_HIT = 2
-_MOST_CANDIDATES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ class Searching:
         self._clock = clock
         self._metrics = metrics
         self._model = model
-        self._candidates = candidates
+        self._proposals = Proposals(collection, candidates)
         self._abstain_below = abstain_below
         self._counters = counters
 
@@ -122,15 +118,11 @@ class Searching:
         started = self._clock.monotonic()
         undone = await self._wait(searches)
         vectors, degraded = await self._embed(searches)
-        asked = [
-            _question(search, tenant, vector, max(self._candidates, _CANDIDATES_PER_HIT * search.limit))
-            for search, vector in zip(searches, vectors, strict=True)
-        ]
         with self._metrics.qdrant_seconds.time():
-            candidates = await self._ask(searches, asked)
+            proposals = await self._proposals.gather(searches, tenant, vectors)
         ranked = [
             self._rank(search, tenant, proposed, least, degraded=degraded)
-            for search, proposed in zip(searches, candidates, strict=True)
+            for search, proposed in zip(searches, proposals, strict=True)
         ]
         wanted = [(one, search.neighbours) for search, found in zip(searches, ranked, strict=True) for one in found]
         filled = iter(await fill_in(self._collection, wanted))
@@ -144,42 +136,34 @@ class Searching:
         return answers
 
     def _rank(
-        self, search: SearchIn, tenant: str, proposed: Candidates, least: float, *, degraded: bool
+        self, search: SearchIn, tenant: str, proposals: Sequence[Proposal], least: float, *, degraded: bool
     ) -> list[Finding]:
-        ranked = rank(
-            proposed,
-            "keyword" if degraded else search.mode,
-            self._calibration,
-            # Who comes next may be preferred.
-            limit=2 * _MOST_CANDIDATES,
-            min_relevance=least if search.min_relevance is None else search.min_relevance,
-            filtered=search.filter is not None,
-        )
+        findings = [
+            Finding(tenant, proposal.user_id, one)
+            for proposal in proposals
+            for one in rank(
+                proposal.candidates,
+                "keyword" if degraded else search.mode,
+                self._calibration,
+                # All of them: who comes later may be preferred.
+                limit=2 * MOST,
+                min_relevance=least if search.min_relevance is None else search.min_relevance,
+                filtered=search.filter is not None,
+            )
+        ]
+        if len(proposals) > 1:
+            findings.sort(key=lambda one: (-one.ranked.relevance, str(one.payload.get("message_id"))))
         return arrange(
-            [Finding(tenant, search.user_id, one) for one in ranked],
+            findings,
             recency=search.recency,
             now=search.as_of or self._clock.now(),
             diversity=search.diversity,
-            vectors=_vectors(proposed),
+            vectors={point: vector for proposal in proposals for point, vector in proposal.vectors.items()},
             limit=search.limit,
         )
 
     def _took(self, started: float) -> float:
         return round((self._clock.monotonic() - started) * 1000, 3)
-
-    async def _ask(self, searches: Sequence[SearchIn], asked: Sequence[Question]) -> list[Candidates]:
-        """Get candidates; once more, and more of them, for questions where a few long messages took all places."""
-        found = await self._collection.ask(asked)
-        short = [
-            place
-            for place, (search, question) in enumerate(zip(searches, asked, strict=True))
-            if question.candidates < _MOST_CANDIDATES and _is_short(found[place], search.limit, question.candidates)
-        ]
-        if short:
-            more = [replace(asked[place], candidates=_MOST_CANDIDATES) for place in short]
-            for place, again in zip(short, await self._collection.ask(more), strict=True):
-                found[place] = again
-        return found
 
     async def _wait(self, searches: Sequence[SearchIn]) -> set[str]:
         """Wait for all positions at once, each for as long as the most patient search does; give those not done."""
@@ -219,30 +203,6 @@ def cosines(vectors: Vectors) -> Vectors:
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     product: Vectors = unit @ unit.T
     return np.clip(product, -1.0, 1.0)
-
-
-def _is_short(found: Candidates, limit: int, asked: int) -> bool:
-    """Say whether a signal had more to give than was asked for, and that came from fewer messages than are wanted."""
-    signals = [signal for signal in (found.dense, found.keyword) if signal is not None]
-    messages = {point.payload.get("message_id") for signal in signals for point in signal if point.payload}
-    return len(messages) < limit and any(len(signal) >= asked for signal in signals)
-
-
-def _question(search: SearchIn, tenant: str, vector: Sequence[float] | None, candidates: int) -> Question:
-    return Question(
-        owner=ids.owner(tenant, search.user_id),
-        vector=vector,
-        # Without a vector, keywords have to do.
-        text=None if search.mode == "dense" and vector is not None else search.query,
-        conditions=conditions_of(search.filter),
-        candidates=candidates,
-        vectors=search.diversity > 0,
-    )
-
-
-def _vectors(candidates: Candidates) -> dict[str, Sequence[float]]:
-    points = [*(candidates.dense or ()), *(candidates.keyword or ())]
-    return {point.id: point.vector for point in points if point.vector is not None}
 
 
 def _shortened(text: str) -> str:

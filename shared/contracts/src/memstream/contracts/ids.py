@@ -16,7 +16,7 @@ POINT_NAMESPACE = uuid.UUID("6d1d6d5c-51a5-5c0f-9b0e-0d6f6a1f3c57")
 """Namespace of every UUIDv5 made here. It never changes: the ids of stored points hang on it."""
 
 SHARED_USER = "*"
-"""Reserved user id: what belongs to all users of a tenant."""
+"""Reserved user id: the documents that belong to all users of a tenant. Nobody asks as this user."""
 
 _OWNERS = 8192
 """Users whose names are remembered once they are worked out: those that talk now."""
@@ -49,7 +49,7 @@ def _id(value: str, info: ValidationInfo) -> str:
 
 def _user_id(value: str) -> str:
     if value == SHARED_USER:
-        raise ValueError(f"{SHARED_USER!r} is reserved")
+        raise ValueError(f"{SHARED_USER!r} is reserved for the documents of all users")
     return value
 
 
@@ -66,6 +66,11 @@ Tenant = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-
 def owner(tenant: str, user_id: str) -> str:
     """Name a tenant's user as one keyword: the value every stored point is filtered by."""
     return f"{tenant}/{user_id}"
+
+
+def is_shared(name: str) -> bool:
+    """Say whether an owner's name is that of all users of a tenant."""
+    return name.partition("/")[2] == SHARED_USER
 
 
 @lru_cache(_OWNERS)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo
 
-from memstream.contracts.ids import Id, UserId, limits_of
+from memstream.contracts.ids import SHARED_USER, Id, limits_of
 from memstream.contracts.keys import Lane
 
 _METADATA_DEPTH = 8
@@ -114,6 +114,16 @@ OccurredAt = Annotated[datetime, BeforeValidator(written_time), AfterValidator(_
 """When it was said: RFC 3339 with a time zone, at most a day ahead; kept in UTC."""
 
 
+DOCUMENT = "document"
+"""The kind of what may belong to all users of a tenant."""
+
+
+def _kind(value: str, info: ValidationInfo) -> str:
+    if value != DOCUMENT and info.data.get("user_id") == SHARED_USER:
+        raise ValueError(f"is {value!r}; what belongs to all users, user_id {SHARED_USER!r}, is of kind {DOCUMENT!r}")
+    return value
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -121,7 +131,7 @@ class _Body(BaseModel):
 class MessageIn(_Body):
     """A message as a device posts it."""
 
-    user_id: UserId
+    user_id: Id = Field(description="`*` for a document that belongs to all users of the tenant.")
     text: Text
     message_id: Id | None = Field(
         default=None, description="Give one: posting the same id again, after a lost answer, then adds nothing."
@@ -130,7 +140,9 @@ class MessageIn(_Body):
     role: Id = "user"
     speaker: Id | None = None
     occurred_at: OccurredAt | None = Field(default=None, description="Default: when ingest took it.")
-    kind: Id = "message"
+    kind: Annotated[Id, AfterValidator(_kind)] = Field(
+        default="message", validate_default=True, description="`document` for what may belong to all users."
+    )
     metadata: Metadata = Field(default_factory=dict)
 
 

@@ -106,6 +106,9 @@ class SearchIn(_Body):
     mode: Mode = "hybrid"
     min_relevance: float | None = Field(default=None, strict=True, ge=0, le=1)
     filter: Filter | None = None
+    shared: bool = Field(
+        default=False, strict=True, description="Look into the documents that belong to all users of the tenant too."
+    )
     recency: Recency | None = None
     as_of: ZonedTime | None = Field(
         default=None, description="The time to count ages from, for questions of then. Default: the server's."
@@ -176,6 +179,12 @@ class Hit(BaseModel):
     speaker: str | None
     kind: str
     text: str
+    passage: str | None = Field(
+        default=None, description="Of a long text, the part that answers: number `chunk` of `chunks`. Null if it's all."
+    )
+    chunk: int = Field(default=0, description="Which of the parts that a long text was cut into answers, from 0.")
+    chunks: int = Field(default=1, description="How many parts the text was cut into; they overlap.")
+    shared: bool = Field(default=False, description="It is a document that belongs to all users of the tenant.")
     occurred_at: datetime
     metadata: dict[str, Any]
     relevance: float = Field(ge=0, le=1, description="Probability that it bears on the question; alike in every mode.")
@@ -208,6 +217,9 @@ class Citation(BaseModel):
     n: int
     message_id: str
     occurred_at: datetime
+    chunk: int = Field(default=0, description="Which part of a long text is quoted, from 0.")
+    chunks: int = Field(default=1, description="How many parts the text was cut into.")
+    shared: bool = Field(default=False, description="It is a document that belongs to all users of the tenant.")
 
 
 class ContextOut(BaseModel):
