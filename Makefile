@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 MEMBERS := $(wildcard shared/*/pyproject.toml services/*/pyproject.toml client/pyproject.toml deploy/local/pyproject.toml)
 DISTRIBUTIONS := client ingest embedder retriever local
-SOURCES := client deploy/local services shared tests benchmarks docs
+SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
 .PHONY: help setup up demo test check format reliability bench quality lock requirements docs clean
@@ -35,7 +35,7 @@ test: setup ## run the tests
 check: setup ## format, lint and types
 	.venv/bin/ruff format --check $(SOURCES)
 	.venv/bin/ruff check $(SOURCES)
-	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests docs
+	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests docs examples
 	$(PY) docs/export.py --check
 
 format: setup ## rewrite the sources as `make check` wants them
