@@ -7,6 +7,7 @@ from exchanges import answered, fields_of, ids_of, post, problem, search
 from running_stack import RunningStack
 
 LONGEST_TEXT = 64 * 1024
+PATHS = ["/v1/search", "/v1/search/batch", "/v1/context", "/v1/similarity"]
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,10 @@ LONGEST_TEXT = 64 * 1024
 async def test_a_bad_field_is_refused_by_name(stack: RunningStack, field: str, value: object) -> None:
     body = {"user_id": "ana", "query": "hello", field: value}
 
-    refused = problem(await stack.retriever.post("/v1/search", json=body), 422, "invalid")
+    for path, more in (("/v1/search", {}), ("/v1/context", {"token_budget": 100})):
+        refused = problem(await stack.retriever.post(path, json={**body, **more}), 422, "invalid")
 
-    assert fields_of(refused)[0] == field
+        assert fields_of(refused)[0] == field
 
 
 @pytest.mark.parametrize(
@@ -77,20 +79,20 @@ async def test_a_position_that_nobody_gave_out_is_refused(stack: RunningStack, p
     assert fields_of(refused)[0].startswith("wait_for")
 
 
-@pytest.mark.parametrize("path", ["/v1/search", "/v1/search/batch", "/v1/similarity"])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("body", [b"", b"{", b"hello", b'{"query": "\xff"}', b'{"query": "\\udc00"}', b"[" * 10_000])
 async def test_a_body_that_is_no_json_is_a_bad_request(stack: RunningStack, path: str, body: bytes) -> None:
     problem(await stack.retriever.post(path, content=body), 400, "invalid")
 
 
-@pytest.mark.parametrize("path", ["/v1/search", "/v1/search/batch", "/v1/similarity"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_a_body_of_another_type_is_refused(stack: RunningStack, path: str) -> None:
     response = await stack.retriever.post(path, content=b"query=hello", headers={"content-type": "text/plain"})
 
     problem(response, 415, "unsupported-media-type")
 
 
-@pytest.mark.parametrize("path", ["/v1/search", "/v1/search/batch", "/v1/similarity"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_a_body_that_is_too_large_is_refused(stack: RunningStack, path: str) -> None:
     response = await stack.retriever.post(path, json={"texts": ["w" * 60_000] * 20})
 
@@ -137,8 +139,25 @@ async def test_a_bad_batch_is_refused_by_name(stack: RunningStack, path: str, bo
 @pytest.mark.parametrize("mode", ["hybrid", "keyword", "dense"])
 async def test_any_text_may_be_asked(stack: RunningStack, mode: str, query: str) -> None:
     found = await search(stack.retriever, "nobody", query, mode=mode)
+    body = {"user_id": "nobody", "query": query, "mode": mode, "token_budget": 100}
+    context = answered(await stack.retriever.post("/v1/context", json=body), 200)
 
     assert (found["hits"], found["degraded"]) == ([], False)
+    assert (context["context"], context["abstained"], context["degraded"]) == ("", True, False)
+
+
+@pytest.mark.parametrize("query", ["the and of it is to", "?!.,;:", "🤷", "\u202e"])
+async def test_a_query_without_a_word_of_its_own_finds_nothing_by_words_and_is_no_error(
+    stack: RunningStack, user: str, query: str
+) -> None:
+    sent = await post(stack.ingest, user, "The key of the shed is under the pot, and it is to stay there.")
+
+    by_words = await search(stack.retriever, user, query, mode="keyword", wait_for=[sent["position"]])
+    by_both = await search(stack.retriever, user, query)
+
+    assert by_words["hits"] == []
+    assert [hit["message_id"] for hit in by_both["hits"]] == [sent["message_id"]]
+    assert by_both["hits"][0]["relevance"] < 0.3
 
 
 async def test_a_text_in_any_script_is_found_by_itself(stack: RunningStack, user: str) -> None:

@@ -14,6 +14,7 @@ MESSAGES: dict[str, dict[str, Any]] = {
     "c": {"conversation_id": "c 2", "role": "user", "speaker": "Zoë", "metadata": {"a.b": "dot", "a": {"b": "step"}}},
     "d": {"kind": "note", "speaker": "ana", "metadata": {"tags": ["x", "y"], "n": -(2**63)}},
     "e": {"kind": "note", "metadata": {"[0]": "bracket", "🔑": "emoji", " ": "space", "n": 12345678901234567}},
+    "f": {"role": "tool", "metadata": {"whole": 2.0, "large": 1e20, "false": 0, "true": 1}},
 }
 TIMES = {name: f"2025-05-0{day}T10:00:00Z" for day, name in enumerate(MESSAGES, 1)}
 ALL = "".join(MESSAGES)
@@ -21,7 +22,7 @@ ALL = "".join(MESSAGES)
 
 @pytest_asyncio.fixture(scope="module")
 async def owner(stack: RunningStack) -> str:
-    """Let a user have said the same words five times, in different circumstances."""
+    """Let a user have said the same words six times, in different circumstances."""
     user = "the one to filter"
     positions = [
         (await post(stack.ingest, user, "a word", message_id=name, occurred_at=TIMES[name], **fields))["position"]
@@ -35,8 +36,8 @@ async def owner(stack: RunningStack) -> str:
     ("wanted", "expected"),
     [
         ({}, ALL),
-        ({"after": "2025-05-03T10:00:00Z"}, "cde"),
-        ({"after": "2025-05-03T10:00:01Z"}, "de"),
+        ({"after": "2025-05-03T10:00:00Z"}, "cdef"),
+        ({"after": "2025-05-03T10:00:01Z"}, "def"),
         ({"before": "2025-05-03T10:00:00Z"}, "ab"),
         ({"before": "2025-05-03T12:00:01+02:00"}, "abc"),
         ({"after": "2025-05-02T00:00:00Z", "before": "2025-05-04T00:00:00Z"}, "bc"),
@@ -63,6 +64,15 @@ async def owner(stack: RunningStack) -> str:
         ({"metadata": {"n": 12345678901234567}}, "e"),
         ({"metadata": {"n": 12345678901234568}}, ""),
         ({"metadata": {"n": 10**30}}, ""),
+        ({"metadata": {"whole": 2}}, "f"),
+        ({"metadata": {"whole": [1, 2]}}, "f"),
+        ({"metadata": {"whole": 2.0}}, "f"),
+        ({"metadata": {"whole": 3}}, ""),
+        ({"metadata": {"large": 1e20}}, "f"),
+        ({"metadata": {"false": False}}, ""),
+        ({"metadata": {"true": True}}, ""),
+        ({"metadata": {"flag": 0}}, ""),
+        ({"speaker": "Ana", "before": "2025-01-01T00:00:00Z"}, ""),
         ({"metadata": {"flag": True}}, "a"),
         ({"metadata": {"flag": False}}, "b"),
         ({"metadata": {"flag": 1}}, ""),

@@ -113,6 +113,19 @@ async def test_without_qdrant_there_is_no_answer_and_a_reason(site: Site, *, hun
     assert (list(troubles), lives) == (["qdrant"], True)
 
 
+async def test_without_qdrant_whatever_needs_it_says_so(site: Site) -> None:
+    async with site.without("qdrant"):
+        responses = [
+            await site.retriever.post("/v1/search/batch", json={"searches": [QUESTION, QUESTION]}),
+            await site.retriever.post("/v1/context", json={**QUESTION, "token_budget": 100}),
+            await site.retriever.get("/v1/timeline", params={"user_id": "ana"}),
+        ]
+
+    for response in responses:
+        assert "Qdrant" in problem(response, 503, "unavailable")["detail"]
+        assert int(response.headers["retry-after"]) >= 1
+
+
 @pytest.mark.parametrize("hung", [False, True], ids=["dead", "hung"])
 async def test_without_redis_a_key_that_is_known_goes_on_working(site: Site, *, hung: bool) -> None:
     async with site.without("redis", hung=hung):

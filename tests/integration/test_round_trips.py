@@ -1,5 +1,6 @@
 """How often the retriever asks Qdrant and Redis for an answer, and what: counted by what stands in between."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -8,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from exchanges import answered, ids_of
+from exchanges import answered, ids_of, problem
 from installation import Installation, installed
 from qdrant_proxy import QdrantProxy, proxied
+from waiting import until
 
 MODES = ("hybrid", "dense", "keyword")
 NEVER = "0.live.18446744073709551615-0"
@@ -47,7 +49,10 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
         await parts.start("redis")
         await parts.start("keys", "qdrant", "embeddings")
         async with proxied(parts.url("qdrant")) as proxy:
-            settings["retriever-1"] = {"MEMSTREAM_RETRIEVER_QDRANT_URL": proxy.url}
+            settings["retriever-1"] = {
+                "MEMSTREAM_RETRIEVER_QDRANT_URL": proxy.url,
+                "MEMSTREAM_RETRIEVER_QDRANT_TIMEOUT": "3",
+            }
             await parts.start("ingest-1", "embedder-1", "retriever-1")
             async with parts.client("ingest-1") as ingest, parts.client("retriever-1") as retriever:
                 yield Site(parts, proxy, ingest, retriever)
@@ -117,6 +122,23 @@ async def test_what_is_shared_is_asked_for_by_a_query_of_its_own_in_the_same_rou
             query["filter"]["must"][0]["match"]["value"]
         )
     assert {hit["shared"] for hit in found["hits"]} == {True, False}
+
+
+async def test_a_qdrant_that_is_too_slow_is_no_answer_and_one_that_is_slow_is(site: Site) -> None:
+    await site.say("slow", "The lamp is on.")
+    body = {"user_id": "slow", "query": "lamp"}
+
+    site.proxy.open.clear()
+    try:
+        too_slow = await site.retriever.post("/v1/search", json=body, timeout=30)
+        slow = asyncio.create_task(site.ask("/v1/search", **body))
+        await until(lambda: site.proxy.bodies, "Qdrant is asked")
+    finally:
+        site.proxy.open.set()
+
+    assert "Qdrant" in problem(too_slow, 503, "unavailable")["detail"]
+    assert int(too_slow.headers["retry-after"]) >= 1
+    assert ids_of(await slow) == ["0"]
 
 
 async def test_positions_are_waited_for_once_by_all_of_a_batch(site: Site) -> None:

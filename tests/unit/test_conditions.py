@@ -44,9 +44,17 @@ def test_one_of_several_labels_is_enough() -> None:
 
 
 def test_values_of_several_kinds_are_compared_one_by_one() -> None:
-    each = [{"key": 'metadata."a"', "match": {"value": value}} for value in ("x", 1)]
+    key = 'metadata."a"'
+    each = [{"key": key, "match": {"value": "x"}}, {"key": key, "range": {"gte": 1.0, "lte": 1.0}}]
 
     assert translated(Filter(metadata={"a": ["x", 1]})) == {"must": [{"should": each}]}
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**63 - 1, True, False])
+def test_what_a_number_with_a_decimal_point_cannot_tell_apart_is_matched_as_it_is(value: int) -> None:
+    found = translated(Filter(metadata={"a": value}))
+
+    assert found == {"must": [{"key": 'metadata."a"', "match": {"value": value}}]}
 
 
 @pytest.mark.parametrize("wanted", [{"role": []}, {"metadata": {"k": []}}])
@@ -61,7 +69,7 @@ def test_all_conditions_must_hold() -> None:
     assert set(found) == {"must"}
 
 
-@pytest.mark.parametrize("value", ["text", 5, True, False, -(2**63), 2**63 - 1])
+@pytest.mark.parametrize("value", ["text", True, False, -(2**63), 2**63 - 1])
 def test_a_metadata_value_must_be_equal_and_of_its_type(value: object) -> None:
     (condition,) = translated(Filter.model_validate({"metadata": {"k": value}}))["must"]
 

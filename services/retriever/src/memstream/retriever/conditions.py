@@ -6,6 +6,9 @@ from qdrant_client import models
 
 from memstream.contracts.searches import Filter
 
+_EXACT = 2**53
+"""Up to here every whole number is a number of its own when it is written with a decimal point, as by 1.0 for 1."""
+
 _KEYWORDS = ("conversation_id", "role", "speaker", "kind")
 
 
@@ -40,7 +43,13 @@ def _equals(key: str, value: Any) -> models.Condition:  # noqa: ANN401 - JSON sc
 
 
 def _matches(key: str, value: str | float | bool) -> models.Condition:  # noqa: FBT001 - a JSON scalar
-    if isinstance(value, float):
-        # The server matches floats by range only.
-        return models.FieldCondition(key=key, range=models.Range(gte=value, lte=value))
+    if isinstance(value, float) or _is_a_float_too(value):
+        # By range, since the server matches whole numbers with whole numbers only, and other ones not at all.
+        number = float(value)
+        return models.FieldCondition(key=key, range=models.Range(gte=number, lte=number))
     return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+
+
+def _is_a_float_too(value: object) -> bool:
+    """Say whether this is a whole number that a decimal point would tell from every other number."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _EXACT
