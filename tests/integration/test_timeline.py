@@ -11,6 +11,7 @@ from exchanges import answered, fields_of, post, problem, search
 from running_stack import RunningStack
 from waiting import until
 
+from memstream.client import InvalidRequest, Memstream
 from memstream.contracts import ids
 from memstream.contracts.keys import Position
 from memstream.vectors.collection import Collection, StoredPoint
@@ -235,3 +236,20 @@ async def test_a_stranger_learns_nothing(stack: RunningStack) -> None:
         refused = await stack.retriever.get("/v1/timeline", params=params, headers={"authorization": "Bearer no"})
 
         problem(refused, 401, "unauthenticated")
+
+
+async def test_the_client_gives_pages_and_all_messages(stack: RunningStack, user: str) -> None:
+    await say(stack, user, *(f"m{n}" for n in range(5)))
+    info = stack.info
+    async with Memstream(ingest_url=info.ingest_url, retriever_url=info.retriever_url, api_key=info.api_key) as memory:
+        first = await memory.timeline(user, limit=2, after=NOON + timedelta(minutes=1))
+        second = await memory.timeline(user, limit=2, cursor=first.cursor)
+        everything = [message.message_id async for message in memory.messages(user, limit=2)]
+        with pytest.raises(InvalidRequest, match="limit"):
+            await memory.timeline(user, limit=0)
+        with pytest.raises(InvalidRequest, match="cursor"):
+            await memory.timeline(user, cursor="none")
+
+    assert [message.message_id for message in first.messages] == ["m1", "m2"]
+    assert [message.message_id for message in second.messages] == ["m3", "m4"]
+    assert (second.cursor, everything) == (None, ["m0", "m1", "m2", "m3", "m4"])

@@ -145,8 +145,8 @@ class Searching:
                 proposal.candidates,
                 "keyword" if degraded else search.mode,
                 self._calibration,
-                # All of them: who comes later may be preferred.
-                limit=2 * MOST,
+                # All of them if who comes later may be preferred.
+                limit=search.limit if search.recency is None and search.diversity == 0 else 2 * MOST,
                 min_relevance=least if search.min_relevance is None else search.min_relevance,
                 filtered=search.filter is not None,
             )
