@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from exchanges import answered, fields_of, post, problem, search
@@ -137,7 +138,7 @@ async def with_equal_times(collection: Collection, user: str, chance: Random, co
             "recorded_at": times[1].isoformat(),
             "chunk": 0,
         }
-        points.append(StoredPoint(point, ids.owner("local", user), [0.05] * 384, "x", payload))
+        points.append(StoredPoint(point, ids.owner("local", user), np.full(384, 0.05, np.float32), "x", payload))
     await collection.upsert(points)
     return sorted(places, key=places.__getitem__)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, TypeVar, cast
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
@@ -21,7 +21,7 @@ from memstream.contracts.searches import (
 from memstream.contracts.timelines import TimelineIn, TimelineOut
 from memstream.retriever.searching import Searching
 from memstream.retriever.timeline import Timeline
-from memstream.runtime.access import Credential, KeyRing
+from memstream.runtime.access import KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
 from memstream.web.bearer import Caller
 from memstream.web.bodies import JSON, read_json
@@ -45,14 +45,6 @@ class RetrieverParts:
 
 def _parts(request: Request) -> RetrieverParts:
     return cast("RetrieverParts", request.app.state.parts)
-
-
-async def _caller(request: Request) -> Credential:
-    return await authenticate(request, _parts(request).ring)
-
-
-Caller = Annotated[Credential, Depends(_caller)]
-"""Who asks. It is settled first: a stranger learns nothing of what else is wrong with a request."""
 
 
 async def _read(request: Request, model: type[BodyT]) -> BodyT:
