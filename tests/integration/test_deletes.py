@@ -103,6 +103,22 @@ async def test_a_message_may_be_deleted_before_it_comes(stack: RunningStack, use
     assert await found(stack.retriever, user, later) == ["b"]
 
 
+async def test_a_delete_after_its_user_was_erased_holds_though_there_was_one_before(
+    stack: RunningStack, user: str
+) -> None:
+    await post(stack.ingest, user, "a")
+    first = await delete(stack.ingest, "/v1/messages", user_id=user, message_id="a")
+    await delete(stack.ingest, "/v1/users", user_id=user)
+    second = await delete(stack.ingest, "/v1/messages", user_id=user, message_id="a")
+
+    answer = await stack.ingest.post("/v1/messages", json={"user_id": user, "message_id": "a", "text": "lamp"})
+    later = await post(stack.ingest, user, "b")
+
+    assert second != first
+    assert answer.json()["deleted"]
+    assert await found(stack.retriever, user, later) == ["b"]
+
+
 async def test_a_long_message_is_deleted_with_all_its_chunks(stack: RunningStack, user: str) -> None:
     position = await post(stack.ingest, user, "a", "The lamp in the hall is broken again, says the caretaker. " * 200)
     assert await found(stack.retriever, user, position) == ["a"]

@@ -12,10 +12,19 @@ from memstream.ingest.durability import Durability
 from memstream.runtime import streams
 from memstream.runtime.streams import Redis, decoded, redis_faults
 
-# Asking again answers with the first request.
-# KEYS: stream, seen-key, erasure. ARGV: lifetime in seconds, "partition.lane.", type, data, erasure id, tenant, time.
-_FORGET_MESSAGE = """
+# Asking again answers with the first request. But a note of before its user was erased counts as none, as it does when
+# a message is appended: without one of its own, this request would not hold for what is posted under the id later.
+# KEYS: stream, seen-key, erasure, the user's erased-key.
+# ARGV: lifetime in seconds, "partition.lane.", type, data, erasure id, tenant, time.
+_FORGET_MESSAGE = (
+    keys.WAS_BEFORE_LUA
+    + """
 local known = redis.call('GET', KEYS[2])
+local erased = known and redis.call('GET', KEYS[4])
+if erased then
+  local lane, id = known:match('%.(%a+)%.(%d+%-%d+)')
+  if was_before(erased, lane, id) then known = false end
+end
 local earlier = known and known:match(' deleted (%S+)$')
 if earlier then return earlier end
 local position = ARGV[2] .. redis.call('XADD', KEYS[1], '*', 'type', ARGV[3], 'data', ARGV[4])
@@ -24,8 +33,9 @@ redis.call('HSET', KEYS[3], 'scope', 'message', 'tenant', ARGV[6], 'requested_at
 redis.call('EXPIRE', KEYS[3], ARGV[1])
 return ARGV[5]
 """
+)
 
-# KEYS: stream, erased-key, erasure. ARGV: as above.
+# KEYS: stream, the user's erased-key, erasure. ARGV: as above.
 _FORGET_USER = """
 local id = redis.call('XADD', KEYS[1], '*', 'type', ARGV[3], 'data', ARGV[4])
 redis.call('SET', KEYS[2], id, 'EX', ARGV[1])
@@ -68,8 +78,8 @@ class Erasing:
         """
         partition = ids.partition(request.tenant, request.user_id, self._partitions)
         erasure_id = f"{partition}{_SEPARATOR}{name}"
-        script, target, event = _order(request, partition, erasure_id)
-        names = [keys.stream(partition, "live"), target, keys.erasure(partition, erasure_id)]
+        script, (target, *looked_at), event = _order(request, partition, erasure_id)
+        names = [keys.stream(partition, "live"), target, keys.erasure(partition, erasure_id), *looked_at]
         arguments: Sequence[str | int] = [
             self._lifetime,
             f"{partition}.live.",
@@ -116,16 +126,18 @@ class Erasing:
         )
 
 
-def _order(request: Request, partition: int, erasure_id: str) -> tuple[str, str, MessageDeleted | UserErased]:
+def _order(request: Request, partition: int, erasure_id: str) -> tuple[str, Sequence[str], MessageDeleted | UserErased]:
+    """Choose the script, the keys it notes the request in and looks at, and the event."""
+    erased = keys.erased(partition, ids.owner_key(request.tenant, request.user_id))
     if request.message_id is None:
         return (
             _FORGET_USER,
-            keys.erased(partition, ids.owner_key(request.tenant, request.user_id)),
+            [erased],
             UserErased(tenant=request.tenant, user_id=request.user_id, erasure_id=erasure_id, erased_at=request.now),
         )
     return (
         _FORGET_MESSAGE,
-        keys.seen(partition, ids.message_key(request.tenant, request.user_id, request.message_id)),
+        [keys.seen(partition, ids.message_key(request.tenant, request.user_id, request.message_id)), erased],
         MessageDeleted(
             tenant=request.tenant,
             user_id=request.user_id,
