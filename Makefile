@@ -42,8 +42,8 @@ format: setup ## rewrite the sources as `make check` wants them
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/ruff check --fix $(SOURCES)
 
-reliability: setup ## run the kill tests for longer: make reliability RUNS=20
-	$(PY) -m pytest tests/reliability --runs $(or $(RUNS),20) --timeout 3600
+reliability: setup ## run seeded faults against the promise: make reliability RUNS=200 SEED=1
+	$(PY) -m pytest tests/reliability --seed $(or $(SEED),1) --runs $(or $(RUNS),20) --report build/reliability/report.json
 
 bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1 the figures of docs/benchmarks.md
 	$(PY) -m benchmarks $(if $(FULL),--full --results benchmarks/results --report docs/benchmarks.md) $(if $(MESSAGES),--messages $(MESSAGES))

@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 
@@ -17,6 +18,7 @@ from memstream.contracts.stack import Stack
 from memstream.local.stack.child import Child
 from memstream.local.stack.home import Home
 from memstream.local.stack.plan import FIXED_PORTS, Plan
+from memstream.local.stack.readiness import http_probe
 from memstream.runtime.streams import Redis, connect
 
 _TRIES = 50
@@ -37,12 +39,22 @@ class Installation:
         model: str = "wordllama",
         embedders: int = 1,
         settings: Mapping[str, Mapping[str, str]] | None = None,
+        embeddings: Sequence[str] = (),
     ) -> None:
+        """Plan it.
+
+        `settings` are variables by the part's name, looked up whenever it starts. `embeddings` is a program with its
+        arguments that takes the place of the embeddings server; it gets `--port` and answers `GET /counts`.
+        """
         home = Home(folder)
         home.create()
         self.plan = Plan(home, model=model, embedders=embedders, port_base=free_ports(FIXED_PORTS + embedders))
         self._children = {child.name: child for stage in self.plan.stages() for child in stage}
-        self._settings = settings or {}
+        if embeddings:
+            own = self._children["embeddings"]
+            argv = (*embeddings, "--port", str(own.port))
+            self._children["embeddings"] = replace(own, argv=argv, probe=http_probe("/counts"))
+        self._settings = {} if settings is None else settings
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self.redis: Redis = connect(self.plan.redis_url)
 
@@ -90,6 +102,24 @@ class Installation:
             return await probe(child.port) is None
 
         await until(answers, f"{name} is ready", within=30)
+
+    def process(self, name: str) -> asyncio.subprocess.Process:
+        """Give the process a part was last started as."""
+        return self._processes[name]
+
+    def runs(self, name: str) -> bool:
+        """Say whether a part has been started and has not ended."""
+        process = self._processes.get(name)
+        return process is not None and process.returncode is None
+
+    async def answers(self, name: str) -> bool:
+        """Say whether a part that was started is ready."""
+        child = self._children[name]
+        return child.probe is not None and self.runs(name) and await child.probe(child.port) is None
+
+    def port(self, name: str) -> int:
+        """Give the port a part listens on."""
+        return self._children[name].port
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a part a signal."""

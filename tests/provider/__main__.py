@@ -23,12 +23,14 @@ def main() -> None:
     parser.add_argument("--tpm", type=int, help="tokens a minute, 4 bytes each")
     parser.add_argument("--concurrency", type=int, help="calls answered at once; further ones get 429")
     parser.add_argument("--storm", type=float, default=0.0, metavar="SHARE", help="share of calls that get 429")
+    parser.add_argument("--poison", action="append", default=[], metavar="TEXT", help="a call that holds it gets 400")
     options = parser.parse_args()
     script = Script(seed=options.seed, dimensions=options.dimensions)
     script.latency = Latency(options.latency, options.sigma)
     script.limits = RateLimits(options.rpm, options.tpm)
     script.concurrency = options.concurrency
     script.storm = options.storm
+    script.poison = set(options.poison)
     uvicorn.run(Provider(script, SystemClock()).application(), host="127.0.0.1", port=options.port, log_level="warning")
 
 

@@ -125,6 +125,10 @@ class Provider:
             self.script.mend()
         if fault := orders.pop("fail_next", None):
             self.script.fail_next(fault["calls"], fault["name"], retry_after=fault.get("retry_after"))
+        if fault := orders.pop("fail", None):
+            self.script.fail(fault["name"], retry_after=fault.get("retry_after"))
+        if "poison" in orders:
+            self.script.poison = set(orders.pop("poison"))
         if "latency" in orders:
             self.script.latency = Latency(**orders.pop("latency"))
         if "limits" in orders:

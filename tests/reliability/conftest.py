@@ -1,17 +1,106 @@
-"""How many runs, and from which seed on."""
+"""Which runs are made, on which installation, and what is told of them."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from reliability.history import History
+from reliability.release import unpack_previous
+from reliability.report import Outcome, Report
+from reliability.runs import still_true
+from reliability.site import Site, running
+
+SHORT_SET = 7
+"""Runs that have every kind of fault, from any seed on (`test_plans.py` says so)."""
+_BIG_EVERY = 50
+_RUNS_ON_A_SITE = 20
+
+_outcomes = pytest.StashKey[list[Outcome]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose the seeds: `python -m pytest tests/reliability --seed 7 --runs 20`."""
     parser.addoption("--seed", type=int, default=1, help="seed of the first run")
-    parser.addoption("--runs", type=int, default=1, help="number of runs, each with the next seed")
+    parser.addoption("--runs", type=int, default=SHORT_SET, help="number of runs, each with the next seed")
+    parser.addoption("--old", help="revision whose embedder runs beside the new one (the last release)")
+    parser.addoption("--report", type=Path, help="file for the figures as JSON; the text is put beside it, as .txt")
+    parser.addoption("--kept", type=Path, help="folder for history and logs of runs that fail (build/reliability)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for a seed once for each."""
+    """Run a test that asks for a seed once for each; one that asks for the seed of a big run, for every fiftieth."""
+    # Asked for the whole of the tests, pytest reads this file too late for its options.
+    first, runs = metafunc.config.getoption("--seed", 1), metafunc.config.getoption("--runs", SHORT_SET)
     if "seed" in metafunc.fixturenames:
-        # Asked for the whole of the tests, pytest reads this file too late for its options.
-        first = metafunc.config.getoption("--seed", 1)
-        metafunc.parametrize("seed", range(first, first + metafunc.config.getoption("--runs", 1)))
+        metafunc.parametrize("seed", range(first, first + runs))
+    if "big_seed" in metafunc.fixturenames:
+        metafunc.parametrize("big_seed", range(first, first + runs, _BIG_EVERY))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell the figures, and write them to the file that was asked for."""
+    outcomes = config.stash.get(_outcomes, [])
+    if outcomes:
+        report = Report(outcomes)
+        terminalreporter.section("reliability")
+        terminalreporter.write(report.text())
+        path = config.getoption("--report", None)
+        if path is not None:
+            report.write(path)
+
+
+class Sites:
+    """Lends an installation that is used for many runs, and replaced after a failure or when it has grown old."""
+
+    def __init__(self, folder: Path, outcomes: list[Outcome], kept: Path, old: str | None) -> None:
+        self.outcomes = outcomes
+        self.kept = kept
+        self._folder = folder
+        self._old = old
+        self._changed_later: list[str] = []
+        self._site: Site | None = None
+        self._open = contextlib.AsyncExitStack()
+        self._lent = 0
+        self._histories: list[History] = []
+
+    async def lend(self) -> Site:
+        """Give a site whose faults are mended."""
+        if self._site is not None and self._lent % _RUNS_ON_A_SITE == 0:
+            self._changed_later = await self.changed_later()
+            await self.give_up()
+        if self._site is None:
+            folder = self._folder / f"site-{self._lent}"
+            self._site = await self._open.enter_async_context(running(folder))
+            self._site.old_path = await unpack_previous(folder / "previous", self._old)
+        self._lent += 1
+        return self._site
+
+    def done(self, history: History) -> None:
+        """Remember a run, to be looked at again when others have gone over it."""
+        self._histories.append(history)
+
+    async def changed_later(self) -> list[str]:
+        """Judge all runs by what is in Qdrant once others have gone over them, and give what holds no longer."""
+        found = list(self._changed_later)
+        if self._site is not None:
+            for history in self._histories:
+                found += await still_true(history, self._site)
+        return found
+
+    async def give_up(self) -> None:
+        """End the site."""
+        self._site = None
+        self._histories.clear()
+        await self._open.aclose()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sites]:
+    """Keep an installation over the runs of a module."""
+    outcomes = request.config.stash.setdefault(_outcomes, [])
+    kept = request.config.getoption("--kept", None) or request.config.rootpath / "build" / "reliability"
+    lender = Sites(tmp_path_factory.mktemp("reliability"), outcomes, kept, request.config.getoption("--old", None))
+    yield lender
+    await lender.give_up()

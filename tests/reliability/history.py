@@ -9,39 +9,110 @@ from typing import Any, Literal, TypeVar
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message goes out, for the first time or again."""
+    """A message goes out, for the first time or again; `line` is its place in the call. A bad one has no name."""
 
+    call: int
+    line: int
     user: str
     message_id: str
     text: str
+    lane: str = "live"
+    valid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer to a message that was sent: `unknown` is no answer, or one that leaves open what became of it."""
+    """The answer to a message that was sent.
 
+    `deleted`: it was deleted, and is not taken. `unknown`: no answer, or one that leaves open what became of it; what
+    was sent may still have its effect at any time later.
+    """
+
+    call: int
+    line: int
     user: str
     message_id: str
-    outcome: Literal["accepted", "refused", "unknown"]
+    outcome: Literal["accepted", "deleted", "refused", "unknown"]
     position: str = ""
     duplicate: bool = False
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
-    """A question was answered with these messages."""
+class Tallied:
+    """How a batch's answer adds its lines up."""
 
-    user: str
-    hits: Sequence[str]
+    call: int
+    accepted: int
+    duplicates: int
+    rejected: int
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbed:
-    """Something was done to a part, or a part ended by itself."""
+class Deleting:
+    """It is asked to forget a message; or, without one, all of a user."""
+
+    call: int
+    user: str
+    message_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The answer to that: the receipt's id, or None if there was no answer."""
+
+    call: int
+    erasure_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The state of a message is asked for."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the state endpoint says, and whether all of the message was in Qdrant right after (None: nobody looked)."""
+
+    call: int
+    user: str
+    message_id: str
+    state: str
+    there: bool | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A question was answered with these messages: id and text of each. `wanted` was asked for by a word of its own."""
+
+    user: str
+    hits: Sequence[Sequence[str]]
+    wanted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault begins, meets the moment it waits for, ends, or never met it."""
+
+    fault: str
+    kind: str
+    phase: Literal["begun", "hit", "ended", "missed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A part ended by itself."""
 
     part: str
-    action: Literal["killed", "ended", "ready"]
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """All faults are mended and nothing waits any more; what follows is the end of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +128,56 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the state endpoint says of a message, at the end."""
+class Buried:
+    """A dead letter, at the end. One that names no message has no user."""
 
     user: str
     message_id: str
+    dead_class: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a receipt says, at the end."""
+
+    erasure_id: str
+    scope: str
     state: str
 
 
 @dataclass(frozen=True, slots=True)
-class Buried:
-    """A dead letter, at the end."""
+class Length:
+    """Entries in a stream, once all is done and the replay window has passed."""
 
-    message: str
-    reason: str
+    stream: str
+    entries: int
 
 
-Record = Sent | Answered | Searched | Disturbed | Found | Told | Buried
+Record = (
+    Sent
+    | Answered
+    | Tallied
+    | Deleting
+    | Deleted
+    | Asking
+    | Told
+    | Searched
+    | Struck
+    | Ended
+    | Quiet
+    | Found
+    | Buried
+    | Receipt
+    | Length
+)
 
 _KINDS: dict[str, type[Record]] = {
-    kind.__name__: kind for kind in (Sent, Answered, Searched, Disturbed, Found, Told, Buried)
+    kind.__name__: kind
+    for kind in (
+        *(Sent, Answered, Tallied, Deleting, Deleted, Asking, Told, Searched),
+        *(Struck, Ended, Quiet, Found, Buried, Receipt, Length),
+    )
 }
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -88,14 +189,24 @@ class History:
 
     records: list[tuple[float, Record]] = field(default_factory=list)
     now: Callable[[], float] = lambda: 0.0
+    calls: int = 0
 
     def add(self, record: Record) -> None:
         """Append a record."""
         self.records.append((self.now(), record))
 
+    def call(self) -> int:
+        """Give the number of the next call, by which its answer is told from others."""
+        self.calls += 1
+        return self.calls
+
     def of(self, kind: type[RecordT]) -> Iterator[RecordT]:
         """Give the records of a kind, in order."""
         return (record for _, record in self.records if isinstance(record, kind))
+
+    def placed(self, kind: type[RecordT]) -> Iterator[tuple[int, RecordT]]:
+        """Give the records of a kind, each with its place in the order of all."""
+        return ((place, record) for place, (_, record) in enumerate(self.records) if isinstance(record, kind))
 
     def write(self, path: Path) -> None:
         """Write it to a file."""

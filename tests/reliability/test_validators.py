@@ -1,93 +1,264 @@
-"""The judges are judged: each kind of broken promise has to be found."""
+"""The judges are judged: each kind of broken promise has to be found, and nothing else."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from reliability.history import Answered, Buried, Found, History, Record, Searched, Sent, Told
+from reliability.history import (
+    Answered,
+    Asking,
+    Buried,
+    Deleted,
+    Deleting,
+    Found,
+    History,
+    Length,
+    Quiet,
+    Receipt,
+    Record,
+    Searched,
+    Sent,
+    Tallied,
+    Told,
+)
 from reliability.validators import violations
 
-SENT = Sent("ana", "m", "hello")
-ACCEPTED = Answered("ana", "m", "accepted", "0.live.1-0")
-FOUND = Found("ana", "m", 0, 1, "hello")
-STORED = Told("ana", "m", "stored")
+TEXT = "w1w hello"
+SENT = Sent(1, 0, "ana", "m-1", TEXT)
+ACCEPTED = Answered(1, 0, "ana", "m-1", "accepted", "0.live.1-0")
+UNKNOWN = Answered(1, 0, "ana", "m-1", "unknown")
+FOUND = Found("ana", "m-1", 0, 1, TEXT)
+STORED = Told(0, "ana", "m-1", "stored")
+UNSEEN = Told(0, "ana", "m-1", "unknown")
+GONE = Told(0, "ana", "m-1", "deleted")
+SENT_AGAIN = Sent(2, 0, "ana", "m-1", TEXT)
+DUPLICATE = Answered(2, 0, "ana", "m-1", "accepted", "0.live.1-0", duplicate=True)
+DELETE: list[Record] = [Deleting(3, "ana", "m-1"), Deleted(3, "e-3")]
+ERASE: list[Record] = [Deleting(4, "ana", None), Deleted(4, "e-4")]
+DONE: list[Record] = [Receipt("e-3", "message", "done")]
+ERASED: list[Record] = [Receipt("e-4", "user", "done")]
+POISON = Sent(1, 0, "ana", "m-1", "w1w hemlock")
+LETTER = Buried("ana", "m-1", "poison", "HTTP 400")
+DEAD = Told(0, "ana", "m-1", "dead", reason="HTTP 400")
+BAD = Sent(1, 1, "", "", "[]", valid=False)
+REFUSED = Answered(1, 1, "", "", "refused", reason="invalid")
 
 
-def judged(*records: Record) -> list[str]:
-    """Name the validators that object to a history."""
+def judged(before: Sequence[Record], after: Sequence[Record]) -> list[str]:
+    """Name the validators that object to what happened before it was quiet, and to what there was then."""
     history = History()
-    for record in records:
+    for record in (*before, Quiet(), *after):
         history.add(record)
     return sorted({violation.partition(":")[0] for violation in violations(history)})
 
 
+# What is right.
+
+
 def test_a_history_without_fault_passes() -> None:
-    assert judged(SENT, ACCEPTED, FOUND, STORED, Searched("ana", ["m"])) == []
+    assert judged([SENT, ACCEPTED], [FOUND, STORED, Searched("ana", [("m-1", TEXT)], "m-1"), Length("live", 3)]) == []
 
 
 def test_a_message_of_unknown_outcome_may_be_there_or_not() -> None:
-    unknown = Answered("ana", "m", "unknown")
-    assert judged(SENT, unknown, Told("ana", "m", "unknown")) == []
-    assert judged(SENT, unknown, FOUND, STORED) == []
+    assert judged([SENT, UNKNOWN], [UNSEEN]) == []
+    assert judged([SENT, UNKNOWN], [FOUND, STORED]) == []
 
 
 def test_a_repeat_after_an_unknown_outcome_may_be_the_first_or_not() -> None:
-    unknown = Answered("ana", "m", "unknown")
-    repeat = Answered("ana", "m", "accepted", "0.live.1-0", duplicate=True)
-    assert judged(SENT, unknown, SENT, ACCEPTED, FOUND, STORED) == []
-    assert judged(SENT, unknown, SENT, repeat, FOUND, STORED) == []
+    new = Answered(2, 0, "ana", "m-1", "accepted", "0.live.1-0")
+    assert judged([SENT, UNKNOWN, SENT_AGAIN, DUPLICATE], [FOUND, STORED]) == []
+    assert judged([SENT, UNKNOWN, SENT_AGAIN, new], [FOUND, STORED]) == []
+
+
+def test_a_deleted_message_is_nowhere() -> None:
+    assert judged([SENT, ACCEPTED, *DELETE], [GONE, *DONE]) == []
+
+
+def test_a_message_that_is_sent_while_it_is_deleted_may_be_taken_or_not() -> None:
+    not_taken = Answered(1, 0, "ana", "m-1", "deleted", "0.live.1-0", duplicate=True)
+    assert judged([DELETE[0], SENT, DELETE[1], not_taken], [GONE, *DONE]) == []
+    assert judged([SENT, DELETE[0], ACCEPTED, DELETE[1]], [GONE, *DONE]) == []
+
+
+def test_a_delete_without_an_answer_may_have_its_effect_or_not() -> None:
+    unanswered = Deleted(3, None)
+    assert judged([SENT, ACCEPTED, DELETE[0], unanswered], [FOUND, STORED]) == []
+    assert judged([SENT, ACCEPTED, DELETE[0], unanswered], [GONE]) == []
+
+
+def test_a_user_who_was_erased_starts_anew() -> None:
+    new = Answered(2, 0, "ana", "m-1", "accepted", "0.live.9-0")
+    assert judged([SENT, ACCEPTED, *ERASE, SENT_AGAIN, new], [FOUND, STORED, *ERASED]) == []
+
+
+def test_a_message_that_is_sent_while_its_user_is_erased_may_be_there_or_not() -> None:
+    assert judged([SENT, ERASE[0], ACCEPTED, ERASE[1]], [FOUND, STORED, *ERASED]) == []
+    assert judged([SENT, ERASE[0], ACCEPTED, ERASE[1]], [GONE, *ERASED]) == []
+
+
+def test_poison_is_a_dead_letter() -> None:
+    assert judged([POISON, ACCEPTED], [LETTER, DEAD]) == []
+
+
+def test_a_bad_line_is_refused_among_good_ones() -> None:
+    assert judged([SENT, BAD, Tallied(1, 1, 0, 1), ACCEPTED, REFUSED], [FOUND, STORED]) == []
+
+
+# What is wrong.
 
 
 def test_a_lost_message_is_found() -> None:
-    assert judged(SENT, ACCEPTED, STORED) == ["nothing_accepted_is_lost", "states_are_true"]
+    assert judged([SENT, ACCEPTED], [STORED]) == ["nothing_accepted_is_lost"]
+
+
+def test_a_message_lost_after_its_user_started_anew_is_found() -> None:
+    new = Answered(2, 0, "ana", "m-1", "accepted", "0.live.9-0")
+    assert "nothing_accepted_is_lost" in judged([SENT, ACCEPTED, *ERASE, SENT_AGAIN, new], [GONE, *ERASED])
 
 
 def test_a_lost_chunk_is_found() -> None:
-    half = Found("ana", "m", 0, 2, "hello")
-    assert judged(SENT, ACCEPTED, half, STORED) == ["nothing_accepted_is_lost"]
+    assert judged([SENT, ACCEPTED], [Found("ana", "m-1", 0, 2, TEXT), STORED]) == ["nothing_accepted_is_lost"]
 
 
 def test_a_duplicate_is_found() -> None:
-    assert judged(SENT, ACCEPTED, FOUND, FOUND, STORED) == ["nothing_is_there_twice"]
+    assert judged([SENT, ACCEPTED], [FOUND, FOUND, STORED]) == ["nothing_is_there_twice"]
 
 
 def test_points_of_two_different_splits_are_found() -> None:
-    assert "nothing_is_there_twice" in judged(SENT, ACCEPTED, FOUND, Found("ana", "m", 1, 2, "lo"), STORED)
+    other_split = Found("ana", "m-1", 1, 2, "lo")
+    assert "nothing_is_there_twice" in judged([SENT, ACCEPTED], [FOUND, other_split, STORED])
 
 
 def test_a_message_nobody_sent_is_found() -> None:
-    assert judged(FOUND) == ["nothing_is_there_that_was_not_sent"]
+    assert judged([], [FOUND]) == ["nothing_is_there_that_was_not_sent"]
 
 
 def test_another_text_than_the_one_sent_is_found() -> None:
-    other = Found("ana", "m", 0, 1, "goodbye")
-    assert judged(SENT, ACCEPTED, other, STORED) == ["nothing_is_there_that_was_not_sent"]
+    other = Found("ana", "m-1", 0, 1, "goodbye")
+    assert judged([SENT, ACCEPTED], [other, STORED]) == ["nothing_is_there_that_was_not_sent"]
 
 
-def test_a_dead_letter_is_found() -> None:
-    assert judged(SENT, Buried("m", "why")) == ["nothing_is_a_dead_letter"]
+def test_the_older_text_of_a_user_who_started_anew_is_found() -> None:
+    again: list[Record] = [Sent(2, 0, "ana", "m-1", "w1w bye"), Answered(2, 0, "ana", "m-1", "accepted", "0.live.9-0")]
+    assert judged([SENT, ACCEPTED, *ERASE, *again], [FOUND, STORED, *ERASED]) == ["nothing_is_there_that_was_not_sent"]
 
 
-def test_a_refusal_is_found() -> None:
-    assert judged(SENT, Answered("ana", "m", "refused")) == ["nothing_valid_is_refused"]
+def test_a_deleted_message_that_is_back_is_found() -> None:
+    assert "nothing_deleted_is_back" in judged([SENT, ACCEPTED, *DELETE], [FOUND, GONE, *DONE])
+    assert "nothing_deleted_is_back" in judged([SENT, ACCEPTED, *ERASE], [FOUND, GONE, *ERASED])
+    assert "nothing_deleted_is_back" in judged([*DELETE, SENT, ACCEPTED], [FOUND, STORED, *DONE])
 
 
-def test_a_lying_state_is_found() -> None:
-    assert judged(SENT, ACCEPTED, FOUND, Told("ana", "m", "queued")) == ["states_are_true"]
-    assert judged(SENT, ACCEPTED, FOUND) == ["states_are_true"]
-    assert judged(SENT, Answered("ana", "m", "unknown"), STORED) == ["states_are_true"]
+def test_a_deleted_message_in_an_answer_is_found() -> None:
+    hit = Searched("ana", [("m-1", TEXT)])
+    assert judged([SENT, ACCEPTED, *DELETE], [GONE, *DONE, hit]) == ["nothing_deleted_is_back"]
+
+
+def test_a_stored_message_that_no_question_finds_is_found() -> None:
+    assert judged([SENT, ACCEPTED], [FOUND, STORED, Searched("ana", [], "m-1")]) == ["what_is_stored_is_found"]
+
+
+def test_a_dead_letter_of_a_good_message_is_found() -> None:
+    assert "only_poison_is_dead" in judged([SENT, ACCEPTED], [LETTER, DEAD])
+    assert "only_poison_is_dead" in judged([], [Buried("", "", "poison", "not an event")])
+
+
+def test_poison_without_a_letter_of_its_own_is_found() -> None:
+    assert judged([POISON, ACCEPTED], [DEAD]) == ["only_poison_is_dead"]
+    assert judged([POISON, ACCEPTED], [LETTER, LETTER, DEAD]) == ["only_poison_is_dead"]
+
+
+def test_a_letter_without_reason_or_of_the_wrong_class_is_found() -> None:
+    assert judged([POISON, ACCEPTED], [Buried("ana", "m-1", "poison", ""), DEAD]) == ["only_poison_is_dead"]
+    assert judged([POISON, ACCEPTED], [Buried("ana", "m-1", "unknown", "tired"), DEAD]) == ["only_poison_is_dead"]
+
+
+def test_poison_in_qdrant_is_found() -> None:
+    stored = Found("ana", "m-1", 0, 1, "w1w hemlock")
+    assert "only_poison_is_dead" in judged([POISON, ACCEPTED], [stored, LETTER, DEAD])
+
+
+def test_a_state_that_lies_in_the_end_is_found() -> None:
+    lie = ["states_are_true_at_the_end"]
+    assert judged([SENT, ACCEPTED], [FOUND, Told(0, "ana", "m-1", "queued")]) == lie
+    assert judged([SENT, ACCEPTED], [FOUND]) == lie
+    assert judged([SENT, UNKNOWN], [STORED]) == lie
+    assert judged([SENT, ACCEPTED, *DELETE], [STORED, *DONE]) == lie
+    assert judged([POISON, ACCEPTED], [LETTER, STORED]) == lie
+    assert judged([POISON, ACCEPTED], [LETTER, Told(0, "ana", "m-1", "dead")]) == lie
+
+
+def test_a_state_that_lies_meanwhile_is_found() -> None:
+    def told(state: str, *, there: bool | None = None) -> list[Record]:
+        return [Asking(9), Told(9, "ana", "m-1", state, there)]
+
+    for lie in (told("unknown"), told("stored", there=False), told("dead"), told("deleted"), told("HTTP 400")):
+        assert judged([SENT, ACCEPTED, *lie], [FOUND, STORED]) == ["states_never_lie"], lie
+    for truth in (told("queued"), told("stored", there=True), told("stored")):
+        assert judged([SENT, ACCEPTED, *truth], [FOUND, STORED]) == [], truth
+    assert judged([SENT, ACCEPTED, DELETE[0], *told("stored", there=False), DELETE[1]], [GONE, *DONE]) == []
+    assert judged([SENT, *told("unknown"), ACCEPTED], [FOUND, STORED]) == []
+
+
+def test_a_receipt_that_lies_is_found() -> None:
+    wrongs: list[list[Record]] = [[], [Receipt("e-3", "message", "pending")], [Receipt("e-3", "user", "done")]]
+    for wrong in wrongs:
+        assert judged([SENT, ACCEPTED, *DELETE], [GONE, *wrong]) == ["receipts_are_true"]
+
+
+def test_a_stream_that_is_not_trimmed_is_found() -> None:
+    assert judged([], [Length("live", 1000)]) == ["streams_are_bounded"]
+
+
+def test_a_good_message_that_is_refused_is_found() -> None:
+    assert judged([SENT, Answered(1, 0, "ana", "m-1", "refused")], [UNSEEN]) == ["only_bad_lines_are_refused"]
+
+
+def test_a_bad_line_that_is_taken_is_found() -> None:
+    taken = Answered(1, 1, "", "", "accepted", "0.live.2-0")
+    assert "only_bad_lines_are_refused" in judged([SENT, BAD, ACCEPTED, taken], [FOUND, STORED])
+
+
+def test_a_line_without_an_answer_of_its_own_is_found() -> None:
+    lines: list[Record] = [SENT, BAD, ACCEPTED]
+    assert judged(lines, [FOUND, STORED]) == ["each_line_is_answered_once"]
+    assert judged([*lines, REFUSED, REFUSED], [FOUND, STORED]) == ["each_line_is_answered_once"]
+
+
+def test_a_batch_that_adds_up_to_something_else_is_found() -> None:
+    wrong = Tallied(1, 2, 0, 0)
+    assert judged([SENT, BAD, wrong, ACCEPTED, REFUSED], [FOUND, STORED]) == ["each_line_is_answered_once"]
+
+
+def test_a_first_message_called_a_repeat_is_found() -> None:
+    repeat = Answered(1, 0, "ana", "m-1", "accepted", "0.live.1-0", duplicate=True)
+    assert judged([SENT, repeat], [FOUND, STORED]) == ["repeats_are_told_truly"]
+
+
+def test_a_message_called_deleted_though_nobody_asked_for_it_is_found() -> None:
+    not_taken = Answered(1, 0, "ana", "m-1", "deleted", "0.live.1-0", duplicate=True)
+    assert judged([SENT, not_taken], [UNSEEN]) == ["repeats_are_told_truly"]
 
 
 def test_a_second_append_is_found() -> None:
-    again = Answered("ana", "m", "accepted", "0.live.2-0")
-    assert judged(SENT, ACCEPTED, again, FOUND, STORED) == ["a_message_has_one_position"]
+    again = Answered(2, 0, "ana", "m-1", "accepted", "0.live.2-0")
+    assert judged([SENT, ACCEPTED, SENT_AGAIN, again], [FOUND, STORED]) == ["a_message_has_one_position"]
 
 
 def test_a_hit_of_another_user_is_found() -> None:
-    assert judged(SENT, ACCEPTED, FOUND, STORED, Searched("ben", ["m"])) == ["nobody_sees_what_others_said"]
+    others: list[Record] = [
+        Sent(2, 0, "ben", "m-1", "w1w secret"),
+        Answered(2, 0, "ben", "m-1", "accepted", "0.live.2-0"),
+    ]
+    there: list[Record] = [FOUND, STORED, Found("ben", "m-1", 0, 1, "w1w secret"), Told(0, "ben", "m-1", "stored")]
+    assert judged([SENT, ACCEPTED, *others], [*there, Searched("ana", [("m-1", TEXT)])]) == []
+    leak = Searched("ana", [("m-1", "w1w secret")])
+    assert judged([SENT, ACCEPTED, *others], [*there, leak]) == ["nobody_sees_what_others_said"]
 
 
 def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     history = History()
-    for record in (SENT, ACCEPTED, FOUND, STORED, Searched("ana", ["m"]), Buried("m", "why")):
+    records: list[Record] = [SENT, BAD, ACCEPTED, REFUSED, *DELETE, FOUND, STORED, LETTER, Length("live", 3), Quiet()]
+    for record in records:
         history.add(record)
     history.write(tmp_path / "history.jsonl")
     assert History.read(tmp_path / "history.jsonl").records == history.records

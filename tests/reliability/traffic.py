@@ -1,169 +1,157 @@
-"""Seeded traffic: what is sent is drawn beforehand; what comes back is recorded."""
+"""Carries out orders, several at once, and records what is sent and answered."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 import httpx
-from reliability.history import Answered, History, Searched, Sent
+from reliability.history import Answered, Asking, Deleted, Deleting, History, Sent, Tallied, Told
+from reliability.looking import Look, search
+from reliability.orders import Message, Order
 
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 
-_WORDS = (
-    "keys",
-    "gym",
-    "flower pot",
-    "dentist",
-    "Tuesday",
-    "coffee",
-    "Lisbon",
-    "train",
-    "jacket",
-    "Zoë",
-    "piano",
-    "rain",
-)
-_USERS = 20
-_BATCH = 40
 _SENDERS = 6
-_LONG = 400
-_PAUSE = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message to be sent."""
-
-    user: str
-    message_id: str
-    text: str
-
-    def body(self) -> dict[str, str]:
-        """Give its JSON."""
-        return {"user_id": self.user, "message_id": self.message_id, "text": self.text}
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One thing that a sender does."""
-
-    kind: Literal["single", "batch", "search"]
-    messages: Sequence[Message]
-    gives_up: bool = False
-    """After an unknown outcome it is left at that; else it is sent again until it is accepted."""
-
-
-def draw_orders(seed: int, messages: int) -> list[Order]:
-    """Draw what is sent: so many different messages, singly and in batches, some of them twice; and questions."""
-    chance = Random(seed)  # noqa: S311 - nothing secret is made from it
-    drawn: list[Message] = []
-    orders: list[Order] = []
-    while len(drawn) < messages:
-        kind = chance.choices(("single", "batch", "repeat", "search"), (60, 20, 10, 10))[0]
-        gives_up = chance.random() < 0.1
-        if kind == "search" or (kind == "repeat" and not drawn):
-            orders.append(Order("search", [_draw(chance, len(drawn))]))
-        elif kind == "repeat":
-            orders.append(Order("single", [chance.choice(drawn)], gives_up))
-        else:
-            count = 1 if kind == "single" else min(messages - len(drawn), chance.randint(2, _BATCH))
-            fresh = [_draw(chance, len(drawn) + index) for index in range(count)]
-            drawn += fresh
-            orders.append(Order("single" if count == 1 else "batch", fresh, gives_up))
-    return orders
-
-
-def _draw(chance: Random, number: int) -> Message:
-    words = chance.choices(_WORDS, k=_LONG if chance.random() < 0.01 else chance.randint(3, 20))
-    return Message(f"user-{chance.randrange(_USERS)}", f"m-{number}", f"{' '.join(words)} ({number}).")
 
 
 class Traffic:
-    """Sends orders, several at once, and records what is sent and answered."""
+    """Sends a run's orders, with `begin` told of each by its number when it begins."""
 
     def __init__(
-        self, ingest: httpx.AsyncClient, retriever: httpx.AsyncClient, history: History, clock: Clock, chance: Random
+        self, look: Look, history: History, clock: Clock, chance: Random, begin: Callable[[int], None]
     ) -> None:
-        self.allowed = 0
-        """Orders that may be begun by now."""
-        self.settled = 0
-        """Orders that are done."""
-        self._begun = 0
-        self._ingest = ingest
-        self._retriever = retriever
+        self._look = look
+        self._ingest = look.ingest
         self._history = history
         self._clock = clock
         self._chance = chance
+        self._begin = begin
         self._backoff = Backoff(initial=0.05, maximum=1.0)
 
     async def run(self, orders: Sequence[Order]) -> None:
-        """Carry out all orders, as far as they are allowed."""
-        waiting = iter(orders)
+        """Carry out all orders."""
+        waiting = iter(enumerate(orders))
         async with asyncio.TaskGroup() as senders:
             for _ in range(_SENDERS):
-                senders.create_task(self._carry_out(waiting))
+                senders.create_task(self._carry_out_next(waiting))
 
-    async def _carry_out(self, orders: Iterator[Order]) -> None:
-        for order in orders:
-            self._begun += 1
-            while self._begun > self.allowed:
-                await self._clock.sleep(_PAUSE)
-            if order.kind == "search":
-                await self._ask(order.messages[0])
-            else:
-                await self._send(order)
-            self.settled += 1
+    async def _carry_out_next(self, orders: Iterator[tuple[int, Order]]) -> None:
+        for number, order in orders:
+            await self._clock.sleep(order.pause)
+            self._begin(number)
+            failures = 0
+            while not await self._carry_out(order) and not order.gives_up:
+                failures += 1
+                await self._clock.sleep(self._backoff.delay(failures, self._chance))
 
-    async def _ask(self, message: Message) -> None:
-        body = {"user_id": message.user, "query": message.text[:200], "limit": 20}
-        try:
-            answer = await self._retriever.post("/v1/search", json=body)
-        except httpx.TransportError:
-            return
-        if answer.is_success:
-            self._history.add(Searched(message.user, [hit["message_id"] for hit in answer.json()["hits"]]))
-
-    async def _send(self, order: Order) -> None:
-        failures = 0
-        while not await self._post(order) and not order.gives_up:
-            failures += 1
-            await self._clock.sleep(self._backoff.delay(failures, self._chance))
-
-    async def _post(self, order: Order) -> bool:
-        """Send the messages once, and say whether each has its outcome."""
-        for message in order.messages:
-            self._history.add(Sent(message.user, message.message_id, message.text))
-        bodies = [message.body() for message in order.messages]
-        try:
-            if order.kind == "single":
-                answer = await self._ingest.post("/v1/messages", json=bodies[0])
-            else:
-                answer = await self._ingest.post("/v1/messages/batch", json={"messages": bodies})
-        except httpx.TransportError as error:
-            return self._unknown(order, type(error).__name__)
-        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
-            return self._unknown(order, f"HTTP {answer.status_code}")
-        results: list[dict[str, Any]] = [{}] * len(bodies)
-        if answer.is_success:
-            results = [answer.json()] if order.kind == "single" else answer.json()["results"]
-        for message, result in zip(order.messages, results, strict=True):
-            self._history.add(_answered(message, result, answer))
+    async def _carry_out(self, order: Order) -> bool:
+        """Do it once, and say whether there was an answer."""
+        message = order.messages[0]
+        match order.kind:
+            case "single" | "batch":
+                return await self._send(order)
+            case "delete":
+                return await self._forget(message.user, message.message_id)
+            case "erase":
+                return await self._forget(message.user, None)
+            case "search":
+                await search(
+                    self._look.retriever, self._history, message, mode=self._chance.choice(("hybrid", "keyword"))
+                )
+            case "ask":
+                await self._ask(message)
+        # Nobody has to know the answer to a question.
         return True
 
-    def _unknown(self, order: Order, reason: str) -> bool:
-        for message in order.messages:
-            self._history.add(Answered(message.user, message.message_id, "unknown", reason=reason))
+    async def _send(self, order: Order) -> bool:
+        call = self._history.call()
+        for line, message in enumerate(order.messages):
+            self._history.add(
+                Sent(call, line, message.user, message.message_id, message.text, order.lane, message.valid)
+            )
+        try:
+            # A single message has no lane of its own to choose; it is a batch of one then.
+            answer = await (
+                self._post_lines(order) if order.kind == "batch" or order.lane == "bulk" else self._post_one(order)
+            )
+        except httpx.TransportError as error:
+            return self._unknown(call, order, type(error).__name__)
+        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
+            return self._unknown(call, order, f"HTTP {answer.status_code}")
+        self._record(call, order, answer)
+        return True
+
+    async def _post_one(self, order: Order) -> httpx.Response:
+        return await self._ingest.post(
+            "/v1/messages", content=order.messages[0].line.encode(), headers={"content-type": "application/json"}
+        )
+
+    async def _post_lines(self, order: Order) -> httpx.Response:
+        return await self._ingest.post(
+            "/v1/messages/batch",
+            content="\n".join(message.line for message in order.messages).encode(),
+            params={"lane": order.lane},
+            headers={"content-type": "application/x-ndjson"},
+        )
+
+    def _unknown(self, call: int, order: Order, reason: str) -> bool:
+        for line, message in enumerate(order.messages):
+            self._history.add(Answered(call, line, message.user, message.message_id, "unknown", reason=reason))
         return False
 
+    def _record(self, call: int, order: Order, answer: httpx.Response) -> None:
+        body: dict[str, Any] = answer.json()
+        if answer.is_success and "results" in body:
+            self._history.add(Tallied(call, body["accepted"], body["duplicates"], body["rejected"]))
+            results: list[dict[str, Any]] = body["results"]
+        else:
+            results = [
+                {"index": 0, **body} if answer.is_success else {"index": line, "error": answer.text[:200]}
+                for line in range(len(order.messages))
+            ]
+        for result in results:
+            line = result["index"]
+            self._history.add(_answered(call, line, order.messages[line], result))
 
-def _answered(message: Message, result: dict[str, Any], answer: httpx.Response) -> Answered:
+    async def _forget(self, user: str, message_id: str | None) -> bool:
+        call = self._history.call()
+        self._history.add(Deleting(call, user, message_id))
+        path = "/v1/users" if message_id is None else "/v1/messages"
+        params = {"user_id": user} | ({} if message_id is None else {"message_id": message_id})
+        erasure_id: str | None = None
+        try:
+            answer = await self._ingest.delete(path, params=params)
+        except httpx.TransportError:
+            pass
+        else:
+            if answer.status_code == HTTPStatus.ACCEPTED:
+                erasure_id = answer.json()["erasure_id"]
+        self._history.add(Deleted(call, erasure_id))
+        return erasure_id is not None
+
+    async def _ask(self, message: Message) -> None:
+        call = self._history.call()
+        self._history.add(Asking(call))
+        told = await self._look.state(message.user, message.message_id)
+        if told is None:
+            return
+        state, reason = told
+        there = await self._look.is_there(message.user, message.message_id) if state == "stored" else None
+        self._history.add(Told(call, message.user, message.message_id, state, there, reason))
+
+
+def _answered(call: int, line: int, message: Message, result: dict[str, Any]) -> Answered:
     if "position" not in result:
-        reason = str(result.get("error") or answer.text[:200])
-        return Answered(message.user, message.message_id, "refused", reason=reason)
+        return Answered(call, line, message.user, message.message_id, "refused", reason=str(result["error"]))
     return Answered(
-        message.user, message.message_id, "accepted", position=result["position"], duplicate=result["duplicate"]
+        call,
+        line,
+        message.user,
+        message.message_id,
+        "deleted" if result["deleted"] else "accepted",
+        position=result["position"],
+        duplicate=result["duplicate"],
     )

@@ -5,120 +5,193 @@ Run as `python -m reliability.validators FILE` in the folder `tests`, it judges 
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from reliability.history import Answered, Buried, Found, History, Searched, Sent, Told
+from reliability import answers
+from reliability.fates import Fate, Life, Name, lives
+from reliability.history import (
+    Buried,
+    Deleted,
+    Deleting,
+    Found,
+    History,
+    Length,
+    Quiet,
+    Receipt,
+    Searched,
+    Sent,
+    Told,
+)
 
-Name = tuple[str, str]
-"""User and message id."""
+MOST_ENTRIES = 130
+"""Of a stream that is done: the server trims whole nodes, which hold 100 entries by default; and some may be young."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A history, and what it says of each message."""
+
+    history: History
+    lives: Mapping[Name, Life]
+    found: Mapping[Name, list[Found]]
+
+    @classmethod
+    def of(cls, history: History) -> "Evidence":
+        """Gather it."""
+        found: defaultdict[Name, list[Found]] = defaultdict(list)
+        for point in history.of(Found):
+            found[point.user, point.message_id].append(point)
+        return cls(history, lives(history), found)
 
 
 def violations(history: History) -> list[str]:
     """List everything in which a history breaks the promise; empty when it keeps it."""
-    return [
-        f"{validator.__name__}: {violation}"
-        for validator in (
-            nothing_accepted_is_lost,
-            nothing_is_there_twice,
-            nothing_is_there_that_was_not_sent,
-            nothing_is_a_dead_letter,
-            nothing_valid_is_refused,
-            states_are_true,
-            a_message_has_one_position,
-            nobody_sees_what_others_said,
-        )
-        for violation in validator(history)
+    evidence = Evidence.of(history)
+    judged = [f"{validator.__name__}: {violation}" for validator in VALIDATORS for violation in validator(evidence)]
+    return judged + [
+        f"{validator.__name__}: {violation}" for validator in answers.VALIDATORS for violation in validator(history)
     ]
 
 
-def _accepted(history: History) -> set[Name]:
-    return {(a.user, a.message_id) for a in history.of(Answered) if a.outcome == "accepted"}
-
-
-def _found(history: History) -> dict[Name, list[Found]]:
-    found: defaultdict[Name, list[Found]] = defaultdict(list)
-    for point in history.of(Found):
-        found[point.user, point.message_id].append(point)
-    return found
-
-
-def nothing_accepted_is_lost(history: History) -> Iterator[str]:
-    """Find messages that were accepted and are not in Qdrant, or not with all of their chunks."""
-    found = _found(history)
-    for name in sorted(_accepted(history)):
-        points = found.get(name, [])
+def nothing_accepted_is_lost(evidence: Evidence) -> Iterator[str]:
+    """Find messages that have to be in Qdrant and are not, or not with all of their chunks."""
+    for name, life in sorted(evidence.lives.items()):
+        points = evidence.found.get(name, [])
         missing = set(range(max((point.chunks for point in points), default=1))) - {point.chunk for point in points}
-        if missing:
+        if life.fate is Fate.THERE and missing:
             yield f"{name} was accepted; missing chunks: {sorted(missing)}"
 
 
-def nothing_is_there_twice(history: History) -> Iterator[str]:
+def nothing_is_there_twice(evidence: Evidence) -> Iterator[str]:
     """Find messages with two points for one chunk, or with points of different splits."""
-    for name, points in _found(history).items():
+    for name, points in evidence.found.items():
         counts = Counter(point.chunk for point in points)
         if max(counts.values()) > 1 or len({point.chunks for point in points}) > 1:
             yield f"{name} has the chunks {sorted(counts.elements())}"
 
 
-def nothing_is_there_that_was_not_sent(history: History) -> Iterator[str]:
-    """Find points of messages nobody sent, or whose text is another."""
-    sent: defaultdict[Name, set[str]] = defaultdict(set)
-    for message in history.of(Sent):
-        sent[message.user, message.message_id].add(message.text)
-    for point in history.of(Found):
-        texts = sent.get((point.user, point.message_id), set())
-        if point.text not in texts if point.chunk == 0 else not any(point.text in text for text in texts):
-            yield f"({point.user!r}, {point.message_id!r}), chunk {point.chunk}, holds a text that was not sent"
+def nothing_is_there_that_was_not_sent(evidence: Evidence) -> Iterator[str]:
+    """Find points of messages nobody sent, or whose text is another or an older one."""
+    for name, points in evidence.found.items():
+        life = evidence.lives.get(name)
+        texts = life.possible_texts if life and life.fate is not Fate.GONE else _texts_sent(evidence.history, name)
+        whole = {point.text for point in points if point.chunk == 0}
+        texts = whole & texts or texts
+        for point in points:
+            if point.text not in texts if point.chunk == 0 else not any(point.text in text for text in texts):
+                yield f"{name}, chunk {point.chunk}, holds a text that was not sent, or was replaced"
 
 
-def nothing_is_a_dead_letter(history: History) -> Iterator[str]:
-    """Find dead letters: everything that is sent can be stored."""
-    for letter in history.of(Buried):
-        yield f"{letter.message}: {letter.reason}"
+def _texts_sent(history: History, name: Name) -> set[str]:
+    return {sent.text for sent in history.of(Sent) if (sent.user, sent.message_id) == name and sent.valid}
 
 
-def nothing_valid_is_refused(history: History) -> Iterator[str]:
-    """Find messages that were refused for good."""
-    for answer in history.of(Answered):
-        if answer.outcome == "refused":
-            yield f"({answer.user!r}, {answer.message_id!r}): {answer.reason}"
+def nothing_deleted_is_back(evidence: Evidence) -> Iterator[str]:
+    """Find deleted messages in Qdrant; and in answers to questions, once nothing waits."""
+    for name, life in sorted(evidence.lives.items()):
+        if life.fate is Fate.GONE and name in evidence.found:
+            yield f"{name} is in Qdrant" + (", though it was deleted" if life.was_forgotten else "")
+    for search in _searched_at_the_end(evidence.history):
+        for hit, _ in search.hits:
+            hit_life = evidence.lives.get((search.user, hit))
+            if hit_life and hit_life.fate is Fate.GONE:
+                yield f"({search.user!r}, {hit!r}) was found by a question"
 
 
-def states_are_true(history: History) -> Iterator[str]:
-    """Find messages whose state is not what is the case; an accepted one has to be `stored`."""
-    found, told = _found(history), {(t.user, t.message_id): t.state for t in history.of(Told)}
-    accepted = _accepted(history)
-    for name in sorted(accepted | set(told)):
-        state = told.get(name, "nothing")
-        if name in accepted and state != "stored":
-            yield f"{name} was accepted; its state is {state!r}"
-        elif state == "stored" and name not in found:
-            yield f"{name} is said to be stored, and is not there"
-        elif state not in {"stored", "unknown"}:
-            yield f"{name} is {state!r} though nothing waits"
+def what_is_stored_is_found(evidence: Evidence) -> Iterator[str]:
+    """Find messages that a question for a word of theirs doesn't find, once nothing waits."""
+    for search in _searched_at_the_end(evidence.history):
+        if search.wanted is None or search.wanted in {hit for hit, _ in search.hits}:
+            continue
+        life = evidence.lives.get((search.user, search.wanted))
+        if life and life.fate is Fate.THERE:
+            yield f"({search.user!r}, {search.wanted!r}) was asked for by name, and not found"
 
 
-def a_message_has_one_position(history: History) -> Iterator[str]:
-    """Find messages that were appended twice: they have two positions, or were new two times."""
-    positions: defaultdict[Name, set[str]] = defaultdict(set)
-    firsts: Counter[Name] = Counter()
-    for answer in history.of(Answered):
-        if answer.outcome == "accepted":
-            positions[answer.user, answer.message_id].add(answer.position)
-            firsts[answer.user, answer.message_id] += not answer.duplicate
-    for name, known in positions.items():
-        if len(known) > 1 or firsts[name] > 1:
-            yield f"{name} was new {firsts[name]} times, at {sorted(known)}"
+def _searched_at_the_end(history: History) -> Iterator[Searched]:
+    quiet = next((place for place, _ in history.placed(Quiet)), None)
+    return (search for place, search in history.placed(Searched) if quiet is not None and place > quiet)
 
 
-def nobody_sees_what_others_said(history: History) -> Iterator[str]:
-    """Find answers that hold a message of another user's, or one that nobody sent."""
-    sent = {(message.user, message.message_id) for message in history.of(Sent)}
-    for search in history.of(Searched):
-        for hit in search.hits:
-            if (search.user, hit) not in sent:
-                yield f"{search.user!r} was shown {hit!r}"
+def only_poison_is_dead(evidence: Evidence) -> Iterator[str]:
+    """Find dead letters of messages that can be stored, without class or reason, or twice; and poison without one."""
+    letters: Counter[Name] = Counter()
+    for letter in evidence.history.of(Buried):
+        name = letter.user, letter.message_id
+        letters[name] += 1
+        life = evidence.lives.get(name)
+        if life is None or not life.poisonous or letter.dead_class != "poison" or not letter.reason:
+            yield f"{name} is a dead letter: {letter.dead_class}, {letter.reason!r}"
+    for name, life in sorted(evidence.lives.items()):
+        if life.fate is Fate.DEAD and not letters[name]:
+            yield f"{name} is poison, and no dead letter"
+        if letters[name] > 1 + len(life.erasures):
+            yield f"{name} is a dead letter {letters[name]} times"
+        if life.poisonous and name in evidence.found:
+            yield f"{name} is poison, and in Qdrant"
+
+
+def states_are_true_at_the_end(evidence: Evidence) -> Iterator[str]:
+    """Find messages whose state is not what is the case when nothing waits."""
+    quiet = next((place for place, _ in evidence.history.placed(Quiet)), None)
+    if quiet is None:
+        return
+    told = {(t.user, t.message_id): t for place, t in evidence.history.placed(Told) if place > quiet}
+    for name, life in sorted(evidence.lives.items()):
+        state = told[name].state if name in told else "nothing"
+        if state not in _possible_states(life, there=name in evidence.found):
+            yield f"{name} is {state!r}; it is {'' if name in evidence.found else 'not '}in Qdrant: {life.fate.value}"
+        elif state == "dead" and not told[name].reason:
+            yield f"{name} is dead, and nobody says why"
+
+
+def _possible_states(life: Life, *, there: bool) -> set[str]:
+    if life.fate is Fate.THERE:
+        return {"stored"}
+    if life.fate is Fate.DEAD:
+        return {"dead"}
+    if there:
+        return {"stored"}
+    forgotten = {"deleted"} if life.was_forgotten else set()
+    if life.fate is Fate.GONE and life.was_forgotten:
+        return forgotten if any(attempt.accepted for attempt in life.attempts) or life.deletes else {"unknown"}
+    unseen = set() if any(attempt.accepted for attempt in life.attempts) else {"unknown"}
+    return {*unseen, *forgotten, *({"dead"} if life.poisonous else ())}
+
+
+def receipts_are_true(evidence: Evidence) -> Iterator[str]:
+    """Find requests to forget whose receipt isn't there, is about something else, or isn't done at the end."""
+    receipts = {receipt.erasure_id: receipt for receipt in evidence.history.of(Receipt)}
+    scopes = {d.call: "user" if d.message_id is None else "message" for d in evidence.history.of(Deleting)}
+    for answer in evidence.history.of(Deleted):
+        if answer.erasure_id is None:
+            continue
+        receipt = receipts.get(answer.erasure_id)
+        if receipt is None or receipt.state != "done" or receipt.scope != scopes[answer.call]:
+            said = "nothing" if receipt is None else f"{receipt.scope} {receipt.state}"
+            yield f"{answer.erasure_id} for a {scopes[answer.call]}: the receipt says {said!r}"
+
+
+def streams_are_bounded(evidence: Evidence) -> Iterator[str]:
+    """Find streams that hold more than what is young, though all of it is done."""
+    for length in evidence.history.of(Length):
+        if length.entries > MOST_ENTRIES:
+            yield f"{length.stream} holds {length.entries} entries"
+
+
+VALIDATORS = (
+    nothing_accepted_is_lost,
+    nothing_is_there_twice,
+    nothing_is_there_that_was_not_sent,
+    nothing_deleted_is_back,
+    what_is_stored_is_found,
+    only_poison_is_dead,
+    states_are_true_at_the_end,
+    receipts_are_true,
+    streams_are_bounded,
+)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""Whether what was answered meanwhile is true: of messages, batches, states and questions. Pure."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from reliability.fates import Name, first_start, lives
+from reliability.history import Answered, Asking, Deleting, History, Searched, Sent, Tallied, Told
+from reliability.orders import POISON
+
+
+def only_bad_lines_are_refused(history: History) -> Iterator[str]:
+    """Find good messages that were refused for good, and bad ones that were taken."""
+    valid = {(sent.call, sent.line): sent.valid for sent in history.of(Sent)}
+    for answer in history.of(Answered):
+        line = answer.call, answer.line
+        if answer.outcome == "refused" and valid[line]:
+            yield f"({answer.user!r}, {answer.message_id!r}): {answer.reason}"
+        elif answer.outcome in {"accepted", "deleted"} and not valid[line]:
+            yield f"line {answer.line} of call {answer.call} is bad, and was {answer.outcome}"
+
+
+def each_line_is_answered_once(history: History) -> Iterator[str]:
+    """Find calls whose lines have no answer of their own, or two; and batches that add up to something else."""
+    lines = Counter((answer.call, answer.line) for answer in history.of(Answered))
+    outcomes: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for answer in history.of(Answered):
+        kind = "rejected" if answer.outcome == "refused" else "duplicates" if answer.duplicate else "accepted"
+        outcomes[answer.call][kind] += 1
+    sent = {(one.call, one.line) for one in history.of(Sent)}
+    for line in sorted(sent | set(lines)):
+        if line not in sent or lines[line] != 1:
+            yield f"line {line[1]} of call {line[0]} was answered {lines[line]} times"
+    for tally in history.of(Tallied):
+        seen = outcomes[tally.call]
+        told = {"accepted": tally.accepted, "duplicates": tally.duplicates, "rejected": tally.rejected}
+        if any(seen[kind] != count for kind, count in told.items()):
+            yield f"call {tally.call} says {told}; its lines say {dict(seen)}"
+
+
+def repeats_are_told_truly(history: History) -> Iterator[str]:
+    """Find messages that were called a repeat though they came first, or deleted though nobody asked for that."""
+    starts: defaultdict[Name, list[int]] = defaultdict(list)
+    for place, sent in history.placed(Sent):
+        starts[sent.user, sent.message_id].append(place)
+    deletes: dict[Name, int] = {}
+    for place, request in history.placed(Deleting):
+        if request.message_id is not None:
+            deletes.setdefault((request.user, request.message_id), place)
+    for place, answer in history.placed(Answered):
+        name = answer.user, answer.message_id
+        before = sum(start < place for start in starts[name])
+        if answer.outcome == "accepted" and answer.duplicate and before < 2:
+            yield f"{name} is said to be a repeat, and is the first"
+        if answer.outcome == "deleted" and deletes.get(name, math.inf) > place:
+            yield f"{name} is said to be deleted, and nobody asked for it"
+
+
+def a_message_has_one_position(history: History) -> Iterator[str]:
+    """Find messages that were appended twice; once more is right for each time its user was erased."""
+    positions: defaultdict[Name, set[str]] = defaultdict(set)
+    firsts: Counter[Name] = Counter()
+    erasures = Counter(request.user for request in history.of(Deleting) if request.message_id is None)
+    for answer in history.of(Answered):
+        if answer.outcome == "accepted":
+            positions[answer.user, answer.message_id].add(answer.position)
+            firsts[answer.user, answer.message_id] += not answer.duplicate
+    for name, known in positions.items():
+        if max(len(known), firsts[name]) > 1 + erasures[name[0]]:
+            yield f"{name} was new {firsts[name]} times, at {sorted(known)}"
+
+
+def states_never_lie(history: History) -> Iterator[str]:
+    """Find answers of the state endpoint, while faults were about, that can't have been true then."""
+    begins = {asking.call: place for place, asking in history.placed(Asking)}
+    known = lives(history)
+    for end, told in history.placed(Told):
+        begin = begins.get(told.call)
+        if begin is None:
+            continue
+        life = known.get((told.user, told.message_id))
+        forgotten = first_start(r.span for r in (*life.deletes, *life.erasures)) if life else math.inf
+        taken = any(attempt.accepted and attempt.span.end < begin for attempt in life.attempts) if life else False
+        lies = {
+            "unknown": taken,
+            "queued": False,
+            "stored": told.there is False and forgotten > end,
+            "dead": not (life and any(POISON in attempt.text for attempt in life.attempts)),
+            "deleted": forgotten > end,
+        }
+        if lies.get(told.state, True):
+            yield f"({told.user!r}, {told.message_id!r}) was said to be {told.state!r}; in Qdrant: {told.there}"
+
+
+def nobody_sees_what_others_said(history: History) -> Iterator[str]:
+    """Find answers that hold what their user did not say: another's message, or one that nobody sent."""
+    said: defaultdict[Name, set[str]] = defaultdict(set)
+    for sent in history.of(Sent):
+        said[sent.user, sent.message_id].add(sent.text)
+    for search in history.of(Searched):
+        for message_id, text in search.hits:
+            if not any(text in whole for whole in said[search.user, message_id]):
+                yield f"{search.user!r} was shown {message_id!r}: {text[:60]!r}"
+
+
+VALIDATORS = (
+    only_bad_lines_are_refused,
+    each_line_is_answered_once,
+    repeats_are_told_truly,
+    a_message_has_one_position,
+    states_never_lie,
+    nobody_sees_what_others_said,
+)

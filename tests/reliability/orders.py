@@ -1,0 +1,145 @@
+"""Seeded orders: what is sent, asked and deleted is drawn beforehand. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from memstream.contracts.keys import Lane
+
+POISON = "hemlock"
+"""A text with this word is refused by the simulated provider."""
+
+_WORDS = (
+    *("keys", "gym", "flower pot", "dentist", "Tuesday", "coffee"),
+    *("Lisbon", "train", "jacket", "Zoë", "piano", "rain"),
+)
+_BAD_LINES = (
+    '{"user_id": "ana", "text": ',
+    '{"user_id": "ana"}',
+    '{"user_id": "ana", "text": " "}',
+    '{"user_id": "", "text": "whose?"}',
+    '{"user_id": "ana", "text": "hello", "colour": "red"}',
+    "[]",
+)
+_LONG = 400
+
+OrderKind = Literal["single", "batch", "delete", "erase", "search", "ask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to be sent; a bad one has only its line."""
+
+    user: str
+    message_id: str
+    text: str
+    valid: bool = True
+
+    @property
+    def line(self) -> str:
+        """Give its JSON."""
+        if not self.valid:
+            return self.text
+        return json.dumps({"user_id": self.user, "message_id": self.message_id, "text": self.text})
+
+    @property
+    def word(self) -> str:
+        """A word that no other message of the user has."""
+        return f"w{self.message_id.partition('-')[2]}w"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One thing that a sender does, after a pause (seconds). Deletes, questions and the like name one message."""
+
+    kind: OrderKind
+    messages: Sequence[Message]
+    pause: float = 0.0
+    lane: Lane = "live"
+    gives_up: bool = False
+    """After an unknown outcome it is left at that; else it is tried again until there is an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How much is drawn."""
+
+    messages: int
+    users: int
+    pause: float
+    """Longest pause of a sender before an order, in seconds."""
+
+
+class Drawing:
+    """Draws orders from a seed; all users' names begin with `prefix`."""
+
+    def __init__(self, seed: int, shape: Shape, prefix: str) -> None:
+        self._chance = Random(seed)  # noqa: S311 - nothing secret is made from it
+        self._shape = shape
+        self._prefix = prefix
+        self._drawn: list[Message] = []
+
+    def orders(self) -> list[Order]:
+        """Draw so many different messages, some sent twice; and deletes, questions, and looks at states."""
+        orders: list[Order] = []
+        while len(self._drawn) < self._shape.messages:
+            orders.append(self._order())
+        return orders
+
+    def provoke(self, kind: Literal["poison", "delete"]) -> Order:
+        """Draw an order that makes something certain to happen: a text that is refused, or a delete."""
+        if kind == "poison":
+            return Order("single", [self._message(poison=True)], lane=self._lane())
+        return Order("delete", [self._chance.choice(self._drawn) if self._drawn else self._message()])
+
+    def _order(self) -> Order:
+        chance = self._chance
+        kind: OrderKind | Literal["repeat"] = chance.choices(
+            ("single", "batch", "repeat", "delete", "erase", "search", "ask"), (45, 9, 10, 7, 1.5, 9, 12)
+        )[0]
+        pause, gives_up = self._shape.pause * chance.random(), chance.random() < 0.1
+        if kind == "single" or not self._drawn:
+            return Order("single", [self._message()], pause, self._lane(), gives_up)
+        if kind == "batch":
+            return Order("batch", self._batch(), pause, self._lane(), gives_up)
+        if kind == "repeat":
+            return Order("single", [self._again()], pause, self._lane(), gives_up)
+        return Order(kind, [chance.choice(self._drawn)], pause, gives_up=gives_up)
+
+    def _batch(self) -> list[Message]:
+        """Draw messages; some are repeats, and some lines are none."""
+        count = min(self._shape.messages - len(self._drawn), self._chance.randint(2, 20))
+        batch = [self._message() for _ in range(count)]
+        for _ in range(self._chance.choice((0, 0, 1, 3))):
+            place = self._chance.randint(0, len(batch))
+            bad = Message("", "", self._chance.choice(_BAD_LINES), valid=False)
+            batch.insert(place, self._again() if self._chance.random() < 0.3 else bad)
+        return batch
+
+    def _again(self) -> Message:
+        """Draw one that was sent before: mostly as it was, sometimes with another text."""
+        message = self._chance.choice(self._drawn)
+        if self._chance.random() < 0.8 or POISON in message.text:
+            return message
+        return Message(message.user, message.message_id, self._text(message.message_id, poison=False))
+
+    def _message(self, *, poison: bool | None = None) -> Message:
+        # Ids start anew with each user, so that a message shown to the wrong one is told by its text.
+        user = f"{self._prefix}-user-{self._chance.randrange(self._shape.users)}"
+        number = sum(message.user == user for message in self._drawn)
+        poison = self._chance.random() < 0.015 if poison is None else poison
+        message = Message(user, f"m-{number}", self._text(f"m-{number}", poison=poison))
+        self._drawn.append(message)
+        return message
+
+    def _text(self, message_id: str, *, poison: bool) -> str:
+        count = _LONG if self._chance.random() < 0.01 else self._chance.randint(3, 20)
+        words = self._chance.choices(_WORDS, k=count)
+        if poison:
+            words.insert(len(words) // 2, POISON)
+        return f"w{message_id.partition('-')[2]}w {' '.join(words)} {self._chance.getrandbits(32):08x}."
+
+    def _lane(self) -> Lane:
+        return "bulk" if self._chance.random() < 0.25 else "live"

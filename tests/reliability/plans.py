@@ -1,0 +1,60 @@
+"""What happens in a run: orders, and which faults strike when which of them begins. Pure: a seed gives the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from reliability.faults import AtPoint, Fault, draw_faults, draw_kills
+from reliability.orders import Drawing, Order, Shape
+
+ShapeName = Literal["short", "big"]
+
+SHAPES: Mapping[ShapeName, Shape] = {
+    "short": Shape(messages=130, users=8, pause=0.35),
+    "big": Shape(messages=3000, users=20, pause=0.02),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run before it is made."""
+
+    seed: int
+    shape: ShapeName
+    orders: Sequence[Order]
+    strikes: Mapping[int, Sequence[Fault]]
+    """Faults by the number of the order with which they begin."""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its users begin with."""
+        return prefix_of(self.seed, self.shape)
+
+    @property
+    def faults(self) -> list[Fault]:
+        """All faults, in order."""
+        return [fault for _, faults in sorted(self.strikes.items()) for fault in faults]
+
+
+def prefix_of(seed: int, shape: ShapeName) -> str:
+    """Name the users of a run: no other run has them, so that many can be made on one installation."""
+    return f"{shape}-{seed}"
+
+
+def draw_plan(seed: int, shape: ShapeName = "short") -> Plan:
+    """Draw a run. After a fault that waits for a refused text or a delete there is one."""
+    chance = Random(f"plan {seed}")  # noqa: S311 - nothing secret is made from it
+    drawing = Drawing(seed, SHAPES[shape], prefix_of(seed, shape))
+    orders = drawing.orders()
+    faults = draw_faults(seed) if shape == "short" else draw_kills(seed)
+    places = [int(len(orders) * (turn + chance.random()) / (len(faults) + 1)) for turn in range(len(faults))]
+    for place, fault in reversed(list(zip(places, faults, strict=True))):
+        if isinstance(fault, AtPoint) and fault.point.provoked_by is not None:
+            orders.insert(place + 1, drawing.provoke(fault.point.provoked_by))
+    strikes: dict[int, list[Fault]] = {}
+    shift = 0
+    for place, fault in zip(places, faults, strict=True):
+        strikes.setdefault(place + shift, []).append(fault)
+        shift += isinstance(fault, AtPoint) and fault.point.provoked_by is not None
+    return Plan(seed, shape, orders, strikes)

@@ -1,0 +1,48 @@
+"""The code of the previous release, for a worker that has not been replaced yet."""
+
+import asyncio
+import os
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+_KEPT = ("services/embedder", "shared")
+
+
+async def unpack_previous(folder: Path, revision: str | None = None) -> str | None:
+    """Unpack an older embedder and what it shares into a folder, and give its PYTHONPATH; None if nothing is known.
+
+    The revision is the one given, or that of the last release: its tag, or else the last change of a released version's
+    section in the changelog.
+    """
+    revision = revision or await _last_release()
+    if not revision:
+        return None
+    archive = await _git("archive", "--format=tar", revision, *_KEPT)
+    if not archive:
+        return None
+    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    sources = [folder / "services/embedder/src", *sorted((folder / "shared").glob("*/src"))]
+    return os.pathsep.join(map(str, sources))
+
+
+async def _last_release() -> str | None:
+    tag = (await _git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")).decode().strip()
+    if tag:
+        return tag
+    found = await _git("log", "-1", "-s", "--format=%H", "-L", r"/^## \[[0-9]/,+9999:CHANGELOG.md")
+    return found.decode().strip() or None
+
+
+async def _git(*arguments: str) -> bytes:
+    """Give what git says; nothing if there is no git, no history, or no such revision."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "git", *arguments, cwd=_ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+    except OSError:
+        return b""
+    output, _ = await process.communicate()
+    return output if process.returncode == 0 else b""

@@ -1,0 +1,154 @@
+"""An installation that is disturbed: every way between its parts is a link, and whatever ends is started again."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+from installation import Installation, installed
+from reliability.faults import CLAIM_IDLE, LINKS, PARTS
+from reliability.history import Ended, History
+from reliability.links import Link
+from reliability.orders import POISON
+from waiting import until
+
+from memstream.contracts import keys
+from memstream.runtime.errors import Unavailable
+from memstream.runtime.streams import backlog
+
+OLD_WORKER = "embedder-2"
+_TESTS = Path(__file__).parents[1]
+_DIMENSIONS = 32
+_LOOK_SECONDS = 0.05
+_PAUSE_AFTER_END = 0.3
+_PATIENCE = 60.0
+_STILL = 2
+"""Times in a row that nothing must be waiting: what was held up on the way may come late."""
+
+
+class Site:
+    """All parts, the links between them, and a keeper."""
+
+    def __init__(self, parts: Installation, links: dict[str, Link], settings: dict[str, dict[str, str]]) -> None:
+        self.parts = parts
+        self.links = links
+        self.history = History()
+        """Of the run that is under way."""
+        self.old_path: str | None = None
+        """PYTHONPATH of the previous release."""
+        self._settings = settings
+        self._held_down: Counter[str] = Counter()
+
+    async def keep(self) -> None:
+        """Start parts again that have ended, as a supervisor does."""
+        while True:
+            for part in PARTS:
+                if not self.parts.runs(part) and not self._held_down[part]:
+                    await self._start_again(part)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _start_again(self, part: str) -> None:
+        code = self.parts.process(part).returncode
+        if code not in {-signal.SIGKILL, 0}:
+            self.history.add(Ended(part, -1 if code is None else code))
+            await asyncio.sleep(_PAUSE_AFTER_END)
+        await self.parts.start(part, ready=False)
+
+    def hold_down(self, part: str) -> None:
+        """Don't start a part that has ended, until it is let up as often."""
+        self._held_down[part] += 1
+
+    def let_up(self, part: str) -> None:
+        """Start a part again that has ended."""
+        self._held_down[part] -= 1
+
+    def use_release(self, python_path: str | None) -> None:
+        """Let the worker that may be old be one of an older release from its next start on, or of this one."""
+        settings = self._settings[OLD_WORKER]
+        settings.pop("PYTHONPATH", None)
+        if python_path is not None:
+            settings["PYTHONPATH"] = python_path
+
+    async def script(self, **orders: object) -> None:
+        """Change what the provider does; one that is down comes back without faults anyway."""
+        with contextlib.suppress(httpx.TransportError):
+            async with httpx.AsyncClient(timeout=5) as client:
+                url = f"http://127.0.0.1:{self.parts.port('embeddings')}/script"
+                (await client.post(url, json=orders)).raise_for_status()
+
+    async def mend(self) -> None:
+        """Undo whatever lasts, and wait until every part is ready."""
+        for link in self.links.values():
+            link.mend()
+        for part in PARTS:
+            await until(partial(self.parts.answers, part), f"{part} is ready", within=_PATIENCE)
+        await self.script(mend=True)
+
+    async def worked_off(self) -> None:
+        """Wait until no entry waits."""
+        still = 0
+
+        async def nothing_waits() -> bool:
+            nonlocal still
+            try:
+                waiting = sum([await backlog(self.parts.redis, keys.stream(0, lane)) for lane in keys.LANES])
+            except Unavailable:
+                waiting = -1
+            still = still + 1 if waiting == 0 else 0
+            return still >= _STILL
+
+        await until(nothing_waits, "the backlog is worked off", within=_PATIENCE)
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Site]:
+    """Run a site with two embedders and the simulated provider."""
+    settings: dict[str, dict[str, str]] = {}
+    program = (sys.executable, "-m", "provider", "--dimensions", str(_DIMENSIONS), "--poison", POISON)
+    parts = Installation(folder, embedders=2, settings=settings, embeddings=program)
+    links = {link.name: link for link in (Link(client, server, parts.port(server)) for client, server in LINKS)}
+    async with installed(parts), contextlib.AsyncExitStack() as opened:
+        for link in links.values():
+            await link.open()
+            opened.push_async_callback(link.close)
+        settings.update(_settings(links))
+        await parts.start("redis")
+        await parts.start("keys", "qdrant", "embeddings")
+        await parts.start("ingest-1", "embedder-1", "embedder-2", "retriever-1")
+        site = Site(parts, links, settings)
+        keeping = asyncio.create_task(site.keep())
+        try:
+            yield site
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+
+def _settings(links: dict[str, Link]) -> dict[str, dict[str, str]]:
+    """Lead every part through its links, and give it short spans of time."""
+    settings: dict[str, dict[str, str]] = {"embeddings": {"PYTHONPATH": str(_TESTS)}}
+    for link in links.values():
+        service = link.client.partition("-")[0]
+        url = f"redis://127.0.0.1:{link.port}/0" if link.server == "redis" else f"http://127.0.0.1:{link.port}"
+        url += "/v1" if link.server == "embeddings" else ""
+        prefix = f"MEMSTREAM_{service.upper()}"
+        settings.setdefault(link.client, {})[f"{prefix}_{link.server.upper()}_URL"] = url
+        if service != "ingest":
+            settings[link.client] |= {
+                f"{prefix}_EMBEDDINGS_MODEL": "simulated",
+                f"{prefix}_EMBEDDINGS_DIMENSIONS": str(_DIMENSIONS),
+                f"{prefix}_EMBEDDINGS_TIMEOUT": "2",
+                f"{prefix}_QDRANT_TIMEOUT": "2",
+            }
+        if service == "embedder":
+            settings[link.client] |= {
+                f"{prefix}_CLAIM_IDLE": f"{CLAIM_IDLE:g}",
+                f"{prefix}_TRIM_PERIOD": "0.2",
+                f"{prefix}_REPLAY_WINDOW": "1",
+            }
+    return settings

@@ -1,0 +1,53 @@
+"""What a seed stands for."""
+
+from reliability.conftest import SHORT_SET
+from reliability.faults import KINDS, PARTS, AtPoint, Kill
+from reliability.orders import POISON
+from reliability.plans import draw_plan
+
+
+def test_a_seed_always_gives_the_same_orders_and_faults() -> None:
+    for shape in ("short", "big"):
+        assert draw_plan(7, shape) == draw_plan(7, shape)
+        assert draw_plan(7, shape) != draw_plan(8, shape)
+
+
+def test_a_few_seeds_in_a_row_have_every_kind_of_fault() -> None:
+    for first in range(1, 40):
+        seeds = range(first, first + SHORT_SET)
+        assert {fault.kind for seed in seeds for fault in draw_plan(seed).faults} == set(KINDS)
+
+
+def test_a_run_has_a_hundred_messages_and_every_fault_it_drew() -> None:
+    for seed in range(40):
+        plan = draw_plan(seed)
+        sent = {
+            (m.user, m.message_id) for o in plan.orders if o.kind in {"single", "batch"} for m in o.messages if m.valid
+        }
+        assert len(sent) >= 100
+        assert len(plan.faults) == 4
+        assert max(plan.strikes) < len(plan.orders)
+
+
+def test_after_a_fault_that_waits_for_poison_or_a_delete_there_is_one() -> None:
+    for seed in range(40):
+        plan = draw_plan(seed)
+        for place, faults in plan.strikes.items():
+            for fault in faults:
+                following = plan.orders[place : place + 5]
+                if isinstance(fault, AtPoint) and fault.point.provoked_by == "delete":
+                    assert any(order.kind == "delete" for order in following)
+                if isinstance(fault, AtPoint) and fault.point.provoked_by == "poison":
+                    assert any(POISON in message.text for order in following for message in order.messages)
+
+
+def test_in_a_big_run_each_part_is_killed() -> None:
+    faults = draw_plan(1, "big").faults
+    assert sorted(fault.part for fault in faults if isinstance(fault, Kill)) == sorted(PARTS)
+
+
+def test_users_of_different_runs_have_different_names() -> None:
+    plans = [draw_plan(1), draw_plan(11), draw_plan(1, "big")]
+    users = [{message.user for order in plan.orders for message in order.messages if message.valid} for plan in plans]
+    assert users[0].isdisjoint(users[1])
+    assert users[0].isdisjoint(users[2])

@@ -1,0 +1,120 @@
+"""What is said on a connection: enough of Redis' protocol and of HTTP to tell the moments at which faults strike.
+
+A talk is told the bytes of one connection in both directions, in order, and gives words for what they mean.
+"""
+
+from typing import Literal, Protocol
+
+from memstream.contracts import keys
+
+Word = Literal["append", "read", "embed", "upsert", "acknowledge", "bury", "trim", "order", "remove"]
+
+_STREAMS = frozenset(keys.stream(0, lane).encode() for lane in keys.LANES)
+_DEAD = keys.dead_letters(0).encode()
+_PLAIN: dict[bytes, Word] = {b"XREADGROUP": "read", b"XACK": "acknowledge", b"XTRIM": "trim"}
+_NEED_ENTRIES = b"\r\ndata\r\n"
+_WARMING_UP = b'["ready"]'
+_SHORT = 1000
+"""Bytes; a call that only tries the provider out is shorter."""
+
+_HTTP: tuple[tuple[bytes, bytes, Word], ...] = (
+    (b"PUT ", b"/points?", "upsert"),
+    (b"PUT ", b"/points ", "upsert"),
+    (b"POST ", b"/points/delete", "remove"),
+    (b"POST ", b"/embeddings", "embed"),
+)
+
+
+class Talk(Protocol):
+    """One connection."""
+
+    def ask(self, data: bytes) -> set[Word]:
+        """Name what the client asks for with these bytes."""
+
+    def answer(self, data: bytes) -> set[Word]:
+        """Name what the server's answer, which begins with these bytes, says is done."""
+
+
+class RedisTalk:
+    """A connection to Redis. Clients here say several things at once, and then wait for all answers."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._asked: set[Word] = set()
+
+    def ask(self, data: bytes) -> set[Word]:
+        """Name what the client asks for with these bytes."""
+        self._rest += data
+        words = {word for command in commands(self._rest) for word in _words(command)}
+        self._asked |= words
+        return words
+
+    def answer(self, data: bytes) -> set[Word]:
+        """Name what was done; an answer that is an error has done nothing, and one without entries has read none."""
+        asked, self._asked = self._asked, set()
+        if data.startswith(b"-"):
+            return set()
+        return asked if _NEED_ENTRIES in data else asked - {"read"}
+
+
+class HttpTalk:
+    """A connection to Qdrant or to the provider: one request, one answer."""
+
+    def __init__(self) -> None:
+        self._request = bytearray()
+
+    def ask(self, data: bytes) -> set[Word]:
+        """Name what the client asks for, with the bytes of the request so far."""
+        self._request += data
+        head = bytes(self._request.partition(b"\r\n")[0])
+        words = {word for method, path, word in _HTTP if head.startswith(method) and path in head}
+        tries_out = len(self._request) < _SHORT and _WARMING_UP in self._request
+        return words - {"embed"} if tries_out else words
+
+    def answer(self, data: bytes) -> set[Word]:
+        """Name what was done, if the answer is a success."""
+        done = self.ask(b"") if data.startswith(b"HTTP/1.1 200") else set()
+        self._request.clear()
+        return done
+
+
+def commands(buffer: bytearray) -> list[list[bytes]]:
+    """Take the complete commands out of a buffer: arrays of strings, as clients send them."""
+    found: list[list[bytes]] = []
+    while (end := _read(buffer)) is not None:
+        words, size = end
+        del buffer[:size]
+        found.append(words)
+    return found
+
+
+def _read(buffer: bytearray) -> tuple[list[bytes], int] | None:
+    line = buffer.find(b"\r\n")
+    if line < 0:
+        return None
+    count, place = int(buffer[1:line]), line + 2
+    words: list[bytes] = []
+    for _ in range(count):
+        line = buffer.find(b"\r\n", place)
+        if line < 0:
+            return None
+        size = int(buffer[place + 1 : line])
+        place = line + 2 + size + 2
+        if place > len(buffer):
+            return None
+        words.append(bytes(buffer[line + 2 : line + 2 + size]))
+    return words, place
+
+
+def _words(command: list[bytes]) -> set[Word]:
+    name = command[0].upper()
+    if name in _PLAIN:
+        return {_PLAIN[name]}
+    if name not in {b"EVALSHA", b"EVAL"}:
+        return set()
+    names = command[3 : 3 + int(command[2])]
+    if len(names) > 1 and names[1] == _DEAD:
+        return {"bury"}
+    if not names or names[0] not in _STREAMS:
+        return set()
+    return {"append"} if name == b"EVALSHA" else {"order"}
