@@ -135,3 +135,33 @@ async def test_it_runs_as_a_process_and_is_set_from_outside() -> None:
     finally:
         process.terminate()
         await process.wait()
+
+
+async def test_as_a_process_it_knows_poison_from_its_start_and_fails_until_it_is_mended() -> None:
+    port = free_ports(1)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.provider", "--port", str(port), "--dimensions", "8", "--poison", "hemlock"),
+        env=os.environ,
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as outside:
+
+            async def status(text: str) -> int:
+                try:
+                    answer = await outside.post("/v1/embeddings", json={"model": "simulated", "input": text})
+                except httpx.TransportError:
+                    return 0
+                return answer.status_code
+
+            async def answers() -> bool:
+                return await status("a") == 200
+
+            await until(answers, "the provider answers")
+            assert await status("a cup of hemlock") == 400
+            await outside.post("/script", json={"fail": {"name": "server_error"}, "poison": ["henbane"]})
+            assert [await status("a"), await status("a")] == [500, 500]
+            await outside.post("/script", json={"mend": True})
+            assert [await status("hemlock"), await status("henbane")] == [200, 400]
+    finally:
+        process.terminate()
+        await process.wait()

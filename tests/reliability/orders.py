@@ -1,6 +1,7 @@
 """Seeded orders: what is sent, asked and deleted is drawn beforehand. Pure."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -80,6 +81,7 @@ class Drawing:
         self._shape = shape
         self._prefix = prefix
         self._drawn: list[Message] = []
+        self._counts: Counter[str] = Counter()
 
     def orders(self) -> list[Order]:
         """Draw so many different messages, some sent twice; and deletes, questions, and looks at states."""
@@ -128,7 +130,8 @@ class Drawing:
     def _message(self, *, poison: bool | None = None) -> Message:
         # Ids start anew with each user, so that a message shown to the wrong one is told by its text.
         user = f"{self._prefix}-user-{self._chance.randrange(self._shape.users)}"
-        number = sum(message.user == user for message in self._drawn)
+        number = self._counts[user]
+        self._counts[user] += 1
         poison = self._chance.random() < 0.015 if poison is None else poison
         message = Message(user, f"m-{number}", self._text(f"m-{number}", poison=poison))
         self._drawn.append(message)

@@ -8,18 +8,16 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
 _KEPT = ("services/embedder", "shared")
+_UNTAGGED = "7a669ea"
+"""0.1.0, which has no tag."""
 
 
 async def unpack_previous(folder: Path, revision: str | None = None) -> str | None:
     """Unpack an older embedder and what it shares into a folder, and give its PYTHONPATH; None if nothing is known.
 
-    The revision is the one given, or that of the last release: its tag, or else the last change of a released version's
-    section in the changelog.
+    The revision is the one given, or that of the last release.
     """
-    revision = revision or await _last_release()
-    if not revision:
-        return None
-    archive = await _git("archive", "--format=tar", revision, *_KEPT)
+    archive = await _git("archive", "--format=tar", revision or await _last_release(), *_KEPT)
     if not archive:
         return None
     with tarfile.open(fileobj=BytesIO(archive)) as tar:
@@ -28,12 +26,9 @@ async def unpack_previous(folder: Path, revision: str | None = None) -> str | No
     return os.pathsep.join(map(str, sources))
 
 
-async def _last_release() -> str | None:
-    tag = (await _git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")).decode().strip()
-    if tag:
-        return tag
-    found = await _git("log", "-1", "-s", "--format=%H", "-L", r"/^## \[[0-9]/,+9999:CHANGELOG.md")
-    return found.decode().strip() or None
+async def _last_release() -> str:
+    tag = await _git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
+    return tag.decode().strip() or _UNTAGGED
 
 
 async def _git(*arguments: str) -> bytes:
