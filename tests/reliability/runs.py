@@ -50,7 +50,7 @@ async def _carry_out(plan: Plan, site: Site, history: History, clock: Clock) -> 
         for fault in plan.strikes.get(number, ()):
             striker.strike(fault)
 
-    async with _looking(site) as look:
+    async with looking(site) as look:
         try:
             await Traffic(look, history, clock, chance, begin).run(plan.orders)
             await striker.settled()
@@ -65,7 +65,8 @@ async def _carry_out(plan: Plan, site: Site, history: History, clock: Clock) -> 
 
 
 @contextlib.asynccontextmanager
-async def _looking(site: Site) -> AsyncIterator[Look]:
+async def looking(site: Site) -> AsyncIterator[Look]:
+    """Make clients that wait only for so long."""
     parts = site.parts
     async with (
         parts.client("ingest-1", timeout=_ANSWER_SECONDS) as ingest,
@@ -86,7 +87,7 @@ def keep(history: History, site: Site, broken: list[str], folder: Path) -> None:
 
 async def still_true(history: History, site: Site) -> list[str]:
     """Judge an earlier run again by what is in Qdrant now: nothing of it has gone, and nothing come back."""
-    async with _looking(site) as look:
+    async with looking(site) as look:
         users = sorted({sent.user for sent in history.of(Sent) if sent.valid})
         points = await answered(partial(look.points, users))
     later = History([(at, record) for at, record in history.records if not isinstance(record, Found)])

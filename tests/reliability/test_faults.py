@@ -1,9 +1,18 @@
 """Faults strike while messages are sent, asked for and deleted: the promise holds, whatever they are."""
 
+import asyncio
+from functools import partial
+
 import pytest
+from exchanges import answered, post
 from reliability.conftest import Sites
+from reliability.links import Link, Watch
+from reliability.observation import answered as answered_at_last
 from reliability.plans import Plan, ShapeName, draw_plan
-from reliability.runs import make_run
+from reliability.points import Point
+from reliability.runs import looking, make_run
+from reliability.site import Site
+from waiting import until
 
 from memstream.runtime.clock import SystemClock
 
@@ -23,6 +32,41 @@ async def test_the_promise_holds_for_thousands_of_messages_while_each_part_is_ki
 @pytest.mark.timeout(300)
 async def test_nothing_is_lost_or_back_after_later_runs(sites: Sites) -> None:
     assert await sites.changed_later() == []
+
+
+@pytest.mark.timeout(120)
+async def test_an_upsert_that_comes_late_takes_away_nothing_that_was_said_since(sites: Sites) -> None:
+    """Of seed 13: said, taken in hand, forgotten, said anew and stored - and only then the first is upserted."""
+    site = await sites.lend()
+    under_way, may_go = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: Link) -> bool:
+        under_way.set()
+        await may_go.wait()
+        return True
+
+    links = [link for link in site.links.values() if link.server == "qdrant" and link.client.startswith("embedder")]
+    watch = Watch(Point("late", "embedder", "qdrant", "upsert", "before"), hold, links)
+    for link in links:
+        link.watches.append(watch)
+    try:
+        async with site.parts.client("ingest-1") as ingest:
+            await post(ingest, "late-1", "the old lamp", message_id="a")
+            await asyncio.wait_for(under_way.wait(), 20)
+            answered(await ingest.delete("/v1/users", params={"user_id": "late-1"}), 202)
+            await post(ingest, "late-1", "the new lamp", message_id="a")
+            await until(lambda: _texts(site, "late-1", "the new lamp"), "the new one is stored")
+            may_go.set()
+            await site.worked_off()
+        assert await _texts(site, "late-1", "the new lamp")
+    finally:
+        may_go.set()
+
+
+async def _texts(site: Site, user: str, expected: str) -> bool:
+    """Say whether this is all that Qdrant holds of a user."""
+    async with looking(site) as look:
+        return [point.text for point in await answered_at_last(partial(look.points, [user]))] == [expected]
 
 
 async def _holds(plan: Plan, sites: Sites) -> None:

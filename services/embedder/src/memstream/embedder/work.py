@@ -10,7 +10,7 @@ from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased, decode_event
 from memstream.contracts.keys import Lane
 from memstream.embedder.chunks import Chunker
-from memstream.vectors.collection import StoredPoint
+from memstream.vectors.collection import ENTRY_MS, StoredPoint
 from memstream.vectors.embeddings import Vectors
 from memstream.vectors.space import render
 
@@ -171,7 +171,7 @@ def _payload(work: Work, index: int) -> dict[str, Any]:
         "metadata": message.metadata,
         "chunk": index,
         "chunks": len(work.chunks),
-        "entry_ms": work.delivery.milliseconds,
+        ENTRY_MS: work.delivery.milliseconds,
     }
     if index == 0 and len(work.chunks) > 1:
         payload["full_text"] = message.text

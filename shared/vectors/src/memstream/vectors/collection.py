@@ -26,6 +26,9 @@ BM25_MODEL = "qdrant/bm25"
 BM25_OPTIONS: dict[str, Any] = {"avg_len": 32.0, "language": "english"}
 """Options of the server's BM25. `avg_len` is near the mean of chat turns; documents weigh by it, queries don't."""
 
+ENTRY_MS = "entry_ms"
+"""When the entry a point comes from was appended, by the stream's clock; milliseconds."""
+
 OWNER = "owner"
 
 _INDEXES: dict[str, models.PayloadSchemaParams] = {
@@ -192,12 +195,20 @@ class Collection:
     async def upsert(self, points: Sequence[StoredPoint]) -> None:
         """Store points, overwriting those of the same id. They are searchable when this returns.
 
+        One that comes from a later entry than all of these is left as it is: its message was posted anew since.
+
         Raises:
             Unavailable, GlobalFault, Rejected: they are not stored, or not known to be.
 
         """
+        written: dict[str, Any] = {"points": [self._written(point) for point in points]}
+        newest = max((point.payload.get(ENTRY_MS, 0) for point in points), default=0)
+        # An upsert may be late by any time: meanwhile its user was erased, and the message said anew and stored. To
+        # overwrite that would be to lose it, for what is found to be forgotten after an upsert is removed again.
+        if newest:
+            written["update_filter"] = {"must_not": [{"key": ENTRY_MS, "range": {"gt": newest}}]}
         try:
-            body = orjson.dumps({"points": [self._written(p) for p in points]}, option=orjson.OPT_SERIALIZE_NUMPY)
+            body = orjson.dumps(written, option=orjson.OPT_SERIALIZE_NUMPY)
         except orjson.JSONEncodeError as error:
             raise Rejected(f"not to be written as JSON: {error}") from error
         with qdrant_faults():
@@ -241,7 +252,7 @@ class Collection:
             models.Filter(
                 must=[
                     models.FieldCondition(key="message_id", match=models.MatchValue(value=message_id)),
-                    models.FieldCondition(key="entry_ms", range=models.Range(lte=milliseconds)),
+                    models.FieldCondition(key=ENTRY_MS, range=models.Range(lte=milliseconds)),
                 ]
             )
             for message_id, milliseconds in until.items()
@@ -255,7 +266,7 @@ class Collection:
             Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
 
         """
-        until = models.FieldCondition(key="entry_ms", range=models.Range(lte=milliseconds))
+        until = models.FieldCondition(key=ENTRY_MS, range=models.Range(lte=milliseconds))
         await self._forget(owner, models.Filter(must=[until]))
 
     async def _forget(self, owner: str, condition: models.Filter) -> None:
