@@ -17,6 +17,7 @@ from reliability.history import (
     Record,
     Searched,
     Sent,
+    Struck,
     Tallied,
     Told,
 )
@@ -232,6 +233,8 @@ def test_a_batch_that_adds_up_to_something_else_is_found() -> None:
 def test_a_first_message_called_a_repeat_is_found() -> None:
     repeat = Answered(1, 0, "ana", "m-1", "accepted", "0.live.1-0", duplicate=True)
     assert judged([SENT, repeat], [FOUND, STORED]) == ["repeats_are_told_truly"]
+    cut = Struck("ingest-1>redis cut for 0.0 s", "network cut", "begun")
+    assert judged([cut, SENT, repeat], [FOUND, STORED]) == []
 
 
 def test_a_message_called_deleted_though_nobody_asked_for_it_is_found() -> None:
