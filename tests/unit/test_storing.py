@@ -299,3 +299,14 @@ async def test_who_waits_for_a_server_goes_on_as_soon_as_another_got_through() -
     trouble.clear("Qdrant")
 
     await asyncio.wait_for(waiting, 10)
+
+
+async def test_once_the_servers_are_seen_to_work_there_is_no_trouble_left() -> None:
+    async def work_again() -> None:
+        pass
+
+    bench = Bench(try_servers=work_again)
+    bench.servers.embed_fails = failing(Unavailable("the embeddings server", "HTTP 500"), 6)
+    await bench.storing.store(batch(2))
+
+    assert not bench.trouble.present

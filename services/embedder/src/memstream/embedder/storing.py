@@ -223,6 +223,8 @@ class Storing:
                 # Waiting for others is progress of ours.
                 self._pulse.beat()
                 if suspicious and failures % _SUSPICION == 0 and await self._servers_work():
+                    # The servers are there; what is left is about these texts.
+                    self._overcome(failed)
                     raise _OnlyThese(str(error)) from error
                 pause = self._clock.sleep(min(delay, _LONGEST_WAIT))
                 if asked or isinstance(error, Throttled):
