@@ -13,6 +13,8 @@ from memstream.contracts.searches import Hit, SearchOut
 from memstream.contracts.stack import Stack
 
 _AT_ONCE = 4
+_HITS = 50
+"""As many as are judged; more would make the service look at more candidates than it does for an ordinary search."""
 _SOME_REJECTED = 1
 """Exit code when lines were over a limit: they are named on stderr, and count as not found."""
 
@@ -34,23 +36,23 @@ async def post(judged: JudgedSet, home: Path) -> None:
         raise SystemExit(f"{judged.messages}: not all of it was taken")
 
 
-async def ask(questions: Sequence[Judged], stack: Stack, **fields: Any) -> list[SearchOut]:  # noqa: ANN401 - of a search
-    """Ask every question as its user, some at once; give the answers in order."""
+async def ask(asked: Sequence[tuple[Judged, str]], stack: Stack, **fields: Any) -> list[SearchOut]:  # noqa: ANN401 - of a search
+    """Ask every question as the user beside it, some at once; give the answers in order."""
     gate = asyncio.Semaphore(_AT_ONCE)
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     async with httpx.AsyncClient(base_url=stack.retriever_url, headers=headers, timeout=60) as http:
 
-        async def one(question: Judged) -> SearchOut:
+        async def one(question: Judged, user: str) -> SearchOut:
             async with gate:
-                body = {"user_id": question.user_id, "query": question.question, "limit": 100, **fields}
+                body = {"user_id": user, "query": question.question, "limit": _HITS, **fields}
                 answer = await http.post("/v1/search", json=body)
                 answer.raise_for_status()
                 return SearchOut.model_validate_json(answer.content)
 
-        return await asyncio.gather(*(one(question) for question in questions))
+        return await asyncio.gather(*(one(question, user) for question, user in asked))
 
 
-def check_owner(question: Judged, hits: Sequence[Hit], owners: dict[str, str]) -> None:
+def check_owner(user: str, hits: Sequence[Hit], owners: dict[str, str]) -> None:
     """Stop the run when a hit is another user's.
 
     Raises:
@@ -58,5 +60,5 @@ def check_owner(question: Judged, hits: Sequence[Hit], owners: dict[str, str]) -
 
     """
     for hit in hits:
-        if owners[hit.message_id] != question.user_id:
-            raise SystemExit(f"a question of {question.user_id} found a message of {owners[hit.message_id]}")
+        if owners[hit.message_id] != user:
+            raise SystemExit(f"a question of {user} found a message of {owners[hit.message_id]}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-RANKS = (5, 10, 25, 50)
+RANKS = (1, 5, 10, 25, 50)
 _NDCG_RANK = 10
 _RESAMPLES = 1000
 
@@ -42,6 +42,12 @@ MEASURES: dict[str, Callable[[Judgement], float]] = {
     "nDCG@10": ndcg,
     "MRR@10": reciprocal_rank,
 }
+
+
+def auroc(positives: npt.NDArray[np.float64], negatives: npt.NDArray[np.float64]) -> float:
+    """Give the chance that a positive is higher than a negative; an equal one counts half."""
+    above = (positives[:, None] > negatives).mean()
+    return float(above + 0.5 * (positives[:, None] == negatives).mean())
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:

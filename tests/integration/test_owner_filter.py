@@ -17,7 +17,7 @@ from memstream.vectors.collection import Collection, Question, owned
 from memstream.vectors.lookups import Lookup, Order
 from memstream.vectors.space import EmbeddingSpace
 
-READS = {"query_batch_points", "scroll"}
+READS = {"query_batch_points", "scroll", "facet"}
 """Calls of the client that give points; each is looked at below."""
 OTHERS = {
     "collection_exists",
@@ -34,6 +34,7 @@ CARRIERS = {
     "Prefetch": "filter",
     "IdfCorpusParams": "corpus",
     "scroll": "scroll_filter",
+    "facet": "facet_filter",
     "FilterSelector": "filter",
 }
 """What reads or removes points, by the argument that says which."""

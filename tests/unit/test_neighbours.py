@@ -1,4 +1,4 @@
-"""What a turn inherits from the turns around it."""
+"""What a turn inherits from the turns around it, and from its conversation."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.neighbours import AFTER, BEFORE, Turn, support
+from memstream.retriever.neighbours import AFTER, BEFORE, OTHERS, Inherited, Turn, inherit
 
 turns = st.lists(
     st.builds(
@@ -21,51 +21,66 @@ turns = st.lists(
 )
 
 
-def chat(*evidence: float, words: int = 0) -> list[Turn]:
+def chat(*scores: float, words: int = 0) -> list[Turn]:
     """Make one conversation's turns, in order."""
-    return [Turn("chat", (str(place), ""), words, value) for place, value in enumerate(evidence)]
+    return [Turn("chat", (str(place), ""), words, score) for place, score in enumerate(scores)]
+
+
+def near(candidates: list[Turn]) -> list[float]:
+    """Give what each turn gets from the turns beside it."""
+    return [inherited.neighbours for inherited in inherit(candidates)]
 
 
 def test_a_turn_inherits_more_from_what_it_answers_than_from_what_answers_it() -> None:
-    # A quarter of the candidates has less evidence than 0, so 0 is what counts as none.
-    inherited = support(chat(0.0, 0.0, 10.0, 0.0, 0.0))
-
-    assert inherited == pytest.approx([0.0, AFTER * 10, 0.0, BEFORE * 10, 0.0])
+    # A quarter of the candidates has a lower score than 0, so 0 is what counts as none.
+    assert near(chat(0.0, 0.0, 10.0, 0.0, 0.0)) == pytest.approx([0.0, AFTER * 10, 0.0, BEFORE * 10, 0.0])
 
 
 def test_a_long_turn_stands_alone() -> None:
-    short, long = support(chat(0.0, 10.0, 0.0, words=3)), support(chat(0.0, 10.0, 0.0, words=3000))
+    short, long = near(chat(0.0, 10.0, 0.0, words=3)), near(chat(0.0, 10.0, 0.0, words=3000))
 
     assert short[2] > 1.0
     assert long[2] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_turns_of_other_conversations_give_nothing() -> None:
+def test_a_conversation_speaks_for_a_turn_by_the_best_of_its_others() -> None:
+    found = [inherited.conversation for inherited in inherit(chat(0.0, 0.0, 3.0, 6.0, 9.0))]
+
+    assert OTHERS == 3
+    assert found == pytest.approx([6.0, 6.0, 5.0, 4.0, 3.0])
+
+
+def test_a_conversation_of_one_candidate_says_nothing() -> None:
     one, other = Turn("x", ("1", ""), 1, 9.0), Turn("y", ("2", ""), 1, 0.0)
 
-    assert support([one, other]) == [0.0, 0.0]
+    assert inherit([one, other]) == [Inherited(), Inherited()]
 
 
-def test_messages_without_a_conversation_have_no_neighbours() -> None:
-    assert support([replace(turn, conversation_id=None) for turn in chat(9.0, 0.0, 9.0)]) == [0.0, 0.0, 0.0]
+def test_messages_without_a_conversation_inherit_nothing() -> None:
+    alone = [replace(turn, conversation_id=None) for turn in chat(9.0, 0.0, 9.0)]
+
+    assert inherit(alone) == [Inherited(), Inherited(), Inherited()]
 
 
 def test_no_turns_inherit_nothing() -> None:
-    assert support([]) == []
+    assert inherit([]) == []
 
 
 @given(turns, st.randoms(use_true_random=False))
 def test_the_order_of_the_candidates_does_not_matter(candidates: list[Turn], chance: object) -> None:
     shuffled = sorted(candidates, key=lambda _: chance.random())  # type: ignore[attr-defined] # hypothesis' Random
-    expected = dict(zip(candidates, support(candidates), strict=True))
+    expected = dict(zip(candidates, inherit(candidates), strict=True))
 
-    assert dict(zip(shuffled, support(shuffled), strict=True)) == pytest.approx(expected)
+    for turn, inherited in zip(shuffled, inherit(shuffled), strict=True):
+        assert inherited.neighbours == pytest.approx(expected[turn].neighbours)
+        assert inherited.conversation == pytest.approx(expected[turn].conversation)
 
 
 @given(turns)
-def test_no_turn_inherits_more_than_its_neighbours_stand_out(candidates: list[Turn]) -> None:
-    spread = max((turn.evidence for turn in candidates), default=0.0) - min(
-        (turn.evidence for turn in candidates), default=0.0
-    )
+def test_no_turn_inherits_more_than_the_others_stand_out(candidates: list[Turn]) -> None:
+    scores = [turn.score for turn in candidates]
+    spread = max(scores, default=0.0) - min(scores, default=0.0)
 
-    assert all(abs(value) <= (BEFORE + AFTER) * spread + 1e-9 for value in support(candidates))
+    for inherited in inherit(candidates):
+        assert abs(inherited.neighbours) <= (BEFORE + AFTER) * spread + 1e-9
+        assert abs(inherited.conversation) <= spread + 1e-9

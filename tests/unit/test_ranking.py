@@ -1,6 +1,8 @@
 """From candidates to hits, and what a score means."""
 
 import math
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -8,11 +10,18 @@ from hypothesis import strategies as st
 
 from memstream.contracts.searches import Mode
 from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, calibration_of
+from memstream.retriever.questions import read_question
 from memstream.retriever.ranking import Ranked, rank
 from memstream.retriever.relevance import Calibration, Linear, Signals, prior_among, probability, rarity_among
 from memstream.vectors.collection import Candidates, FoundPoint
 
-PLAIN = Calibration(both=Linear(-2, dense=4, keyword=0.5), dense=Linear(-1, dense=4), keyword=Linear(-1, keyword=0.5))
+PLAIN = Calibration(
+    both=Linear(-2, dense=4, keyword=0.5, neighbours=2),
+    dense=Linear(-1, dense=4, neighbours=2),
+    keyword=Linear(-1, keyword=0.5),
+)
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ASKED = read_question("", NOW)
 
 calibrations = st.sampled_from([PLAIN, DEFAULT, *CALIBRATIONS.values()])
 cosines = st.floats(-1, 1)
@@ -33,7 +42,7 @@ def ranked(
     min_relevance: float = 0.0,
 ) -> list[Ranked]:
     """Rank candidates by the plain calibration."""
-    return rank(Candidates(dense, keyword), mode, PLAIN, limit=limit, min_relevance=min_relevance)
+    return rank(Candidates(dense, keyword), mode, PLAIN, asked=ASKED, limit=limit, min_relevance=min_relevance)
 
 
 def names(hits: list[Ranked]) -> list[str]:
@@ -82,7 +91,7 @@ def test_in_a_mode_of_one_signal_that_one_alone_counts(mode: Mode, first: str) -
     hits = ranked([found("a", 0.9), found("b", 0.1)], [found("a", 1.0), found("b", 9.0)], mode)
 
     assert names(hits)[0] == first
-    assert all(set(hit.signals.named()) == {mode, "chunks", "neighbours"} for hit in hits)
+    assert all({"dense", "keyword"} & set(hit.signals.named()) == {mode} for hit in hits)
 
 
 def test_what_the_other_signal_found_is_no_hit_in_a_mode_of_one_signal() -> None:
@@ -169,8 +178,8 @@ def test_a_messages_number_of_chunks_counts() -> None:
 
 
 def test_signals_are_named_as_far_as_they_are_known() -> None:
-    assert Signals(dense=0.0).named() == {"dense": 0.0, "chunks": 1.0, "neighbours": 0.0}
-    assert Signals(keyword=2.0, chunks=3).named() == {"keyword": 2.0, "chunks": 3.0, "neighbours": 0.0}
+    assert Signals(dense=0.0).named() == {"dense": 0.0, "chunks": 1.0}
+    assert Signals(keyword=2.0, chunks=3, time=1.0).named() == {"keyword": 2.0, "chunks": 3.0, "time": 1.0}
 
 
 def test_even_odds_are_one_half_and_log_odds_of_one_are_the_logistics() -> None:
@@ -192,13 +201,13 @@ def test_one_of_few_messages_is_likelier_to_be_the_one() -> None:
 def test_few_messages_that_share_a_word_are_no_short_history(mode: Mode) -> None:
     (alone,) = ranked(None, [found("a", 1.0)], mode)
 
-    assert alone.relevance == probability(PLAIN.keyword.evidence(Signals(keyword=1.0)))
+    assert alone.relevance == probability(PLAIN.keyword.evidence(replace(alone.signals, keyword=1.0)))
 
 
 def test_what_a_filter_left_is_no_short_history() -> None:
     candidates = Candidates([found("a", 0.5)], [found("a", 1.0)])
-    (whole,) = rank(candidates, "hybrid", PLAIN, limit=1)
-    (part,) = rank(candidates, "hybrid", PLAIN, limit=1, filtered=True)
+    (whole,) = rank(candidates, "hybrid", PLAIN, asked=ASKED, limit=1)
+    (part,) = rank(candidates, "hybrid", PLAIN, asked=ASKED, limit=1, filtered=True)
 
     assert (whole.signals.rarity, part.signals.rarity) == (rarity_among(1), 1.0)
 
@@ -235,3 +244,77 @@ def turn(message: str, text: str, minute: int) -> dict[str, object]:
 
 def test_a_space_that_nobody_has_calibrated_gets_the_default() -> None:
     assert calibration_of("never-heard-of_3_t1") is DEFAULT
+
+
+def asking(question: str, *payloads: dict[str, object]) -> dict[str, Signals]:
+    """Ask for candidates that are all alike to the question; give the signals of each."""
+    candidates = Candidates([FoundPoint(str(place), 0.5, payload) for place, payload in enumerate(payloads)], [])
+    hits = rank(candidates, "hybrid", DEFAULT, asked=read_question(question, NOW), limit=10)
+    return {str(hit.payload["message_id"]): hit.signals for hit in hits}
+
+
+def said(message: str, text: str, **fields: object) -> dict[str, object]:
+    """Make a payload."""
+    return {"message_id": message, "chunk": 0, "text": text, "role": "user", **fields}
+
+
+def test_what_the_named_one_said_is_lifted() -> None:
+    signals = asking("What did Ann bake?", said("a", "Bread!", speaker="Ann"), said("b", "Bread!", speaker="Bo"))
+
+    assert (signals["a"].speaker, signals["b"].speaker) == (1.0, 0.0)
+    assert next(iter(signals)) == "a"
+
+
+def test_who_asks_about_two_lifts_neither() -> None:
+    signals = asking("Did Ann meet Bo?", said("a", "Yes", speaker="Ann"), said("b", "Yes", speaker="Bo"))
+
+    assert {one.speaker for one in signals.values()} == {0.0}
+
+
+def test_a_question_about_oneself_is_answered_by_the_user_not_by_an_assistant_nor_a_document() -> None:
+    signals = asking(
+        "Where did I park?",
+        said("a", "By the lake"),
+        said("b", "By the lake", role="assistant"),
+        said("c", "By the lake", kind="document"),
+    )
+
+    assert {name: one.first_person for name, one in signals.items()} == {"a": 1.0, "b": 0.0, "c": 0.0}
+
+
+def test_what_was_said_at_the_time_is_lifted() -> None:
+    signals = asking(
+        "What did we eat yesterday?",
+        said("a", "Soup", occurred_at="2026-03-01T20:00:00+00:00"),
+        said("b", "Soup", occurred_at="2026-02-01T20:00:00+00:00"),
+        said("c", "Soup", occurred_at="yesterday"),
+    )
+
+    assert {name: one.time for name, one in signals.items()} == {"a": 1.0, "b": 0.0, "c": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "told"),
+    [
+        ("When did we move?", "It was last summer", 1.0),
+        ("When did we move?", "To a blue house", 0.0),
+        ("How many cats are there?", "I have three", 1.0),
+        ("Who moved?", "Bo, in 2021", 0.0),
+    ],
+)
+def test_a_time_or_a_number_answers_who_asks_for_one(question: str, text: str, told: float) -> None:
+    assert asking(question, said("a", text))["a"].answers == told
+
+
+def test_words_and_phrases_in_common_count_whatever_their_endings() -> None:
+    signals = asking("Who painted the rainbow sidewalk?", said("a", "A rainbow sidewalk, painting!"), said("b", "Hi"))
+
+    assert (signals["a"].phrases, signals["a"].coverage) == (1.0, 1.0)
+    assert (signals["b"].phrases, signals["b"].coverage) == (0.0, 0.0)
+
+
+def test_a_few_words_say_little() -> None:
+    signals = asking("Who came?", said("a", "Yes!"), said("b", "Ann and Bo and all of their friends came by train."))
+
+    assert signals["a"].brevity > signals["b"].brevity
+    assert list(signals) == ["b", "a"]

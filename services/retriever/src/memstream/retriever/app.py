@@ -42,7 +42,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         searching=Searching(
             collection=collection,
             embeddings=embeddings,
-            calibration=calibration_of(settings.space.vector_name),
+            calibration=calibration_of(settings.space.vector_name, settings.calibrations),
             waiting=Waiting(client, clock, settings.partitions),
             clock=clock,
             metrics=RetrieverMetrics(registry),

@@ -2,8 +2,7 @@
 
 A cosine or a BM25 score says little by itself: what is high in one model is noise in another. A calibration is a
 logistic regression from the signals to "this message is evidence for that question", fitted on judged questions, one
-for each combination of signals at hand. So a relevance of 0.7 means the same whichever mode found the message. What a
-message inherits from its neighbours (see `neighbours`) is added to its own evidence before that becomes a probability.
+for each combination of scores at hand. So a relevance of 0.7 means the same whichever mode found the message.
 """
 
 import math
@@ -13,6 +12,10 @@ DENSE_PENALTY = 0.08
 KEYWORD_PENALTY = 0.2
 """A long message is judged by the best of its chunks, and the best of many draws is high by chance. So each signal is
 lowered with the logarithm of their number, which is how the largest of n grows; the two factors are fitted."""
+
+
+BRIEF = 10.0
+"""Words of a message that says 1 - 1/e of what a longer one says."""
 
 
 POOL = 150
@@ -41,13 +44,31 @@ def rarity_among(messages: int) -> float:
 class Signals:
     """What is known of a message: cosine (-1..1) and BM25 score (0 or more) of its best chunk, None if not asked.
 
-    `chunks` is how many chunks the message has, `neighbours` what it inherits from the turns around it (log odds).
+    The others are 0 where they don't apply.
     """
 
     dense: float | None = None
     keyword: float | None = None
     chunks: int = 1
+    """How many chunks the message has."""
     neighbours: float = 0.0
+    """What it inherits from the turns beside it, as a score of its own would be."""
+    conversation: float = 0.0
+    """How far its conversation's best other turns bear on the question, likewise."""
+    brevity: float = 0.0
+    """1 for a message of no words, 1/e for one of `BRIEF` words: so little says little."""
+    speaker: float = 0.0
+    """1 if the one whom the question names said it."""
+    first_person: float = 0.0
+    """1 if the question is about the one who asks ("did I"), and the user said it, not an assistant."""
+    answers: float = 0.0
+    """1 if it tells a time or a number, where the question asks for one."""
+    phrases: float = 0.0
+    """How many pairs of words it shares with the question."""
+    coverage: float = 0.0
+    """Share of the question's words that it says, other than little words and names of speakers."""
+    time: float = 0.0
+    """1 if it was said at a time that the question names."""
     rarity: float = 1.0
     """What the BM25 score is to be multiplied by to compare with one of a larger history: see `rarity_among`."""
 
@@ -62,22 +83,60 @@ class Signals:
         return (self.keyword or 0.0) * self.rarity / (1.0 + KEYWORD_PENALTY * math.log(self.chunks))
 
     def named(self) -> dict[str, float]:
-        """Give them by name, as far as they are known."""
-        known = {"dense": self.dense, "keyword": self.keyword, "chunks": self.chunks, "neighbours": self.neighbours}
-        return {name: float(value) for name, value in known.items() if value is not None}
+        """Give them by name, as far as they are known and apply."""
+        known = {"dense": self.dense, "keyword": self.keyword, "chunks": self.chunks}
+        told = {name: value for name in CONTEXTUAL if (value := getattr(self, name))}
+        if self.rarity > 1.0:
+            told["rarity"] = self.rarity
+        return {name: float(value) for name, value in (known | told).items() if value is not None}
+
+
+CONTEXTUAL = (
+    *("neighbours", "conversation", "brevity", "speaker"),
+    *("first_person", "answers", "phrases", "coverage", "time"),
+)
+"""Signals beyond a message's own scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Log odds = intercept + dense * fair cosine + keyword * fair BM25."""
+    """Log odds: the intercept, and each signal times its coefficient; the two scores are the fair ones."""
 
     intercept: float
     dense: float = 0.0
     keyword: float = 0.0
+    neighbours: float = 0.0
+    conversation: float = 0.0
+    brevity: float = 0.0
+    speaker: float = 0.0
+    first_person: float = 0.0
+    answers: float = 0.0
+    phrases: float = 0.0
+    coverage: float = 0.0
+    time: float = 0.0
+
+    def own(self, signals: Signals) -> float:
+        """Give a message's own score: as a cosine, to whose scale BM25 is brought; as BM25 where there is no other."""
+        if not self.dense:
+            return signals.fair_keyword
+        return signals.fair_dense + self.keyword / self.dense * signals.fair_keyword
 
     def evidence(self, signals: Signals) -> float:
-        """Give the log odds that a message's own signals speak for."""
-        return self.intercept + self.dense * signals.fair_dense + self.keyword * signals.fair_keyword
+        """Give the log odds that all signals speak for."""
+        return (
+            self.intercept
+            + self.dense * signals.fair_dense
+            + self.keyword * signals.fair_keyword
+            + self.neighbours * signals.neighbours
+            + self.conversation * signals.conversation
+            + self.brevity * signals.brevity
+            + self.speaker * signals.speaker
+            + self.first_person * signals.first_person
+            + self.answers * signals.answers
+            + self.phrases * signals.phrases
+            + self.coverage * signals.coverage
+            + self.time * signals.time
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +147,19 @@ class Calibration:
     dense: Linear
     keyword: Linear
 
+    def line(self, signals: Signals) -> Linear:
+        """Give the coefficients for the signals at hand."""
+        if signals.dense is None:
+            return self.keyword
+        return self.dense if signals.keyword is None else self.both
+
+    def own(self, signals: Signals) -> float:
+        """Give a message's own score, by the scores at hand."""
+        return self.line(signals).own(signals)
+
     def evidence(self, signals: Signals) -> float:
         """Give the log odds by the signals at hand."""
-        if signals.dense is None:
-            return self.keyword.evidence(signals)
-        if signals.keyword is None:
-            return self.dense.evidence(signals)
-        return self.both.evidence(signals)
+        return self.line(signals).evidence(signals)
 
 
 def probability(log_odds: float) -> float:

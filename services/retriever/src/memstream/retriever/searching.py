@@ -7,16 +7,20 @@ from itertools import islice
 
 import numpy as np
 
+from memstream.contracts import ids
 from memstream.contracts.keys import Position
 from memstream.contracts.searches import ContextIn, ContextOut, SearchIn, SearchOut, SimilarityOut
 from memstream.retriever.context import Beside, assemble
 from memstream.retriever.details import fill_in
 from memstream.retriever.findings import Finding
+from memstream.retriever.known_speakers import KnownSpeakers
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.preferences import arrange
 from memstream.retriever.proposals import MOST, Proposal, Proposals
+from memstream.retriever.questions import read_question
 from memstream.retriever.ranking import rank
 from memstream.retriever.relevance import Calibration
+from memstream.retriever.speakers import may_name, unnamed
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
@@ -69,6 +73,7 @@ class Searching:
         self._proposals = Proposals(collection, candidates)
         self._abstain_below = abstain_below
         self._counters = counters
+        self._speakers = KnownSpeakers(collection.speakers, clock)
 
     async def search(self, searches: Sequence[SearchIn], tenant: str) -> list[SearchOut]:
         """Answer several questions, each for itself, in one go.
@@ -117,7 +122,7 @@ class Searching:
         """Wait, embed, get candidates and rank, all in one go; `least` is the default of min_relevance."""
         started = self._clock.monotonic()
         undone = await self._wait(searches)
-        vectors, degraded = await self._embed(searches)
+        vectors, degraded = await self._embed(searches, tenant)
         with self._metrics.qdrant_seconds.time():
             proposals = await self._proposals.gather(searches, tenant, vectors)
         ranked = [
@@ -145,6 +150,7 @@ class Searching:
                 proposal.candidates,
                 "keyword" if degraded else search.mode,
                 self._calibration,
+                asked=read_question(search.query, search.as_of or self._clock.now()),
                 # All of them if who comes later may be preferred.
                 limit=search.limit if search.recency is None and search.diversity == 0 else 2 * MOST,
                 min_relevance=least if search.min_relevance is None else search.min_relevance,
@@ -173,9 +179,9 @@ class Searching:
                 patience[position] = max(patience.get(position, 0.0), search.wait_timeout)
         return {str(position) for position in await self._waiting.wait(patience)}
 
-    async def _embed(self, searches: Sequence[SearchIn]) -> tuple[Sequence[Sequence[float] | None], bool]:
+    async def _embed(self, searches: Sequence[SearchIn], tenant: str) -> tuple[Sequence[Sequence[float] | None], bool]:
         """Give a vector for each question that needs one, and whether they had to be done without."""
-        texts = [_shortened(search.query) for search in searches if search.mode != "keyword"]
+        texts = [await self._embedded(search, tenant) for search in searches if search.mode != "keyword"]
         if not texts:
             return [None] * len(searches), False
         try:
@@ -185,6 +191,11 @@ class Searching:
             _log.warning("answering by keywords alone: %s", error)
             return [None] * len(searches), True
         return [None if search.mode == "keyword" else next(rows) for search in searches], False
+
+    async def _embedded(self, search: SearchIn, tenant: str) -> str:
+        """Give the text to embed: the question, without the names of this user's speakers."""
+        text = _shortened(search.query)
+        return unnamed(text, await self._speakers.of(ids.owner(tenant, search.user_id))) if may_name(text) else text
 
     async def similarity(self, texts: Sequence[str]) -> SimilarityOut:
         """Compare texts with each other.

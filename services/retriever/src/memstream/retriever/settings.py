@@ -1,6 +1,7 @@
 """What can be set about the retriever; each from the variable MEMSTREAM_RETRIEVER_ and its name."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, RedisDsn
@@ -40,6 +41,8 @@ class RetrieverSettings(ServerSettings):
 
     candidates: int = Field(default=100, ge=1, le=1000)
     """Points that each signal proposes for an answer; twice the limit of the answer at the least."""
+    calibrations: Path | None = None
+    """A file that `memstream calibrate` wrote; its calibration of this embedding space goes before the shipped one."""
     abstain_below: float = Field(default=0.05, ge=0, le=1)
     """Relevance that a context asks of a message, unless the caller sets `min_relevance`. With MiniLM it keeps the
     answers to 86% of LoCoMo's questions and 96% of BEAM's, and 18% and 21% of the same questions asked of others."""

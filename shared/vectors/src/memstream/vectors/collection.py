@@ -31,6 +31,9 @@ ENTRY_MS = "entry_ms"
 
 OWNER = "owner"
 
+SPEAKERS = 100
+"""As many of an owner's speakers are known by name."""
+
 _INDEXES: dict[str, models.PayloadSchemaParams] = {
     OWNER: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     "conversation_id": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
@@ -329,6 +332,19 @@ class Collection:
     def _vector(self, point: models.ScoredPoint) -> Sequence[float] | None:
         named: Mapping[str, Any] = point.vector if isinstance(point.vector, dict) else {}
         return named.get(self._space.vector_name)
+
+    async def speakers(self, owner: str) -> list[str]:
+        """Give the speakers of an owner's points, those of the most points first, `SPEAKERS` at the most.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        with qdrant_faults():
+            answer = await self._client.facet(
+                self._name, key="speaker", facet_filter=owned(owner, None), limit=SPEAKERS
+            )
+        return [str(hit.value) for hit in answer.hits]
 
     async def look_up(self, lookups: Sequence[Lookup]) -> list[list[Record]]:
         """Give the points of several lookups, in one round trip.

@@ -1,0 +1,186 @@
+"""What replayed rankings are worth: figures per set, folds by user, and what each signal brings. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from metrics import MEASURES, Judgement, auroc, calibration_error
+from replaying import Recorded, replay
+from sets import ACROSS
+
+from memstream.contracts.searches import Mode
+from memstream.retriever.fitting import Question, fit
+from memstream.retriever.ranking import Ranked
+from memstream.retriever.relevance import Calibration, Linear, Signals
+
+Recordings = Mapping[str, Sequence[Recorded]]
+Lines = Mapping[Mode, Linear]
+
+MODES: tuple[Mode, ...] = ("hybrid", "dense", "keyword")
+SCORES: Mapping[Mode, tuple[str, ...]] = {
+    "hybrid": ("dense", "keyword"),
+    "dense": ("dense",),
+    "keyword": ("keyword",),
+}
+_FOLDS = 4
+_KEPT = 0.95
+_FIXED_COSINE = 0.2
+_OF_DOCUMENTS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A recorded question and its ranking by some calibration."""
+
+    recorded: Recorded
+    ranked: Sequence[Ranked]
+
+    @property
+    def labels(self) -> list[bool]:
+        """Whether each is evidence; none is, for another user."""
+        evidence = self.recorded.question.evidence
+        return [self.recorded.own and str(one.payload["message_id"]) in evidence for one in self.ranked]
+
+    @property
+    def signals(self) -> list[Signals]:
+        """The signals of each."""
+        return [one.signals for one in self.ranked]
+
+
+def replay_all(recordings: Recordings, calibration: Calibration, mode: Mode) -> dict[str, list[Replayed]]:
+    """Rank every recorded question of every set."""
+    return {
+        name: [Replayed(one, replay(one, calibration, mode)) for one in recorded]
+        for name, recorded in recordings.items()
+    }
+
+
+def fitted_to(recordings: Recordings) -> dict[str, list[Recorded]]:
+    """Give the questions that a calibration is fitted to: asked as their user, with an answer, in its language."""
+    return {name: [one for one in recorded if _is_fitted(one)] for name, recorded in recordings.items()}
+
+
+def calibration_by(lines: Lines) -> Calibration:
+    """Make a calibration of a line for each mode."""
+    return Calibration(both=lines["hybrid"], dense=lines["dense"], keyword=lines["keyword"])
+
+
+def fit_line(sets: Mapping[str, Sequence[Replayed]], mode: Mode, without: Sequence[str] = ()) -> Linear:
+    """Fit one line to several sets, each with the same weight; those of documents, which are no chats, half of it."""
+    questions: list[Question] = []
+    for replayed in sets.values():
+        told = [one for one in replayed if _is_fitted(one.recorded)]
+        weight = (_OF_DOCUMENTS if _is_of_documents(told) else 1.0) / max(1, len(told))
+        questions += [Question(one.signals, one.labels, weight) for one in told if one.ranked]
+    return fit(questions, SCORES[mode], without)
+
+
+def _is_fitted(recorded: Recorded) -> bool:
+    question = recorded.question
+    return recorded.own and bool(question.evidence) and not question.category.startswith(ACROSS)
+
+
+def _is_of_documents(replayed: Sequence[Replayed]) -> bool:
+    return any(hit.payload.get("kind") == "document" for one in replayed[:1] for hit in one.ranked[:1])
+
+
+def held_back(
+    sets: Mapping[str, Sequence[Replayed]], mode: Mode, without: Sequence[str] = ()
+) -> dict[str, list[tuple[Replayed, npt.NDArray[np.float64]]]]:
+    """Give every question's log odds by coefficients that were fitted without its user's questions.
+
+    Sets of one user are split by question: there nothing but the question can be held back.
+    """
+    users = {name: sorted({one.recorded.question.user_id for one in replayed}) for name, replayed in sets.items()}
+
+    def fold(name: str, place: int, one: Replayed) -> int:
+        return (users[name].index(one.recorded.question.user_id) if len(users[name]) > 1 else place) % _FOLDS
+
+    judged: dict[str, list[tuple[Replayed, npt.NDArray[np.float64]]]] = {name: [] for name in sets}
+    for held in range(_FOLDS):
+        rest = {
+            name: [one for place, one in enumerate(replayed) if fold(name, place, one) != held]
+            for name, replayed in sets.items()
+        }
+        line = fit_line(rest, mode, without)
+        for name, replayed in sets.items():
+            judged[name] += [
+                (one, np.array([line.evidence(signals) for signals in one.signals]))
+                for place, one in enumerate(replayed)
+                if fold(name, place, one) == held
+            ]
+    return judged
+
+
+def judgements(judged: Sequence[tuple[Replayed, npt.NDArray[np.float64]]]) -> Iterator[Judgement]:
+    """Judge the order by those log odds, of questions that have an answer and were asked as their user."""
+    for one, sums in judged:
+        question = one.recorded.question
+        if one.recorded.own and question.evidence:
+            labels = np.array(one.labels, bool)[np.argsort(-sums, kind="stable")]
+            yield Judgement(question.category, labels.tolist(), len(question.evidence))
+
+
+def mean(name: str, judged: Sequence[Judgement]) -> float:
+    """Give the mean of a measure."""
+    return float(np.mean([MEASURES[name](one) for one in judged])) if judged else float("nan")
+
+
+def error_of(replayed: Sequence[Replayed]) -> float:
+    """Give the expected calibration error over all candidates of the questions that have an answer."""
+    told = [one for one in replayed if one.recorded.own and one.recorded.question.evidence]
+    relevances = np.array([hit.relevance for one in told for hit in one.ranked])
+    return calibration_error(relevances, np.array([label for one in told for label in one.labels], bool))
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """How well the best hit tells a question that has an answer from one that has none; shares from 0 to 1."""
+
+    auroc: float
+    false_accepts: float
+    """At the relevance that 95% of the answerable ones pass."""
+    unanswerable_auroc: float | None
+    """Against the set's own questions without an answer."""
+    cosine_auroc: float
+    cosine_true_accepts: float
+    cosine_false_accepts: float
+    """By the rule that a cosine over 0.2 is relevant."""
+
+
+def abstention(replayed: Sequence[Replayed]) -> Abstention | None:
+    """Judge the best hits of recorded questions; None where there is no other user to ask them of."""
+
+    def best(one: Replayed) -> tuple[float, float]:
+        return (
+            max((hit.relevance for hit in one.ranked), default=0.0),
+            max((hit.signals.dense or -1.0 for hit in one.ranked), default=-1.0),
+        )
+
+    own = [one for one in replayed if one.recorded.own]
+    return abstention_of(
+        [best(one) for one in own if one.recorded.question.evidence],
+        [best(one) for one in replayed if not one.recorded.own],
+        [best(one) for one in own if not one.recorded.question.evidence],
+    )
+
+
+Best = tuple[float, float]
+"""The best relevance of an answer, and the best cosine."""
+
+
+def abstention_of(own: Sequence[Best], others: Sequence[Best], unanswerable: Sequence[Best]) -> Abstention | None:
+    """Judge the best hits: of questions that have an answer, of the same asked as others, of those without one."""
+    if not own or not others:
+        return None
+    answered, answered_cosine = np.array(own).T
+    other, other_cosine = np.array(others).T
+    return Abstention(
+        auroc=auroc(answered, other),
+        false_accepts=float((other >= np.quantile(answered, 1 - _KEPT)).mean()),
+        unanswerable_auroc=auroc(answered, np.array(unanswerable)[:, 0]) if unanswerable else None,
+        cosine_auroc=auroc(answered_cosine, other_cosine),
+        cosine_true_accepts=float((answered_cosine > _FIXED_COSINE).mean()),
+        cosine_false_accepts=float((other_cosine > _FIXED_COSINE).mean()),
+    )

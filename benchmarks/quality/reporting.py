@@ -1,0 +1,46 @@
+"""Tables of a run."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from judging import Abstention
+from metrics import MEASURES, Judgement, interval
+
+
+def print_set(
+    name: str, judgements: Sequence[Judgement], error: float, took_ms: Sequence[float] | None = None
+) -> dict[str, Any]:
+    """Print a set's measures by category; give them with their intervals."""
+    by_category: defaultdict[str, list[Judgement]] = defaultdict(list)
+    for judgement in judgements:
+        by_category[judgement.category].append(judgement)
+    if len(by_category) > 1:
+        by_category["all"] = list(judgements)
+    table: dict[str, Any] = {"calibration_error": error, "categories": {}}
+    line = f"\n{name}: {len(judgements)} questions with evidence, expected calibration error {error:.3f}"
+    if took_ms:
+        p50, p99 = np.percentile(took_ms, [50, 99])
+        table["took_ms"] = {"p50": p50, "p99": p99}
+        line += f", p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+    print(line)
+    print(f"{'':24}{'n':>6}" + "".join(f"{measure:>12}" for measure in MEASURES))
+    last = "all" if "all" in by_category else next(iter(by_category))
+    for category, part in sorted(by_category.items(), key=lambda item: (item[0] == "all", item[0])):
+        rows = {measure: interval([one(judgement) for judgement in part]) for measure, one in MEASURES.items()}
+        table["categories"][category] = {"questions": len(part), **rows}
+        print(f"{category:24}{len(part):6}" + "".join(f"{100 * mean:12.1f}" for mean, _, _ in rows.values()))
+    bounds = [table["categories"][last][measure][1:] for measure in MEASURES]
+    print(f"{'95% interval':30}" + "".join(f"{100 * low:6.1f}-{100 * high:5.1f}" for low, high in bounds))
+    return table
+
+
+def print_abstention(figures: Abstention) -> None:
+    """Print how well the best hit tells a question that has an answer from one that has none."""
+    print(f"  the same question asked as another user: AUROC {figures.auroc:.3f} "
+          f"(best cosine {figures.cosine_auroc:.3f}); "
+          f"at 95% true accepts {100 * figures.false_accepts:.1f}% false ones; a cosine over 0.2 accepts "
+          f"{100 * figures.cosine_true_accepts:.1f}% and {100 * figures.cosine_false_accepts:.1f}%")  # fmt: skip
+    if figures.unanswerable_auroc is not None:
+        print(f"  against the set's own questions without an answer: AUROC {figures.unanswerable_auroc:.3f}")

@@ -1,0 +1,92 @@
+"""What the wording of a question and of a message tells, beyond their likeness. Pure.
+
+The words are English. In other languages these signals keep silent, and the others rank alone.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_FIRST_PERSON = re.compile(r"\b(?:i|my|me|mine|i'm|i've|our|we)\b", re.IGNORECASE)
+_ASKS_TIME = re.compile(
+    r"\s*(?:when|which (?:day|date|month|week|year)|what (?:day|date|month|year|time)|how long)\b", re.IGNORECASE
+)
+_ASKS_NUMBER = re.compile(r"\bhow (?:many|much|often|long|old)\b", re.IGNORECASE)
+
+_TELLS_TIME = re.compile(
+    r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|recently|morning|since"
+    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday|summer|winter|spring|fall"
+    r"|january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|\d{4}|\d{1,2}(?:st|nd|rd|th))\b"
+)
+_TELLS_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|once|twice)\b")
+
+_WORDS = re.compile(r"\w+")
+_SHORTEST = 4
+_LONG = 7
+_LITTLE = (
+    "a an the of in on at to for from by with and or but is are was were be been do does did have has had what which"
+    " who whom whose when where why how i me my you your he she it they his her their its this that these those as"
+    " about into than then there any some many much"
+)
+_STOP = frozenset(_LITTLE.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a question's words tell of its answer."""
+
+    first_person: bool
+    """It asks about the one who asks: "did I", "my"."""
+    time: bool
+    """It asks for a time."""
+    number: bool
+    """It asks for a number."""
+    phrases: tuple[str, ...]
+    """Pairs of words that follow each other, other than of little words alone."""
+    words: tuple[str, ...]
+    """The words themselves, without the little ones."""
+
+
+def wording_of(question: str) -> Wording:
+    """Read a question."""
+    words = _WORDS.findall(question.lower())
+    pairs = dict.fromkeys(pairwise(words))
+    return Wording(
+        first_person=bool(_FIRST_PERSON.search(question)),
+        time=bool(_ASKS_TIME.match(question)),
+        number=bool(_ASKS_NUMBER.search(question)),
+        phrases=tuple(f" {one} {other} " for one, other in pairs if not (one in _STOP and other in _STOP)),
+        words=tuple(word for word in dict.fromkeys(words) if word not in _STOP and len(word) > 1),
+    )
+
+
+def answers(wording: Wording, lowered: str) -> bool:
+    """Say whether a message, in lower case, tells a time or a number where the question asks for one."""
+    return bool(
+        (wording.time and _TELLS_TIME.search(lowered)) or (wording.number and _TELLS_NUMBER.search(lowered)),
+    )
+
+
+def spaced_words(lowered: str) -> str:
+    """Give the words of a text, in lower case, with a space before and after each."""
+    return f" {' '.join(_WORDS.findall(lowered))} "
+
+
+def shared_phrases(wording: Wording, spaced: str) -> int:
+    """Count the question's phrases that a message says too."""
+    return sum(phrase in spaced for phrase in wording.phrases)
+
+
+def beginnings(words: Iterable[str]) -> tuple[str, ...]:
+    """Cut words down to what their inflections have in common, roughly, with a space before each.
+
+    A message may say "painted" where the question asks for a "painting".
+    """
+    return tuple(f" {word[: max(_SHORTEST, len(word) - (2 if len(word) <= _LONG else 3))]}" for word in words)
+
+
+def coverage(starts: Sequence[str], spaced: str) -> float:
+    """Give the share of a question's words that a message has one with the same beginning of; 0 without words."""
+    return sum(start in spaced for start in starts) / len(starts) if starts else 0.0

@@ -1,0 +1,45 @@
+"""Whom a user's messages are by, remembered for a while."""
+
+import pytest
+from unit.manual_clock import ManualClock
+
+from memstream.retriever.known_speakers import KnownSpeakers
+
+pytestmark = pytest.mark.asyncio
+
+
+class Registry:
+    """Speakers by owner, and how often they were looked up."""
+
+    def __init__(self) -> None:
+        self.speakers: dict[str, list[str]] = {}
+        self.lookups = 0
+
+    async def look_up(self, owner: str) -> list[str]:
+        """Give an owner's speakers."""
+        self.lookups += 1
+        return self.speakers.get(owner, [])
+
+
+async def test_speakers_are_looked_up_once_a_minute_for_each_owner() -> None:
+    clock, registry = ManualClock(), Registry()
+    registry.speakers = {"x": ["Ann"], "y": ["Bo"]}
+    known = KnownSpeakers(registry.look_up, clock)
+
+    assert [await known.of("x"), await known.of("x"), await known.of("y")] == [{"Ann"}, {"Ann"}, {"Bo"}]
+    assert registry.lookups == 2
+
+    registry.speakers["x"] = ["Ann", "Cy"]
+    clock.advance(59)
+    assert await known.of("x") == {"Ann"}
+    clock.advance(2)
+    assert await known.of("x") == {"Ann", "Cy"}
+
+
+async def test_who_has_no_speakers_yet_is_looked_up_again() -> None:
+    registry = Registry()
+    known = KnownSpeakers(registry.look_up, ManualClock())
+
+    assert await known.of("x") == frozenset()
+    registry.speakers["x"] = ["Ann"]
+    assert await known.of("x") == {"Ann"}
