@@ -7,7 +7,7 @@ there. Ranking them again takes seconds, where posting and embedding a set takes
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,14 +22,17 @@ from memstream.retriever.questions import read_question
 from memstream.retriever.ranking import Ranked, rank
 from memstream.retriever.relevance import Calibration
 from memstream.retriever.speakers import unnamed
+from memstream.runtime.clock import SystemClock
+from memstream.runtime.streams import connect
 from memstream.vectors.collection import Candidates, Collection, FoundPoint, Question
-from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.metered import MeteredEmbeddings
 from memstream.vectors.servers import ServerSettings, connect_servers
 
 TENANT = "local"
 _TOGETHER = 32
 _CANDIDATES = 100
 _EVERYTHING = 10_000
+_PATIENCE = 30.0
 _NOW = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 """When questions are asked: no set says."""
 
@@ -56,8 +59,10 @@ async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded
         embeddings_api_key=SecretStr("none"),
         embeddings_model=stack.embedding_model,
         embeddings_dimensions=dimensions,
+        embeddings_timeout=timedelta(seconds=_PATIENCE),
     )
-    collection, embeddings = connect_servers(settings)
+    redis = connect(stack.redis_url, timeout=_PATIENCE)
+    collection, embeddings = connect_servers(settings, redis, SystemClock())
     users = sorted({question.user_id for question in one.questions})
     speakers = {user: await collection.speakers(ids.owner(TENANT, user)) for user in users}
     found: list[Recorded] = []
@@ -70,6 +75,7 @@ async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded
     finally:
         await embeddings.aclose()
         await collection.aclose()
+        await redis.aclose()
     return found
 
 
@@ -83,9 +89,9 @@ def _asked(questions: Iterable[Judged], users: Sequence[str]) -> Iterator[tuple[
 
 
 async def _ask(
-    part: Sequence[tuple[Judged, str]], texts: Sequence[str], collection: Collection, embeddings: EmbeddingsApi
+    part: Sequence[tuple[Judged, str]], texts: Sequence[str], collection: Collection, embeddings: MeteredEmbeddings
 ) -> list[Recorded]:
-    vectors = (await embeddings.embed(texts)).tolist()
+    vectors = (await embeddings.embed(texts, "query", patience=_PATIENCE)).tolist()
     questions = [
         Question(ids.owner(TENANT, user), vector, question.question, None, _CANDIDATES)
         for (question, user), vector in zip(part, vectors, strict=True)

@@ -17,7 +17,7 @@ from memstream.retriever.relevance import CONTEXTUAL, Linear, Signals
 Floats = npt.NDArray[np.float64]
 
 SCORES = ("dense", "keyword")
-_RIDGE = 0.003
+_RIDGE = 0.03
 _STEPS = 30
 _ENOUGH = 1e-6
 _FARTHEST = 30.0

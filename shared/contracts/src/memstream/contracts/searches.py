@@ -188,7 +188,13 @@ class Hit(BaseModel):
     occurred_at: datetime
     metadata: dict[str, Any]
     relevance: float = Field(ge=0, le=1, description="Probability that it bears on the question; alike in every mode.")
-    signals: dict[str, float] = Field(description="What the relevance and the order were made from.")
+    signals: dict[str, float] = Field(
+        description="What the relevance was made from: `dense` (cosine) and `keyword` (BM25) of the best of its "
+        "`chunks`; where they apply, `neighbours` and `conversation` (what the turns around it add to its score), "
+        "`brevity` (1 to 0, the longer it is), `speaker` (the one named said it), `not_own` (asked about oneself, and "
+        "said by another), `answers` (tells the time or number asked for), `phrases` and `coverage` (words in common), "
+        "`time` (said when the question says) and `rarity` (what BM25 lacks in a short history); and what the order was."
+    )
     before: list[Turn] = Field(
         default_factory=list, description="With `neighbours`: the turns before it, in the order they were said."
     )
