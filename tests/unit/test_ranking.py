@@ -271,7 +271,7 @@ def test_who_asks_about_two_lifts_neither() -> None:
     assert {one.speaker for one in signals.values()} == {0.0}
 
 
-def test_a_question_about_oneself_is_answered_by_the_user_not_by_an_assistant_nor_a_document() -> None:
+def test_a_question_about_oneself_is_hardly_answered_by_what_an_assistant_said() -> None:
     signals = asking(
         "Where did I park?",
         said("a", "By the lake"),
@@ -279,7 +279,8 @@ def test_a_question_about_oneself_is_answered_by_the_user_not_by_an_assistant_no
         said("c", "By the lake", kind="document"),
     )
 
-    assert {name: one.first_person for name, one in signals.items()} == {"a": 1.0, "b": 0.0, "c": 0.0}
+    assert {name: one.not_own for name, one in signals.items()} == {"a": 0.0, "b": 1.0, "c": 0.0}
+    assert list(signals)[-1] == "b"
 
 
 def test_what_was_said_at_the_time_is_lifted() -> None:

@@ -31,7 +31,7 @@ class Told(TypedDict):
 
     brevity: float
     speaker: float
-    first_person: float
+    not_own: float
     answers: float
     phrases: float
     coverage: float
@@ -63,7 +63,7 @@ class Asked:
             brevity=math.exp(-words / BRIEF),
             # Who asks about two people may want what either of them said.
             speaker=float(len(named) == 1 and payload.get("speaker") in named),
-            first_person=float(self.wording.first_person and payload.get("role") == _USER and not document),
+            not_own=float(self.wording.first_person and payload.get("role") != _USER and not document),
             answers=0.0,
             phrases=0.0,
             coverage=0.0,

@@ -59,8 +59,8 @@ class Signals:
     """1 for a message of no words, 1/e for one of `BRIEF` words: so little says little."""
     speaker: float = 0.0
     """1 if the one whom the question names said it."""
-    first_person: float = 0.0
-    """1 if the question is about the one who asks ("did I"), and the user said it, not an assistant."""
+    not_own: float = 0.0
+    """1 if the question is about the one who asks ("did I"), and an assistant or somebody else said it."""
     answers: float = 0.0
     """1 if it tells a time or a number, where the question asks for one."""
     phrases: float = 0.0
@@ -93,7 +93,7 @@ class Signals:
 
 CONTEXTUAL = (
     *("neighbours", "conversation", "brevity", "speaker"),
-    *("first_person", "answers", "phrases", "coverage", "time"),
+    *("not_own", "answers", "phrases", "coverage", "time"),
 )
 """Signals beyond a message's own scores."""
 
@@ -109,7 +109,7 @@ class Linear:
     conversation: float = 0.0
     brevity: float = 0.0
     speaker: float = 0.0
-    first_person: float = 0.0
+    not_own: float = 0.0
     answers: float = 0.0
     phrases: float = 0.0
     coverage: float = 0.0
@@ -131,7 +131,7 @@ class Linear:
             + self.conversation * signals.conversation
             + self.brevity * signals.brevity
             + self.speaker * signals.speaker
-            + self.first_person * signals.first_person
+            + self.not_own * signals.not_own
             + self.answers * signals.answers
             + self.phrases * signals.phrases
             + self.coverage * signals.coverage
