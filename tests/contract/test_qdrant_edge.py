@@ -15,8 +15,8 @@ import pytest_asyncio
 from contract.qdrant_backends import EdgeServer, free_port, run_edge, wait_until
 
 from memstream.local.qdrant.catalog import Catalog
-from memstream.local.qdrant.updates import upsert
-from memstream.local.qdrant.upkeep import WORTHWHILE, Upkeep
+from memstream.local.qdrant.updates import STEP, upsert
+from memstream.local.qdrant.upkeep import SECONDS_A_POINT, WORTHWHILE, Upkeep, has_waited
 
 SHAPE = {"vectors": {"dense": {"size": 4, "distance": "Dot"}}, "sparse_vectors": {"bm25": {"modifier": "idf"}}}
 WRITERS = 4
@@ -32,6 +32,16 @@ def batch(start: int, size: int = PER_BATCH) -> dict[str, Any]:
                 "vector": {"dense": [1, 2, 3, start + at], "bm25": document},
                 "payload": {"owner": "ann"},
             }
+            for at in range(size)
+        ]
+    }
+
+
+def wide_batch(start: int, size: int) -> dict[str, Any]:
+    """Make points as light as can be, of many owners."""
+    return {
+        "points": [
+            {"id": start + at, "vector": {"dense": [1, 2, 3, at]}, "payload": {"owner": f"user-{at % 100}"}}
             for at in range(size)
         ]
     }
@@ -198,9 +208,8 @@ async def test_upkeep_flushes_and_optimizes_when_it_is_quiet(tmp_path: Path) -> 
     catalog = Catalog(tmp_path)
     catalog.create("memories", {**SHAPE, "optimizers_config": {"indexing_threshold": 10}})
     collection = catalog.get("memories")
-    operation, changed = upsert(batch(0, WORTHWHILE), collection.layout)
-    collection.write(operation, changed)
-    upkeep = Upkeep(catalog, interval=timedelta(milliseconds=20))
+    collection.write(*upsert(batch(0, WORTHWHILE), collection.layout))
+    upkeep = Upkeep(catalog, interval=timedelta(milliseconds=500))
     upkeep.start()
 
     async def is_done() -> bool:
@@ -228,3 +237,65 @@ async def test_reads_outlive_a_change_of_settings_and_end_with_the_collection(ht
     (await http.delete("/collections/memories")).raise_for_status()
     await asyncio.gather(*readers)
     assert answers == {200, 404}
+
+
+def segments(catalog: Catalog) -> tuple[int, int]:
+    """Give the numbers of segments and of points of the collection."""
+    info = catalog.get("memories").read(lambda shard: shard.info())
+    return info.segments_count, info.points_count
+
+
+def test_no_graphs_are_built_unless_a_client_asks_for_them(tmp_path: Path) -> None:
+    """Building one takes a segment that can be written to, and leaves another beside it."""
+    catalog = Catalog(tmp_path)
+    catalog.create("memories", {**SHAPE, "hnsw_config": {"m": 0, "payload_m": 16}})
+    collection = catalog.get("memories")
+    size = 1_000
+    for start in range(0, 12 * size, size):
+        collection.write(*upsert(wide_batch(start, size), collection.layout))
+    collection.optimize()
+    assert segments(catalog) == (1, 12 * size)
+    collection.reconfigure({**collection.config, "optimizers_config": {"indexing_threshold": 1}})
+    collection.optimize()
+    assert segments(catalog) == (2, 12 * size)
+    catalog.close()
+
+
+def test_a_collection_of_an_earlier_release_gets_the_settings_of_this_one(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    catalog.create("memories", SHAPE)
+    collection = catalog.get("memories")
+    collection.write(*upsert(batch(0), collection.layout))
+    collection.set_index("owner", "keyword")
+    catalog.close()
+    settings = collection.folder / "shard" / "edge_config.json"
+    made = json.loads(settings.read_text())
+    assert made["optimizers"]["indexing_threshold"] == 0
+    made["optimizers"]["indexing_threshold"] = None
+    settings.write_text(json.dumps(made))
+
+    catalog = Catalog(tmp_path)
+    assert segments(catalog) == (1, PER_BATCH)
+    catalog.close()
+    assert json.loads(settings.read_text())["optimizers"]["indexing_threshold"] == 0
+
+
+async def test_an_upsert_of_many_points_is_one_whatever_steps_it_takes(http: httpx.AsyncClient) -> None:
+    body = batch(0, 2 * STEP + 1)
+    again = {"id": 0, "vector": {"dense": [9, 9, 9, 9]}, "payload": {"owner": "ann"}}
+    bad = {"points": [*body["points"], {**again, "vector": {"dense": [9]}}]}
+    assert (await http.put("/collections/memories/points?wait=true", json=bad)).status_code == 400
+    assert (await http.post("/collections/memories/points/count", json={})).json()["result"]["count"] == 0
+
+    (
+        await http.put("/collections/memories/points?wait=true", json={"points": [*body["points"], again]})
+    ).raise_for_status()
+    assert (await http.post("/collections/memories/points/count", json={})).json()["result"]["count"] == 2 * STEP + 1
+    found = (await http.post("/collections/memories/points", json={"ids": [0], "with_vector": True})).json()["result"]
+    assert found[0]["vector"]["dense"] == [9, 9, 9, 9]
+
+
+@pytest.mark.parametrize(("visits", "is_due"), [(1, False), (400, True)])
+def test_the_space_of_deleted_points_is_reclaimed_after_a_wait_that_fits_the_work(visits: int, *, is_due: bool) -> None:
+    """A million points take 50 seconds to rewrite; so nobody may have come for a thousand."""
+    assert (SECONDS_A_POINT * 1e6, has_waited(1_000_000, timedelta(seconds=5) * visits)) == (50.0, is_due)

@@ -1,7 +1,7 @@
 """One collection: the engine's files, beside them what the engine does not remember, and the order of writes."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from memstream.local.qdrant.atomic import read_json, write_json
 from memstream.local.qdrant.fields import Json
 from memstream.local.qdrant.indexes import read_schema
 from memstream.local.qdrant.refusals import EngineClosedError, Refusal, engine_words, no_collection
-from memstream.local.qdrant.schemas import build, by_name, layout_of
+from memstream.local.qdrant.schemas import build, by_name, indexing_threshold, layout_of
 from memstream.local.qdrant.vectors import Layout
 
 RECORD = "collection.json"
@@ -74,6 +74,11 @@ class Collection:
         config: Json = self.record["config"]
         return config
 
+    @property
+    def points(self) -> int:
+        """About how many points there are."""
+        return self._call(lambda shard: shard.info().points_count)
+
     def read(self, call: Callable[[qe.EdgeShard], _T]) -> _T:
         """Run a call that changes nothing; waits out a change of settings and refuses if the collection was deleted."""
         self.uses += 1
@@ -87,10 +92,14 @@ class Collection:
             with self._writing() as shard, engine_words():
                 return call(shard)
 
-    def write(self, operation: qe.UpdateOperation, points: int = 1) -> int:
-        """Apply an operation and return its number in this run of the server; it survives a crash from then on."""
+    def write(self, steps: Sequence[qe.UpdateOperation], points: int = 1) -> int:
+        """Apply an operation and return its number in this run of the server; it survives a crash from then on.
+
+        Reads get in between its steps, other writes don't.
+        """
         with self._writing() as shard, engine_words():
-            shard.update(operation)
+            for step in steps:
+                shard.update(step)
             self.uses += 1
             self.unflushed += points
             self.unoptimized += points
@@ -200,6 +209,11 @@ class Collection:
             self._shard.update(qe.UpdateOperation.delete_vector_name(name))
         for name in (self.layout.dense.keys() | self.layout.sparse) - names:
             self._shard.update(add_vector(name, self.config))
+        wanted_threshold = indexing_threshold(self.config.get("optimizers_config") or {})
+        if (held.get("optimizers") or {}).get("indexing_threshold") != wanted_threshold:
+            self._shard.flush()  # an earlier release made the collection, with another default
+            self._shard.close()
+            self._shard = self._reopen(build(self.config))
 
 
 def add_vector(name: str, config: Json) -> qe.UpdateOperation:

@@ -3,7 +3,7 @@
 from memstream.local.qdrant.collection import Collection
 from memstream.local.qdrant.fields import Json
 from memstream.local.qdrant.indexes import schema_type
-from memstream.local.qdrant.schemas import MAX_SEGMENT
+from memstream.local.qdrant.schemas import INDEXING_THRESHOLD, MAX_SEGMENT
 
 _OPTIMIZERS: Json = {
     "deleted_threshold": 0.2,
@@ -11,7 +11,7 @@ _OPTIMIZERS: Json = {
     "default_segment_number": 0,
     "max_segment_size": MAX_SEGMENT,
     "memmap_threshold": None,
-    "indexing_threshold": 10_000,
+    "indexing_threshold": INDEXING_THRESHOLD,
     "flush_interval_sec": 5,
     "max_optimization_threads": None,
 }

@@ -57,7 +57,14 @@ _SPARSE_FIELDS = ("index", "modifier")
 _SPARSE_INDEX = ("full_scan_threshold", "on_disk", "memory", "datatype")
 _HNSW_DEFAULTS: Json = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000, "max_indexing_threads": 0}
 
-MAX_SEGMENT = 100_000  # KB, if the client gives none: bounds how long one optimisation takes
+MAX_SEGMENT = 100_000  # KB, if the client gives none
+INDEXING_THRESHOLD = 0
+"""KB of vectors from which on a segment gets HNSW graphs, if the client gives none. With 0 none are ever built.
+
+A graph costs milliseconds of CPU a point, for every indexed payload field that the point has, and the engine holds
+Python's interpreter lock meanwhile: ``upkeep`` has the figures. Without it a search compares with all the points that
+its filter lets through, found by the payload index, and is exact.
+"""
 
 _T = TypeVar("_T")
 
@@ -181,9 +188,15 @@ def _optimizers(value: Json) -> qe.EdgeOptimizersConfig:
         vacuum_min_vector_number=optional(integer, body, "vacuum_min_vector_number"),
         default_segment_number=optional(integer, body, "default_segment_number"),
         max_segment_size=optional(integer, body, "max_segment_size") or MAX_SEGMENT,
-        indexing_threshold=optional(integer, body, "indexing_threshold"),
+        indexing_threshold=indexing_threshold(body),
         prevent_unoptimized=optional(flag, body, "prevent_unoptimized"),
     )
+
+
+def indexing_threshold(optimizers: Json) -> int:
+    """Return the KB of vectors from which on a segment gets graphs."""
+    threshold = optional(integer, optimizers, "indexing_threshold")
+    return INDEXING_THRESHOLD if threshold is None else threshold
 
 
 def _quantization(value: object, where: str) -> qe.QuantizationConfigType:
