@@ -1,6 +1,7 @@
-"""Small JSON files that are either the old or the new one, whenever the power goes."""
+"""Small JSON files that are either the old or the new one, whenever the power goes; and what else is durable when."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -34,3 +35,18 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_files(folder: Path) -> None:
+    """Write out what the files below a folder have by now, mapped or not, while other threads run.
+
+    This only takes work off a sync that follows, which fails where this one does; so a failure here is passed over.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                handle = os.open(os.path.join(parent, name), os.O_RDONLY)  # noqa: PTH118 - a path as text is enough
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)

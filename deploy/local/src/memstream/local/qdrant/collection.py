@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import qdrant_edge as qe
 
-from memstream.local.qdrant.atomic import read_json, write_json
+from memstream.local.qdrant.atomic import read_json, sync_files, write_json
 from memstream.local.qdrant.fields import Json
 from memstream.local.qdrant.indexes import read_schema
 from memstream.local.qdrant.refusals import EngineClosedError, Refusal, engine_words, no_collection
@@ -135,8 +135,12 @@ class Collection:
             self._save({**self.record, "config": config})
 
     def flush(self) -> None:
-        """Bring everything that was written into the segments, so that the log need not be replayed."""
+        """Bring everything that was written into the segments, so that the log need not be replayed.
+
+        Most of it is synced before, for the engine lets no other thread run while it waits for the disk.
+        """
         pending, self.unflushed = self.unflushed, 0
+        sync_files(self.folder / _SHARD)
         try:
             self._call(lambda shard: shard.flush())
         except Refusal:

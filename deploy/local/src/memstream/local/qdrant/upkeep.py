@@ -1,11 +1,11 @@
 """The work that nobody asks for: flushing what was written, and merging and cleaning segments when nobody is there.
 
 The engine holds Python's interpreter lock in every call (measured with qdrant-edge-py 0.9: no other thread runs during
-``optimize``), so this work stops the server for as long as it takes. A flush takes 30 to 300 ms of CPU, and as long as
-the disk takes to sync.
+``optimize``), so this work stops the server for as long as it takes. A flush takes 30 to 400 ms of CPU, and as long as
+the disk takes to sync, of which ``sync_files`` spares a part: 0.21 s, not 0.37 s, after 5,000 points on a busy disk.
 
 An optimisation rewrites whole segments. It takes about 50 ms of CPU for each thousand points where it only copies, and
-over ten times that where it builds graphs: for every tenant, and for every value of every other indexed field. So no
+sixty times that where it builds graphs: for every tenant, and for every value of every other indexed field. So no
 graphs are built unless a client asks for them (``INDEXING_THRESHOLD`` in ``schemas``), writes go to one segment, and
 what is left to do is rare: reclaiming the space of deleted points once they are a fifth, and merging the segments of
 earlier releases. It waits until nobody has used the collection for ``PATIENCE`` times as long as it would take.
