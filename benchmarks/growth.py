@@ -1,0 +1,356 @@
+"""Measures search, memory and disk of the embedded stack as it fills: 1,000 to 1,000,000 messages, 1 to 10,000 users.
+
+    python benchmarks/growth.py [--sizes 1000 10000 100000 1000000] [--users 1 100 10000] [--json FILE]
+
+Each number of users has a stack of its own, which grows through the sizes. Messages go into its Qdrant directly, as an
+embedder writes them, but with random unit vectors and made-up texts, and evenly to the users; a question goes through
+the retriever, its embedding included. While it fills, questions and readiness are asked for as well.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+from memstream.contracts import ids
+from memstream.contracts.stack import Stack
+from memstream.local.stack.plan import MODELS
+from memstream.runtime.clock import SystemClock
+from memstream.vectors.collection import Collection, Question, StoredPoint
+from memstream.vectors.space import EmbeddingSpace, render
+
+_NOT_MEASURED = [
+    "a Qdrant server, more than one machine, a network",
+    "real embeddings: the stored vectors are random, so what is found is as good as chance",
+    "users of different sizes side by side, and more than one search at a time",
+]
+_PACKAGES = ("qdrant-edge-py", "qdrant-client", "numpy", "uvicorn")
+_TENANT = "local"
+_COLLECTION = "memstream"
+_BATCH = 128
+_CALLS = 2
+_WORDS = 20_000
+_LENGTH = 25
+_CANDIDATES = 100
+_PROBE_SECONDS = 0.2
+_TIMEOUT = 120.0
+
+
+class Texts:
+    """Made-up texts: 25 words each of 20,000, the second half as frequent as the first, the third a third."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = np.random.default_rng(seed)
+        self._words = np.array([f"word{number}" for number in range(_WORDS)])
+        weights = 1 / np.arange(1, _WORDS + 1)
+        self._weights = weights / weights.sum()
+
+    def make(self, count: int, length: int = _LENGTH) -> list[str]:
+        """Make texts."""
+        return [" ".join(row) for row in self._chance.choice(self._words, (count, length), p=self._weights)]
+
+    def vectors(self, count: int, dimensions: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Make random unit vectors, one a row."""
+        rows = self._chance.standard_normal((count, dimensions), dtype=np.float32)
+        unit: np.ndarray[Any, np.dtype[np.float32]] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return unit
+
+
+@dataclass(slots=True)
+class Record:
+    """The result: one value a figure, and all samples."""
+
+    figures: list[dict[str, Any]] = field(default_factory=list)
+    samples: dict[str, list[float]] = field(default_factory=dict)
+    own_cpu: float = 0.0
+    """Seconds of CPU that the stacks have taken which have ended."""
+
+    def add(self, name: str, unit: str, value: float) -> None:
+        """Note a figure, and show it."""
+        self.figures.append({"name": name, "unit": unit, "values": [value]})
+        print(f"{name:70} {value:12,.2f} {unit}", flush=True)
+
+    def spread(self, name: str, where: str, samples: list[float], *shares: float) -> None:
+        """Note percentiles of samples in seconds, and the samples, in milliseconds."""
+        if not samples:
+            return
+        ranked = sorted(1000 * sample for sample in samples)
+        self.samples[f"{name}, {where}"] = [round(sample, 3) for sample in ranked]
+        for share in shares:
+            title = "longest" if share == 1 else f"p{share * 100:g}"
+            self.add(f"{name} {title}, {where}", "ms", ranked[min(len(ranked) - 1, int(len(ranked) * share))])
+
+
+@dataclass(slots=True)
+class Site:
+    """A running stack and the clients that fill and ask it."""
+
+    stack: Stack
+    home: Path
+    collection: Collection
+    http: httpx.AsyncClient
+    dimensions: int
+
+    @property
+    def qdrant(self) -> psutil.Process:
+        """The process of the Qdrant stand-in."""
+        return psutil.Process(next(each.pid for each in self.stack.processes if each.name == "qdrant"))
+
+    def disk(self) -> float:
+        """Give the MiB that the Qdrant stand-in takes on disk."""
+        files = (self.home / "qdrant").rglob("*")
+        return sum(file.stat().st_blocks * 512 for file in files if file.is_file()) / 2**20
+
+    async def search(self, user: str, query: str) -> float:
+        """Search as a client does; seconds."""
+        started = time.perf_counter()
+        answer = await self.http.post(f"{self.stack.retriever_url}/v1/search", json={"user_id": user, "query": query})
+        answer.raise_for_status()
+        if not answer.json()["hits"]:
+            raise SystemExit(f"nothing was found of {user}")
+        return time.perf_counter() - started
+
+    async def ask(self, user: str, query: str, vector: list[float]) -> float:
+        """Ask Qdrant what the retriever asks it; seconds."""
+        started = time.perf_counter()
+        question = Question(ids.owner(_TENANT, user), vector, query, None, _CANDIDATES)
+        await self.collection.ask([question])
+        return time.perf_counter() - started
+
+    async def ready(self) -> float:
+        """Ask Qdrant whether it is ready; seconds."""
+        started = time.perf_counter()
+        (await self.http.get(f"{self.stack.qdrant_url}/readyz")).raise_for_status()
+        return time.perf_counter() - started
+
+
+async def main() -> None:
+    """Run as the command line says, and print a line a figure."""
+    parser = argparse.ArgumentParser(prog="benchmarks/growth.py", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000], help="messages")
+    parser.add_argument("--users", type=int, nargs="+", default=[1, 100, 10_000])
+    parser.add_argument("--model", choices=sorted(MODELS), default="minilm", help="embeds the questions")
+    parser.add_argument("--searches", type=int, default=200, help="for each figure")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--port-base", type=int, default=18_700)
+    parser.add_argument("--folder", type=Path, help="where the stacks keep their data, in place of /tmp")
+    parser.add_argument("--json", type=Path, help="write all figures and samples there")
+    options = parser.parse_args()
+    document: dict[str, Any] = {
+        "benchmark": "growth",
+        "not_measured": _NOT_MEASURED,
+        "started": SystemClock().now().isoformat(timespec="seconds"),
+    }
+    record, started, busy = Record(), time.perf_counter(), _busy()
+    try:
+        for users in options.users:
+            async with running(options) as site:
+                await grow(site, users, options, record)
+    finally:
+        # A run that is stopped keeps what it has found until then.
+        others = max(0.0, _busy() - busy - record.own_cpu - _cpu(psutil.Process())) / (time.perf_counter() - started)
+        document["figures"] = record.figures
+        document["machine"] = _machine() | {"others_busy_cores": round(others, 2)}
+        document["versions"] = _versions()
+        given = {name: value for name, value in vars(options).items() if name not in {"json", "folder", "port_base"}}
+        document["options"] = given
+        document["samples"] = record.samples
+        if options.json:
+            options.json.write_text(json.dumps(document, indent=1) + "\n")
+
+
+@contextlib.asynccontextmanager
+async def running(options: argparse.Namespace) -> AsyncIterator[Site]:
+    """Run a stack in a folder of its own, and remove both."""
+    home = Path(tempfile.mkdtemp(dir=options.folder))
+    command = [str(Path(sys.executable).with_name("memstream")), "up", "--home", str(home), "--model", options.model]
+    command += ["--port-base", str(options.port_base)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+    try:
+        while not (home / "stack.json").exists():
+            if process.returncode is not None:
+                raise SystemExit("the stack did not start")
+            await asyncio.sleep(0.05)
+        stack = Stack.model_validate_json((home / "stack.json").read_bytes())
+        dimensions = MODELS[options.model].dimensions
+        space = EmbeddingSpace(stack.embedding_model, dimensions)
+        collection = Collection(space, url=stack.qdrant_url, api_key=None, name=_COLLECTION, timeout=_TIMEOUT)
+        headers = {"Authorization": f"Bearer {stack.api_key}"}
+        async with httpx.AsyncClient(headers=headers, timeout=_TIMEOUT) as http:
+            yield Site(stack, home, collection, http, dimensions)
+        await collection.aclose()
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+        shutil.rmtree(home)
+
+
+async def grow(site: Site, users: int, options: argparse.Namespace, record: Record) -> None:
+    """Fill a stack through the sizes, and measure at each."""
+    texts, filled = Texts(options.seed), 0
+    for size in sorted(size for size in options.sizes if size >= users):
+        where = f"{size:,} messages, {users:,} users"
+        await _fill(site, texts, range(filled, size), users, where=where, record=record)
+        filled = size
+        names = [f"user-{number % users}" for number in range(options.searches)]
+        queries = texts.make(options.searches + 1, 6)
+        await site.search(names[0], queries.pop())
+        searches = [await site.search(*each) for each in zip(names, queries, strict=True)]
+        record.spread("search", where, searches, 0.5, 0.99)
+        vectors = texts.vectors(options.searches, site.dimensions).tolist()
+        asked = [await site.ask(*each) for each in zip(names, queries, vectors, strict=True)]
+        record.spread("of it in Qdrant", where, asked, 0.5, 0.99)
+        await asyncio.sleep(6)  # Qdrant flushes every five seconds
+        memory = site.qdrant.memory_info()
+        record.add(f"Qdrant's memory without mapped files, {where}", "MiB", (memory.rss - memory.shared) / 2**20)
+        record.add(f"Qdrant's resident memory with mapped files, {where}", "MiB", memory.rss / 2**20)
+        record.add(f"Qdrant's disk, {where}", "MiB", site.disk())
+        record.add(f"restart after a kill, {where}", "s", await _restarted(await _left_by_a_kill(site)))
+    record.own_cpu += sum(_cpu(psutil.Process(each.pid)) for each in site.stack.processes)
+
+
+async def _fill(  # noqa: PLR0913 - what is filled with what
+    site: Site, texts: Texts, numbers: range, users: int, *, where: str, record: Record
+) -> None:
+    upserts: list[float] = []
+    searches: list[float] = []
+    ready: list[float] = []
+    batches = iter(_batches(site, texts, numbers, users))
+
+    async def write() -> None:
+        for batch in batches:
+            started = time.perf_counter()
+            await site.collection.upsert(batch)
+            upserts.append(time.perf_counter() - started)
+
+    async def probe(queries: Iterator[str]) -> None:
+        while True:
+            ready.append(await site.ready())
+            if numbers.start:  # else there may be nothing yet to find
+                searches.append(await site.search("user-0", next(queries)))
+            await asyncio.sleep(_PROBE_SECONDS)
+
+    prober = asyncio.create_task(probe(itertools.cycle(texts.make(1_000, 6))))
+    cpu, started = _cpu(site.qdrant), time.perf_counter()
+    await asyncio.gather(*(write() for _ in range(_CALLS)))
+    took = time.perf_counter() - started
+    if prober.done():
+        await prober
+    prober.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await prober
+    record.add(f"filling, to {where}", "messages/s", len(numbers) / took)
+    record.add(f"Qdrant's CPU for 1,000 messages, to {where}", "s", (_cpu(site.qdrant) - cpu) * 1000 / len(numbers))
+    record.spread("upsert of 128 messages", f"to {where}", upserts, 0.5, 0.99, 1)
+    record.spread("search while filling", f"to {where}", searches, 0.5, 0.99, 1)
+    record.spread("readiness while filling", f"to {where}", ready, 0.5, 0.99, 1)
+
+
+def _batches(site: Site, texts: Texts, numbers: range, users: int) -> Iterator[list[StoredPoint]]:
+    begin = SystemClock().now() - timedelta(days=365)
+    for start in range(0, len(numbers), _BATCH):
+        chosen = numbers[start : start + _BATCH]
+        rows = zip(chosen, texts.make(len(chosen)), texts.vectors(len(chosen), site.dimensions), strict=True)
+        points = []
+        for number, text, vector in rows:
+            user, message_id, said = f"user-{number % users}", f"m{number}", begin + timedelta(seconds=number * 30)
+            role = ("user", "assistant")[number // users % 2]
+            payload: dict[str, Any] = {
+                "message_id": message_id,
+                "conversation_id": f"c{number // users // 50}",
+                "role": role,
+                "speaker": None,
+                "kind": "message",
+                "text": text,
+                "occurred_at": said.isoformat(),
+                "recorded_at": said.isoformat(),
+                "metadata": {},
+                "chunk": 0,
+                "chunks": 1,
+                "entry_ms": number,
+            }
+            identity = ids.point_id(_TENANT, user, message_id, 0)
+            indexed = render(text, speaker=None, role=role, occurred_at=said)
+            points.append(StoredPoint(identity, ids.owner(_TENANT, user), vector, indexed, payload))
+        yield points
+
+
+async def _left_by_a_kill(site: Site) -> Path:
+    """Copy Qdrant's folder as it is after upserts and before the next flush."""
+    again = range(20 * _BATCH)
+    for batch in _batches(site, Texts(0), again, len(again)):
+        await site.collection.upsert(batch)
+    kept = site.home / "killed"
+    site.qdrant.suspend()
+    await asyncio.to_thread(shutil.copytree, site.home / "qdrant", kept)
+    site.qdrant.resume()
+    return kept
+
+
+async def _restarted(data: Path) -> float:
+    """Start Qdrant on a folder, which is removed then; seconds until it is ready."""
+    started = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "memstream.local.qdrant", "--port", "0", "--data", str(data)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    line = b"" if process.stdout is None else await process.stdout.readline()
+    took = time.perf_counter() - started
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+    shutil.rmtree(data)
+    if b"ready" not in line:
+        raise SystemExit("Qdrant did not start again")
+    return took
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _busy() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
+
+
+def _machine() -> dict[str, Any]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return {
+        "cores": psutil.cpu_count(),
+        "processor": next(names, platform.processor()),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def _versions() -> dict[str, str]:
+    git = ["git", "describe", "--always", "--dirty"]
+    described = subprocess.run(git, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    packages = {name: version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "commit": described.stdout.strip() or "unknown"} | packages
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
