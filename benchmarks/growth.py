@@ -1,6 +1,6 @@
 """Measures search, memory and disk of the embedded stack as it fills: 1,000 to 1,000,000 messages, 1 to 10,000 users.
 
-    python benchmarks/growth.py [--sizes 1000 10000 100000 1000000] [--users 1 100 10000] [--json FILE]
+    python -m benchmarks.growth [--sizes 1000 10000 100000 1000000] [--users 1 100 10000] [--json FILE]
 
 Each number of users has a stack of its own, which grows through the sizes. Messages go into its Qdrant directly, as an
 embedder writes them, but with random unit vectors and made-up texts, and evenly to the users; a question goes through
@@ -11,18 +11,14 @@ import argparse
 import asyncio
 import contextlib
 import itertools
-import json
-import platform
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +26,13 @@ import httpx
 import numpy as np
 import psutil
 
+from benchmarks.command import carry_out, say, shared_options
+from benchmarks.record import Record
+from benchmarks.site import Failed
 from memstream.contracts import ids
 from memstream.contracts.stack import Stack
-from memstream.local.stack.plan import MODELS
+from memstream.local.stack.plan import FIXED_PORTS, MODELS
+from memstream.local.stack.ports import free_base
 from memstream.runtime.clock import SystemClock
 from memstream.vectors.collection import Collection, Question, StoredPoint
 from memstream.vectors.space import EmbeddingSpace, render
@@ -42,7 +42,6 @@ _NOT_MEASURED = [
     "real embeddings: the stored vectors are random, so what is found is as good as chance",
     "users of different sizes side by side, and more than one search at a time",
 ]
-_PACKAGES = ("qdrant-edge-py", "qdrant-client", "numpy", "uvicorn")
 _TENANT = "local"
 _COLLECTION = "memstream"
 _BATCH = 128
@@ -74,29 +73,15 @@ class Texts:
         return unit
 
 
-@dataclass(slots=True)
-class Record:
-    """The result: one value a figure, and all samples."""
-
-    figures: list[dict[str, Any]] = field(default_factory=list)
-    samples: dict[str, list[float]] = field(default_factory=dict)
-    own_cpu: float = 0.0
-    """Seconds of CPU that the stacks have taken which have ended."""
-
-    def add(self, name: str, unit: str, value: float) -> None:
-        """Note a figure, and show it."""
-        self.figures.append({"name": name, "unit": unit, "values": [value]})
-        print(f"{name:70} {value:12,.2f} {unit}", flush=True)
-
-    def spread(self, name: str, where: str, samples: list[float], *shares: float) -> None:
-        """Note percentiles of samples in seconds, and the samples, in milliseconds."""
-        if not samples:
-            return
-        ranked = sorted(1000 * sample for sample in samples)
-        self.samples[f"{name}, {where}"] = [round(sample, 3) for sample in ranked]
-        for share in shares:
-            title = "longest" if share == 1 else f"p{share * 100:g}"
-            self.add(f"{name} {title}, {where}", "ms", ranked[min(len(ranked) - 1, int(len(ranked) * share))])
+def spread(record: Record, name: str, where: str, samples: list[float], *shares: float) -> None:
+    """Note percentiles of samples in seconds, and the samples, in milliseconds."""
+    if not samples:
+        return
+    ranked = sorted(1000 * sample for sample in samples)
+    record.samples[f"{name}, {where}"] = [round(sample, 3) for sample in ranked]
+    for share in shares:
+        title = "longest" if share == 1 else f"p{share * 100:g}"
+        record.add(f"{name} {title}, {where}", "ms", ranked[min(len(ranked) - 1, int(len(ranked) * share))])
 
 
 @dataclass(slots=True)
@@ -125,7 +110,7 @@ class Site:
         answer = await self.http.post(f"{self.stack.retriever_url}/v1/search", json={"user_id": user, "query": query})
         answer.raise_for_status()
         if not answer.json()["hits"]:
-            raise SystemExit(f"nothing was found of {user}")
+            raise Failed(f"nothing was found of {user}")
         return time.perf_counter() - started
 
     async def ask(self, user: str, query: str, vector: list[float]) -> float:
@@ -142,39 +127,23 @@ class Site:
         return time.perf_counter() - started
 
 
-async def main() -> None:
-    """Run as the command line says, and print a line a figure."""
-    parser = argparse.ArgumentParser(prog="benchmarks/growth.py", description=__doc__.split("\n\n")[0])
+async def measure(options: argparse.Namespace, record: Record) -> None:
+    """Fill a stack for each number of users."""
+    for users in options.users:
+        async with running(options) as site:
+            await grow(site, users, options, record)
+
+
+def main() -> None:
+    """Run as the command line says."""
+    shared = shared_options(rounds=1, within=7200)
+    parser = argparse.ArgumentParser(prog="benchmarks.growth", description=__doc__.split("\n\n")[0], parents=[shared])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000], help="messages")
     parser.add_argument("--users", type=int, nargs="+", default=[1, 100, 10_000])
-    parser.add_argument("--model", choices=sorted(MODELS), default="minilm", help="embeds the questions")
-    parser.add_argument("--searches", type=int, default=200, help="for each figure")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--port-base", type=int, default=18_700)
-    parser.add_argument("--folder", type=Path, help="where the stacks keep their data, in place of /tmp")
-    parser.add_argument("--json", type=Path, help="write all figures and samples there")
-    options = parser.parse_args()
-    document: dict[str, Any] = {
-        "benchmark": "growth",
-        "not_measured": _NOT_MEASURED,
-        "started": SystemClock().now().isoformat(timespec="seconds"),
-    }
-    record, started, busy = Record(), time.perf_counter(), _busy()
-    try:
-        for users in options.users:
-            async with running(options) as site:
-                await grow(site, users, options, record)
-    finally:
-        # A run that is stopped keeps what it has found until then.
-        others = max(0.0, _busy() - busy - record.own_cpu - _cpu(psutil.Process())) / (time.perf_counter() - started)
-        document["figures"] = record.figures
-        document["machine"] = _machine() | {"others_busy_cores": round(others, 2)}
-        document["versions"] = _versions()
-        given = {name: value for name, value in vars(options).items() if name not in {"json", "folder", "port_base"}}
-        document["options"] = given
-        document["samples"] = record.samples
-        if options.json:
-            options.json.write_text(json.dumps(document, indent=1) + "\n")
+    parser.add_argument("--model", choices=sorted(MODELS), default="minilm", help="embeds the questions [%(default)s]")
+    parser.add_argument("--searches", type=int, default=200, help="for each figure [%(default)s]")
+    parser.add_argument("--folder", type=Path, help="where the stacks keep their data meanwhile")
+    carry_out("growth", _NOT_MEASURED, measure, parser.parse_args())
 
 
 @contextlib.asynccontextmanager
@@ -182,12 +151,12 @@ async def running(options: argparse.Namespace) -> AsyncIterator[Site]:
     """Run a stack in a folder of its own, and remove both."""
     home = Path(tempfile.mkdtemp(dir=options.folder))
     command = [str(Path(sys.executable).with_name("memstream")), "up", "--home", str(home), "--model", options.model]
-    command += ["--port-base", str(options.port_base)]
+    command += ["--port-base", str(free_base(FIXED_PORTS + 1, first=options.first_port))]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
     try:
         while not (home / "stack.json").exists():
             if process.returncode is not None:
-                raise SystemExit("the stack did not start")
+                raise Failed("the stack did not start")
             await asyncio.sleep(0.05)
         stack = Stack.model_validate_json((home / "stack.json").read_bytes())
         dimensions = MODELS[options.model].dimensions
@@ -209,23 +178,23 @@ async def grow(site: Site, users: int, options: argparse.Namespace, record: Reco
     texts, filled = Texts(options.seed), 0
     for size in sorted(size for size in options.sizes if size >= users):
         where = f"{size:,} messages, {users:,} users"
+        say(f"filling to {where}")
         await _fill(site, texts, range(filled, size), users, where=where, record=record)
         filled = size
         names = [f"user-{number % users}" for number in range(options.searches)]
         queries = texts.make(options.searches + 1, 6)
         await site.search(names[0], queries.pop())
         searches = [await site.search(*each) for each in zip(names, queries, strict=True)]
-        record.spread("search", where, searches, 0.5, 0.99)
+        spread(record, "search", where, searches, 0.5, 0.99)
         vectors = texts.vectors(options.searches, site.dimensions).tolist()
         asked = [await site.ask(*each) for each in zip(names, queries, vectors, strict=True)]
-        record.spread("of it in Qdrant", where, asked, 0.5, 0.99)
+        spread(record, "of it in Qdrant", where, asked, 0.5, 0.99)
         await asyncio.sleep(6)  # Qdrant flushes every five seconds
         memory = site.qdrant.memory_info()
         record.add(f"Qdrant's memory without mapped files, {where}", "MiB", (memory.rss - memory.shared) / 2**20)
         record.add(f"Qdrant's resident memory with mapped files, {where}", "MiB", memory.rss / 2**20)
         record.add(f"Qdrant's disk, {where}", "MiB", site.disk())
         record.add(f"restart after a kill, {where}", "s", await _restarted(await _left_by_a_kill(site)))
-    record.own_cpu += sum(_cpu(psutil.Process(each.pid)) for each in site.stack.processes)
 
 
 async def _fill(  # noqa: PLR0913 - what is filled with what
@@ -260,9 +229,9 @@ async def _fill(  # noqa: PLR0913 - what is filled with what
         await prober
     record.add(f"filling, to {where}", "messages/s", len(numbers) / took)
     record.add(f"Qdrant's CPU for 1,000 messages, to {where}", "s", (_cpu(site.qdrant) - cpu) * 1000 / len(numbers))
-    record.spread("upsert of 128 messages", f"to {where}", upserts, 0.5, 0.99, 1)
-    record.spread("search while filling", f"to {where}", searches, 0.5, 0.99, 1)
-    record.spread("readiness while filling", f"to {where}", ready, 0.5, 0.99, 1)
+    spread(record, "upsert of 128 messages", f"to {where}", upserts, 0.5, 0.99, 1)
+    spread(record, "search while filling", f"to {where}", searches, 0.5, 0.99, 1)
+    spread(record, "readiness while filling", f"to {where}", ready, 0.5, 0.99, 1)
 
 
 def _batches(site: Site, texts: Texts, numbers: range, users: int) -> Iterator[list[StoredPoint]]:
@@ -320,7 +289,7 @@ async def _restarted(data: Path) -> float:
     await process.wait()
     shutil.rmtree(data)
     if b"ready" not in line:
-        raise SystemExit("Qdrant did not start again")
+        raise Failed("Qdrant did not start again")
     return took
 
 
@@ -329,28 +298,5 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _busy() -> float:
-    times = psutil.cpu_times()
-    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
-
-
-def _machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return {
-        "cores": psutil.cpu_count(),
-        "processor": next(names, platform.processor()),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()}",
-    }
-
-
-def _versions() -> dict[str, str]:
-    git = ["git", "describe", "--always", "--dirty"]
-    described = subprocess.run(git, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    packages = {name: version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), "commit": described.stdout.strip() or "unknown"} | packages
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
