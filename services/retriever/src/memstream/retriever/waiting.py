@@ -10,6 +10,9 @@ from memstream.runtime.streams import Redis, are_done
 
 _FIRST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.05
+_LATE = 1 / 16
+"""Of the time that went by: by so much a wait may be longer than it had to be."""
+
 _HIGHEST = 2**64
 """An entry's id is two numbers below this."""
 
@@ -43,11 +46,11 @@ class Waiting:
 
         """
         deadlines = {position: Deadline(self._clock, seconds) for position, seconds in patience.items()}
-        pause = _FIRST_PAUSE
+        started, pause = self._clock.monotonic(), _FIRST_PAUSE
         left = await self._undone(list(deadlines))
         while waiting := [position for position in left if not deadlines[position].passed]:
             await self._clock.sleep(min(pause, max(deadlines[position].left() for position in waiting)))
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            pause = max(_FIRST_PAUSE, min(_LONGEST_PAUSE, (self._clock.monotonic() - started) * _LATE))
             # While the last one isn't done, nobody asks after the others: to wait for many costs as much as for one.
             if not await self._undone(waiting[-1:]):
                 left = await self._undone(left)
