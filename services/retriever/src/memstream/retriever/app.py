@@ -11,9 +11,11 @@ from memstream.contracts.searches import Encoding
 from memstream.retriever.api import BODY_MODELS, RetrieverParts, router
 from memstream.retriever.calibrations import calibration_of
 from memstream.retriever.metrics import RetrieverMetrics
+from memstream.retriever.queries import QueryPolicy, QueryVectors
 from memstream.retriever.searching import Searching
 from memstream.retriever.settings import RetrieverSettings
 from memstream.retriever.timeline import Timeline
+from memstream.retriever.turnstile import Turnstile
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.access import KeyRing
 from memstream.runtime.clock import Clock
@@ -24,6 +26,12 @@ from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
 from memstream.web.operations import include_operations
 
+_PATIENCE = 1.0
+"""Seconds that a question waits for its share of the provider's limits, before it is answered by keywords alone."""
+
+_OTHER_CONNECTIONS = 8
+"""To Qdrant, for what is no search: timelines and health."""
+
 
 def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     """Wire the retriever. Nothing is connected before the first question.
@@ -33,19 +41,33 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
 
     """
     client = connect(str(settings.redis_url), timeout=settings.redis_timeout.total_seconds())
-    collection, embeddings = connect_servers(settings, client, clock)
+    collection, embeddings = connect_servers(
+        settings, client, clock, connections=settings.searches_at_once + _OTHER_CONNECTIONS
+    )
     registry = CollectorRegistry()
+    metrics = RetrieverMetrics(registry)
+    turnstile = Turnstile(settings.searches_at_once, settings.searches_waiting)
+    metrics.waiting.set_function(lambda: turnstile.waiting)
+    queries = QueryVectors(
+        lambda texts: embeddings.embed(texts, "query", patience=_PATIENCE),
+        QueryPolicy(settings.query_cache, settings.query_batch, settings.query_calls),
+        lambda source: metrics.query_vectors.labels(source).inc(),
+    )
     health = Health(clock)
     health.check("redis", lambda: ping(client))
     health.check("qdrant", collection.check)
     parts = RetrieverParts(
         searching=Searching(
             collection=collection,
-            embeddings=embeddings,
+            queries=queries,
+            compare=lambda texts: embeddings.embed(texts, "query", patience=_PATIENCE),
             calibration=calibration_of(settings.space.vector_name, settings.calibrations),
             waiting=Waiting(client, clock, settings.partitions),
+            held=Turnstile(settings.searches_held, 0),
+            turnstile=turnstile,
+            timeout=settings.search_timeout.total_seconds(),
             clock=clock,
-            metrics=RetrieverMetrics(registry),
+            metrics=metrics,
             model=settings.embeddings_model,
             candidates=settings.candidates,
             abstain_below=settings.abstain_below,
@@ -60,6 +82,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await queries.aclose()
         await embeddings.aclose()
         await collection.aclose()
         await client.aclose()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from memstream.contracts import ids
 from memstream.contracts.searches import SearchIn
 from memstream.retriever.conditions import conditions_of
+from memstream.retriever.queries import Vector
 from memstream.vectors.collection import Candidates, Collection, Question
 
 _PER_HIT = 2
@@ -35,7 +36,7 @@ class Proposals:
         self._candidates = candidates
 
     async def gather(
-        self, searches: Sequence[SearchIn], tenant: str, vectors: Sequence[Sequence[float] | None]
+        self, searches: Sequence[SearchIn], tenant: str, vectors: Sequence[Vector | None]
     ) -> list[list[Proposal]]:
         """Give the proposals for each search, all in one round trip.
 
@@ -65,10 +66,10 @@ class Proposals:
         proposals = iter(Proposal(user_id, one) for (_, user_id, _), one in zip(plan, found, strict=True))
         return [[next(proposals) for _ in _users(search)] for search in searches]
 
-    def _question(self, search: SearchIn, owner: str, vector: Sequence[float] | None) -> Question:
+    def _question(self, search: SearchIn, owner: str, vector: Vector | None) -> Question:
         return Question(
             owner=owner,
-            vector=vector,
+            vector=None if vector is None else vector.tolist(),
             # Without a vector, keywords have to do.
             text=None if search.mode == "dense" and vector is not None else search.query,
             conditions=conditions_of(search.filter),

@@ -4,6 +4,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,16 @@ from memstream.vectors.embeddings import DEPENDENCY, Vectors
 Vector = npt.NDArray[np.float32]
 
 Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
+
+Source = Literal["remembered", "shared", "asked"]
+"""Where a question's vector comes from: memory, a call that was under way for it already, or one of its own."""
+
+Watch = Callable[[Source], None]
+"""Told of every question where its vector comes from."""
+
+
+def ignore(_source: Source) -> None:
+    """Watch nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +55,11 @@ class QueryVectors:
     calls are under way shares the next one; what nobody waits for any more is left out of it.
     """
 
-    def __init__(self, embed: Embed, policy: QueryPolicy) -> None:
+    def __init__(self, embed: Embed, policy: QueryPolicy, watch: Watch = ignore) -> None:
         self._embed = embed
         self._policy = policy
-        self._known: OrderedDict[str, Vector] = OrderedDict()
+        self._watch = watch
+        self._known: OrderedDict[bytes, Vector] = OrderedDict()
         self._wanted: dict[str, _Wanted] = {}
         self._queue: OrderedDict[str, _Wanted] = OrderedDict()
         self._calls: set[asyncio.Task[None]] = set()
@@ -58,9 +71,9 @@ class QueryVectors:
             Unavailable, GlobalFault, Rejected: as the embeddings server says.
 
         """
-        missing = list(dict.fromkeys(text for text in texts if text not in self._known))
+        found = {text: vector for text in texts if (vector := self._recall(text)) is not None}
+        missing = list(dict.fromkeys(text for text in texts if text not in found))
         wanted = [self._want(text) for text in missing]
-        found = {text: self._remember(text, self._known[text]) for text in texts if text not in missing}
         try:
             for text, one in zip(missing, wanted, strict=True):
                 # Others may wait for it too: that this one gives up is no reason to give up on it.
@@ -70,8 +83,17 @@ class QueryVectors:
                 one.waiters -= 1
         return [found[text] for text in texts]
 
+    def _recall(self, text: str) -> Vector | None:
+        key = _key(text)
+        vector = self._known.get(key)
+        if vector is not None:
+            self._known.move_to_end(key)
+            self._watch("remembered")
+        return vector
+
     def _want(self, text: str) -> _Wanted:
         wanted = self._wanted.get(text)
+        self._watch("asked" if wanted is None else "shared")
         if wanted is None:
             wanted = self._wanted[text] = self._queue[text] = _Wanted()
             self._call()
@@ -124,11 +146,11 @@ class QueryVectors:
                     wanted.vector.set_result(self._remember(text, vector))
 
     def _remember(self, text: str, vector: Vector) -> Vector:
-        self._known[text] = vector
-        self._known.move_to_end(text)
+        # A row of the answer would keep all of the answer in memory.
+        kept = self._known[_key(text)] = vector.copy()
         if len(self._known) > self._policy.remembered:
             self._known.popitem(last=False)
-        return vector
+        return kept
 
     async def aclose(self) -> None:
         """Give up on what is under way."""
@@ -136,6 +158,11 @@ class QueryVectors:
             task.remove_done_callback(self._finish)
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
+
+
+def _key(text: str) -> bytes:
+    """Name a question by 128 bits: some are of 8,000 bytes, and would take more room than their vectors."""
+    return blake2b(text.encode(), digest_size=16).digest()
 
 
 def _fail(batch: dict[str, _Wanted], error: MemstreamError) -> None:

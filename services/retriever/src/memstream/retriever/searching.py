@@ -1,7 +1,8 @@
 """Answers questions: waits if asked to, embeds, gets candidates in one round trip, ranks, and fills the hits in."""
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,24 +18,28 @@ from memstream.retriever.known_speakers import KnownSpeakers
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.preferences import arrange
 from memstream.retriever.proposals import MOST, Proposal, Proposals
+from memstream.retriever.queries import Embed, QueryVectors, Vector
 from memstream.retriever.questions import read_question
 from memstream.retriever.ranking import rank
 from memstream.retriever.relevance import Calibration
 from memstream.retriever.speakers import may_name, unnamed
+from memstream.retriever.turnstile import Turnstile
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
-from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
+from memstream.runtime.deadline import Deadline
+from memstream.runtime.errors import Busy, GlobalFault, Rejected, Unavailable
+from memstream.vectors.collection import DEPENDENCY as QDRANT
 from memstream.vectors.collection import Collection
+from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
 from memstream.vectors.embeddings import Vectors
-from memstream.vectors.metered import MeteredEmbeddings
 
 _log = logging.getLogger(__name__)
 
 _QUERY_BYTES = 8_000
 """A question is embedded up to here: a model takes 8,192 tokens, and a token is a byte at the least."""
 
-_PATIENCE = 1.0
-"""Seconds that a question waits for its share of the provider's limits, before it is answered by keywords alone."""
+_FOR_EMBEDDING = 0.5
+"""Share of the time for an answer that embedding its question may take: keywords need the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,13 @@ class Searching:
         self,
         *,
         collection: Collection,
-        embeddings: MeteredEmbeddings,
+        queries: QueryVectors,
+        compare: Embed,
         calibration: Calibration,
         waiting: Waiting,
+        held: Turnstile,
+        turnstile: Turnstile,
+        timeout: float,
         clock: Clock,
         metrics: RetrieverMetrics,
         model: str,
@@ -64,9 +73,13 @@ class Searching:
         counters: Mapping[str, Callable[[str], int]],
     ) -> None:
         self._collection = collection
-        self._embeddings = embeddings
+        self._queries = queries
+        self._compare = compare
         self._calibration = calibration
         self._waiting = waiting
+        self._held = held
+        self._turnstile = turnstile
+        self._timeout = timeout
         self._clock = clock
         self._metrics = metrics
         self._model = model
@@ -80,7 +93,8 @@ class Searching:
 
         Raises:
             Invalid: a position to wait for is none of ours.
-            Unavailable, GlobalFault: Qdrant or Redis is out of reach.
+            Unavailable, GlobalFault: Qdrant or Redis is out of reach, or the time for an answer is over.
+            Busy: too many wait already.
 
         """
         started = self._clock.monotonic()
@@ -100,7 +114,8 @@ class Searching:
 
         Raises:
             Invalid: a position to wait for is none of ours.
-            Unavailable, GlobalFault: Qdrant or Redis is out of reach.
+            Unavailable, GlobalFault: Qdrant or Redis is out of reach, or the time for an answer is over.
+            Busy: too many wait already.
 
         """
         started = self._clock.monotonic()
@@ -121,23 +136,46 @@ class Searching:
     async def _find(self, searches: Sequence[SearchIn], tenant: str, least: float) -> list[_Found]:
         """Wait, embed, get candidates and rank, all in one go; `least` is the default of min_relevance."""
         started = self._clock.monotonic()
+        # Who waits for positions holds no place: there is nothing to do for it.
         undone = await self._wait(searches)
-        vectors, degraded = await self._embed(searches, tenant)
-        with self._metrics.qdrant_seconds.time():
-            proposals = await self._proposals.gather(searches, tenant, vectors)
+        deadline = Deadline(self._clock, self._timeout)
+        async with self._place(deadline):
+            found = await self._answer(searches, tenant, least, undone, deadline)
+        self._metrics.search_seconds.observe(self._clock.monotonic() - started)
+        return found
+
+    @contextlib.asynccontextmanager
+    async def _place(self, deadline: Deadline) -> AsyncIterator[None]:
+        """Hold a place among those who are worked for."""
+        async with contextlib.AsyncExitStack() as place:
+            try:
+                async with deadline.enforced("the retriever"):
+                    await place.enter_async_context(self._turnstile.passed())
+            except Unavailable as error:
+                self._metrics.turned_away.inc()
+                raise Busy("the retriever", "too many questions are asked at once", error.retry_after) from error
+            yield
+
+    async def _answer(
+        self, searches: Sequence[SearchIn], tenant: str, least: float, undone: set[str], deadline: Deadline
+    ) -> list[_Found]:
+        vectors, degraded = await self._embed(searches, tenant, deadline)
+        async with deadline.enforced(QDRANT):
+            with self._metrics.qdrant_seconds.time():
+                proposals = await self._proposals.gather(searches, tenant, vectors)
         ranked = [
             self._rank(search, tenant, proposed, least, degraded=degraded)
             for search, proposed in zip(searches, proposals, strict=True)
         ]
         wanted = [(one, search.neighbours) for search, found in zip(searches, ranked, strict=True) for one in found]
-        filled = iter(await fill_in(self._collection, wanted))
+        async with deadline.enforced(QDRANT):
+            filled = iter(await fill_in(self._collection, wanted))
         answers = []
         for search, found in zip(searches, ranked, strict=True):
             current = [finding for finding in islice(filled, len(found)) if finding.is_current]
             waits = [position for position in dict.fromkeys(search.wait_for or ()) if position in undone]
             answers.append(_Found(current, waits, degraded=degraded and search.mode != "keyword"))
             self._metrics.searches.labels(search.mode, "degraded" if answers[-1].degraded else "full").inc()
-        self._metrics.search_seconds.observe(self._clock.monotonic() - started)
         return answers
 
     def _rank(
@@ -173,20 +211,26 @@ class Searching:
 
     async def _wait(self, searches: Sequence[SearchIn]) -> set[str]:
         """Wait for all positions at once, each for as long as the most patient search does; give those not done."""
+        if not any(search.wait_for for search in searches):
+            return set()
         patience: dict[Position, float] = {}
         for search in searches:
             for position in self._waiting.parse(search.wait_for or ()):
                 patience[position] = max(patience.get(position, 0.0), search.wait_timeout)
-        return {str(position) for position in await self._waiting.wait(patience)}
+        async with self._held.passed():
+            return {str(position) for position in await self._waiting.wait(patience)}
 
-    async def _embed(self, searches: Sequence[SearchIn], tenant: str) -> tuple[Sequence[Sequence[float] | None], bool]:
+    async def _embed(
+        self, searches: Sequence[SearchIn], tenant: str, deadline: Deadline
+    ) -> tuple[Sequence[Vector | None], bool]:
         """Give a vector for each question that needs one, and whether they had to be done without."""
         texts = [await self._embedded(search, tenant) for search in searches if search.mode != "keyword"]
         if not texts:
             return [None] * len(searches), False
         try:
             with self._metrics.embed_seconds.time():
-                rows = iter((await self._embeddings.embed(texts, "query", patience=_PATIENCE)).tolist())
+                async with deadline.part(_FOR_EMBEDDING).enforced(EMBEDDINGS):
+                    rows = iter(await self._queries.get(texts))
         except (Unavailable, GlobalFault, Rejected) as error:
             _log.warning("answering by keywords alone: %s", error)
             return [None] * len(searches), True
@@ -198,13 +242,16 @@ class Searching:
         return unnamed(text, await self._speakers.of(ids.owner(tenant, search.user_id))) if may_name(text) else text
 
     async def similarity(self, texts: Sequence[str]) -> SimilarityOut:
-        """Compare texts with each other.
+        """Compare texts with each other. They are not remembered as questions are: few are compared twice.
 
         Raises:
-            Unavailable, GlobalFault, Rejected: they can't be embedded.
+            Unavailable, GlobalFault, Rejected: they can't be embedded, or not in time.
+            Busy: too many wait already.
 
         """
-        vectors = await self._embeddings.embed([_shortened(text) for text in texts], "query", patience=_PATIENCE)
+        deadline = Deadline(self._clock, self._timeout)
+        async with self._place(deadline), deadline.enforced(EMBEDDINGS):
+            vectors = await self._compare([_shortened(text) for text in texts])
         return SimilarityOut(model=self._model, similarity=cosines(vectors).tolist())
 
 

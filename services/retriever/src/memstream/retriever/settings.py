@@ -39,6 +39,23 @@ class RetrieverSettings(ServerSettings):
     embeddings_timeout: Duration = Field(default=timedelta(seconds=3), gt=_NO_TIME)
     """A question that isn't embedded by then is answered by keywords alone."""
 
+    search_timeout: Duration = Field(default=timedelta(seconds=5), gt=_NO_TIME)
+    """How long an answer may take, besides the `wait_timeout` of a caller; half of it is left when a question is
+    embedded by then, else keywords have to do. What takes longer is answered with 503."""
+    searches_at_once: int = Field(default=32, ge=1)
+    """Requests that are worked on at the same time; further ones wait."""
+    searches_waiting: int = Field(default=256, ge=0)
+    """Requests that may wait for that; further ones are answered with 503."""
+    searches_held: int = Field(default=1000, ge=1)
+    """Requests that may wait for positions (`wait_for`) at the same time; further ones are answered with 503."""
+
+    query_cache: int = Field(default=10_000, ge=1)
+    """Questions whose vectors are remembered; of 384 dimensions 16 MB, of 1,536 dimensions 62 MB."""
+    query_batch: int = Field(default=64, ge=1, le=2048)
+    """Questions that share a call of the embeddings server, at the most."""
+    query_calls: int = Field(default=4, ge=1)
+    """Calls of the embeddings server that may be under way; meanwhile further questions gather for the next one."""
+
     candidates: int = Field(default=100, ge=1, le=1000)
     """Points that each signal proposes for an answer; twice the limit of the answer at the least."""
     calibrations: Path | None = None

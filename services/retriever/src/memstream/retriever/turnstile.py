@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from memstream.runtime.errors import Unavailable
+from memstream.runtime.errors import Busy
 
 
 class Turnstile:
@@ -18,16 +18,21 @@ class Turnstile:
         self._most_waiting = waiting
         self._waiting = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place now."""
+        return self._waiting
+
     @contextlib.asynccontextmanager
     async def passed(self) -> AsyncIterator[None]:
         """Hold a place, once there is one.
 
         Raises:
-            Unavailable: as many wait as may.
+            Busy: as many wait as may.
 
         """
         if self._places.locked() and self._waiting >= self._most_waiting:
-            raise Unavailable("the retriever", f"{self._waiting} questions wait already", retry_after=1.0)
+            raise Busy("the retriever", f"{self._waiting} questions wait already", retry_after=1.0)
         self._waiting += 1
         try:
             await self._places.acquire()

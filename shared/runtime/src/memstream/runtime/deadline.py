@@ -1,6 +1,11 @@
 """A time budget that is passed down."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
 from memstream.runtime.clock import Clock
+from memstream.runtime.errors import Unavailable
 
 
 class Deadline:
@@ -18,3 +23,21 @@ class Deadline:
     def passed(self) -> bool:
         """Nothing is left."""
         return self.left() == 0.0
+
+    def part(self, share: float) -> "Deadline":
+        """Give a share of what is left to one part of the work."""
+        return Deadline(self._clock, share * self.left())
+
+    @contextlib.asynccontextmanager
+    async def enforced(self, dependency: str) -> AsyncIterator[None]:
+        """Break off what is done within when nothing is left.
+
+        Raises:
+            Unavailable: it was broken off; `dependency` is what kept it.
+
+        """
+        try:
+            async with asyncio.timeout(self.left()):
+                yield
+        except TimeoutError as error:
+            raise Unavailable(dependency, "no answer in time") from error

@@ -3,7 +3,8 @@
 MemstreamError
 ├── ConfigurationError      a setting is wrong: the start stops with one line
 ├── Unavailable             something we need is down or refuses for now: try again later
-│   └── Throttled           it asks to be asked less
+│   ├── Throttled           it asks to be asked less
+│   └── Busy                we ourselves have too much to do
 ├── Overloaded              we have taken on as much as we can: try again later
 ├── GlobalFault             it fails for every input until an operator mends it (key, quota, model, collection)
 ├── Invalid                 a field of a request is wrong
@@ -32,6 +33,10 @@ class Unavailable(MemstreamError):
 
 class Throttled(Unavailable):
     """Something a service needs was asked too much at once, or too often."""
+
+
+class Busy(Unavailable):
+    """This very process has as much to do as it can do in time; another one may have room."""
 
 
 class Overloaded(MemstreamError):

@@ -46,15 +46,19 @@ class ServerSettings(BaseSettings):
 
 
 def connect_servers(
-    settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore
+    settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore, *, connections: int = 32
 ) -> tuple[Collection, MeteredEmbeddings]:
-    """Make the adapters. They connect at the first call. The budget of calls is kept in Redis."""
+    """Make the adapters. They connect at the first call. The budget of calls is kept in Redis.
+
+    `connections` is how many to Qdrant may be open at once.
+    """
     collection = Collection(
         settings.space,
         url=str(settings.qdrant_url),
         api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
         name=settings.collection,
         timeout=settings.qdrant_timeout.total_seconds(),
+        connections=connections,
     )
     api = EmbeddingsApi(
         settings.space,

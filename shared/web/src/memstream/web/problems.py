@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, ProblemType
-from memstream.runtime.errors import GlobalFault, Invalid, Overloaded, Rejected, TooLarge, Unavailable
+from memstream.runtime.errors import Busy, GlobalFault, Invalid, Overloaded, Rejected, TooLarge, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +152,12 @@ async def _unavailable(_: Request, error: Exception) -> Response:
     )
 
 
+async def _busy(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Busy)  # noqa: S101 - registered for this type
+    # Not logged: there may be a thousand of them a second, and they are counted.
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after=error.retry_after or _RETRY_AFTER)
+
+
 async def _global_fault(_: Request, error: Exception) -> Response:
     assert isinstance(error, GlobalFault)  # noqa: S101 - registered for this type
     _log.error("needs an operator: %s", error)
@@ -196,6 +202,7 @@ _HANDLERS: Mapping[type[Exception], Handler] = {
     ValidationError: _body_invalid,
     HTTPException: _http_error,
     Unavailable: _unavailable,
+    Busy: _busy,
     GlobalFault: _global_fault,
     Overloaded: _overloaded,
     Invalid: _invalid_field,
