@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import count
 
 import httpx
 import pytest
@@ -21,6 +22,12 @@ SETTINGS = {
     "MEMSTREAM_RETRIEVER_QDRANT_TIMEOUT": str(TIMEOUT),
 }
 QUESTION = {"user_id": "ana", "query": "Where is the spare key?"}
+_numbers = count(1)
+
+
+def anew() -> str:
+    """Ask where the key is in words that nobody has used before, and no vector is known of."""
+    return f"Where is the spare key? I ask for time number {next(_numbers)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Site:
 
     async def finds(self) -> bool:
         """Ask whether the key is found by both signals."""
-        response = await self.ask()
+        response = await self.ask(query=anew())
         return response.is_success and not response.json()["degraded"] and ids_of(response.json()) == ["key"]
 
     @contextlib.asynccontextmanager
@@ -88,10 +95,20 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
 async def test_without_embeddings_keywords_answer_and_say_so(site: Site, *, hung: bool) -> None:
     async with site.without("embeddings", hung=hung):
         for mode, degraded in (("hybrid", True), ("dense", True), ("keyword", False)):
-            answer = (await site.ask(mode=mode)).json()
+            answer = (await site.ask(mode=mode, query=anew())).json()
             assert (ids_of(answer), answer["degraded"]) == (["key"], degraded)
             assert "dense" not in answer["hits"][0]["signals"]
         assert await site.troubles() == {}
+
+
+@pytest.mark.parametrize("hung", [False, True], ids=["dead", "hung"])
+async def test_without_embeddings_a_question_asked_lately_is_answered_as_ever(site: Site, *, hung: bool) -> None:
+    before = (await site.ask()).json()
+    async with site.without("embeddings", hung=hung):
+        meanwhile = (await site.ask()).json()
+
+    assert not before["degraded"]
+    assert {**meanwhile, "took_ms": 0} == {**before, "took_ms": 0}
 
 
 async def test_without_embeddings_nothing_can_be_compared(site: Site) -> None:
