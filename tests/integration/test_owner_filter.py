@@ -12,9 +12,11 @@ from qdrant_client import models
 from running_stack import RunningStack
 
 import memstream.vectors.collection
+import memstream.vectors.questions
 from memstream.contracts import ids
-from memstream.vectors.collection import Collection, Question, owned
+from memstream.vectors.collection import Collection
 from memstream.vectors.lookups import Lookup, Order
+from memstream.vectors.questions import Question, owned
 from memstream.vectors.space import EmbeddingSpace
 
 READS = {"query_batch_points", "scroll", "facet"}
@@ -31,20 +33,21 @@ OTHERS = {
 """Calls that give none."""
 CARRIERS = {
     "QueryRequest": "filter",
-    "Prefetch": "filter",
-    "IdfCorpusParams": "corpus",
     "scroll": "scroll_filter",
     "facet": "facet_filter",
     "FilterSelector": "filter",
 }
 """What reads or removes points, by the argument that says which."""
+KEYS = {"filter", "corpus"}
+"""Which points a body that is written by hand is about."""
 
 SOURCE = Path(inspect.getfile(memstream.vectors.collection))
 TREE = ast.parse(SOURCE.read_text())
+BODIES = ast.parse(Path(inspect.getfile(memstream.vectors.questions)).read_text())
 
 
-def functions() -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(TREE):
+def functions(tree: ast.AST = TREE) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -60,9 +63,13 @@ def calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 
 def is_owned(value: ast.expr, function: ast.AST) -> bool:
-    """Say whether an expression is `owned(…)`, or a name that is bound to nothing else."""
+    """Say whether an expression is `owned(…)`, that as JSON, or a name that is bound to nothing else."""
     if isinstance(value, ast.Call):
-        return isinstance(value.func, ast.Name) and value.func.id == "owned"
+        assert isinstance(value.func, ast.Name)
+        if value.func.id == "as_json":
+            (inner,) = value.args
+            return is_owned(inner, function)
+        return value.func.id == "owned"
     if not isinstance(value, ast.Name):
         return False
     bound = [
@@ -85,17 +92,42 @@ def test_the_client_is_called_in_known_ways_alone() -> None:
     assert used >= READS
 
 
-def test_past_the_clients_own_methods_points_are_only_written() -> None:
+def test_past_the_clients_own_methods_points_are_written_and_questions_asked_and_nothing_else() -> None:
     doors = [node for node in ast.walk(TREE) if isinstance(node, ast.Attribute) and node.attr in {"http", "rest"}]
-    ((function, call),) = [(f.name, call) for f in functions() for name, call in calls(f) if name == "request"]
-    given = {word.arg: word.value for word in call.keywords}
+    requests = [(f.name, call) for f in functions() for name, call in calls(f) if name == "request"]
+    found = {}
+    for function, call in requests:
+        # `client.http.request`, on these doors
+        assert isinstance(call.func, ast.Attribute)
+        assert isinstance(call.func.value, ast.Attribute)
+        assert call.func.value.value in doors
+        given = {word.arg: word.value for word in call.keywords}
+        found[function] = (ast.literal_eval(given["method"]), ast.literal_eval(given["url"]), given["content"])
 
-    # `client.http.request`, on this one door
-    assert isinstance(call.func, ast.Attribute)
-    assert isinstance(call.func.value, ast.Attribute)
-    assert [call.func.value.value] == doors
-    assert (function, ast.literal_eval(given["method"])) == ("upsert", "PUT")
-    assert ast.literal_eval(given["url"]) == "/collections/{name}/points"
+    assert len(requests) == len(doors)
+    assert {function: way[:2] for function, way in found.items()} == {
+        "upsert": ("PUT", "/collections/{name}/points"),
+        "ask": ("POST", "/collections/{name}/points/query/batch"),
+    }
+    body = found["ask"][2]
+    assert isinstance(body, ast.Call)
+    assert isinstance(body.func, ast.Name)
+    assert body.func.id == "write_queries"
+
+
+def test_every_body_that_is_written_by_hand_is_narrowed_down_to_an_owner() -> None:
+    found = [
+        (function, key.value, value)
+        for function in functions(BODIES)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value in KEYS
+    ]
+
+    assert {key for _, key, _ in found} == KEYS
+    for function, key, value in found:
+        assert is_owned(value, function), f"{function.name}: {key}, line {value.lineno}"
 
 
 def test_the_client_is_not_handed_on() -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from memstream.contracts.searches import Filter
 from memstream.retriever.conditions import conditions_of
-from memstream.vectors.collection import owned
+from memstream.vectors.questions import owned
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 

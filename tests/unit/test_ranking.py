@@ -13,7 +13,7 @@ from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, calibration_
 from memstream.retriever.questions import read_question
 from memstream.retriever.ranking import Ranked, rank
 from memstream.retriever.relevance import Calibration, Linear, Signals, prior_among, probability, rarity_among
-from memstream.vectors.collection import Candidates, FoundPoint
+from memstream.vectors.questions import Candidates, FoundPoint
 
 PLAIN = Calibration(
     both=Linear(-2, dense=4, keyword=0.5, neighbours=2),

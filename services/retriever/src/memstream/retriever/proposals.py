@@ -7,7 +7,8 @@ from memstream.contracts import ids
 from memstream.contracts.searches import SearchIn
 from memstream.retriever.conditions import conditions_of
 from memstream.retriever.queries import Vector
-from memstream.vectors.collection import Candidates, Collection, Question
+from memstream.vectors.collection import Collection
+from memstream.vectors.questions import Candidates, Question
 
 _PER_HIT = 2
 MOST = 2_000
@@ -69,7 +70,7 @@ class Proposals:
     def _question(self, search: SearchIn, owner: str, vector: Vector | None) -> Question:
         return Question(
             owner=owner,
-            vector=None if vector is None else vector.tolist(),
+            vector=vector,
             # Without a vector, keywords have to do.
             text=None if search.mode == "dense" and vector is not None else search.query,
             conditions=conditions_of(search.filter),

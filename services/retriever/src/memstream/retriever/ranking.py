@@ -8,7 +8,7 @@ from memstream.contracts.searches import Mode
 from memstream.retriever.neighbours import Turn, inherit
 from memstream.retriever.questions import Asked, words_of
 from memstream.retriever.relevance import POOL, Calibration, Signals, prior_among, probability, rarity_among
-from memstream.vectors.collection import Candidates, FoundPoint
+from memstream.vectors.questions import Candidates, FoundPoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,23 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
 from memstream.vectors.lookups import Lookup, Order, Record
+from memstream.vectors.questions import (
+    BM25_MODEL,
+    BM25_OPTIONS,
+    BM25_VECTOR,
+    OWNER,
+    Candidates,
+    Question,
+    owned,
+    read_answers,
+    write_queries,
+)
 from memstream.vectors.space import EmbeddingSpace
 
 DEPENDENCY = "Qdrant"
 
-BM25_VECTOR = "bm25"
-BM25_MODEL = "qdrant/bm25"
-BM25_OPTIONS: dict[str, Any] = {"avg_len": 32.0, "language": "english"}
-"""Options of the server's BM25. `avg_len` is near the mean of chat turns; documents weigh by it, queries don't."""
-
 ENTRY_MS = "entry_ms"
 """When the entry a point comes from was appended, by the stream's clock; milliseconds."""
-
-OWNER = "owner"
 
 SPEAKERS = 100
 """As many of an owner's speakers are known by name."""
@@ -69,42 +73,10 @@ class _Upserted(BaseModel):
     result: models.UpdateResult
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPoint:
-    """A stored point and its score: cosine for a dense query, BM25 for a keyword query."""
+class _Answered(BaseModel):
+    """The answer to a batch of queries; what is in it is read by `questions`."""
 
-    id: str
-    score: float
-    payload: Mapping[str, Any]
-    vector: Sequence[float] | None = None
-    """If it was asked for: the stored one, which may be scaled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a user's points are asked. With both `vector` and `text`, each signal scores the candidates of both."""
-
-    owner: str
-    vector: Sequence[float] | None
-    text: str | None
-    conditions: models.Filter | None
-    candidates: int
-    vectors: bool = False
-    """Whether to bring the stored vectors along."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """The points found for a question, by each signal; None where it was not asked for."""
-
-    dense: Sequence[FoundPoint] | None
-    keyword: Sequence[FoundPoint] | None
-
-
-def owned(owner: str, conditions: models.Filter | None) -> models.Filter:
-    """Narrow conditions down to one owner's points. Every query of this module passes through here."""
-    condition = models.FieldCondition(key=OWNER, match=models.MatchValue(value=owner))
-    return models.Filter(must=[condition] if conditions is None else [condition, conditions])
+    result: list[dict[str, Any]]
 
 
 class Collection:
@@ -286,52 +258,20 @@ class Collection:
             Unavailable, GlobalFault, Rejected: there is no answer.
 
         """
-        requests = [request for question in questions for request in self._requests(question)]
         with qdrant_faults():
-            answers = iter(await self._client.query_batch_points(self._name, requests))
-        return [
-            Candidates(
-                dense=None if question.vector is None else self._found(next(answers)),
-                keyword=None if question.text is None else self._found(next(answers)),
+            # Past the client's models, as with upserts: hundreds of candidates a question are not worth an object each.
+            answer = await self._client.http.client.request(
+                type_=_Answered,
+                method="POST",
+                url="/collections/{name}/points/query/batch",
+                path_params={"name": self._name},
+                headers={"Content-Type": "application/json"},
+                content=write_queries(questions, self._vector_name),
             )
-            for question in questions
-        ]
-
-    def _requests(self, question: Question) -> Iterator[models.QueryRequest]:
-        condition = owned(question.owner, question.conditions)
-        # Terms are rare or common among this owner's messages, not among everybody's.
-        corpus = models.SearchParams(idf=models.IdfCorpusParams(corpus=owned(question.owner, None)))
-        signals: list[tuple[Any, str, models.SearchParams | None]] = []
-        if question.vector is not None:
-            signals.append((list(question.vector), self._vector_name, None))
-        if question.text is not None:
-            signals.append((_bm25(question.text), BM25_VECTOR, corpus))
-        searches = [
-            models.Prefetch(query=query, using=using, params=params, filter=condition, limit=question.candidates)
-            for query, using, params in signals
-        ]
-        for place, (query, using, params) in enumerate(signals):
-            yield models.QueryRequest(
-                query=query,
-                using=using,
-                params=params,
-                filter=condition,
-                # With two signals, each scores what either of them found.
-                prefetch=searches if len(signals) > 1 else None,
-                limit=question.candidates * len(signals),
-                # The first answer lists them all; the second only has to score them.
-                with_payload=place == 0,
-                with_vector=[self._space.vector_name] if question.vectors and place == 0 else False,
-            )
-
-    def _found(self, answer: models.QueryResponse) -> list[FoundPoint]:
-        return [
-            FoundPoint(str(point.id), point.score, point.payload or {}, self._vector(point)) for point in answer.points
-        ]
-
-    def _vector(self, point: models.ScoredPoint) -> Sequence[float] | None:
-        named: Mapping[str, Any] = point.vector if isinstance(point.vector, dict) else {}
-        return named.get(self._space.vector_name)
+        try:
+            return read_answers(questions, answer.result, self._vector_name)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise Unavailable(DEPENDENCY, f"an answer that can't be read: {type(error).__name__}") from error
 
     async def speakers(self, owner: str) -> list[str]:
         """Give the speakers of an owner's points, those of the most points first, `SPEAKERS` at the most.
@@ -397,10 +337,6 @@ class Collection:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.close()
-
-
-def _bm25(text: str) -> models.Document:
-    return models.Document(text=text, model=BM25_MODEL, options=BM25_OPTIONS)
 
 
 @contextmanager
