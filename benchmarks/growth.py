@@ -34,7 +34,8 @@ from memstream.contracts.stack import Stack
 from memstream.local.stack.plan import FIXED_PORTS, MODELS
 from memstream.local.stack.ports import free_base
 from memstream.runtime.clock import SystemClock
-from memstream.vectors.collection import Collection, Question, StoredPoint
+from memstream.vectors.collection import Collection, StoredPoint
+from memstream.vectors.questions import Question
 from memstream.vectors.space import EmbeddingSpace, render
 
 _NOT_MEASURED = [

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -65,7 +66,8 @@ class Usage:
 class Site:
     """Parts by their names.
 
-    These are `redis`, `keys`, `qdrant`, `provider`, `ingest-1`, `retriever-1`, `embedder-1`, `embedder-2` and so on.
+    These are `redis`, `keys`, `qdrant`, `provider` or `embeddings`, `ingest-1`, `retriever-1`, `embedder-1`,
+    `embedder-2` and so on.
     They write to a folder of their own and die with this process, however it ends.
     """
 
@@ -73,10 +75,11 @@ class Site:
         self,
         home: Home,
         lock: int,
-        provider: Provider,
+        provider: Provider | None,
         *,
         workers: int,
         settings: Mapping[str, object],
+        retriever: Mapping[str, object],
         first_port: int,
     ) -> None:
         self._home = home
@@ -84,9 +87,12 @@ class Site:
         self.plan = Plan(home, embedders=workers, port_base=free_base(FIXED_PORTS + workers, first=first_port))
         self.workers = [f"embedder-{number + 1}" for number in range(workers)]
         self._children = {
-            child.name: _on_provider(child, provider, settings) for stage in self.plan.stages() for child in stage
+            child.name: _set(child, provider, {"embedder": settings, "retriever": retriever})
+            for stage in self.plan.stages()
+            for child in stage
         }
-        self._children["provider"] = _provider(self._children.pop("embeddings"), provider)
+        if provider is not None:
+            self._children["provider"] = _provider(self._children.pop("embeddings"), provider)
         self._processes: dict[str, Process] = {}
         self.redis: Redis = connect(self.plan.redis_url, timeout=30.0)
 
@@ -146,6 +152,11 @@ class Site:
             if self._children[name].lasts and process.exit_code is not None:
                 raise Failed(f"{name} ended with {process.exit_code}\n{self.log(name)}")
 
+    def reset(self, name: str, **settings: object) -> None:
+        """Change settings of a part, for its next start."""
+        part = name.partition("-")[0]
+        self._children[name] = _set(self._children[name], None, {part: settings})
+
     async def kill(self, name: str) -> None:
         """End a part as a crash does."""
         process = self._processes.pop(name)
@@ -201,13 +212,12 @@ class Site:
         await self.redis.aclose()
 
 
-def _on_provider(child: Child, provider: Provider, settings: Mapping[str, object]) -> Child:
+def _set(child: Child, provider: Provider | None, settings: Mapping[str, Mapping[str, object]]) -> Child:
     part = child.name.partition("-")[0]
     given: dict[str, object] = {}
-    if part in ("embedder", "retriever"):
+    if provider is not None and part in ("embedder", "retriever"):
         given = {"embeddings_model": "simulated", "embeddings_dimensions": provider.dimensions}
-    if part == "embedder":
-        given |= settings
+    given |= settings.get(part, {})
     named = {f"MEMSTREAM_{part}_{name}".upper(): str(value) for name, value in given.items()}
     return replace(child, environment={**child.environment, **named})
 
@@ -224,13 +234,31 @@ def _provider(place: Child, provider: Provider) -> Child:
 
 
 @contextlib.asynccontextmanager
-async def opened(provider: Provider, *, workers: int = 1, first_port: int, **settings: object) -> AsyncIterator[Site]:
-    """Open a site with fresh servers and nothing in them; no part runs yet. `settings` are those of the embedders."""
+async def opened(
+    provider: Provider | None,
+    *,
+    workers: int = 1,
+    first_port: int,
+    retriever: Mapping[str, object] = MappingProxyType({}),
+    **settings: object,
+) -> AsyncIterator[Site]:
+    """Open a site with fresh servers and nothing in them; no part runs yet. `settings` are those of the embedders.
+
+    Without a simulated provider it has the stack's own embeddings server, the part `embeddings`.
+    """
     with tempfile.TemporaryDirectory(prefix="memstream-bench-", ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder))
         home.create()
         async with home.locked(SystemClock()) as lock:
-            site = Site(home, lock, provider, workers=workers, settings=settings, first_port=first_port)
+            site = Site(
+                home,
+                lock,
+                provider,
+                workers=workers,
+                settings=settings,
+                retriever=retriever,
+                first_port=first_port,
+            )
             try:
                 yield site
             finally:

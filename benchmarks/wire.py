@@ -23,6 +23,16 @@ class Wire:
             OSError: there was no answer within a minute, or none at all.
 
         """
+        status, _, answer = await self.ask(path, body, media)
+        return status, answer
+
+    async def ask(self, path: str, body: bytes, media: str = _JSON) -> tuple[int, bytes, bytes]:
+        """Send a request that may be sent twice, and give status, head (in small letters) and body of the answer.
+
+        Raises:
+            OSError: there was no answer within a minute, or none at all.
+
+        """
         head = f"POST {path} HTTP/1.1\r\n{self._head}content-type: {media}\r\ncontent-length: {len(body)}\r\n\r\n"
         request = head.encode() + body
         async with asyncio.timeout(_SECONDS):
@@ -40,14 +50,14 @@ class Wire:
 
     async def _exchange(
         self, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: bytes
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, bytes]:
         reader, writer = connection
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
         body = await reader.readexactly(length)
         self._idle.append(connection)
-        return int(head[9:12]), body
+        return int(head[9:12]), head, body
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -24,8 +24,9 @@ from memstream.retriever.relevance import Calibration
 from memstream.retriever.speakers import unnamed
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.streams import connect
-from memstream.vectors.collection import Candidates, Collection, FoundPoint, Question
+from memstream.vectors.collection import Collection
 from memstream.vectors.metered import MeteredEmbeddings
+from memstream.vectors.questions import Candidates, FoundPoint, Question
 from memstream.vectors.servers import ServerSettings, connect_servers
 
 TENANT = "local"

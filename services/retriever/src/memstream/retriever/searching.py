@@ -224,7 +224,8 @@ class Searching:
         self, searches: Sequence[SearchIn], tenant: str, deadline: Deadline
     ) -> tuple[Sequence[Vector | None], bool]:
         """Give a vector for each question that needs one, and whether they had to be done without."""
-        texts = [await self._embedded(search, tenant) for search in searches if search.mode != "keyword"]
+        async with deadline.enforced(QDRANT):
+            texts = [await self._embedded(search, tenant) for search in searches if search.mode != "keyword"]
         if not texts:
             return [None] * len(searches), False
         try:

@@ -1,0 +1,305 @@
+"""Measures what the retriever adds to the servers it asks, with MiniLM on this machine.
+
+    python -m benchmarks.retriever [--rounds 3] [--seconds 20] [--json FILE]
+
+- own time: at a steady rate, each question a new one, the time from question to answer less what its requests to the
+  embeddings server and to Qdrant took, as seen by a relay in front of each (whose own work counts as the retriever's);
+- throughput with remembered vectors: against a handler on the same HTTP server that passes the same queries on to
+  Qdrant through the same HTTP client, and gives the bytes back;
+- 32 new questions at a time against one at a time;
+- 1,000 at once: each is answered with 200, or with 503 and Retry-After.
+
+Beside the rates stands what an answer costs in CPU, which hardly depends on what else the machine does.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import httpx
+import psutil
+
+from benchmarks.backlog import Messages
+from benchmarks.command import carry_out, say, shared_options
+from benchmarks.record import Record
+from benchmarks.retriever.asking import Outcome, Questions, all_at_once, at_rate, in_turn
+from benchmarks.retriever.relay import Relay, relaying
+from benchmarks.site import Failed, Site, opened
+from benchmarks.wire import Wire
+from memstream.local.stack.plan import MODELS
+from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.questions import Question, write_queries
+from memstream.vectors.space import EmbeddingSpace
+
+_NOT_MEASURED = [
+    "a network between the parts, TLS",
+    "parts on machines of their own: sender, relays, services and servers share the cores",
+    "several retrievers",
+    "long messages: each is one chunk",
+]
+_RETRIEVER = "retriever-1"
+_AT_ONCE = 32
+_KNOWN = 200
+"""Different questions whose vectors are remembered."""
+_CROWD = 1_000
+_CANDIDATES = 100
+_POSTED_AT_ONCE = 250
+_READY_SECONDS = 300.0
+_MIB = 2**20
+
+
+async def measure(chosen: argparse.Namespace, record: Record) -> None:
+    """Fill a site, then measure everything, round by round."""
+    async with relaying() as embeddings, relaying() as qdrant:
+        urls = {
+            "qdrant_url": f"http://127.0.0.1:{qdrant.port}",
+            "embeddings_url": f"http://127.0.0.1:{embeddings.port}/v1",
+        }
+        async with opened(None, first_port=chosen.first_port, retriever=urls) as site:
+            embeddings.target, qdrant.target = (
+                httpx.URL(url).port or 0 for url in (site.plan.embeddings_url, site.plan.qdrant_url)
+            )
+            await site.start("redis", "qdrant", "embeddings")
+            await site.start("keys")
+            await site.start("ingest-1", "embedder-1", _RETRIEVER)
+            await _fill(site, chosen)
+            bench = _Bench(site, chosen, record, embeddings, qdrant)
+            for number in range(1, chosen.rounds + 1):
+                say(f"round {number} of {chosen.rounds}")
+                await bench.own_time()
+                await bench.restart(direct=True)
+                await bench.throughput()
+                await bench.together()
+                await bench.crowd()
+                await bench.restart(direct=False)
+
+
+async def _fill(site: Site, chosen: argparse.Namespace) -> None:
+    messages = Messages(chosen.seed, users=chosen.users)
+    count = chosen.users * chosen.messages
+    wire = Wire(site.plan.ingest_url, site.keys.api_key)
+    for start in range(0, count, _POSTED_AT_ONCE):
+        batch = [
+            {
+                "user_id": messages.user(number),
+                "message_id": f"m-{number}",
+                "text": messages.text(number),
+                "conversation_id": f"c-{number // chosen.users // 20}",
+            }
+            for number in range(start, min(count, start + _POSTED_AT_ONCE))
+        ]
+        await wire.post("/v1/messages/batch", json.dumps({"messages": batch}).encode())
+    wire.close()
+    say(f"{count} messages are posted")
+    async with asyncio.timeout(_READY_SECONDS):
+        while await site.points() < count:
+            site.require_alive()
+            await asyncio.sleep(0.5)
+    say("and stored")
+
+
+class _Bench:
+    """The measurements on a site that is filled."""
+
+    def __init__(
+        self, site: Site, chosen: argparse.Namespace, record: Record, embeddings: Relay, qdrant: Relay
+    ) -> None:
+        self._site = site
+        self._chosen = chosen
+        self._record = record
+        self._relays = (embeddings, qdrant)
+        self._questions = Questions(chosen.seed, chosen.users)
+        self._next = 1_000
+        self._wire = Wire(site.plan.retriever_url, site.keys.api_key)
+
+    async def restart(self, *, direct: bool) -> None:
+        """Start the retriever anew, without the relays or with them."""
+        self._wire.close()
+        await self._site.kill(_RETRIEVER)
+        embeddings, qdrant = self._relays
+        plan = self._site.plan
+        self._site.reset(
+            _RETRIEVER,
+            qdrant_url=plan.qdrant_url if direct else f"http://127.0.0.1:{qdrant.port}",
+            embeddings_url=plan.embeddings_url if direct else f"http://127.0.0.1:{embeddings.port}/v1",
+        )
+        await self._site.start(_RETRIEVER)
+        self._wire = Wire(plan.retriever_url, self._site.keys.api_key)
+
+    def _fresh(self) -> int:
+        """Give a number from which on no question was asked yet."""
+        self._next += 1_000_000
+        return self._next
+
+    async def own_time(self) -> None:
+        """Ask at a steady rate, through the relays."""
+        chosen = self._chosen
+        await at_rate(self._wire, self._questions.body, chosen.rate, chosen.warm_up, self._fresh())
+        before = self._site.usage()
+        outcome = await at_rate(self._wire, self._questions.body, chosen.rate, chosen.seconds, self._fresh())
+        self._require(outcome)
+        own, elsewhere = [], []
+        for number, took in outcome.took.items():
+            there = sum(relay.seconds[number] for relay in self._relays)
+            own.append(1000 * (took - there))
+            elsewhere.append(1000 * there)
+        name = f"at {chosen.rate:g} searches/s"
+        for percent, bound in ((50, 2.0), (99, 10.0)):
+            self._record.add(f"own time, p{percent}, {name}", "ms", _percentile(own, percent), at_most=bound)
+        for percent in (50, 99):
+            self._record.add(
+                f"of embeddings server and Qdrant, p{percent}, {name}", "ms", _percentile(elsewhere, percent)
+            )
+        self._cost(before, outcome, name)
+
+    async def throughput(self) -> None:
+        """Ask remembered questions as fast as they are answered, and the same of Qdrant through the forwarder."""
+        known = [self._questions.body(number) for number in range(_KNOWN)]
+        await all_at_once(self._wire, known)
+        queries = await self._queries()
+        port = int(self._chosen.first_port) + 90
+        forwarder = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(Path(__file__).with_name("forwarder.py"))),
+            *(self._site.plan.qdrant_url, str(port), str(_AT_ONCE)),
+        )
+        try:
+            bare = Wire(f"http://127.0.0.1:{port}", "")
+            await _answers(bare, queries[0])
+            process = psutil.Process(forwarder.pid)
+            rates, costs = {}, {}
+            for name, wire, bodies in (("forwarder", bare, queries), ("retriever", self._wire, known)):
+                await in_turn(wire, _cycle(bodies), _AT_ONCE, self._chosen.warm_up, 0)
+                begun = _spent(process)
+                before = self._site.usage()
+                outcome = await in_turn(wire, _cycle(bodies), _AT_ONCE, self._chosen.seconds, 0)
+                self._require(outcome)
+                rates[name] = outcome.rate
+                own = process if name == "forwarder" else None
+                costs[name] = 1e6 * (_spent(own) - begun) / len(outcome.took) if own else self._cpu_us(before, outcome)
+                alone = await in_turn(wire, _cycle(bodies), 1, self._chosen.seconds / 2, 0)
+                self._record.add(f"{name}, remembered questions, one at a time, p50", "ms", _percentile(_ms(alone), 50))
+        finally:
+            forwarder.terminate()
+            await forwarder.wait()
+        for name, rate in rates.items():
+            self._record.add(f"{name}, remembered questions, {_AT_ONCE} at a time", "/s", rate)
+            self._record.add(f"{name}, CPU of the process an answer", "us", costs[name])
+        ratio = rates["retriever"] / rates["forwarder"]
+        self._record.add("retriever / forwarder, remembered questions", "ratio", ratio, at_least=0.6)
+
+    async def _queries(self) -> list[bytes]:
+        """Write what the retriever asks Qdrant for its remembered questions."""
+        model = MODELS[self._site.plan.model]
+        space = EmbeddingSpace(model.id, model.dimensions)
+        api = EmbeddingsApi(space, url=self._site.plan.embeddings_url, api_key="local", timeout=60)
+        texts = [self._questions.text(number) for number in range(_KNOWN)]
+        vectors = (await api.embed(texts)).vectors
+        await api.aclose()
+        return [
+            write_queries(
+                [Question(f"local/{self._questions.user(number)}", vectors[number], text, None, _CANDIDATES)],
+                space.vector_name,
+            )
+            for number, text in enumerate(texts)
+        ]
+
+    async def together(self) -> None:
+        """Ask new questions one at a time, and 32 at a time."""
+        rates = {}
+        for at_once in (1, _AT_ONCE):
+            await in_turn(self._wire, self._questions.body, at_once, self._chosen.warm_up, self._fresh())
+            before = self._site.usage()
+            outcome = await in_turn(self._wire, self._questions.body, at_once, self._chosen.seconds, self._fresh())
+            self._require(outcome)
+            rates[at_once] = outcome.rate
+            name = f"new questions, {at_once} at a time"
+            self._record.add(name, "/s", outcome.rate)
+            self._cost(before, outcome, name)
+        self._record.add(
+            f"{_AT_ONCE} new questions at a time / one at a time", "ratio", rates[_AT_ONCE] / rates[1], at_least=3.0
+        )
+
+    async def crowd(self) -> None:
+        """Ask a thousand at once, and one by one after that."""
+        first = self._fresh()
+        before = self._site.usage()[_RETRIEVER]
+        outcome = await all_at_once(self._wire, [self._questions.body(first + n) for n in range(_CROWD)])
+        after = self._site.usage()[_RETRIEVER]
+        later = await in_turn(self._wire, self._questions.body, 1, 1.0, self._fresh())
+        refused = outcome.failed.pop("503", 0)
+        name = f"of {_CROWD:,} at once"
+        self._record.add(f"{name}, answered with 200", "", len(outcome.took), at_least=1)
+        self._record.add(f"{name}, answered with 503 and Retry-After", "", refused)
+        self._record.add(f"{name}, anything else", "", sum(outcome.failed.values()), at_most=0)
+        for percent in (50, 99):
+            self._record.add(f"{name}, answered with 200, p{percent}", "ms", _percentile(_ms(outcome), percent))
+        self._record.add("memory of the retriever before that", "MiB", before.resident_bytes / _MIB)
+        self._record.add("memory of the retriever after that", "MiB", after.resident_bytes / _MIB)
+        self._record.add("failed right after that", "", sum(later.failed.values()), at_most=0)
+
+    def _require(self, outcome: Outcome) -> None:
+        self._site.require_alive()
+        if outcome.failed or not outcome.took:
+            raise Failed(f"{len(outcome.took)} were answered, {dict(outcome.failed)} not: {self._site.log(_RETRIEVER)}")
+
+    def _cpu_us(self, before: dict[str, object], outcome: Outcome, part: str = _RETRIEVER) -> float:
+        spent = self._site.usage()[part].cpu_seconds - before[part].cpu_seconds  # type: ignore[attr-defined]
+        return float(1e6 * spent / len(outcome.took))
+
+    def _cost(self, before: dict[str, object], outcome: Outcome, name: str) -> None:
+        for part in (_RETRIEVER, "qdrant", "embeddings"):
+            self._record.add(f"CPU of {part} an answer, {name}", "us", self._cpu_us(before, outcome, part))
+
+
+def _cycle(bodies: Sequence[bytes]) -> Callable[[int], bytes]:
+    return lambda number: bodies[number % len(bodies)]
+
+
+def _ms(outcome: Outcome) -> list[float]:
+    return [1000 * seconds for seconds in outcome.took.values()]
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, len(ranked) * percent // 100)] if ranked else 0.0
+
+
+def _spent(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+async def _answers(wire: Wire, body: bytes) -> None:
+    async with asyncio.timeout(_READY_SECONDS):
+        while True:
+            try:
+                status, _ = await wire.post("/", body)
+            except OSError:
+                await asyncio.sleep(0.1)
+                continue
+            if status != 200:  # noqa: PLR2004
+                raise Failed(f"the forwarder answers with {status}")
+            return
+
+
+def main() -> None:
+    """Run as the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.retriever",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared_options(rounds=3, within=3600.0)],
+    )
+    parser.add_argument("--rate", type=float, default=50.0, help="searches a second for the own time [%(default)g]")
+    parser.add_argument("--users", type=int, default=10)
+    parser.add_argument("--messages", type=int, default=250, help="of each user [%(default)d]")
+    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds that don't count [%(default)g]")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds that count, each time [%(default)g]")
+    carry_out("retriever", _NOT_MEASURED, measure, parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

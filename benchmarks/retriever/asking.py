@@ -1,0 +1,115 @@
+"""Questions, and the ways they are asked: at a rate, by so many at a time, or all at once."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from benchmarks.arrivals import Arrivals
+from benchmarks.wire import Wire
+
+_OK = 200
+_WORDS = (
+    *("where", "did", "the", "caretaker", "put", "bicycle", "pump", "parcel", "neighbours", "meeting", "garden"),
+    *("after", "work", "morning", "rain", "town", "floor", "second", "who", "said", "planned", "longer"),
+)
+
+Post = Callable[[bytes], Awaitable[tuple[int, bytes]]]
+"""Sends a body, and gives status and body of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Questions by their number: all different, each with its number in it."""
+
+    seed: int
+    users: int
+
+    def text(self, number: int) -> str:
+        """Give a question's text."""
+        chance = Random(self.seed << 32 | number)  # noqa: S311 - nothing secret is made from it
+        return f"ask{number:08d} " + " ".join(chance.choices(_WORDS, k=8))
+
+    def user(self, number: int) -> str:
+        """Say whose past is asked."""
+        return f"user-{number % self.users}"
+
+    def body(self, number: int) -> bytes:
+        """Write the request."""
+        return json.dumps({"user_id": self.user(number), "query": self.text(number)}).encode()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of questions: seconds of each that was answered, by its number, and the others by their status."""
+
+    took: dict[int, float] = field(default_factory=dict)
+    failed: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.took) / self.seconds if self.seconds else 0.0
+
+    def note(self, number: int, status: int | str, seconds: float) -> None:
+        """Note one."""
+        if status == _OK:
+            self.took[number] = seconds
+        else:
+            self.failed[str(status)] += 1
+
+
+async def at_rate(wire: Wire, body: Callable[[int], bytes], rate: float, seconds: float, first: int) -> Outcome:
+    """Ask in open loop, so many a second; seconds count from when a question was sent."""
+    loop, outcome = asyncio.get_running_loop(), Outcome(seconds=seconds)
+    end = loop.time() + seconds
+
+    async def ask(number: int, due: float) -> None:
+        del due
+        begun = loop.time()
+        status = await _status(wire, body(first + number))
+        outcome.note(first + number, status, loop.time() - begun)
+
+    await Arrivals(rate, first).run(ask, until=lambda: loop.time() > end)
+    return outcome
+
+
+async def in_turn(wire: Wire, body: Callable[[int], bytes], at_once: int, seconds: float, first: int) -> Outcome:
+    """Ask with so many under way all the time, each as soon as one before it is answered."""
+    loop, outcome = asyncio.get_running_loop(), Outcome()
+    begun = loop.time()
+    numbers = iter(range(first, first + 10_000_000))
+
+    async def go() -> None:
+        while loop.time() < begun + seconds:
+            number, at = next(numbers), loop.time()
+            outcome.note(number, await _status(wire, body(number)), loop.time() - at)
+
+    await asyncio.gather(*(go() for _ in range(at_once)))
+    outcome.seconds = loop.time() - begun
+    return outcome
+
+
+async def all_at_once(wire: Wire, bodies: Sequence[bytes]) -> Outcome:
+    """Ask everything in the same moment."""
+    loop, outcome = asyncio.get_running_loop(), Outcome()
+    begun = loop.time()
+
+    async def ask(number: int, body: bytes) -> None:
+        at = loop.time()
+        outcome.note(number, await _status(wire, body), loop.time() - at)
+
+    await asyncio.gather(*(ask(number, body) for number, body in enumerate(bodies)))
+    outcome.seconds = loop.time() - begun
+    return outcome
+
+
+async def _status(wire: Wire, body: bytes) -> int | str:
+    try:
+        status, head, _ = await wire.ask("/v1/search", body)
+    except OSError as error:
+        return type(error).__name__
+    return "503 without Retry-After" if status == 503 and b"retry-after" not in head else status  # noqa: PLR2004
