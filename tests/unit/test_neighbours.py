@@ -1,6 +1,5 @@
 """What a turn inherits from the turns around it, and from its conversation."""
 
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -57,7 +56,7 @@ def test_a_conversation_of_one_candidate_says_nothing() -> None:
 
 
 def test_messages_without_a_conversation_inherit_nothing() -> None:
-    alone = [replace(turn, conversation_id=None) for turn in chat(9.0, 0.0, 9.0)]
+    alone = [turn._replace(conversation_id=None) for turn in chat(9.0, 0.0, 9.0)]
 
     assert inherit(alone) == [Inherited(), Inherited(), Inherited()]
 

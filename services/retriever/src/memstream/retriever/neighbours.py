@@ -8,10 +8,8 @@ one round trip is enough.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
-
-import numpy as np
+from typing import NamedTuple
 
 BEFORE = 1.0
 AFTER = 0.2
@@ -27,8 +25,7 @@ _QUANTILE = 0.25
 """Share of the candidates whose score counts as none at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """A candidate's place in its conversation, its length, and its own score."""
 
     conversation_id: str | None
@@ -38,8 +35,7 @@ class Turn:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(NamedTuple):
     """What a turn gets from the others, as scores."""
 
     neighbours: float = 0.0
@@ -50,8 +46,9 @@ def inherit(turns: Sequence[Turn]) -> list[Inherited]:
     """Give what each turn inherits, in the order given; nothing for a turn without a conversation."""
     if not turns:
         return []
-    none = float(np.quantile([turn.score for turn in turns], _QUANTILE))
+    none = _quantile([turn.score for turn in turns], _QUANTILE)
     near, around = [0.0] * len(turns), [0.0] * len(turns)
+    shares = [math.exp(-turn.words / WORDS) for turn in turns]
     places = sorted(
         (place for place, turn in enumerate(turns) if turn.conversation_id is not None),
         key=lambda place: (turns[place].conversation_id, turns[place].order),
@@ -59,14 +56,25 @@ def inherit(turns: Sequence[Turn]) -> list[Inherited]:
     for _, part in groupby(places, key=lambda place: turns[place].conversation_id):
         conversation = list(part)
         for earlier, later in pairwise(conversation):
-            near[later] += BEFORE * _share(turns[later]) * (turns[earlier].score - none)
-            near[earlier] += AFTER * _share(turns[earlier]) * (turns[later].score - none)
+            near[later] += BEFORE * shares[later] * (turns[earlier].score - none)
+            near[earlier] += AFTER * shares[earlier] * (turns[later].score - none)
         best = sorted(conversation, key=lambda place: -turns[place].score)[: OTHERS + 1]
+        # For whoever is none of the best, the others are the same ones.
+        usual = _mean([turns[other].score for other in best[:OTHERS]], none)
         for place in conversation:
-            others = [turns[other].score for other in best if other != place][:OTHERS]
-            around[place] = sum(others) / len(others) - none if others else 0.0
+            around[place] = usual
+        for place in best:
+            around[place] = _mean([turns[other].score for other in best if other != place][:OTHERS], none)
     return [Inherited(*both) for both in zip(near, around, strict=True)]
 
 
-def _share(turn: Turn) -> float:
-    return math.exp(-turn.words / WORDS)
+def _mean(scores: Sequence[float], none: float) -> float:
+    return sum(scores) / len(scores) - none if scores else 0.0
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """Give the value below which this share of them is, between two of them in proportion."""
+    ranked = sorted(values)
+    below, part = divmod(share * (len(ranked) - 1), 1)
+    low, high = ranked[int(below)], ranked[min(int(below) + 1, len(ranked) - 1)]
+    return low + (high - low) * part

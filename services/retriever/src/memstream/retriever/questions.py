@@ -1,13 +1,14 @@
 """What a question says of its answer, and what each candidate has of that. Pure."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypedDict
+from typing import Any
+
+import numpy as np
 
 from memstream.retriever.periods import Time, times_in
-from memstream.retriever.relevance import BRIEF
+from memstream.retriever.relevance import BRIEF, Floats
 from memstream.retriever.speakers import named_in
 from memstream.retriever.wording import (
     Wording,
@@ -26,16 +27,17 @@ _DOCUMENT = "document"
 _USER = "user"
 
 
-class Told(TypedDict):
-    """Signals that a message's wording, speaker and time give: those of the same names of `Signals`."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Signals that messages' wording, speakers and times give, an element a message; `Signals` has the same names."""
 
-    brevity: float
-    speaker: float
-    not_own: float
-    answers: float
-    phrases: float
-    coverage: float
-    time: float
+    brevity: Floats
+    speaker: Floats
+    not_own: Floats
+    answers: Floats
+    phrases: Floats
+    coverage: Floats
+    time: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +48,42 @@ class Asked:
     wording: Wording
     times: tuple[Time, ...]
 
-    def told_by(self, payloads: Sequence[Mapping[str, Any]], words: Sequence[int], own: Sequence[float]) -> list[Told]:
-        """Give what each candidate has of what is asked for, by payload, number of words, and own score."""
+    def told_by(self, payloads: Sequence[Mapping[str, Any]], words: Sequence[int], own: Sequence[float]) -> Told:
+        """Give what the candidates have of what is asked for, by payload, number of words, and own score."""
+        count = len(payloads)
         named = named_in(self.text, {str(payload["speaker"]) for payload in payloads if payload.get("speaker")})
-        names = {word for name in named for word in spaced_words(name.lower()).split()}
-        starts = beginnings(word for word in self.wording.words if word not in names)
-        best = sorted(range(len(payloads)), key=lambda place: -own[place])[:READ]
-        told = [self._told(payload, count, named) for payload, count in zip(payloads, words, strict=True)]
-        for place in best:
-            self._read(payloads[place], starts, told[place])
+        told = Told(
+            brevity=np.exp(np.asarray(words, np.float64) / -BRIEF),
+            speaker=np.zeros(count),
+            not_own=np.zeros(count),
+            answers=np.zeros(count),
+            phrases=np.zeros(count),
+            coverage=np.zeros(count),
+            time=np.zeros(count),
+        )
+        # Who asks about two people may want what either of them said.
+        if len(named) == 1:
+            told.speaker[:] = [payload.get("speaker") in named for payload in payloads]
+        if self.wording.first_person:
+            told.not_own[:] = [
+                payload.get("role") != _USER and payload.get("kind") != _DOCUMENT for payload in payloads
+            ]
+        if self.times:
+            told.time[:] = [payload.get("kind") != _DOCUMENT and self._is_of_the_time(payload) for payload in payloads]
+        self._read(payloads, sorted(range(count), key=lambda place: -own[place])[:READ], named, told)
         return told
 
-    def _told(self, payload: Mapping[str, Any], words: int, named: frozenset[str]) -> Told:
-        document = payload.get("kind") == _DOCUMENT
-        return Told(
-            brevity=math.exp(-words / BRIEF),
-            # Who asks about two people may want what either of them said.
-            speaker=float(len(named) == 1 and payload.get("speaker") in named),
-            not_own=float(self.wording.first_person and payload.get("role") != _USER and not document),
-            answers=0.0,
-            phrases=0.0,
-            coverage=0.0,
-            time=float(bool(self.times) and not document and self._is_of_the_time(payload)),
-        )
-
-    def _read(self, payload: Mapping[str, Any], starts: Sequence[str], told: Told) -> None:
-        lowered = str(payload.get("text", "")).lower()
-        spaced = spaced_words(lowered)
-        told["answers"] = float(answers(self.wording, lowered))
-        told["phrases"] = float(shared_phrases(self.wording, spaced))
-        told["coverage"] = coverage(starts, spaced)
+    def _read(
+        self, payloads: Sequence[Mapping[str, Any]], best: Sequence[int], named: frozenset[str], told: Told
+    ) -> None:
+        names = {word for name in named for word in spaced_words(name.lower()).split()}
+        starts = beginnings(word for word in self.wording.words if word not in names)
+        for place in best:
+            lowered = str(payloads[place].get("text", "")).lower()
+            spaced = spaced_words(lowered)
+            told.answers[place] = answers(self.wording, lowered)
+            told.phrases[place] = shared_phrases(self.wording, spaced)
+            told.coverage[place] = coverage(starts, spaced)
 
     def _is_of_the_time(self, payload: Mapping[str, Any]) -> bool:
         try:

@@ -7,6 +7,12 @@ for each combination of scores at hand. So a relevance of 0.7 means the same whi
 
 import math
 from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
 
 DENSE_PENALTY = 0.08
 KEYWORD_PENALTY = 0.2
@@ -91,6 +97,57 @@ class Signals:
         return {name: float(value) for name, value in (known | told).items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The signals of many messages, each an array with an element a message; what they mean, `Signals` says."""
+
+    dense: Floats | None
+    keyword: Floats | None
+    chunks: Floats
+    rarity: float
+    neighbours: Floats
+    conversation: Floats
+    brevity: Floats
+    speaker: Floats
+    not_own: Floats
+    answers: Floats
+    phrases: Floats
+    coverage: Floats
+    time: Floats
+
+    @property
+    def fair_dense(self) -> Floats:
+        """As that of `Signals`."""
+        return fair_cosines(self.dense, self.chunks)
+
+    @property
+    def fair_keyword(self) -> Floats:
+        """As that of `Signals`."""
+        return fair_scores(self.keyword, self.chunks, self.rarity)
+
+    def of(self, place: int) -> Signals:
+        """Give those of one message."""
+        return Signals(
+            dense=None if self.dense is None else float(self.dense[place]),
+            keyword=None if self.keyword is None else float(self.keyword[place]),
+            chunks=int(self.chunks[place]),
+            rarity=self.rarity,
+            **{name: float(getattr(self, name)[place]) for name in CONTEXTUAL},
+        )
+
+
+def fair_cosines(dense: Floats | None, chunks: Floats) -> Floats:
+    """Give cosines, with the advantage of many chunks taken off."""
+    return (0.0 if dense is None else dense) - DENSE_PENALTY * np.log(chunks)
+
+
+def fair_scores(keyword: Floats | None, chunks: Floats, rarity: float) -> Floats:
+    """Give BM25 scores, as of a history of usual size, with the advantage of many chunks taken off."""
+    if keyword is None:
+        return np.zeros(len(chunks))
+    return keyword * rarity / (1.0 + KEYWORD_PENALTY * np.log(chunks))
+
+
 CONTEXTUAL = (
     *("neighbours", "conversation", "brevity", "speaker"),
     *("not_own", "answers", "phrases", "coverage", "time"),
@@ -115,14 +172,18 @@ class Linear:
     coverage: float = 0.0
     time: float = 0.0
 
-    def own(self, signals: Signals) -> float:
-        """Give a message's own score: as a cosine, to whose scale BM25 is brought; as BM25 where there is no other."""
+    def own(self, fair_dense: Floats, fair_keyword: Floats) -> Floats:
+        """Give messages' own scores: as cosines, to whose scale BM25 is brought; as BM25 where there is no other."""
         if not self.dense:
-            return signals.fair_keyword
-        return signals.fair_dense + self.keyword / self.dense * signals.fair_keyword
+            return fair_keyword
+        return fair_dense + self.keyword / self.dense * fair_keyword
 
-    def evidence(self, signals: Signals) -> float:
-        """Give the log odds that all signals speak for."""
+    @overload
+    def evidence(self, signals: Signals) -> float: ...
+    @overload
+    def evidence(self, signals: Columns) -> Floats: ...
+    def evidence(self, signals: Signals | Columns) -> float | Floats:
+        """Give the log odds that all signals speak for: of a message, or of each."""
         return (
             self.intercept
             + self.dense * signals.fair_dense
@@ -147,22 +208,27 @@ class Calibration:
     dense: Linear
     keyword: Linear
 
-    def line(self, signals: Signals) -> Linear:
-        """Give the coefficients for the signals at hand."""
-        if signals.dense is None:
+    def line(self, *, dense: bool, keyword: bool) -> Linear:
+        """Give the coefficients for the scores at hand."""
+        if not dense:
             return self.keyword
-        return self.dense if signals.keyword is None else self.both
+        return self.both if keyword else self.dense
 
-    def own(self, signals: Signals) -> float:
-        """Give a message's own score, by the scores at hand."""
-        return self.line(signals).own(signals)
-
-    def evidence(self, signals: Signals) -> float:
-        """Give the log odds by the signals at hand."""
-        return self.line(signals).evidence(signals)
+    @overload
+    def evidence(self, signals: Signals) -> float: ...
+    @overload
+    def evidence(self, signals: Columns) -> Floats: ...
+    def evidence(self, signals: Signals | Columns) -> float | Floats:
+        """Give the log odds by the signals at hand: of a message, or of each."""
+        return self.line(dense=signals.dense is not None, keyword=signals.keyword is not None).evidence(signals)
 
 
 def probability(log_odds: float) -> float:
     """Turn log odds into a probability, 0 to 1."""
     # Far out the exponential overflows; there the answer is 0 or 1 to all digits.
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, log_odds))))
+
+
+def probabilities(log_odds: Floats) -> Floats:
+    """Turn log odds into probabilities, as `probability` does."""
+    return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -60.0, 60.0)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,7 @@ BM25_OPTIONS: dict[str, Any] = {"avg_len": 32.0, "language": "english"}
 OWNER = "owner"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPoint:
+class FoundPoint(NamedTuple):
     """A stored point and its score: cosine for a dense query, BM25 for a keyword query."""
 
     id: str
