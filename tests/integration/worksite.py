@@ -76,15 +76,18 @@ class Worksite:
         # Connections of before are of no use.
         await self.redis.connection_pool.disconnect()
 
-    async def serve(self) -> None:
-        """Start ingest and a retriever, once an embedder has made the collection."""
-        given = {
-            "EMBEDDINGS_URL": self._embeddings_url,
-            "EMBEDDINGS_MODEL": "simulated",
-            "EMBEDDINGS_DIMENSIONS": str(_DIMENSIONS),
-            "COLLECTION": self._collection,
+    async def serve(self, **settings: object) -> None:
+        """Start ingest and a retriever, once an embedder has made the collection; `settings` are the retriever's."""
+        given: dict[str, object] = {
+            "embeddings_url": self._embeddings_url,
+            "embeddings_model": "simulated",
+            "embeddings_dimensions": _DIMENSIONS,
+            "collection": self._collection,
+            **settings,
         }
-        self._settings["retriever-1"] = {f"MEMSTREAM_RETRIEVER_{key}": value for key, value in given.items()}
+        self._settings["retriever-1"] = {
+            f"MEMSTREAM_RETRIEVER_{key.upper()}": str(value) for key, value in given.items()
+        }
         await self.parts.start("keys")
         await self.parts.start(*_OTHERS)
 

@@ -1,6 +1,5 @@
 """What a turn inherits from the turns around it, and from its conversation."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -23,8 +23,10 @@ from memstream.retriever.searching import Searching
 from memstream.retriever.timeline import Timeline
 from memstream.runtime.access import KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
-from memstream.web.bearer import Caller
+from memstream.web.attendance import attended
+from memstream.web.bearer import Caller, authenticate
 from memstream.web.bodies import JSON, read_json
+from memstream.web.direct import Endpoints
 
 BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn, ContextIn)
 """Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
@@ -67,11 +69,19 @@ router = APIRouter(prefix="/v1", tags=["retrieval"], responses=PROBLEM_ANSWERS)
     summary="What does a user's past say about this?",
     openapi_extra=described_body({JSON: reference(SearchIn)}),
 )
-async def post_search(request: Request, caller: Caller) -> Response:
+async def post_search(request: Request) -> Response:
     """Answer with the messages that bear on the question, the most relevant first."""
+    parts = _parts(request)
+    # By itself, without the framework's dependencies: it may be reached by the short way.
+    caller = await authenticate(request, parts.ring)
     search = await _read(request, SearchIn)
-    (answer,) = await _parts(request).searching.search([search], caller.tenant)
+    async with attended(request):
+        (answer,) = await parts.searching.search([search], caller.tenant)
     return _answer(answer)
+
+
+DIRECT: Endpoints = {("POST", "/v1/search"): post_search}
+"""The route that is asked all the time."""
 
 
 @router.post(
@@ -83,7 +93,8 @@ async def post_search(request: Request, caller: Caller) -> Response:
 async def post_search_batch(request: Request, caller: Caller) -> Response:
     """Answer each question as if it were asked by itself, in one round trip."""
     batch = await _read(request, SearchBatchIn)
-    return _answer(SearchBatchOut(results=await _parts(request).searching.search(batch.searches, caller.tenant)))
+    async with attended(request):
+        return _answer(SearchBatchOut(results=await _parts(request).searching.search(batch.searches, caller.tenant)))
 
 
 @router.post(
@@ -95,7 +106,8 @@ async def post_search_batch(request: Request, caller: Caller) -> Response:
 async def post_context(request: Request, caller: Caller) -> Response:
     """Answer with numbered passages within the token budget; with none, and `abstained`, when nothing is relevant."""
     question = await _read(request, ContextIn)
-    return _answer(await _parts(request).searching.context(question, caller.tenant))
+    async with attended(request):
+        return _answer(await _parts(request).searching.context(question, caller.tenant))
 
 
 @router.post(
@@ -107,7 +119,8 @@ async def post_context(request: Request, caller: Caller) -> Response:
 async def post_similarity(request: Request, _caller: Caller) -> Response:
     """Answer with the cosine of every pair."""
     body = await _read(request, SimilarityIn)
-    return _answer(await _parts(request).searching.similarity(body.texts))
+    async with attended(request):
+        return _answer(await _parts(request).searching.similarity(body.texts))
 
 
 @router.get("/timeline", response_model=TimelineOut, summary="What did a user say, in time order?")

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from memstream.contracts.searches import Encoding
-from memstream.retriever.api import BODY_MODELS, RetrieverParts, router
+from memstream.retriever.api import BODY_MODELS, DIRECT, RetrieverParts, router
 from memstream.retriever.calibrations import calibration_of
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.queries import QueryPolicy, QueryVectors
@@ -87,7 +87,9 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         await collection.aclose()
         await client.aclose()
 
-    app = make_application("Memstream retriever", "Answers what a user's past says.", lifespan, body_models=BODY_MODELS)
+    app = make_application(
+        "Memstream retriever", "Answers what a user's past says.", lifespan, body_models=BODY_MODELS, direct=DIRECT
+    )
     app.include_router(router)
     include_operations(app, health, registry)
     app.state.parts = parts

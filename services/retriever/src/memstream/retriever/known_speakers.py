@@ -8,6 +8,8 @@ from memstream.runtime.clock import Clock
 
 _LASTS = timedelta(minutes=1)
 """A speaker who is new is unknown for so long at the most: until then a question is asked with the name in it."""
+_NONE_LASTS = timedelta(seconds=2)
+"""Who has none yet may have some in a moment; but many never have any, and are asked about all the same."""
 _OWNERS = 10_000
 
 
@@ -31,10 +33,9 @@ class KnownSpeakers:
         if now < until:
             return speakers
         speakers = frozenset(await self._look_up(owner))
-        # Who has none yet may have some in a moment.
-        if speakers:
-            self._known[owner] = now + _LASTS.total_seconds(), speakers
-            self._known.move_to_end(owner)
-            if len(self._known) > _OWNERS:
-                self._known.popitem(last=False)
+        lasts = _LASTS if speakers else _NONE_LASTS
+        self._known[owner] = now + lasts.total_seconds(), speakers
+        self._known.move_to_end(owner)
+        if len(self._known) > _OWNERS:
+            self._known.popitem(last=False)
         return speakers

@@ -1,0 +1,39 @@
+"""Work for a caller who is still there."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect, Request
+
+
+@contextlib.asynccontextmanager
+async def attended(request: Request) -> AsyncIterator[None]:
+    """Break off what is done within when the caller hangs up. The whole body of the request has to be read before.
+
+    Raises:
+        ClientDisconnect: the caller hung up.
+
+    """
+    working = asyncio.current_task()
+    assert working is not None  # noqa: S101 - a coroutine runs in a task
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        # After the body nothing else comes.
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        working.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        # Whoever else cancels has to be obeyed.
+        if gone and working.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
+    finally:
+        watching.cancel()
