@@ -71,6 +71,21 @@ async def test_bad_settings_are_one_line_that_names_each(module: str) -> None:
     assert named == {f"{prefix}{name}" for name in BAD[module]}
 
 
+@pytest.mark.parametrize(("content", "says"), [(None, "No such file or directory"), ("{", "the file: Invalid JSON")])
+async def test_calibrations_that_are_none_are_one_line(tmp_path: Path, content: str | None, says: str) -> None:
+    file = tmp_path / "calibrations.json"
+    if content is not None:
+        file.write_text(content)
+
+    code, lines = await start("retriever", {**NEEDED, "MEMSTREAM_RETRIEVER_CALIBRATIONS": str(file)})
+
+    assert (code, len(lines)) == (CONFIGURATION, 1)
+    assert lines[0].startswith(
+        "set MEMSTREAM_RETRIEVER_CALIBRATIONS to a file that `memstream calibrate` wrote, or leave it unset: "
+        f"the calibrations {file}: {says}"
+    )
+
+
 async def test_a_missing_setting_is_one_line_with_its_variable() -> None:
     code, lines = await start("retriever", {})
 

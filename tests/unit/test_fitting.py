@@ -1,14 +1,24 @@
 """Fitting a calibration to judged questions."""
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memstream.retriever.calibrations import CALIBRATIONS, calibration_of, read_calibrations, write_calibrations
 from memstream.retriever.fitting import Question, fit
-from memstream.retriever.relevance import Linear, Signals, probability
+from memstream.retriever.relevance import (
+    Linear,
+    Signals,
+    prior_among,
+    prior_among_rarity,
+    probability,
+    rarity_among,
+)
 from memstream.runtime.errors import ConfigurationError
 
 TRUTH = Linear(-6.0, dense=8.0, keyword=0.3, speaker=1.5)
@@ -80,7 +90,12 @@ def test_a_written_calibration_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "No such file"), ("no JSON", "the file"), ('{"a": {"both": {}}}', "a.both.intercept")],
+    [
+        (None, "No such file"),
+        ("no JSON", "the file"),
+        ('{"a": {"both": {}}}', "a.both.intercept"),
+        ('{"a": {"both": {"intercept": 1, "tme": 1}}}', "a.both.tme"),
+    ],
 )
 def test_a_file_that_is_none_is_named_with_its_fault(tmp_path: Path, content: str | None, says: str) -> None:
     file = tmp_path / "calibrations.json"
@@ -89,3 +104,38 @@ def test_a_file_that_is_none_is_named_with_its_fault(tmp_path: Path, content: st
 
     with pytest.raises(ConfigurationError, match=says):
         calibration_of("all-MiniLM-L6-v2_384_t1", file)
+
+
+def test_what_a_small_history_adds_is_no_part_of_the_coefficients() -> None:
+    small = 20
+    rarity, prior = rarity_among(small), prior_among(small)
+    chance = Random(3)  # noqa: S311 - a seeded sample, not a secret
+    questions = []
+    for _ in range(1500):
+        signals = [Signals(chance.uniform(-0.2, 0.8), chance.uniform(0, 5), rarity=rarity) for _ in range(small)]
+        evidence = [chance.random() < probability(TRUTH.evidence(one) + prior) for one in signals]
+        questions.append(Question(signals, evidence))
+
+    line = fit(questions)
+
+    assert prior > 1.5
+    assert line.intercept == pytest.approx(TRUTH.intercept, abs=0.5)
+
+
+@given(st.integers(0, 10_000))
+def test_the_prior_is_told_by_the_rarity(candidates: int) -> None:
+    assert prior_among_rarity(rarity_among(candidates)) == pytest.approx(prior_among(candidates))
+
+
+def test_a_score_that_would_count_against_a_message_is_left_out() -> None:
+    contrary = [
+        Question([replace(one, keyword=12 - (one.keyword or 0.0)) for one in question.signals], question.evidence)
+        for question in drawn(200)
+    ]
+
+    line = fit(contrary)
+
+    assert line.keyword == 0.0
+    assert line.dense > 0.0
+    with pytest.raises(ValueError, match="no better scores"):
+        fit(contrary, scores=("keyword",))

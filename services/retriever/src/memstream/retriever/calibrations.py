@@ -5,7 +5,7 @@ Fitted by `python benchmarks/quality --fit` on LoCoMo, BEAM, SciFact and XQuAD; 
 
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from memstream.retriever.relevance import Calibration, Linear
 from memstream.runtime.errors import ConfigurationError
@@ -58,7 +58,7 @@ CALIBRATIONS = {"all-MiniLM-L6-v2_384_t1": _MINILM}
 DEFAULT = _MINILM
 """For spaces nobody has calibrated: their order is right, their probabilities are only as good as their likeness."""
 
-_FILES = TypeAdapter(dict[str, Calibration])
+_FILES = TypeAdapter(dict[str, Calibration], config=ConfigDict(extra="forbid", allow_inf_nan=False))
 
 
 def calibration_of(vector_name: str, file: Path | None = None) -> Calibration:
@@ -68,7 +68,14 @@ def calibration_of(vector_name: str, file: Path | None = None) -> Calibration:
         ConfigurationError: the file can't be used.
 
     """
-    return (read_calibrations(file) if file else {}).get(vector_name) or CALIBRATIONS.get(vector_name, DEFAULT)
+    shipped = CALIBRATIONS.get(vector_name, DEFAULT)
+    if file is None:
+        return shipped
+    try:
+        return read_calibrations(file).get(vector_name, shipped)
+    except ConfigurationError as error:
+        wanted = "set MEMSTREAM_RETRIEVER_CALIBRATIONS to a file that `memstream calibrate` wrote, or leave it unset"
+        raise ConfigurationError(f"{wanted}: {error}") from error
 
 
 def read_calibrations(file: Path) -> dict[str, Calibration]:

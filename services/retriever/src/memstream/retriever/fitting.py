@@ -3,7 +3,7 @@
 In two steps. First the coefficients that order the candidates of a question best: a conditional logit (McFadden, 1974),
 which asks of each question only which of its candidates is the evidence, so that questions with many or easy
 candidates don't outweigh the others. Then a slope and an intercept that make the sum a log odds (Platt, 1999), over
-all candidates.
+all candidates; what ranking adds for a small history is no part of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from memstream.retriever.relevance import CONTEXTUAL, Linear, Signals
+from memstream.retriever.relevance import CONTEXTUAL, Linear, Signals, prior_among_rarity
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,10 +36,22 @@ class Question:
 def fit(questions: Sequence[Question], scores: Sequence[str] = SCORES, without: Sequence[str] = ()) -> Linear:
     """Give the coefficients for candidates that have these scores; those of `without` stay 0.
 
+    A better score never makes a message less relevant: one whose coefficient would say so is left out.
+
     Raises:
-        ValueError: no question has both a candidate that is evidence and one that isn't.
+        ValueError: no question has both a candidate that is evidence and one that isn't, or no score tells them apart.
 
     """
+    line = _fit(questions, scores, without)
+    contrary = [name for name in scores if name not in without and getattr(line, name) <= 0.0]
+    if not contrary:
+        return line
+    if {*contrary, *without}.issuperset(scores):
+        raise ValueError("what answers a question has no better scores than what doesn't: is it the right evidence?")
+    return fit(questions, scores, [*without, *contrary])
+
+
+def _fit(questions: Sequence[Question], scores: Sequence[str], without: Sequence[str]) -> Linear:
     names = [name for name in (*scores, *CONTEXTUAL) if name not in without]
     tables = [features(question.signals, names) for question in questions]
     labels = [np.array(question.evidence, float) for question in questions]
@@ -53,7 +65,8 @@ def fit(questions: Sequence[Question], scores: Sequence[str] = SCORES, without: 
     order = _order([tables[p] / scale for p in told], [labels[p] for p in told], [weights[p] for p in told])
     shares = np.concatenate([np.full(len(label), weight) for label, weight in zip(labels, weights, strict=True)])
     sums = np.concatenate([table / scale @ order for table in tables])
-    intercept, slope = _platt(sums, np.concatenate(labels), shares / shares.mean())
+    priors = np.array([prior_among_rarity(one.rarity) for question in questions for one in question.signals])
+    intercept, slope = _platt(sums, np.concatenate(labels), shares, priors)
     values = {name: float(slope * value) for name, value in zip(names, order / scale, strict=True)}
     return Linear(**{"intercept": round(intercept, 3), **{name: round(value, 3) for name, value in values.items()}})
 
@@ -91,17 +104,17 @@ def _order(tables: Sequence[Floats], labels: Sequence[Floats], weights: Sequence
     return _least(np.zeros(tables[0].shape[1]), loss, derivatives)
 
 
-def _platt(sums: Floats, labels: Floats, weights: Floats) -> tuple[float, float]:
-    """Give intercept and slope of the logistic regression of the labels on the sums."""
+def _platt(sums: Floats, labels: Floats, weights: Floats, priors: Floats) -> tuple[float, float]:
+    """Give intercept and slope of the logistic regression of the labels on the sums, on top of the priors."""
     columns = np.c_[np.ones(len(sums)), sums]
     shares = weights / weights.sum()
 
     def loss(beta: Floats) -> float:
-        odds = columns @ beta
+        odds = columns @ beta + priors
         return float(shares @ (np.logaddexp(0, odds) - labels * odds))
 
     def derivatives(beta: Floats) -> tuple[Floats, Floats]:
-        chances = 1 / (1 + np.exp(-np.clip(columns @ beta, -_FARTHEST, _FARTHEST)))
+        chances = 1 / (1 + np.exp(-np.clip(columns @ beta + priors, -_FARTHEST, _FARTHEST)))
         curvature = (columns * (shares * chances * (1 - chances))[:, None]).T @ columns
         return columns.T @ (shares * (chances - labels)), curvature + _TINY * np.eye(2)
 

@@ -46,6 +46,11 @@ def rarity_among(messages: int) -> float:
     return max(1.0, math.log(1 + POOL) / math.log(1 + max(messages, _FEWEST)))
 
 
+def prior_among_rarity(rarity: float) -> float:
+    """Give what `prior_among` gives where `rarity_among` gives this rarity."""
+    return math.log(POOL / ((1 + POOL) ** (1 / rarity) - 1))
+
+
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What is known of a message: cosine (-1..1) and BM25 score (0 or more) of its best chunk, None if not asked.
