@@ -1,5 +1,6 @@
 """What a turn inherits from the turns around it, and from its conversation."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +83,13 @@ def test_no_turn_inherits_more_than_the_others_stand_out(candidates: list[Turn])
     for inherited in inherit(candidates):
         assert abs(inherited.neighbours) <= (BEFORE + AFTER) * spread + 1e-9
         assert abs(inherited.conversation) <= spread + 1e-9
+
+
+@given(st.lists(st.floats(-1, 30), min_size=1))
+def test_no_score_at_all_is_the_lower_quartile(scores: list[float]) -> None:
+    first = Turn("c", ("2026", ""), 0, 100.0)
+    candidates = [first, Turn("c", ("2027", ""), 0, 0.0), *(Turn(None, ("", ""), 0, score) for score in scores)]
+
+    none = float(np.quantile([turn.score for turn in candidates], 0.25))
+
+    assert inherit(candidates)[1].conversation == pytest.approx(100.0 - none)

@@ -122,6 +122,18 @@ def test_hits_are_as_many_as_asked_for_relevant_enough_sorted_and_of_different_m
     assert hits == [hit for hit in everything if hit.relevance >= min_relevance][:limit]
 
 
+@given(points, points, st.sampled_from(["hybrid", "dense", "keyword"]))
+def test_the_signals_that_are_told_make_the_relevance(
+    dense: list[FoundPoint], keyword: list[FoundPoint], mode: Mode
+) -> None:
+    candidates = Candidates(dense, keyword)
+    among = len({point.payload["message_id"] for point in dense + (keyword if mode == "hybrid" else [])})
+    prior = prior_among(among) if mode != "keyword" else 0.0
+
+    for hit in rank(candidates, mode, DEFAULT, asked=read_question("Did I go in May?", NOW), limit=10):
+        assert hit.relevance == pytest.approx(probability(DEFAULT.evidence(hit.signals) + prior))
+
+
 @given(points, points, st.randoms(use_true_random=False))
 def test_the_order_of_the_candidates_does_not_matter(
     dense: list[FoundPoint], keyword: list[FoundPoint], chance: object
