@@ -40,12 +40,15 @@ SPEAKERS = 100
 
 _INDEXES: dict[str, models.PayloadSchemaParams] = {
     OWNER: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-    "conversation_id": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    "role": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    "speaker": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    "kind": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    "occurred_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME),
-    "recorded_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME),
+    # Graphs of vectors are for owners. For every role and every moment they would cost far more than all else.
+    **{
+        name: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False)
+        for name in ("conversation_id", "role", "speaker", "kind")
+    },
+    **{
+        name: models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, enable_hnsw=False)
+        for name in ("occurred_at", "recorded_at")
+    },
 }
 
 _CONFLICT = 409
