@@ -230,6 +230,9 @@ async def test_files_that_can_not_be_read_or_written_are_named(site: Site, tmp_p
 async def test_without_embeddings_nothing_is_fitted(site: Site, tmp_path: Path) -> None:
     questions = written(tmp_path / "questions.jsonl", judged())
     await site.parts.kill("embeddings")
+    # A new one remembers no question.
+    await site.parts.kill("retriever-1")
+    await site.parts.start("retriever-1")
     try:
         ran = await site.calibrate(questions, tmp_path / "out.json")
     finally:
