@@ -11,6 +11,7 @@ half. So while imports take all they can get, a message finds a quarter of the b
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -141,6 +142,7 @@ class Budget:
         self._keys = [keys.budget(name), keys.budget_calls(name)]
         self._call_ms = round(call_seconds * 1000)
         # One of a kind asks at a time; the others stand behind it.
+        self._given_back = asyncio.Event()
         self._turns: dict[Use, asyncio.Lock] = {use: asyncio.Lock() for use in _LEAVES}
         self._clock = clock
         self._limits = limits
@@ -171,8 +173,15 @@ class Budget:
                 if deadline is not None and self._clock.monotonic() + wait > deadline:
                     raise Unavailable("the embeddings server", "all that its limits allow is used", wait)
                 waiting()
-                await self._clock.sleep(min(wait, _LONGEST_WAIT))
+                await self._wait(min(wait, _LONGEST_WAIT))
         return charge
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for so long, or until a call of this process gives its place back."""
+        self._given_back.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._given_back.wait()
 
     async def _try(self, use: Use, charge: Charge) -> float:
         """Take, or give the seconds until that may succeed."""
@@ -205,6 +214,8 @@ class Budget:
         if self.limited or retry_after:
             with redis_faults():
                 await self._correct(keys=self._keys, args=arguments)
+        if self._limits.calls:
+            self._given_back.set()
 
     def _per_minute(self, unit: str) -> float | None:
         known = (self._limits.requests if unit == "requests" else self._limits.tokens, self._told.get(unit))
