@@ -168,8 +168,7 @@ class DeadLetters:
                     for call in calls:
                         if isinstance(call, _Call):
                             pipe.eval(_REPLAY, len(call.names), *call.names, *call.arguments, self._dedup_seconds)
-                    self._durability.wait_in(pipe)
-                    answers = iter(self._durability.checked(await pipe.execute()))
+                    answers = iter(await self._durability.execute(pipe))
             results += [
                 LetterResult.model_validate(
                     {"id": str(name), "outcome": decoded(next(answers)) if isinstance(call, _Call) else call}
@@ -189,8 +188,7 @@ class DeadLetters:
             async with self._client.pipeline(transaction=False) as pipe:
                 for name in names:
                     pipe.xdel(keys.dead_letters(name.partition), name.entry_id)
-                self._durability.wait_in(pipe)
-                answers = self._durability.checked(await pipe.execute())
+                answers = await self._durability.execute(pipe)
         return [
             LetterResult(id=str(name), outcome="dropped" if answer else "missing")
             for name, answer in zip(names, answers, strict=True)

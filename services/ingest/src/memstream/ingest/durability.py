@@ -45,19 +45,19 @@ class Durability:
             )
         self._wait = policy != "always"
 
-    def wait_in(self, pipe: "redis.asyncio.client.Pipeline") -> None:
-        """Let a pipeline of writes end with waiting for the disk, if that is needed."""
-        if self._wait:
-            pipe.waitaof(1, 0, self._wait_ms)
-
-    def checked(self, answers: list[Any]) -> list[Any]:
-        """Give the answers of the writes of a pipeline that `wait_in` was called on.
+    async def execute(self, pipe: "redis.asyncio.client.Pipeline") -> list[Any]:
+        """Run a pipeline of writes, wait for the disk if that is needed, and give the answers of the writes.
 
         Raises:
             Unavailable: they were not on disk in time.
 
         """
-        if not self._wait:
+        # How Redis is set up may be found out anew while this one is under way.
+        waits = self._wait
+        if waits:
+            pipe.waitaof(1, 0, self._wait_ms)
+        answers = await pipe.execute()
+        if not waits:
             return answers
         *writes, (on_disk, *_) = answers
         if on_disk < 1:

@@ -92,9 +92,8 @@ class Erasing:
         with redis_faults():
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.eval(script, len(names), *names, *arguments)
-                self._durability.wait_in(pipe)
-                answers = await pipe.execute()
-        return decoded(self._durability.checked(answers)[0])
+                answers = await self._durability.execute(pipe)
+        return decoded(answers[0])
 
     async def receipt(self, erasure_id: str, tenant: str) -> Erasure | None:
         """Say what became of a request; None for one that isn't this tenant's, or too old.

@@ -71,8 +71,7 @@ class StreamLog:
             for call in made:
                 names, arguments = call.parameters(entries, self._dedup_seconds)
                 pipe.evalsha(self._append.sha, len(names), *names, *arguments)
-            self._durability.wait_in(pipe)
-            return self._durability.checked(await pipe.execute())
+            return await self._durability.execute(pipe)
 
     async def look_up(self, partition: int, message: UUID, owner: UUID) -> MessageFate | None:
         """Say what became of a message; None if it was not seen within the dedup window.
