@@ -153,7 +153,8 @@ class Concurrency:
 
     def _took_longer(self, before: _Epoch, step: float) -> bool:
         rise, deviation = self._epoch.rise_since(before)
-        return rise > max(step / 2 if step else _RISE, 0 if step else _DEVIATIONS * deviation)
+        # After a step there are calls enough to see half of its rise.
+        return rise > (step / 2 if step else max(_RISE, _DEVIATIONS * deviation))
 
     def failed(self, seconds: float, now: float, *, refused: bool) -> None:
         """Note that a call was refused, or that it failed in another way that passes.

@@ -166,11 +166,9 @@ class Pipeline:
         return is_first_live or sum(self._calling.values()) < self._slots(lane)
 
     async def _wait_for_change(self, seconds: float) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
-        except TimeoutError:
-            pass
 
     async def _process(self, lane: Lane, batch: Sequence[Work]) -> None:
         with contextlib.ExitStack() as slot:

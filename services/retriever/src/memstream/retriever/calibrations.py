@@ -1,6 +1,7 @@
 """Calibrations that ship with the retriever, by the name of the embedding space's vector, and those of a file.
 
-Fitted by `python benchmarks/quality --fit` on LoCoMo, BEAM, SciFact and XQuAD; docs/decisions/0010 says how.
+Fitted with the functions of `python benchmarks/quality --fit` in one round, to half of LoCoMo's questions, BEAM,
+SciFact and a sixth of XQuAD's in English; docs/decisions/0010 says how.
 """
 
 from pathlib import Path

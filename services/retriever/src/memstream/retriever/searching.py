@@ -181,6 +181,8 @@ class Searching:
     def _rank(
         self, search: SearchIn, tenant: str, proposals: Sequence[Proposal], least: float, *, degraded: bool
     ) -> list[Finding]:
+        now = search.as_of or self._clock.now()
+        asked = read_question(search.query, now)
         findings = [
             Finding(tenant, proposal.user_id, one)
             for proposal in proposals
@@ -188,7 +190,7 @@ class Searching:
                 proposal.candidates,
                 "keyword" if degraded else search.mode,
                 self._calibration,
-                asked=read_question(search.query, search.as_of or self._clock.now()),
+                asked=asked,
                 # All of them if who comes later may be preferred.
                 limit=search.limit if search.recency is None and search.diversity == 0 else 2 * MOST,
                 min_relevance=least if search.min_relevance is None else search.min_relevance,
@@ -200,7 +202,7 @@ class Searching:
         return arrange(
             findings,
             recency=search.recency,
-            now=search.as_of or self._clock.now(),
+            now=now,
             diversity=search.diversity,
             vectors={point: vector for proposal in proposals for point, vector in proposal.vectors.items()},
             limit=search.limit,

@@ -118,10 +118,12 @@ return 0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits a minute that an operator sets; None leaves it to what the provider says."""
+    """Limits that an operator sets; None leaves it to what the provider says."""
 
     requests: int | None = None
+    """A minute."""
     tokens: int | None = None
+    """A minute."""
     calls: int | None = None
     """Under way at once."""
 
@@ -141,8 +143,8 @@ class Budget:
         """Make it. No call takes longer than `call_seconds`."""
         self._keys = [keys.budget(name), keys.budget_calls(name)]
         self._call_ms = round(call_seconds * 1000)
-        # One of a kind asks at a time; the others stand behind it.
         self._given_back = asyncio.Event()
+        # One of a kind asks at a time; the others stand behind it.
         self._turns: dict[Use, asyncio.Lock] = {use: asyncio.Lock() for use in _LEAVES}
         self._clock = clock
         self._limits = limits
