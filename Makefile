@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 MEMBERS := $(wildcard shared/*/pyproject.toml services/*/pyproject.toml client/pyproject.toml deploy/local/pyproject.toml)
+# Processes that run tests, each with servers of its own.
+JOBS ?= 2
 DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
@@ -30,7 +32,7 @@ demo: setup ## send a sample conversation and ask some questions, on a throw-awa
 	.venv/bin/memstream demo
 
 test: setup ## run the tests
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(JOBS) --dist loadfile
 
 check: setup ## format, lint and types
 	.venv/bin/ruff format --check $(SOURCES)
@@ -43,7 +45,7 @@ format: setup ## rewrite the sources as `make check` wants them
 	.venv/bin/ruff check --fix $(SOURCES)
 
 reliability: setup ## run seeded faults against the promise: make reliability RUNS=200 SEED=1
-	$(PY) -m pytest tests/reliability --seed $(or $(SEED),1) --runs $(or $(RUNS),20) --report build/reliability/report.json
+	$(PY) -m pytest tests/reliability -n $(JOBS) --dist worksteal --seed $(or $(SEED),1) --runs $(or $(RUNS),20) --report build/reliability/report.json
 
 bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1 the figures of docs/benchmarks.md
 	$(PY) -m benchmarks $(if $(FULL),--full --results benchmarks/results --report docs/benchmarks.md) $(if $(MESSAGES),--messages $(MESSAGES))

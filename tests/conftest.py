@@ -1,13 +1,20 @@
 """What all tests share."""
 
+import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from running_stack import RunningStack, embedded, on_containers
 
 _users: Iterator[int] = count(1)
+
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of this user's own in it
+_ROOM = 4 * 2**30
+"""Bytes that tests may need at once, with those of a session that failed kept beside them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +25,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="run on the embedded stack, or on Redis and Qdrant in containers (needs a Docker engine)",
     )
+
+
+def pytest_configure() -> None:
+    """Keep files in memory where that can be: Redis syncs every write, and a disk of others' makes it wait seconds.
+
+    Nothing is tested less for it. What a killed process wrote is with the system, synced or not.
+    """
+    if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 
 @pytest_asyncio.fixture(scope="session")

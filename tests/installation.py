@@ -24,6 +24,8 @@ from memstream.runtime.streams import Redis, connect
 _TRIES = 50
 _LOWEST_PORT = 20_000
 _HIGHEST_PORT = 32_000
+_WORKERS = 4
+"""So many processes that run tests beside each other look for ports apart: what is free may be taken a moment later."""
 
 
 class Installation:
@@ -172,8 +174,10 @@ def free_ports(count: int) -> int:
     Below the range from which the system takes ports for outgoing connections: one of those may be taken at any time.
     """
     chance = SystemRandom()
+    width = (_HIGHEST_PORT - _LOWEST_PORT) // _WORKERS
+    lowest = _LOWEST_PORT + width * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _WORKERS)
     for _ in range(_TRIES):
-        base = chance.randrange(_LOWEST_PORT, _HIGHEST_PORT - count)
+        base = chance.randrange(lowest, lowest + width - count)
         if all(_is_free(base + offset) for offset in range(count)):
             return base
     sys.exit("no free ports")

@@ -1,7 +1,8 @@
 """Which runs are made, on which installation, and what is told of them."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ _BIG_EVERY = 50
 _RUNS_ON_A_SITE = 20
 
 _outcomes = pytest.StashKey[list[Outcome]]()
+_OUTCOME = "outcome"
+"""Name under which a test's report tells of its run; a report also comes from another process (`-n 3`)."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +42,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("big_seed", range(first, first + runs, _BIG_EVERY))
 
 
+class _Collecting:
+    """Keeps what the reports of tests tell of their runs."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        self._outcomes = outcomes
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Look through the report of a test that was called."""
+        if report.when == "call":
+            self._outcomes += [Outcome(**told) for name, told in report.user_properties if name == _OUTCOME]  # type: ignore[arg-type]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect the outcomes of all runs."""
+    config.pluginmanager.register(_Collecting(config.stash.setdefault(_outcomes, [])))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Tell the figures, and write them to the file that was asked for."""
     outcomes = config.stash.get(_outcomes, [])
@@ -54,8 +74,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 class Sites:
     """Lends an installation that is used for many runs, and replaced after a failure or when it has grown old."""
 
-    def __init__(self, folder: Path, outcomes: list[Outcome], kept: Path, old: str | None) -> None:
-        self.outcomes = outcomes
+    def __init__(self, folder: Path, kept: Path, old: str | None) -> None:
         self.kept = kept
         self._folder = folder
         self._old = old
@@ -77,8 +96,8 @@ class Sites:
         self._lent += 1
         return self._site
 
-    def done(self, history: History) -> None:
-        """Remember a run, to be looked at again when others have gone over it."""
+    def held(self, history: History) -> None:
+        """Remember a run that the promise held in, to be looked at again when others have gone over it."""
         self._histories.append(history)
 
     async def changed_later(self) -> list[str]:
@@ -99,8 +118,21 @@ class Sites:
 @pytest_asyncio.fixture(scope="module")
 async def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sites]:
     """Keep an installation over the runs of a module."""
-    outcomes = request.config.stash.setdefault(_outcomes, [])
     kept = request.config.getoption("--kept", None) or request.config.rootpath / "build" / "reliability"
-    lender = Sites(tmp_path_factory.mktemp("reliability"), outcomes, kept, request.config.getoption("--old", None))
+    lender = Sites(tmp_path_factory.mktemp("reliability"), kept, request.config.getoption("--old", None))
     yield lender
-    await lender.give_up()
+    try:
+        changed = await lender.changed_later()
+    finally:
+        await lender.give_up()
+    assert changed == [], "later runs changed what earlier ones left"
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[Outcome], None]:
+    """Put what came of a run into the test's report."""
+
+    def put(outcome: Outcome) -> None:
+        request.node.user_properties.append((_OUTCOME, asdict(outcome)))
+
+    return put
