@@ -27,7 +27,7 @@ class _Run:
 
 
 _RUNS = (
-    _Run("ingest", "benchmarks/ingest", "--rounds 1 --seconds 2", "--rounds 5"),
+    _Run("ingest", "-m benchmarks.ingest", "--rounds 1 --seconds 2", "--rounds 5"),
     _Run("stack", "-m benchmarks.stack", "--count 500 --seconds 10", "--count 3000"),
     _Run(
         "limits",

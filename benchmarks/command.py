@@ -54,7 +54,7 @@ def carry_out(benchmark: str, not_measured: list[str], measure: Measure, options
         record.not_measured = [f"this run did not finish: {trouble.splitlines()[0]}", *record.not_measured]
     for line in record.not_measured:
         print(f"not measured: {line}")
-    for row in rows_of(record):
+    for row in rows_of(record.benchmark, record.figures):
         print(row.line())
     if options.json:
         record.write(options.json)

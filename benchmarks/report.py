@@ -1,4 +1,4 @@
-"""Renders what benchmarks have written as one table: `python benchmarks/report.py FILE.json… [--output FILE.md]`."""
+"""Renders what benchmarks have written as one table: `python -m benchmarks.report FILE.json… [--output FILE.md]`."""
 
 import argparse
 import json
@@ -7,46 +7,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+from benchmarks.record import Figure
 
 _SHARE = "ratio"
 _INTRODUCTION = """\
 # Benchmarks
 
-Written by `python benchmarks/report.py`; `make bench FULL=1` takes the figures anew. Each value is the median of its
+Written by `python -m benchmarks.report`; `make bench FULL=1` takes the figures anew. Each value is the median of its
 rounds, with the smallest and the largest; each contender ran in fresh processes, and a ratio is one of the same run.
 """
-
-
-class _Figure(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def values(self) -> Sequence[float]: ...
-    @property
-    def at_least(self) -> float | None: ...
-    @property
-    def at_most(self) -> float | None: ...
-
-
-class _Record(Protocol):
-    @property
-    def benchmark(self) -> str: ...
-    @property
-    def figures(self) -> Sequence[_Figure]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReadFigure:
-    """A figure as it is read from a file."""
-
-    name: str
-    unit: str
-    values: Sequence[float]
-    at_least: float | None = None
-    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +25,7 @@ class ReadRecord:
     """A record as it is read from a file."""
 
     benchmark: str
-    figures: Sequence[ReadFigure]
+    figures: Sequence[Figure]
     not_measured: Sequence[str]
     place: str
 
@@ -81,9 +52,9 @@ class Row:
         return f"| {self.benchmark} | {self.figure} | {self.median} | {self.spread} | {self.target} | {verdict} |"
 
 
-def rows_of(record: _Record) -> Iterator[Row]:
-    """Give the lines of a record."""
-    for figure in record.figures:
+def rows_of(benchmark: str, figures: Sequence[Figure]) -> Iterator[Row]:
+    """Give a line for each figure."""
+    for figure in figures:
         middle = statistics.median(figure.values)
         spread = ""
         if len(figure.values) > 1:
@@ -93,7 +64,7 @@ def rows_of(record: _Record) -> Iterator[Row]:
             target, met = f"≥ {_written(figure.at_least, figure.unit)}", middle >= figure.at_least
         if figure.at_most is not None:
             target, met = f"≤ {_written(figure.at_most, figure.unit)}", middle <= figure.at_most
-        yield Row(record.benchmark, figure.name, _written(middle, figure.unit), spread, target, met)
+        yield Row(benchmark, figure.name, _written(middle, figure.unit), spread, target, met)
 
 
 def _written(value: float, unit: str) -> str:
@@ -107,27 +78,15 @@ def read(file: Path) -> ReadRecord:
     """Read a record."""
     document: dict[str, Any] = json.loads(file.read_text())
     if "benchmark" not in document:
-        if "bare" not in document:
-            sys.exit(f"{file} is not what a benchmark of the report writes")
-        return _of_ingest(document)
+        sys.exit(f"{file} is not what a benchmark writes")
     machine, versions = document["machine"], document["versions"]
     place = (
         f"{document['started']}, {machine['cores']} cores {machine['processor']}, "
         f"{machine['memory_gib']} GiB, {machine['system']}, other programs took {machine['others_busy_cores']} cores; "
         f"Python {versions['python']}, commit {versions['commit']}, seed {document['options'].get('seed')}"
     )
-    figures = [ReadFigure(**figure) for figure in document["figures"]]
+    figures = [Figure(**figure) for figure in document["figures"]]
     return ReadRecord(document["benchmark"], figures, document["not_measured"], place)
-
-
-def _of_ingest(samples: dict[str, list[float]]) -> ReadRecord:
-    """Read what `benchmarks/ingest` writes: samples by contender."""
-    figures = [ReadFigure(name, "messages/s", values) for name, values in samples.items()]
-    for ours, theirs in (("ingest", "bare"), ("ingest batches", "pipelined")):
-        if ours in samples and theirs in samples:
-            ratios = [one / other for one, other in zip(samples[ours], samples[theirs], strict=True)]
-            figures.append(ReadFigure(f"{ours} / {theirs}", _SHARE, ratios, at_least=0.6))
-    return ReadRecord("ingest", figures, ["several processes of ingest, TLS, a network, a slow disk"], "")
 
 
 def render(records: Sequence[ReadRecord]) -> str:
@@ -135,7 +94,7 @@ def render(records: Sequence[ReadRecord]) -> str:
     lines = [_INTRODUCTION, "What is **not** measured:", ""]
     lines += [f"- {record.benchmark}: {'; '.join(record.not_measured)}." for record in records]
     lines += ["", "| benchmark | figure | median | spread | target | met |", "|---|---|---|---|---|---|"]
-    lines += [row.cells() for record in records for row in rows_of(record)]
+    lines += [row.cells() for record in records for row in rows_of(record.benchmark, record.figures)]
     lines += ["", "Taken:", ""]
     lines += [f"- {record.benchmark}: {record.place}." for record in records if record.place]
     return "\n".join(lines) + "\n"
@@ -143,7 +102,7 @@ def render(records: Sequence[ReadRecord]) -> str:
 
 def main() -> None:
     """Render the files that the command line names."""
-    parser = argparse.ArgumentParser(prog="benchmarks/report.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.report", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--output", type=Path, help="write there instead of to the screen")
     options = parser.parse_args()

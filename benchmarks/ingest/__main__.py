@@ -1,113 +1,155 @@
 """Measures ingest against what it is made of, in one run on one machine, each contender in a fresh process, in turn.
 
-    python benchmarks/ingest [--rounds 3] [--seconds 5] [--json FILE]
+    python -m benchmarks.ingest [--rounds 3] [--seconds 5] [--json FILE]
 
 - single messages: against an ASGI handler that does one XADD, with the same durability (`appendfsync always`);
 - batches of 100: against redis-py's pipelined XADD.
 
 Beside each rate stands what a message costs its process in CPU, without Redis and without those that ask: that hardly
-depends on what else the machine does. Not measured: several processes of ingest, TLS, a network, a slow disk.
+depends on what else the machine does.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
+from benchmarks.command import carry_out, say, shared_options
+from benchmarks.record import Record
+from benchmarks.site import Failed
+from memstream.local.stack.ports import free_base
 from memstream.local.stack.valkey import server_binary
 
-_HERE = Path(__file__).parent
-_REDIS_PORT, _PORT = 18950, 18951
+_NOT_MEASURED = ["several processes of ingest", "TLS, a network", "a slow disk"]
+_ROOT = Path(__file__).parents[2]
 _CONNECTIONS = 64
 _CLIENTS = 4
-_CONTENDERS = ("bare", "ingest", "pipelined", "ingest batches")
+_BATCH = 100
+_PATIENCE = 30.0
+_PAUSE = 0.05
 
-Samples = dict[str, list[float]]
-"""By contender: messages a second, and microseconds of CPU a message."""
+
+def main() -> None:
+    """Run as the command line says."""
+    shared = shared_options(rounds=3, within=900)
+    parser = argparse.ArgumentParser(prog="benchmarks.ingest", description=__doc__.split("\n\n")[0], parents=[shared])
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each contender [%(default)g]")
+    carry_out("ingest", _NOT_MEASURED, _measure, parser.parse_args())
 
 
-async def main() -> None:
-    """Run as the command line says, and print medians and spreads."""
-    parser = argparse.ArgumentParser(prog="benchmarks/ingest", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--json", type=Path, help="write all samples there")
-    arguments = parser.parse_args()
-    samples: Samples = {name: [] for contender in _CONTENDERS for name in (contender, _cpu(contender))}
+async def _measure(options: argparse.Namespace, record: Record) -> None:
+    redis_port = free_base(2, first=options.first_port)
     with tempfile.TemporaryDirectory() as folder:
-        redis = _start(
-            str(server_binary()),
-            *("--port", str(_REDIS_PORT), "--dir", folder, "--save", "", "--bind", "127.0.0.1"),
+        redis = (
+            *(str(server_binary()), "--port", str(redis_port), "--dir", folder, "--bind", "127.0.0.1", "--save", ""),
             *("--appendonly", "yes", "--appendfsync", "always"),
         )
-        try:
-            for _ in range(arguments.rounds):
-                await _round(samples, arguments.seconds)
-        finally:
-            redis.terminate()
-            redis.wait()
-    _print(samples)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(samples, indent=1))
+        async with _running(*redis):
+            bench = _Bench(f"redis://127.0.0.1:{redis_port}/0", redis_port + 1, options.seconds, record)
+            for number in range(options.rounds):
+                say(f"round {number + 1} of {options.rounds}")
+                await bench.round()
 
 
-async def _round(samples: Samples, seconds: float) -> None:
-    redis_url = f"redis://127.0.0.1:{_REDIS_PORT}/0"
-    environment = {"MEMSTREAM_INGEST_REDIS_URL": redis_url, "MEMSTREAM_INGEST_PORT": str(_PORT)}
-    bare = _start(sys.executable, str(_HERE / "bare.py"), redis_url, str(_PORT))
-    try:
-        await _answers("/")
-        _load(samples, "bare", bare, "none", seconds=seconds, batch=1)
-    finally:
-        bare.terminate()
-        bare.wait()
-    _pipelined(samples, redis_url, seconds)
-    issue = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "memstream.ingest", "issue-key", "bench"), env=environment, stdout=subprocess.PIPE
+class _Bench:
+    """Runs one contender after the other on one Redis."""
+
+    def __init__(self, redis_url: str, port: int, seconds: float, record: Record) -> None:
+        self._redis_url = redis_url
+        self._port = port
+        self._seconds = seconds
+        self._record = record
+
+    async def round(self) -> None:
+        """Measure every contender once."""
+        module = (sys.executable, "-m")
+        async with _running(*module, "benchmarks.ingest.bare", self._redis_url, str(self._port)) as bare:
+            await self._answers("/")
+            least = await self._load("bare", bare, "none", batch=1)
+        done = await _told(*module, "benchmarks.ingest.pipelined", self._redis_url, str(_CLIENTS), str(self._seconds))
+        self._note("pipelined", done["per_second"], done["cpu_us"])
+        settings = {"MEMSTREAM_INGEST_REDIS_URL": self._redis_url, "MEMSTREAM_INGEST_PORT": str(self._port)}
+        key = (await _output(*module, "memstream.ingest", "issue-key", "bench", settings=settings)).decode().strip()
+        async with _running(*module, "memstream.ingest", settings=settings) as ingest:
+            await self._answers("/health/ready")
+            single = await self._load("ingest", ingest, key, batch=1)
+            batches = await self._load(f"ingest, batches of {_BATCH}", ingest, key, batch=_BATCH)
+        self._record.add("ingest / bare", "ratio", single / least, at_least=0.6)
+        self._record.add("ingest in batches / pipelined", "ratio", batches / done["per_second"], at_least=0.6)
+
+    async def _load(self, name: str, server: asyncio.subprocess.Process, key: str, *, batch: int) -> float:
+        """Load a server, note its rate and what a message cost it, and give the rate."""
+        process = psutil.Process(server.pid)
+        connections = _CONNECTIONS if batch == 1 else _CLIENTS
+        before = _spent(process)
+        done = await _told(
+            *(sys.executable, "-m", "benchmarks.ingest.load", f"http://127.0.0.1:{self._port}", key),
+            *(str(connections), str(self._seconds), str(batch)),
+        )
+        rate = float(done["per_second"])
+        self._note(name, rate, (_spent(process) - before) / (rate * self._seconds) * 1e6)
+        return rate
+
+    def _note(self, name: str, rate: float, cpu_us: float) -> None:
+        self._record.add(name, "messages/s", rate)
+        self._record.add(f"{name}, CPU of a message", "us", cpu_us)
+
+    async def _answers(self, path: str) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with httpx.AsyncClient() as http, asyncio.timeout(_PATIENCE):
+                while True:
+                    with contextlib.suppress(httpx.TransportError):
+                        if (await http.get(f"http://127.0.0.1:{self._port}{path}")).is_success:
+                            return
+                    await asyncio.sleep(_PAUSE)
+        raise Failed(f"nothing answers at {path}")
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    *command: str, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a server meanwhile."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | (settings or {}), cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    key = (await issue.communicate())[0].decode().strip()
-    ingest = _start(sys.executable, "-m", "memstream.ingest", environment=environment)
     try:
-        await _answers("/health/ready")
-        _load(samples, "ingest", ingest, key, seconds=seconds, batch=1)
-        _load(samples, "ingest batches", ingest, key, seconds=seconds, batch=100)
+        yield process
     finally:
-        ingest.terminate()
-        ingest.wait()
+        process.terminate()
+        await process.wait()
 
 
-def _start(*command: str, environment: dict[str, str] | None = None) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+async def _output(*command: str, settings: Mapping[str, str] | None = None) -> bytes:
+    """Run a program to its end, and give what it writes."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | (settings or {}), cwd=_ROOT, stdout=subprocess.PIPE
+    )
+    try:
+        written, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise Failed(f"{' '.join(command[1:3])} ended with {process.returncode}")
+    return written
 
 
-def _load(  # noqa: PLR0913 - one measurement, in full
-    samples: Samples, name: str, server: "subprocess.Popen[bytes]", key: str, *, seconds: float, batch: int
-) -> None:
-    """Load a server, and note its rate and what a message cost it."""
-    connections = _CONNECTIONS if batch == 1 else _CLIENTS
-    process = psutil.Process(server.pid)
-    before = _spent(process)
-    done = _run("load.py", f"http://127.0.0.1:{_PORT}", key, str(connections), str(seconds), str(batch))
-    samples[name].append(done["per_second"])
-    samples[_cpu(name)].append((_spent(process) - before) / (done["per_second"] * seconds) * 1e6)
-
-
-def _pipelined(samples: Samples, redis_url: str, seconds: float) -> None:
-    done = _run("pipelined.py", redis_url, str(_CLIENTS), str(seconds))
-    samples["pipelined"].append(done["per_second"])
-    samples[_cpu("pipelined")].append(done["cpu_us"])
-
-
-def _cpu(contender: str) -> str:
-    return f"{contender}, CPU"
+async def _told(*command: str) -> dict[str, Any]:
+    """Run a program to its end, and read the JSON that it writes."""
+    told: dict[str, Any] = json.loads(await _output(*command))
+    return told
 
 
 def _spent(process: psutil.Process) -> float:
@@ -115,34 +157,5 @@ def _spent(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _run(script: str, *arguments: str) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, str(_HERE / script), *arguments], capture_output=True, check=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
-
-
-async def _answers(path: str) -> None:
-    async with httpx.AsyncClient() as http:
-        for _ in range(300):
-            try:
-                if (await http.get(f"http://127.0.0.1:{_PORT}{path}")).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
-    raise SystemExit(f"nothing answers at {path}")
-
-
-def _print(samples: Samples) -> None:
-    for name in _CONTENDERS:
-        rates, costs = samples[name], samples[_cpu(name)]
-        spread = f"({min(rates):.0f} to {max(rates):.0f})"
-        rate, cost = statistics.median(rates), statistics.median(costs)
-        print(f"{name:16}{rate:9.0f} messages/s   {spread:20}{cost:6.0f} us of CPU a message")
-    for ours, theirs in (("ingest", "bare"), ("ingest batches", "pipelined")):
-        ratios = [one / other for one, other in zip(samples[ours], samples[theirs], strict=True)]
-        print(f"{ours} / {theirs}: {statistics.median(ratios):.0%}   ({min(ratios):.0%} to {max(ratios):.0%})")
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

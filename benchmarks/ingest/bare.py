@@ -1,6 +1,6 @@
 """The reference: an ASGI handler that does one XADD and nothing else, on the server that ingest runs on, set up alike.
 
-`python bare.py REDIS_URL PORT`.
+`python -m benchmarks.ingest.bare REDIS_URL PORT`.
 """
 
 import sys

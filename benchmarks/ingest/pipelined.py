@@ -7,7 +7,8 @@ import time
 
 import redis.asyncio
 import uvloop
-from load import body
+
+from benchmarks.ingest.load import body
 
 _BATCH = 100
 
