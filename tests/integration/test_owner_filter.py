@@ -102,14 +102,34 @@ def test_past_the_clients_own_methods_points_are_written_and_questions_asked_and
         assert isinstance(call.func.value, ast.Attribute)
         assert call.func.value.value in doors
         given = {word.arg: word.value for word in call.keywords}
-        found[function] = (ast.literal_eval(given["method"]), ast.literal_eval(given["url"]), given["content"])
+        found[function] = (ast.literal_eval(given["method"]), ast.literal_eval(given["url"]))
 
     assert len(requests) == len(doors)
-    assert {function: way[:2] for function, way in found.items()} == {
+    assert found == {
         "upsert": ("PUT", "/collections/{name}/points"),
-        "ask": ("POST", "/collections/{name}/points/query/batch"),
+        "_query": ("POST", "/collections/{name}/points/query/batch"),
     }
-    body = found["ask"][2]
+
+
+def test_what_goes_over_the_wire_are_questions_and_nothing_else() -> None:
+    wires = [
+        node
+        for node in ast.walk(TREE)
+        if isinstance(node, ast.Attribute) and node.attr == "_wire" and isinstance(node.ctx, ast.Load)
+    ]
+    posts = [(f.name, call) for f in functions() for name, call in calls(f) if name == "post"]
+    queries = [call for name, call in calls(TREE) if name == "_query"]
+
+    assert [name for name, _ in posts] == ["_query"]
+    # Beside that one it is looked for, and closed.
+    assert {
+        ast.unparse(node) for node in ast.walk(TREE) if isinstance(node, ast.Attribute) and node.value in wires
+    } == {
+        "self._wire.post",
+        "self._wire.close",
+    }
+    (query,) = queries
+    (body,) = [word.value for word in query.keywords]
     assert isinstance(body, ast.Call)
     assert isinstance(body.func, ast.Name)
     assert body.func.id == "write_queries"

@@ -16,7 +16,7 @@ Handler = Callable[[httpx2.Request], httpx2.Response]
 def api_over(handler: Handler, *, dimensions: int = 2, send_dimensions: bool = False) -> EmbeddingsApi:
     """Make the adapter; every request is answered by `handler`."""
     space = EmbeddingSpace("model", dimensions)
-    api = EmbeddingsApi(space, url="http://test/v1", api_key="key", timeout=5, send_dimensions=send_dimensions)
+    api = EmbeddingsApi(space, url="https://test/v1", api_key="key", timeout=5, send_dimensions=send_dimensions)
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(handler))
     api._client = api._client.with_options(http_client=client)
     return api

@@ -55,7 +55,7 @@ async def test_a_request_asks_for_base64_and_for_dimensions_only_where_they_can_
     bodies = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
-        assert (str(request.url), request.headers["authorization"]) == ("http://test/v1/embeddings", "Bearer key")
+        assert (str(request.url), request.headers["authorization"]) == ("https://test/v1/embeddings", "Bearer key")
         bodies.append(json.loads(request.content))
         return listing(item(0, [0, 0]))
 

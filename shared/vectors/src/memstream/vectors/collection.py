@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -15,7 +16,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.vectors.lookups import Lookup, Order, Record
 from memstream.vectors.questions import (
     BM25_MODEL,
@@ -28,7 +29,9 @@ from memstream.vectors.questions import (
     read_answers,
     write_queries,
 )
+from memstream.vectors.quotas import read_retry_after
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.wire import Answer, Wire, is_direct
 
 DEPENDENCY = "Qdrant"
 
@@ -51,6 +54,10 @@ _INDEXES: dict[str, models.PayloadSchemaParams] = {
     },
 }
 
+_PORT = 6333
+"""Where Qdrant is asked when its URL names no port."""
+
+_OK = 200
 _CONFLICT = 409
 _OF_THE_INPUT = frozenset({400, 413, 422})
 """Any other answer is about the connection or the collection, not about a point."""
@@ -79,7 +86,7 @@ class _Upserted(BaseModel):
 class _Answered(BaseModel):
     """The answer to a batch of queries; what is in it is read by `questions`."""
 
-    result: list[dict[str, Any]]
+    result: list[Any]
 
 
 class Collection:
@@ -108,6 +115,10 @@ class Collection:
             # Connections to this machine are kept alive only when limits are given.
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
+        self._wire: Wire | None = None
+        if is_direct(url):
+            headers = {} if api_key is None else {"api-key": api_key}
+            self._wire = Wire(url, port=_PORT, headers=headers, timeout=max(1, int(timeout)))
 
     async def ensure(self) -> None:
         """Create the collection and its indexes, if they are missing.
@@ -261,20 +272,34 @@ class Collection:
             Unavailable, GlobalFault, Rejected: there is no answer.
 
         """
-        with qdrant_faults():
-            # Past the client's models, as with upserts: hundreds of candidates a question are not worth an object each.
-            answer = await self._client.http.client.request(
-                type_=_Answered,
-                method="POST",
-                url="/collections/{name}/points/query/batch",
-                path_params={"name": self._name},
-                headers={"Content-Type": "application/json"},
-                content=write_queries(questions, self._vector_name),
-            )
+        answers = await self._query(content=write_queries(questions, self._vector_name))
         try:
-            return read_answers(questions, answer.result, self._vector_name)
+            return read_answers(questions, answers, self._vector_name)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise Unavailable(DEPENDENCY, f"an answer that can't be read: {type(error).__name__}") from error
+            raise _unreadable(error) from error
+
+    async def _query(self, *, content: bytes) -> Any:  # noqa: ANN401 - whatever the server said
+        """Ask a batch of queries, on the shortest way there is to this server."""
+        if self._wire is None:
+            with qdrant_faults():
+                # Past the client's models, as with upserts: hundreds of candidates are not worth an object each.
+                told = await self._client.http.client.request(
+                    type_=_Answered,
+                    method="POST",
+                    url="/collections/{name}/points/query/batch",
+                    path_params={"name": self._name},
+                    headers={"Content-Type": "application/json"},
+                    content=content,
+                )
+            return told.result
+        with qdrant_faults():
+            answer = await self._wire.post(f"/collections/{quote(self._name, safe='')}/points/query/batch", content)
+        if answer.status != _OK:
+            raise _refusal_in(answer)
+        try:
+            return orjson.loads(answer.content)["result"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unreadable(error) from error
 
     async def speakers(self, owner: str) -> list[str]:
         """Give the speakers of an owner's points, those of the most points first, `SPEAKERS` at the most.
@@ -339,6 +364,8 @@ class Collection:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        if self._wire is not None:
+            self._wire.close()
         await self._client.close()
 
 
@@ -352,10 +379,22 @@ def qdrant_faults() -> Iterator[None]:
     except ResponseHandlingException as error:
         raise Unavailable(DEPENDENCY, f"{type(error.source).__name__}: {error.source}"[:300]) from error
     except UnexpectedResponse as error:
-        reason = f"HTTP {error.status_code}: {error.content[:300].decode(errors='replace')}"
-        status = error.status_code or _SERVER_ERROR
-        if status == _TOO_MANY or status >= _SERVER_ERROR:
-            raise Unavailable(DEPENDENCY, reason) from error
-        if status in _OF_THE_INPUT:
-            raise Rejected(f"{DEPENDENCY}: {reason}") from error
-        raise GlobalFault(DEPENDENCY, reason) from error
+        raise _refusal(error.status_code or _SERVER_ERROR, error.content) from error
+    except OSError as error:
+        raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
+
+
+def _refusal_in(answer: Answer) -> MemstreamError:
+    return _refusal(answer.status, answer.content, read_retry_after(answer.headers))
+
+
+def _refusal(status: int, content: bytes, retry_after: float | None = None) -> MemstreamError:
+    """Give the error that says what to do about a status that is no success."""
+    reason = f"HTTP {status}: {content[:300].decode(errors='replace')}"
+    if status == _TOO_MANY or status >= _SERVER_ERROR:
+        return Unavailable(DEPENDENCY, reason, retry_after)
+    return Rejected(f"{DEPENDENCY}: {reason}") if status in _OF_THE_INPUT else GlobalFault(DEPENDENCY, reason)
+
+
+def _unreadable(error: Exception) -> Unavailable:
+    return Unavailable(DEPENDENCY, f"an answer that can't be read: {type(error).__name__}")

@@ -11,18 +11,23 @@ import httpx2
 import numpy as np
 import numpy.typing as npt
 import openai
+import orjson
 from pydantic_core import from_json
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.vectors.quotas import Quotas, read_quotas, read_retry_after
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.wire import Answer, Wire, is_direct
 
 DEPENDENCY = "the embeddings server"
 
 Vectors = npt.NDArray[np.float32]
 """One row a text."""
 
+_PORT = 80
+
 _PASSING = frozenset({408, 409, 425})
+_OK = 200
 _OF_THE_INPUT = frozenset({400, 413, 422})
 """Any other answer (a wrong key, a redirect, a page that isn't there) is about the connection, not about a text."""
 
@@ -60,6 +65,9 @@ class EmbeddingsApi:
             max_retries=0,
             timeout=timeout,
         )
+        self._wire: Wire | None = None
+        if is_direct(url):
+            self._wire = Wire(url, port=_PORT, headers={"authorization": f"Bearer {api_key}"}, timeout=timeout)
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed up to 2,048 texts, none of them empty; identical texts are sent once.
@@ -74,18 +82,26 @@ class EmbeddingsApi:
         """
         places: dict[str, int] = {}
         rows = [places.setdefault(text, len(places)) for text in texts]
+        content, headers = await self._post({**self._asked, "input": list(places)})
+        told = _read(content)
+        vectors = self._decode(told, len(places))
+        return Embedded(vectors if len(places) == len(texts) else vectors[rows], _tokens(told), read_quotas(headers))
+
+    async def _post(self, body: dict[str, object]) -> tuple[bytes, Mapping[str, str]]:
+        if self._wire is not None:
+            try:
+                told = await self._wire.post("/embeddings", orjson.dumps(body))
+            except OSError as error:
+                raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
+            if told.status != _OK:
+                raise _refusal_in(told)
+            return told.content, told.headers
         try:
             # `embeddings.create` would look at every text and make an object of every vector: four times the work.
-            answer = await self._client.post(
-                "/embeddings", cast_to=httpx2.Response, body={**self._asked, "input": list(places)}
-            )
+            answer = await self._client.post("/embeddings", cast_to=httpx2.Response, body=body)
         except openai.APIError as error:
             raise translate(error) from error
-        told = _read(answer.content)
-        vectors = self._decode(told, len(places))
-        return Embedded(
-            vectors if len(places) == len(texts) else vectors[rows], _tokens(told), read_quotas(answer.headers)
-        )
+        return answer.content, answer.headers
 
     def _decode(self, told: Any, count: int) -> Vectors:  # noqa: ANN401 - whatever the server said
         vectors = np.empty((count, self._space.dimensions), dtype=np.float32)
@@ -109,6 +125,8 @@ class EmbeddingsApi:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        if self._wire is not None:
+            self._wire.close()
         await self._client.close()
 
 
@@ -117,14 +135,30 @@ def translate(error: openai.APIError) -> MemstreamError:
     if not isinstance(error, openai.APIStatusError):
         # No answer, or one that is not what it should be: timeouts, refused connections, bad JSON.
         return Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300])
-    reason = f"HTTP {error.status_code}: {error.message}"[:300]
-    if "insufficient_quota" in (error.code, error.type):
+    return _refusal(error.status_code, error.message, (error.code, error.type), error.response.headers)
+
+
+def _refusal_in(answer: Answer) -> MemstreamError:
+    try:
+        told = from_json(answer.content)
+    except ValueError:
+        told = None
+    told = told.get("error", told) if isinstance(told, dict) else None
+    known = told if isinstance(told, dict) else {}
+    message = str(known.get("message") or answer.content[:300].decode(errors="replace"))
+    return _refusal(answer.status, message, (known.get("code"), known.get("type")), answer.headers)
+
+
+def _refusal(status: int, message: str, codes: tuple[object, object], headers: Mapping[str, str]) -> MemstreamError:
+    """Give the error that says what to do about a status that is no success."""
+    reason = f"HTTP {status}: {message}"[:300]
+    if "insufficient_quota" in codes:
         return GlobalFault(DEPENDENCY, reason)
-    if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        return Throttled(DEPENDENCY, reason, read_retry_after(error.response.headers))
-    if error.status_code in _PASSING or error.status_code >= 500:  # noqa: PLR2004 - every server error
-        return Unavailable(DEPENDENCY, reason, read_retry_after(error.response.headers))
-    return Rejected(reason) if error.status_code in _OF_THE_INPUT else GlobalFault(DEPENDENCY, reason)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(DEPENDENCY, reason, read_retry_after(headers))
+    if status in _PASSING or status >= 500:  # noqa: PLR2004 - every server error
+        return Unavailable(DEPENDENCY, reason, read_retry_after(headers))
+    return Rejected(reason) if status in _OF_THE_INPUT else GlobalFault(DEPENDENCY, reason)
 
 
 def _read(answer: bytes) -> Any:  # noqa: ANN401 - whatever the server said
