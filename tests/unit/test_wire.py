@@ -124,6 +124,17 @@ async def test_what_a_server_has_closed_meanwhile_is_asked_anew() -> None:
     assert [number for number, _ in server.requests] == [1, 1, 2]
 
 
+async def test_a_connection_that_is_seen_to_be_closed_is_not_asked() -> None:
+    async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n...", OK) as server, wired(server) as wire:
+        await wire.post("/", b"first")
+        (idle,) = wire._idle
+        await until(lambda: not idle.usable, "the server's end of the connection has come")
+        answer = await wire.post("/", b"second")
+
+    assert answer.content == b"ok"
+    assert [number for number, _ in server.requests] == [1, 2]
+
+
 @pytest.mark.parametrize(
     "answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbreaks...", b"SSH-2.0\r\n...", CLOSE], ids=range(3)
 )

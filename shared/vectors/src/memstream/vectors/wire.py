@@ -118,9 +118,9 @@ class _Connection(asyncio.Protocol):
             ConnectionError: the connection broke, or what came is not HTTP.
 
         """
+        self.heard = False
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError("the server has closed the connection")
-        self.heard = False
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
