@@ -1,5 +1,7 @@
 """Whom a user's messages are by, remembered for a while."""
 
+import asyncio
+
 import pytest
 from unit.manual_clock import ManualClock
 
@@ -14,10 +16,16 @@ class Registry:
     def __init__(self) -> None:
         self.speakers: dict[str, list[str]] = {}
         self.lookups = 0
+        self.under_way = 0
+        self.most_under_way = 0
 
     async def look_up(self, owner: str) -> list[str]:
         """Give an owner's speakers."""
         self.lookups += 1
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
         return self.speakers.get(owner, [])
 
 
@@ -26,22 +34,36 @@ async def test_speakers_are_looked_up_once_a_minute_for_each_owner() -> None:
     registry.speakers = {"x": ["Ann"], "y": ["Bo"]}
     known = KnownSpeakers(registry.look_up, clock)
 
-    assert [await known.of("x"), await known.of("x"), await known.of("y")] == [{"Ann"}, {"Ann"}, {"Bo"}]
+    assert [(await known.of(["x"]))["x"], (await known.of(["x"]))["x"], (await known.of(["y"]))["y"]] == [
+        {"Ann"},
+        {"Ann"},
+        {"Bo"},
+    ]
     assert registry.lookups == 2
 
     registry.speakers["x"] = ["Ann", "Cy"]
     clock.advance(59)
-    assert await known.of("x") == {"Ann"}
+    assert (await known.of(["x"]))["x"] == {"Ann"}
     clock.advance(2)
-    assert await known.of("x") == {"Ann", "Cy"}
+    assert (await known.of(["x"]))["x"] == {"Ann", "Cy"}
 
 
 async def test_who_has_no_speakers_yet_is_looked_up_again_soon() -> None:
     clock, registry = ManualClock(), Registry()
     known = KnownSpeakers(registry.look_up, clock)
 
-    assert [await known.of("x"), await known.of("x")] == [frozenset(), frozenset()]
+    assert [(await known.of(["x"]))["x"], (await known.of(["x"]))["x"]] == [frozenset(), frozenset()]
     assert registry.lookups == 1
     registry.speakers["x"] = ["Ann"]
     clock.advance(2.1)
-    assert await known.of("x") == {"Ann"}
+    assert (await known.of(["x"]))["x"] == {"Ann"}
+
+
+async def test_several_owners_are_looked_up_at_once_and_each_once() -> None:
+    clock, registry = ManualClock(), Registry()
+    registry.speakers = {"x": ["Ann"], "y": ["Bo"]}
+    known = KnownSpeakers(registry.look_up, clock)
+    await known.of(["x"])
+
+    assert await known.of(["x", "y", "z", "y"]) == {"x": {"Ann"}, "y": {"Bo"}, "z": frozenset()}
+    assert (registry.lookups, registry.most_under_way) == (3, 2)

@@ -1,7 +1,8 @@
 """Whom a user's messages are by, remembered for a while."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from memstream.runtime.clock import Clock
@@ -21,18 +22,27 @@ class KnownSpeakers:
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
 
-    async def of(self, owner: str) -> frozenset[str]:
-        """Give them.
+    async def of(self, owners: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Give them for each owner; those that are not known are looked up at the same time.
 
         Raises:
             Unavailable, GlobalFault, Rejected: as looking them up does.
 
         """
         now = self._clock.monotonic()
-        until, speakers = self._known.get(owner, (now, frozenset[str]()))
-        if now < until:
-            return speakers
-        speakers = frozenset(await self._look_up(owner))
+        found = {owner: known[1] for owner in owners if (known := self._known.get(owner)) and now < known[0]}
+        missing = list(dict.fromkeys(owner for owner in owners if owner not in found))
+        if missing:
+            looked_up = await asyncio.gather(*(self._look_up(owner) for owner in missing))
+            found.update(
+                {
+                    owner: self._remember(owner, now, frozenset(speakers))
+                    for owner, speakers in zip(missing, looked_up, strict=True)
+                }
+            )
+        return found
+
+    def _remember(self, owner: str, now: float, speakers: frozenset[str]) -> frozenset[str]:
         lasts = _LASTS if speakers else _NONE_LASTS
         self._known[owner] = now + lasts.total_seconds(), speakers
         self._known.move_to_end(owner)

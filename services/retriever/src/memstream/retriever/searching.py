@@ -227,7 +227,7 @@ class Searching:
     ) -> tuple[Sequence[Vector | None], bool]:
         """Give a vector for each question that needs one, and whether they had to be done without."""
         async with deadline.enforced(QDRANT):
-            texts = [await self._embedded(search, tenant) for search in searches if search.mode != "keyword"]
+            texts = await self._texts([search for search in searches if search.mode != "keyword"], tenant)
         if not texts:
             return [None] * len(searches), False
         try:
@@ -239,10 +239,17 @@ class Searching:
             return [None] * len(searches), True
         return [None if search.mode == "keyword" else next(rows) for search in searches], False
 
-    async def _embedded(self, search: SearchIn, tenant: str) -> str:
-        """Give the text to embed: the question, without the names of this user's speakers."""
-        text = _shortened(search.query)
-        return unnamed(text, await self._speakers.of(ids.owner(tenant, search.user_id))) if may_name(text) else text
+    async def _texts(self, searches: Sequence[SearchIn], tenant: str) -> list[str]:
+        """Give the texts to embed: each question, without the names of its user's speakers."""
+        texts = [_shortened(search.query) for search in searches]
+        owners = [
+            ids.owner(tenant, search.user_id) if may_name(text) else None
+            for search, text in zip(searches, texts, strict=True)
+        ]
+        speakers = await self._speakers.of({owner for owner in owners if owner is not None})
+        return [
+            text if owner is None else unnamed(text, speakers[owner]) for text, owner in zip(texts, owners, strict=True)
+        ]
 
     async def similarity(self, texts: Sequence[str]) -> SimilarityOut:
         """Compare texts with each other. They are not remembered as questions are: few are compared twice.
