@@ -8,7 +8,7 @@ one round trip is enough.
 
 import math
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 BEFORE = 1.0
@@ -46,26 +46,32 @@ def inherit(turns: Sequence[Turn]) -> list[Inherited]:
     """Give what each turn inherits, in the order given; nothing for a turn without a conversation."""
     if not turns:
         return []
-    none = _quantile([turn.score for turn in turns], _QUANTILE)
+    conversations, orders, words, scores = zip(*turns, strict=True)
+    none = _quantile(scores, _QUANTILE)
+    shares = [math.exp(-count / WORDS) for count in words]
     near, around = [0.0] * len(turns), [0.0] * len(turns)
-    shares = [math.exp(-turn.words / WORDS) for turn in turns]
-    places = sorted(
-        (place for place, turn in enumerate(turns) if turn.conversation_id is not None),
-        key=lambda place: (turns[place].conversation_id, turns[place].order),
-    )
-    for _, part in groupby(places, key=lambda place: turns[place].conversation_id):
-        conversation = list(part)
+    for conversation in _several(conversations):
+        conversation.sort(key=orders.__getitem__)
         for earlier, later in pairwise(conversation):
-            near[later] += BEFORE * shares[later] * (turns[earlier].score - none)
-            near[earlier] += AFTER * shares[earlier] * (turns[later].score - none)
-        best = sorted(conversation, key=lambda place: -turns[place].score)[: OTHERS + 1]
+            near[later] += BEFORE * shares[later] * (scores[earlier] - none)
+            near[earlier] += AFTER * shares[earlier] * (scores[later] - none)
+        best = sorted(conversation, key=scores.__getitem__, reverse=True)[: OTHERS + 1]
         # For whoever is none of the best, the others are the same ones.
-        usual = _mean([turns[other].score for other in best[:OTHERS]], none)
+        usual = _mean([scores[other] for other in best[:OTHERS]], none)
         for place in conversation:
             around[place] = usual
         for place in best:
-            around[place] = _mean([turns[other].score for other in best if other != place][:OTHERS], none)
-    return [Inherited(*both) for both in zip(near, around, strict=True)]
+            around[place] = _mean([scores[other] for other in best if other != place][:OTHERS], none)
+    return list(map(Inherited, near, around))
+
+
+def _several(conversations: Sequence[str | None]) -> list[list[int]]:
+    """Give the places of each conversation's turns, where there is more than one."""
+    places: dict[str, list[int]] = {}
+    for place, conversation in enumerate(conversations):
+        if conversation is not None:
+            places.setdefault(conversation, []).append(place)
+    return [several for several in places.values() if len(several) > 1]
 
 
 def _mean(scores: Sequence[float], none: float) -> float:

@@ -100,4 +100,6 @@ def read_question(text: str, now: datetime) -> Asked:
 
 def words_of(payload: Mapping[str, Any]) -> int:
     """Give about how many words a message has, by one of its chunks."""
-    return len(str(payload.get("text", "")).split()) * int(payload.get("chunks", 1))
+    words = len(str(payload.get("text", "")).split())
+    chunks = payload.get("chunks", 1)
+    return words if chunks == 1 else words * int(chunks)

@@ -21,7 +21,7 @@ from memstream.retriever.relevance import (
     probabilities,
     rarity_among,
 )
-from memstream.vectors.questions import Candidates, FoundPoint
+from memstream.vectors.questions import Candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,9 @@ def _best_chunks(found: Sequence[_Found], calibration: Calibration, rarity: floa
     scores: list[float] = own.tolist()
     best: dict[str, int] = {}
     for place, (payload, _, _) in enumerate(found):
-        if scores[place] > scores[best.setdefault(str(payload.get("message_id")), place)]:
-            best[str(payload.get("message_id"))] = place
+        message_id = str(payload.get("message_id"))
+        if scores[place] > scores[best.setdefault(message_id, place)]:
+            best[message_id] = place
     places = list(best.values())
     return _Messages(
         [found[place][0] for place in places],
@@ -110,15 +111,15 @@ def _columns(messages: _Messages, asked: Asked) -> Columns:
     """Give all signals of messages."""
     payloads, own = messages.payloads, messages.own.tolist()
     words = [words_of(payload) for payload in payloads]
-    inherited = inherit([_turn(*one) for one in zip(payloads, words, own, strict=True)])
+    near, around = np.asarray(inherit(list(map(_turn, payloads, words, own))), np.float64).T
     told = asked.told_by(payloads, words, own)
     return Columns(
         dense=messages.dense,
         keyword=messages.keyword,
         chunks=messages.chunks,
         rarity=messages.rarity,
-        neighbours=np.asarray([one.neighbours for one in inherited]),
-        conversation=np.asarray([one.conversation for one in inherited]),
+        neighbours=near,
+        conversation=around,
         brevity=told.brevity,
         speaker=told.speaker,
         not_own=told.not_own,
@@ -140,16 +141,11 @@ def _chunks(candidates: Candidates, mode: Mode) -> Iterator[_Found]:
     dense = {point.id: point for point in candidates.dense or () if mode != "keyword"}
     keyword = {point.id: point for point in candidates.keyword or () if mode != "dense"}
     both = mode == "hybrid" and candidates.dense is not None and candidates.keyword is not None
+    # Each signal scores what either found; what shares no word with the question is left out.
+    none = 0.0 if both else None
     for name in dense | keyword:
-        payload = (dense.get(name) or keyword[name]).payload
-        if not payload:
-            # Stored between the two answers: the one that would have brought its payload did not have it yet.
-            continue
-        yield payload, _score(dense.get(name), asked=both), _score(keyword.get(name), asked=both)
-
-
-def _score(point: FoundPoint | None, *, asked: bool) -> float | None:
-    """Give a signal's score. Each scores what either found; what shares no word with the question is left out."""
-    if point is not None:
-        return point.score
-    return 0.0 if asked else None
+        one, other = dense.get(name), keyword.get(name)
+        payload = (one or keyword[name]).payload
+        # Without one, it was stored between the two answers: the one that would have brought it did not have it yet.
+        if payload:
+            yield payload, none if one is None else one.score, none if other is None else other.score

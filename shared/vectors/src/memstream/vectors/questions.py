@@ -72,8 +72,8 @@ def read_answers(
     left = iter(answers)
     found = [
         Candidates(
-            dense=None if question.vector is None else _found(next(left, {}), vector_name),
-            keyword=None if question.text is None else _found(next(left, {}), vector_name),
+            dense=None if question.vector is None else _found(question, next(left, {}), vector_name),
+            keyword=None if question.text is None else _found(question, next(left, {}), vector_name),
         )
         for question in questions
     ]
@@ -114,7 +114,9 @@ def as_json(narrowed: models.Filter) -> orjson.Fragment:
     return orjson.Fragment(narrowed.model_dump_json(exclude_none=True))
 
 
-def _found(answer: Mapping[str, Any], vector_name: str) -> list[FoundPoint]:
+def _found(question: Question, answer: Mapping[str, Any], vector_name: str) -> list[FoundPoint]:
+    if not question.vectors:
+        return [FoundPoint(str(point["id"]), point["score"], point.get("payload") or {}) for point in answer["points"]]
     return [
         FoundPoint(
             str(point["id"]),
