@@ -73,6 +73,9 @@ def _serve(listener: socket.socket, catalog: Catalog, arguments: argparse.Namesp
         log_level=arguments.log_level,
         access_log=False,
         server_header=False,
+        # Nothing here asks where a request came from, and nobody opens a web socket.
+        proxy_headers=False,
+        ws="none",
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE.total_seconds()),
     )

@@ -46,19 +46,20 @@ def _one_item(body: Json) -> list[tuple[str, object]]:
 
 def render_records(records: Iterable[qe.Record], layout: Layout) -> list[Json]:
     """Write stored points: id, and what was selected of payload and vectors."""
-    return [_shown(record, layout) for record in records]
+    return [{"id": record.id, **_selected(record, layout)} for record in records]
 
 
 def render_scored(points: Iterable[qe.ScoredPoint], layout: Layout, *, vectors: bool) -> list[Json]:
     """Write found points: id, version, score, and what was selected; ``vectors`` says whether any were asked for."""
     return [
-        {"id": point.id, "version": point.version, "score": point.score, **_shown(point, layout, vectors=vectors)}
+        {"id": point.id, "version": point.version, "score": point.score, **_selected(point, layout, vectors=vectors)}
         for point in points
     ]
 
 
-def _shown(point: qe.Record | qe.ScoredPoint, layout: Layout, *, vectors: bool = True) -> Json:
-    shown: Json = {"id": point.id}
+def _selected(point: qe.Record | qe.ScoredPoint, layout: Layout, *, vectors: bool = True) -> Json:
+    # The engine makes each of these anew whenever it is looked at.
+    shown: Json = {}
     payload = point.payload
     if payload is not None:
         shown["payload"] = payload
