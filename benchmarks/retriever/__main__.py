@@ -3,10 +3,12 @@
     python -m benchmarks.retriever [--rounds 3] [--seconds 20] [--json FILE]
 
 - own time: at a steady rate, each question a new one, the time from question to answer less what its requests to the
-  embeddings server and to Qdrant took, as seen by a relay in front of each (whose own work counts as the retriever's);
+  embeddings server and to Qdrant took, as seen by a relay in front of each. So whatever the sender and the relays take,
+  and all waiting for a core, counts as the retriever's;
 - throughput with remembered vectors: against a handler on the same HTTP server that passes the same queries on to
-  Qdrant through the same HTTP client, and gives the bytes back;
-- 32 new questions at a time against one at a time;
+  Qdrant over the same wire, and gives the bytes back;
+- 32 new questions at a time against one at a time, with MiniLM, which shares the cores with all the others, and with a
+  provider that takes as long as one on the internet does, and no cores;
 - 1,000 at once: each is answered with 200, or with 503 and Retry-After.
 
 Beside the rates stands what an answer costs in CPU, which hardly depends on what else the machine does.
@@ -27,9 +29,10 @@ from benchmarks.command import carry_out, say, shared_options
 from benchmarks.record import Record
 from benchmarks.retriever.asking import Outcome, Questions, all_at_once, at_rate, in_turn
 from benchmarks.retriever.relay import Relay, relaying
-from benchmarks.site import Failed, Site, opened
+from benchmarks.site import Failed, Provider, Site, opened
 from benchmarks.wire import Wire
-from memstream.local.stack.plan import MODELS
+from memstream.local.stack.plan import FIXED_PORTS, MODELS
+from memstream.local.stack.ports import free_base
 from memstream.vectors.embeddings import EmbeddingsApi
 from memstream.vectors.questions import Question, write_queries
 from memstream.vectors.space import EmbeddingSpace
@@ -75,6 +78,16 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
                 await bench.together()
                 await bench.crowd()
                 await bench.restart(direct=False)
+    provider = Provider(latency=chosen.provider_latency)
+    async with opened(provider, first_port=chosen.first_port) as site:
+        await site.start("redis", "qdrant", "provider")
+        await site.start("keys")
+        await site.start("ingest-1", "embedder-1", _RETRIEVER)
+        await _fill(site, chosen)
+        bench = _Bench(site, chosen, record)
+        for number in range(1, chosen.rounds + 1):
+            say(f"round {number} of {chosen.rounds}, with a provider that takes {provider.latency:g} s")
+            await bench.together(f", provider of {1000 * provider.latency:g} ms")
 
 
 async def _fill(site: Site, chosen: argparse.Namespace) -> None:
@@ -104,13 +117,12 @@ async def _fill(site: Site, chosen: argparse.Namespace) -> None:
 class _Bench:
     """The measurements on a site that is filled."""
 
-    def __init__(
-        self, site: Site, chosen: argparse.Namespace, record: Record, embeddings: Relay, qdrant: Relay
-    ) -> None:
+    def __init__(self, site: Site, chosen: argparse.Namespace, record: Record, *relays: Relay) -> None:
+        """Make them; `relays` are those in front of the embeddings server and of Qdrant, if there are any."""
         self._site = site
         self._chosen = chosen
         self._record = record
-        self._relays = (embeddings, qdrant)
+        self._relays = relays
         self._questions = Questions(chosen.seed, chosen.users)
         self._next = 1_000
         self._wire = Wire(site.plan.retriever_url, site.keys.api_key)
@@ -141,6 +153,8 @@ class _Bench:
         before = self._site.usage()
         outcome = await at_rate(self._wire, self._questions.body, chosen.rate, chosen.seconds, self._fresh())
         self._require(outcome)
+        for relay in self._relays:
+            relay.settle()
         own, elsewhere = [], []
         for number, took in outcome.took.items():
             there = sum(relay.seconds[number] for relay in self._relays)
@@ -160,10 +174,10 @@ class _Bench:
         known = [self._questions.body(number) for number in range(_KNOWN)]
         await all_at_once(self._wire, known)
         queries = await self._queries()
-        port = int(self._chosen.first_port) + 90
+        port = free_base(1, first=self._chosen.first_port + 10 * FIXED_PORTS)
         forwarder = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(Path(__file__).with_name("forwarder.py"))),
-            *(self._site.plan.qdrant_url, str(port), str(_AT_ONCE)),
+            *(sys.executable, "-m", "benchmarks.retriever.forwarder", self._site.plan.qdrant_url, str(port)),
+            cwd=Path(__file__).parents[2],
         )
         try:
             bare = Wire(f"http://127.0.0.1:{port}", "")
@@ -206,8 +220,8 @@ class _Bench:
             for number, text in enumerate(texts)
         ]
 
-    async def together(self) -> None:
-        """Ask new questions one at a time, and 32 at a time."""
+    async def together(self, said: str = "") -> None:
+        """Ask new questions one at a time, and 32 at a time; `said` is of whom they are answered by."""
         rates = {}
         for at_once in (1, _AT_ONCE):
             await in_turn(self._wire, self._questions.body, at_once, self._chosen.warm_up, self._fresh())
@@ -215,11 +229,14 @@ class _Bench:
             outcome = await in_turn(self._wire, self._questions.body, at_once, self._chosen.seconds, self._fresh())
             self._require(outcome)
             rates[at_once] = outcome.rate
-            name = f"new questions, {at_once} at a time"
+            name = f"new questions, {at_once} at a time{said}"
             self._record.add(name, "/s", outcome.rate)
             self._cost(before, outcome, name)
         self._record.add(
-            f"{_AT_ONCE} new questions at a time / one at a time", "ratio", rates[_AT_ONCE] / rates[1], at_least=3.0
+            f"{_AT_ONCE} new questions at a time / one at a time{said}",
+            "ratio",
+            rates[_AT_ONCE] / rates[1],
+            at_least=3.0,
         )
 
     async def crowd(self) -> None:
@@ -250,7 +267,7 @@ class _Bench:
         return float(1e6 * spent / len(outcome.took))
 
     def _cost(self, before: dict[str, object], outcome: Outcome, name: str) -> None:
-        for part in (_RETRIEVER, "qdrant", "embeddings"):
+        for part in sorted({_RETRIEVER, "qdrant", "embeddings"}.intersection(before)):
             self._record.add(f"CPU of {part} an answer, {name}", "us", self._cpu_us(before, outcome, part))
 
 
@@ -296,6 +313,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0, help="searches a second for the own time [%(default)g]")
     parser.add_argument("--users", type=int, default=10)
     parser.add_argument("--messages", type=int, default=250, help="of each user [%(default)d]")
+    parser.add_argument(
+        "--provider-latency", type=float, default=0.05, help="seconds that a call of the provider takes [%(default)g]"
+    )
     parser.add_argument("--warm-up", type=float, default=3.0, help="seconds that don't count [%(default)g]")
     parser.add_argument("--seconds", type=float, default=20.0, help="seconds that count, each time [%(default)g]")
     carry_out("retriever", _NOT_MEASURED, measure, parser.parse_args())

@@ -1,17 +1,21 @@
-"""What stands between the retriever and a server it asks: it notes how long each question was there."""
+"""What stands between the retriever and a server it asks: it notes how long each question was there.
+
+It passes bytes on as they come and looks at none but those of requests, for whatever it costs counts as the
+retriever's.
+"""
 
 import asyncio
 import contextlib
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from typing import cast
 
 _MARK = re.compile(rb"ask(\d{8})")
-_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Relay:
-    """Passes HTTP on, message by message, unchanged. Questions are told apart by the number in their text."""
+    """Passes connections on. Questions are told apart by the number in their text."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -20,37 +24,94 @@ class Relay:
         self.seconds: defaultdict[int, float] = defaultdict(float)
         """By question: from the last byte of a request passed on to the last byte of its answer, all of its requests
         taken together."""
+        self.connections: set[_Asked] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Handle a connection."""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            there, back = await asyncio.open_connection("127.0.0.1", self.target)
-            try:
-                while True:
-                    asked = await _message(reader)
-                    begun = asyncio.get_running_loop().time()
-                    back.write(asked)
-                    answer = await _message(there)
-                    took = asyncio.get_running_loop().time() - begun
-                    writer.write(answer)
-                    for number in {int(found) for found in _MARK.findall(asked)}:
-                        self.seconds[number] += took
-            finally:
-                back.close()
-                writer.close()
+    def settle(self) -> None:
+        """Take account of all requests that are answered by now."""
+        for connection in self.connections:
+            connection.settle()
 
 
-async def _message(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = _LENGTH.search(head)
-    return head + await reader.readexactly(int(length[1]) if length else 0)
+class _Asked(asyncio.Protocol):
+    """The end that the retriever asks. On a connection one request follows the answer to the other."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._loop = asyncio.get_running_loop()
+        self._asker: asyncio.Transport | None = None
+        self._server: asyncio.Transport | None = None
+        self._request: list[bytes] = []
+        self._passed = 0
+        self._sent_at = 0.0
+        self._answered_at: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._asker = cast("asyncio.Transport", transport)
+        self._relay.connections.add(self)
+        connecting = self._loop.create_task(self._connect())
+        connecting.add_done_callback(lambda done: self.hang_up() if done.exception() else None)
+
+    async def _connect(self) -> None:
+        transport, _ = await self._loop.create_connection(lambda: _Answering(self), "127.0.0.1", self._relay.target)
+        self._server = transport
+        for data in self._request:
+            transport.write(data)
+        self._sent_at = self._loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        self.settle()
+        self._request.append(data)
+        if self._server is not None:
+            self._server.write(data)
+            self._sent_at = self._loop.time()
+
+    def answered(self, data: bytes) -> None:
+        """Pass a piece of an answer on; the last one before the next request is its end."""
+        if self._asker is not None:
+            self._asker.write(data)
+        self._answered_at = self._loop.time()
+
+    def settle(self) -> None:
+        """Take account of the request, if it is answered."""
+        if self._answered_at is None:
+            return
+        for number in {int(found) for found in _MARK.findall(b"".join(self._request))}:
+            self._relay.seconds[number] += self._answered_at - self._sent_at
+        self._request.clear()
+        self._answered_at = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self.settle()
+        self._relay.connections.discard(self)
+        if self._server is not None:
+            self._server.close()
+
+    def hang_up(self) -> None:
+        """Close the connection, as the server has done."""
+        if self._asker is not None:
+            self._asker.close()
+
+
+class _Answering(asyncio.Protocol):
+    """The end that asks the server."""
+
+    def __init__(self, asked: _Asked) -> None:
+        self._asked = asked
+
+    def data_received(self, data: bytes) -> None:
+        self._asked.answered(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._asked.hang_up()
 
 
 @contextlib.asynccontextmanager
 async def relaying() -> AsyncIterator[Relay]:
     """Listen on a free port."""
     relay = Relay()
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, limit=2**24)
+    server = await asyncio.get_running_loop().create_server(lambda: _Asked(relay), "127.0.0.1", 0)
     relay.port = server.sockets[0].getsockname()[1]
     try:
         yield relay
