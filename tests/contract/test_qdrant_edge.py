@@ -17,6 +17,7 @@ from contract.qdrant_backends import EdgeServer, free_port, run_edge, wait_until
 from memstream.local.qdrant.catalog import Catalog
 from memstream.local.qdrant.updates import STEP, upsert
 from memstream.local.qdrant.upkeep import SECONDS_A_POINT, WORTHWHILE, Upkeep, has_waited
+from memstream.local.qdrant.vectors import Layout
 
 SHAPE = {"vectors": {"dense": {"size": 4, "distance": "Dot"}}, "sparse_vectors": {"bm25": {"modifier": "idf"}}}
 WRITERS = 4
@@ -293,6 +294,15 @@ async def test_an_upsert_of_many_points_is_one_whatever_steps_it_takes(http: htt
     assert (await http.post("/collections/memories/points/count", json={})).json()["result"]["count"] == 2 * STEP + 1
     found = (await http.post("/collections/memories/points", json={"ids": [0], "with_vector": True})).json()["result"]
     assert found[0]["vector"]["dense"] == [9, 9, 9, 9]
+
+
+def test_a_conditional_upsert_goes_in_steps_unless_an_id_comes_twice() -> None:
+    layout = Layout({"dense": 4}, sparse=frozenset({"bm25"}))
+    points = batch(0, 2 * STEP + 1)["points"]
+    condition = {"must_not": [{"key": "entry_ms", "range": {"gt": 1}}]}
+
+    assert len(upsert({"points": points, "update_filter": condition}, layout)[0]) == 3
+    assert len(upsert({"points": [*points, points[0]], "update_filter": condition}, layout)[0]) == 1
 
 
 @pytest.mark.parametrize(("visits", "is_due"), [(1, False), (400, True)])

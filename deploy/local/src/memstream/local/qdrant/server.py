@@ -37,6 +37,9 @@ GRACE = timedelta(seconds=10)
 _MAX_DISCARDED = 8 * MAX_BODY
 _READERS = 4
 _WRITERS = 2
+_QUICK_WRITERS = 2
+_QUICK = 65_536
+"""Bytes of a write that has threads of its own: a message just said must not stand behind the batches of an import."""
 _WRITE_PARAMETERS = frozenset(("wait", "ordering", "timeout"))
 _READ_PARAMETERS = frozenset(("consistency", "timeout"))
 _ORDERINGS = ("weak", "medium", "strong")
@@ -52,16 +55,12 @@ def build(catalog: Catalog, ready: Callable[[], None]) -> Starlette:
     """Return the application; it calls ``ready`` when it can answer, and closes the catalog when it ends."""
     readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
     writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
+    quick_writers = ThreadPoolExecutor(_QUICK_WRITERS, thread_name_prefix="quick-write")
 
     def endpoint(operation: Operation) -> Endpoint:
-        writes = operation in _WRITES or isinstance(operation, partial)
-        return partial(
-            _answer,
-            catalog,
-            writers if writes else readers,
-            _WRITE_PARAMETERS if writes else _READ_PARAMETERS,
-            operation,
-        )
+        if operation in _WRITES or isinstance(operation, partial):
+            return partial(_answer, catalog, (quick_writers, writers), _WRITE_PARAMETERS, operation)
+        return partial(_answer, catalog, (readers, readers), _READ_PARAMETERS, operation)
 
     routes = [Route(path, endpoint(operation), methods=[method]) for method, path, operation in _ROUTES]
     routes += [Route(path, partial(_absent, what), methods=[method]) for method, path, what in _ABSENT]
@@ -69,7 +68,7 @@ def build(catalog: Catalog, ready: Callable[[], None]) -> Starlette:
     routes += [Route(path, _alive, methods=["GET"]) for path in ("/healthz", "/livez", "/readyz")]
     return Starlette(
         routes=routes,
-        lifespan=_lifespan(catalog, ready, (readers, writers)),
+        lifespan=_lifespan(catalog, ready, (readers, writers, quick_writers)),
         exception_handlers={HTTPException: _no_route, Exception: _broken},
     )
 
@@ -100,12 +99,18 @@ def _flush_and_close(catalog: Catalog) -> None:
 
 
 async def _answer(
-    catalog: Catalog, pool: ThreadPoolExecutor, parameters: frozenset[str], operation: Operation, request: Request
+    catalog: Catalog,
+    pools: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
+    parameters: frozenset[str],
+    operation: Operation,
+    request: Request,
 ) -> Response:
+    """Run an operation in one of two pools: the first for small bodies, the second for large ones."""
     started = time.perf_counter()
     try:
         _check_parameters(request, parameters)
         call = Call(catalog, request.path_params, request.query_params, await _read_body(request))
+        pool = pools[len(call.raw) > _QUICK]
         content = await asyncio.get_running_loop().run_in_executor(pool, _run, operation, call, started)
     except Refusal as refusal:
         return _refused(refusal, started)

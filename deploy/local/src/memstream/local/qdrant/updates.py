@@ -58,7 +58,8 @@ def upsert(body: Json, layout: Layout) -> Operation:
     mode = None if body.get("update_mode") is None else choice(body["update_mode"], _MODES, "update_mode")
     condition = optional_filter(body, "update_filter")
     # What depends on the points that are there would depend on the steps before, if an id came twice.
-    step = STEP if mode is None and condition is None else len(points)
+    is_plain = mode is None and condition is None
+    step = STEP if is_plain or len({point.id for point in points}) == len(points) else len(points)
     starts = range(0, len(points), step)
     return [Write.upsert_points(points[start : start + step], condition, mode) for start in starts], len(points)
 
