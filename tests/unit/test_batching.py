@@ -96,8 +96,9 @@ def test_a_batch_is_due_as_long_as_something_waits_and_never_else(
     lane: keys.Lane, policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
     batcher = filled(policy, works_of(shapes))
-    while batcher.due_in(lane, policy.linger) is not None:
-        assert batcher.due_in(lane, policy.linger) == 0.0
+    late = 20 * policy.linger
+    while batcher.due_in(lane, late) is not None:
+        assert batcher.due_in(lane, late) == 0.0
         assert batcher.take(lane)
 
     assert batcher.take(lane) == []
@@ -132,13 +133,20 @@ def test_a_message_lingers_for_others() -> None:
     assert batcher.due_in("live", 10.5) == batcher.due_in("live", 99.0) == 0.0
 
 
-def test_lanes_linger_each_for_itself() -> None:
+def test_lanes_linger_each_for_itself_and_an_import_ten_times_as_long() -> None:
     batcher = Batcher(BatchPolicy(texts=10, size=1000, linger=0.5))
     batcher.add(work("1-0", lane="bulk"), 1.0)
     batcher.add(work("2-0", lane="live"), 1.25)
 
-    assert batcher.due_in("bulk", 1.25) == 0.25
+    assert batcher.due_in("bulk", 1.25) == 4.75
     assert batcher.due_in("live", 1.25) == 0.5
+
+
+def test_a_message_lingers_for_as_many_times_as_long_as_is_said() -> None:
+    batcher = filled(BatchPolicy(texts=10, size=1000, linger=0.5), [work("1-0")])
+
+    assert batcher.due_in("live", 0.25, 3.0) == 1.25
+    assert batcher.due_in("live", 1.5, 3.0) == 0.0
 
 
 def test_a_full_batch_does_not_linger() -> None:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from memstream.contracts.keys import LANES, Lane
 from memstream.embedder.work import Work
 
+_BULK_LINGER = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """A batch closes on texts, on bytes, or when its oldest message has waited `linger` seconds."""
+    """A batch closes on texts, on bytes, or when its oldest message has waited `linger` seconds.
+
+    An import waits `_BULK_LINGER` times as long: nobody waits for its messages, and calls are what is scarce.
+    """
 
     texts: int
     size: int
@@ -35,10 +40,10 @@ class _Queue:
         self._texts += len(work.texts)
         self._size += work.size
 
-    def due_in(self, now: float) -> float | None:
+    def due_in(self, now: float, stretch: float) -> float | None:
         if self._alone or self._texts >= self._policy.texts or self._size >= self._policy.size:
             return 0.0
-        return max(0.0, self._others[0][0] + self._policy.linger - now) if self._others else None
+        return max(0.0, self._others[0][0] + stretch * self._policy.linger - now) if self._others else None
 
     def take(self) -> list[Work]:
         if self._alone and (self._alone_next or not self._others):
@@ -74,9 +79,12 @@ class Batcher:
         """Queue a message."""
         self._lanes[work.delivery.lane].add(work, now)
 
-    def due_in(self, lane: Lane, now: float) -> float | None:
-        """Give the seconds until a batch of a lane is due: 0 when one is, None when nothing waits."""
-        return self._lanes[lane].due_in(now)
+    def due_in(self, lane: Lane, now: float, stretch: float = 1.0) -> float | None:
+        """Give the seconds until a batch of a lane is due: 0 when one is, None when nothing waits.
+
+        `stretch` makes its messages wait so many times as long for each other.
+        """
+        return self._lanes[lane].due_in(now, stretch if lane == "live" else stretch * _BULK_LINGER)
 
     def take(self, lane: Lane) -> list[Work]:
         """Cut a lane's next batch off; empty when nothing waits. A message over the limits by itself goes alone.

@@ -104,7 +104,8 @@ class Concurrency:
     """A limit between 1 and `most`."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
+        """The limit is never above."""
         self._limit = float(min(_FIRST, most))
         self._epoch = _Epoch()
         self._before: _Epoch | None = None
@@ -169,7 +170,7 @@ class Concurrency:
         self._begin(None)
 
     def _grow(self, now: float) -> None:
-        level = min(self._next(), self._most)
+        level = min(self._next(), self.most)
         for ceiling in (self._refused, self._slow):
             level = ceiling.lowers(level, self.limit, now)
         if level > self.limit:

@@ -10,6 +10,7 @@ from memstream.contracts.keys import LANES, Lane
 from memstream.embedder.batching import Batcher
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.concurrency import Concurrency
+from memstream.embedder.deference import Deference
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.settlement import Settlement
 from memstream.embedder.storing import Storing
@@ -28,6 +29,14 @@ _BULK_SHARE = 0.75
 
 _IDLE_SECONDS = 1.0
 """How often an idle loop shows that it is alive."""
+
+_SCARCE, _STRETCH = 0.75, 2.0
+"""From so large a share of the slots in use on, a batch waits longer for company: twice `linger` more for the last one.
+Taken by one small batch right after the other, the slots would all be gone for the rest of a call, and whoever comes
+then would wait for the first to end."""
+
+_TURN = 16
+"""Entries prepared in one go; then whoever else has something to do gets his turn."""
 
 
 class Pipeline:
@@ -63,6 +72,8 @@ class Pipeline:
         self._chance = chance
         self._concurrency = concurrency
         self._calling: dict[Lane, int] = dict.fromkeys(LANES, 0)
+        self._deference = Deference(concurrency.most)
+        self._importing = 0
         self._held: dict[tuple[str, str], Delivery] = {}
         self._held_bytes = 0
         self._waiting: dict[tuple[str, str], Delivery] = {}
@@ -86,7 +97,9 @@ class Pipeline:
         fresh = {d.name: d for d in deliveries if d.name not in self._held and d.name not in self._waiting}
         self._waiting.update(fresh)
         try:
-            for delivery in fresh.values():
+            for number, delivery in enumerate(fresh.values(), 1):
+                if number % _TURN == 0:
+                    await asyncio.sleep(0)
                 await self._wait_for_room(delivery.lane)
                 if self._closed:
                     return
@@ -140,10 +153,11 @@ class Pipeline:
                 self._changed.clear()
                 now = self._clock.monotonic()
                 # Live before bulk.
-                due = {lane: self._due_in(lane, now) for lane in LANES if self._has_slot(lane)}
+                due = {lane: self._due_in(lane, now) for lane in LANES if self._has_slot(lane, now)}
                 lane = next((lane for lane in LANES if due.get(lane) == 0.0), None)
                 if lane is not None:
                     self._calling[lane] += 1
+                    self._importing += lane == "bulk"
                     self._concurrency.started(sum(self._calling.values()), self._slots(lane))
                     tasks.create_task(self._process(lane, self._batcher.take(lane)))
                 else:
@@ -153,14 +167,17 @@ class Pipeline:
         return all(self._batcher.due_in(lane, 0.0) is None for lane in LANES)
 
     def _due_in(self, lane: Lane, now: float) -> float | None:
-        due = self._batcher.due_in(lane, now)
+        taken = min(1.0, sum(self._calling.values()) / self._concurrency.limit)
+        due = self._batcher.due_in(lane, now, 1.0 + _STRETCH * max(0.0, taken - _SCARCE) / (1.0 - _SCARCE))
         return 0.0 if self._closed and due is not None else due
 
     def _slots(self, lane: Lane) -> int:
         # An import leaves one slot free.
         return self._concurrency.limit if lane == "live" else max(1, self._concurrency.limit - 1)
 
-    def _has_slot(self, lane: Lane) -> bool:
+    def _has_slot(self, lane: Lane, now: float) -> bool:
+        if lane == "bulk" and self._importing >= self._deference.allowed(now):
+            return False
         # With a single slot, or one fewer than before, an import may have them all. It has no right to the last.
         is_first_live = lane == "live" and not self._calling["live"]
         return is_first_live or sum(self._calling.values()) < self._slots(lane)
@@ -171,12 +188,25 @@ class Pipeline:
                 await self._changed.wait()
 
     async def _process(self, lane: Lane, batch: Sequence[Work]) -> None:
+        embedded_at = self._clock.monotonic()
         with contextlib.ExitStack() as slot:
             slot.callback(self._release, lane)
-            outcomes = await self._storing.store(batch, slot.close)
+
+            def embedded() -> None:
+                nonlocal embedded_at
+                embedded_at = self._clock.monotonic()
+                slot.close()
+
+            outcomes = await self._storing.store(batch, embedded)
         await self._settle(
             [Settled(work.delivery, work.message, outcome) for work, outcome in zip(batch, outcomes, strict=True)]
         )
+        if lane == "live":
+            now = self._clock.monotonic()
+            self._deference.stored(now - embedded_at, now)
+        else:
+            self._importing -= 1
+            self._changed.set()
 
     def _release(self, lane: Lane) -> None:
         self._calling[lane] -= 1
