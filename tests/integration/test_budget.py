@@ -1,7 +1,10 @@
 """One budget for all: on a real Redis, whose clock it goes by."""
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import AsyncIterator
+from random import Random
 
 import pytest
 from integration.worksite import EMBEDDERS, Worksite, texts
@@ -12,7 +15,7 @@ from waiting import until
 from memstream.contracts import keys
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import Unavailable
-from memstream.vectors.budget import Budget, Limits, Use
+from memstream.vectors.budget import Budget, Charge, Limits, Use
 from memstream.vectors.quotas import Quota, Quotas
 
 SLOW = Limits(requests=240)
@@ -144,6 +147,97 @@ async def test_a_place_is_given_back_when_its_call_must_have_ended(site: Worksit
     assert not await taken(budget, "live")
 
     await asyncio.wait_for(budget.take("live", 1), 10)
+
+
+class Calls:
+    """Two callers of one process that make calls one after the other, on a single place: one of them always waits."""
+
+    def __init__(self, site: Worksite, use: Use) -> None:
+        self.made = 0
+        self.handed_on = 0
+        self._site = site
+        self._budget = one_place(site)
+        self._use: Use = use
+        self._go_on = True
+
+    async def _call(self) -> None:
+        while self._go_on:
+            charge = await self._budget.take(self._use, 1)
+            self.made += 1
+            self.handed_on = max(self.handed_on, charge.handed_on)
+            # A call takes some time.
+            for _ in range(3):
+                await self._site.redis.ping()
+            await self._budget.correct(charge, tokens=None, quotas=Quotas())
+
+    @contextlib.asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """Make calls for as long as the context is open."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(2):
+                tasks.create_task(self._call())
+            try:
+                yield
+            finally:
+                self._go_on = False
+
+
+def one_place(site: Worksite) -> Budget:
+    """Give the budget of a process, with a single place for all of them."""
+    return Budget(site.redis, "places", SystemClock(), Limits(calls=1))
+
+
+async def test_the_place_of_a_call_that_ends_goes_to_the_next_one_of_the_process_a_few_times(site: Worksite) -> None:
+    calls = Calls(site, "live")
+    async with calls.going_on():
+        await until(lambda: calls.made > 100, "they are made")
+
+    assert 1 < calls.handed_on <= 16
+
+
+async def test_whoever_waits_elsewhere_gets_his_turn(site: Worksite) -> None:
+    async with Calls(site, "live").going_on():
+        other = one_place(site)
+        for _ in range(3):
+            charge = await asyncio.wait_for(other.take("live", 1), 20)
+            await other.correct(charge, tokens=None, quotas=Quotas())
+
+
+async def test_a_question_elsewhere_goes_before_those_who_hand_on_their_place(site: Worksite) -> None:
+    calls = Calls(site, "live")
+    meanwhile = 0
+    async with calls.going_on():
+        await until(lambda: calls.handed_on > 1, "one goes on after the other")
+        for _ in range(10):
+            made, other = calls.made, one_place(site)
+            question = await asyncio.wait_for(other.take("query", 1), 20)
+            meanwhile += calls.made - made
+            await other.correct(question, tokens=None, quotas=Quotas())
+
+    assert meanwhile <= 60
+
+
+async def test_who_is_cancelled_while_a_place_is_handed_over_keeps_none(site: Worksite) -> None:
+    chance = Random(1)  # noqa: S311 - nothing secret is made from it
+    budget = one_place(site)
+    for _ in range(100):
+        charge = await asyncio.wait_for(budget.take("live", 1), 10)
+        waiting = asyncio.create_task(budget.take("live", 1))
+        await ticks(chance.randrange(40))
+        ending = asyncio.create_task(budget.correct(charge, tokens=None, quotas=Quotas()))
+        await ticks(chance.randrange(40))
+        waiting.cancel()
+        (outcome,) = await asyncio.gather(waiting, return_exceptions=True)
+        await ending
+        if isinstance(outcome, Charge):
+            await budget.correct(outcome, tokens=None, quotas=Quotas())
+        assert await site.redis.zcard(keys.budget_calls("places")) == 0
+
+
+async def ticks(count: int) -> None:
+    """Let the loop go round so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 async def test_workers_together_never_make_more_calls_at_once_than_the_provider_takes(site: Worksite) -> None:

@@ -5,6 +5,9 @@ fortieth of it at once, are together less than the limit, also for a provider th
 
 An operator may also set how many calls the provider takes at once. Each holds a place until it is settled, or until
 the provider must have given up on it: a worker that dies gives its places back that way.
+A call that waits in the same process gets the place of the one that ends, in the step that settles it, so that the
+place isn't free for the time of two round trips and the next look. But not while somebody more urgent waits anywhere,
+and not more often than a few times in a row.
 
 Who matters less leaves more in the bucket: questions may empty it, what was just said leaves a quarter, imports leave
 half. So while imports take all they can get, a message finds a quarter of the bucket waiting, and a question half.
@@ -13,7 +16,7 @@ half. So while imports take all they can get, a message finds a quarter of the b
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import uuid4
 
@@ -21,6 +24,7 @@ from memstream.contracts import keys
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
 from memstream.runtime.streams import Redis, redis_faults
+from memstream.vectors.budget_scripts import CORRECT, TAKE
 from memstream.vectors.quotas import Quota, Quotas
 
 Use = Literal["query", "live", "bulk"]
@@ -44,76 +48,13 @@ _LONGEST_WAIT = 1.0
 _LOOK_MS = 5
 """How soon to look again whether a place has become free."""
 
+_NOTED_MS = 200
+"""How long it is known that somebody found no place."""
+
+_HANDED_ON = 16
+"""Times that a place stays in one process; then the others get a chance."""
+
 _KEPT_MS = 600_000
-
-# How full a bucket is now. Both scripts need it.
-_LEVEL = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function level(name, per_ms, capacity)
-  local kept = redis.call('HMGET', KEYS[1], name, name .. '_at')
-  if not kept[1] then return capacity end
-  return math.min(capacity, tonumber(kept[1]) + math.max(0, now - tonumber(kept[2])) * per_ms)
-end
-local function keep(name, left)
-  redis.call('HSET', KEYS[1], name, string.format('%.6f', left), name .. '_at', now)
-  redis.call('PEXPIRE', KEYS[1], ARGV[1])
-end
-"""
-
-# Takes from every bucket or from none. Gives the milliseconds to wait, 0 when taken.
-# A call for which half of the bucket is too small goes when there is that much above what it leaves, into debt.
-# KEYS: the buckets, the places. ARGV: lifetime, share to leave, places this use may see taken (0 is no limit), name
-# and milliseconds of the place, milliseconds until the next look, then for each bucket its name, refill per
-# millisecond, capacity, cost.
-_TAKE = (
-    _LEVEL
-    + """
-local wait = (tonumber(redis.call('HGET', KEYS[1], 'closed_until') or 0)) - now
-local places = tonumber(ARGV[3])
-if places > 0 then
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-  if redis.call('ZCARD', KEYS[2]) >= places then wait = math.max(wait, tonumber(ARGV[6])) end
-end
-local levels = {}
-for i = 7, #ARGV, 4 do
-  local per_ms, capacity, cost = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  local left = level(ARGV[i], per_ms, capacity)
-  local missing = capacity * tonumber(ARGV[2]) + math.min(cost, capacity / 2) - left
-  if missing > 0 then wait = math.max(wait, missing / per_ms) end
-  levels[ARGV[i]] = left - cost
-end
-if wait > 0 then return math.max(1, math.ceil(wait)) end
-for name, left in pairs(levels) do keep(name, left) end
-if places > 0 then
-  redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), ARGV[4])
-  redis.call('PEXPIRE', KEYS[2], ARGV[1])
-end
-return 0
-"""
-)
-
-# Puts right what was taken by an estimate, and by what the provider says is left; gives the place back.
-# KEYS: the buckets, the places. ARGV: lifetime, milliseconds to stay away, name of the place, then for each bucket its
-# name, refill, capacity, units to take yet (they may be negative), and what the provider says is left.
-_CORRECT = (
-    _LEVEL
-    + """
-redis.call('ZREM', KEYS[2], ARGV[3])
-for i = 4, #ARGV, 5 do
-  local capacity = tonumber(ARGV[i + 2])
-  local left = level(ARGV[i], tonumber(ARGV[i + 1]), capacity) - tonumber(ARGV[i + 3])
-  keep(ARGV[i], math.min(capacity, left, tonumber(ARGV[i + 4])))
-end
-local away = tonumber(ARGV[2])
-if away > 0 then
-  local until_ms = tonumber(redis.call('HGET', KEYS[1], 'closed_until') or 0)
-  redis.call('HSET', KEYS[1], 'closed_until', math.max(until_ms, now + away))
-  redis.call('PEXPIRE', KEYS[1], ARGV[1])
-end
-return 0
-"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +75,19 @@ class Charge:
 
     tokens: float
     place: str = ""
+    handed_on: int = 0
+    """How often the place has stayed in this process."""
+
+
+@dataclass(slots=True)
+class _Front:
+    """Whoever is the first of a use to wait. What is handed over is the charge, or None: look again."""
+
+    use: Use
+    charge: Charge
+    handed: "asyncio.Future[Charge | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    is_chosen: bool = False
+    is_gone: bool = False
 
 
 class Budget:
@@ -143,14 +97,14 @@ class Budget:
         """Make it. No call takes longer than `call_seconds`."""
         self._keys = [keys.budget(name), keys.budget_calls(name)]
         self._call_ms = round(call_seconds * 1000)
-        self._given_back = asyncio.Event()
+        self._fronts: dict[Use, _Front] = {}
         # One of a kind asks at a time; the others stand behind it.
         self._turns: dict[Use, asyncio.Lock] = {use: asyncio.Lock() for use in _LEAVES}
         self._clock = clock
         self._limits = limits
         self._told: dict[str, float] = {}
-        self._take = client.register_script(_TAKE)
-        self._correct = client.register_script(_CORRECT)
+        self._take = client.register_script(TAKE)
+        self._correct = client.register_script(CORRECT)
 
     @property
     def limited(self) -> bool:
@@ -170,32 +124,51 @@ class Budget:
             return Charge(tokens)
         charge = Charge(tokens, uuid4().hex)
         deadline = None if patience is None else self._clock.monotonic() + patience
-        async with self._turns[use]:
-            while wait := await self._try(use, charge):
-                if deadline is not None and self._clock.monotonic() + wait > deadline:
-                    raise Unavailable("the embeddings server", "all that its limits allow is used", wait)
-                waiting()
-                await self._wait(min(wait, _LONGEST_WAIT))
+        try:
+            async with self._turns[use]:
+                while wait := await self._try(use, charge):
+                    if deadline is not None and self._clock.monotonic() + wait > deadline:
+                        raise Unavailable("the embeddings server", "all that its limits allow is used", wait)
+                    waiting()
+                    if handed := await self._wait(use, charge, min(wait, _LONGEST_WAIT)):
+                        return handed
+        except asyncio.CancelledError:
+            # The answer that says it is taken may be on its way.
+            with contextlib.suppress(Unavailable):
+                await self._release(charge)
+            raise
         return charge
 
-    async def _wait(self, seconds: float) -> None:
-        """Wait for so long, or until a call of this process gives its place back."""
-        self._given_back.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._given_back.wait()
+    async def _wait(self, use: Use, charge: Charge, seconds: float) -> Charge | None:
+        """Wait for so long, or until a call of this process ends; give the charge if its place was handed over."""
+        front = self._fronts[use] = _Front(use, charge)
+        try:
+            await asyncio.wait([front.handed], timeout=seconds)
+            return await front.handed if front.is_chosen else None
+        except asyncio.CancelledError:
+            front.is_gone = True
+            raise
+        finally:
+            if self._fronts.get(use) is front:
+                del self._fronts[use]
 
     async def _try(self, use: Use, charge: Charge) -> float:
         """Take, or give the seconds until that may succeed."""
+        with redis_faults():
+            return int(await self._take(keys=self._keys, args=[_KEPT_MS, *self._taking(use, charge)])) / 1000
+
+    def _taking(self, use: Use, charge: Charge) -> list[str | int | float]:
         calls = self._limits.calls or 0
         # An import leaves one place free.
         places = max(1, calls - 1) if calls and use == "bulk" else calls
-        arguments: list[str | int | float] = [_KEPT_MS, _LEAVES[use], places, charge.place, self._call_ms, _LOOK_MS]
+        uses = list(_LEAVES)
+        more_urgent = " ".join(uses[: uses.index(use)])
+        place: list[str | int | float] = [places, charge.place, self._call_ms, _LOOK_MS, _NOTED_MS]
+        taking = [_LEAVES[use], *place, more_urgent, use]
         for unit, cost in (("requests", 1.0), ("tokens", charge.tokens)):
             if bucket := self._bucket(unit):
-                arguments += [unit, *bucket, cost]
-        with redis_faults():
-            return int(await self._take(keys=self._keys, args=arguments)) / 1000
+                taking += [unit, *bucket, cost]
+        return taking
 
     async def correct(
         self, charge: Charge, *, tokens: float | None, quotas: Quotas, retry_after: float | None = None
@@ -209,15 +182,40 @@ class Budget:
         told: dict[str, Quota | None] = {"requests": quotas.requests, "tokens": quotas.tokens}
         self._told.update({unit: quota.per_minute for unit, quota in told.items() if quota is not None})
         owed = {"requests": 0.0, "tokens": 0.0 if tokens is None else tokens - charge.tokens}
-        arguments: list[str | int | float] = [_KEPT_MS, round((retry_after or 0.0) * 1000), charge.place]
+        buckets: list[str | int | float] = []
         for unit, quota in told.items():
             if bucket := self._bucket(unit):
-                arguments += [unit, *bucket, owed[unit], bucket[1] if quota is None else quota.remaining]
+                buckets += [unit, *bucket, owed[unit], bucket[1] if quota is None else quota.remaining]
         if self.limited or retry_after:
-            with redis_faults():
-                await self._correct(keys=self._keys, args=arguments)
+            away = round((retry_after or 0.0) * 1000)
+            await self._settle(charge, [_KEPT_MS, away, charge.place, len(buckets) // 5, *buckets])
+
+    async def _release(self, charge: Charge) -> None:
         if self._limits.calls:
-            self._given_back.set()
+            with redis_faults():
+                await self._correct(keys=self._keys, args=[_KEPT_MS, 0, charge.place, 0])
+
+    async def _settle(self, charge: Charge, arguments: list[str | int | float]) -> None:
+        """Settle a call; its place goes to the most urgent one that waits here, if it may stay in this process."""
+        may_stay = bool(self._limits.calls) and charge.handed_on < _HANDED_ON
+        heir = next((self._fronts.pop(use) for use in _LEAVES if use in self._fronts), None) if may_stay else None
+        if heir is not None:
+            heir.is_chosen = True
+            arguments += self._taking(heir.use, heir.charge)
+        handed = None
+        try:
+            with redis_faults():
+                if int(await self._correct(keys=self._keys, args=arguments)) == 0 and heir is not None:
+                    handed = replace(heir.charge, handed_on=charge.handed_on + 1)
+                    if heir.is_gone:
+                        await self._release(handed)
+        finally:
+            if heir is not None and not heir.handed.done():
+                heir.handed.set_result(handed)
+            if may_stay:
+                for front in self._fronts.values():
+                    if not front.handed.done():
+                        front.handed.set_result(None)
 
     def _per_minute(self, unit: str) -> float | None:
         known = (self._limits.requests if unit == "requests" else self._limits.tokens, self._told.get(unit))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import MemstreamError, Unavailable
@@ -17,6 +17,9 @@ _BYTES_PER_TOKEN = 4.0
 """In English; what a provider really charges is learnt from its answers."""
 
 _LEARNING = 0.1
+
+_CORRECTIONS = 32
+"""Of the budget, under way at once."""
 
 Watch = Callable[[int, float, MemstreamError | None], None]
 """Told of every call: how many texts, how many seconds, and its failure."""
@@ -35,6 +38,7 @@ class MeteredEmbeddings:
         self._clock = clock
         self._watch = watch
         self._bytes_per_token = _BYTES_PER_TOKEN
+        self._corrections: set[asyncio.Task[None]] = set()
 
     async def embed(
         self,
@@ -68,8 +72,16 @@ class MeteredEmbeddings:
         self._watch(len(texts), self._clock.monotonic() - started, None)
         if answer.tokens:
             self._bytes_per_token += _LEARNING * (size / answer.tokens - self._bytes_per_token)
-        await self._correct(charge, answer.tokens, answer.quotas)
+        await self._correct_beside(self._correct(charge, answer.tokens, answer.quotas))
         return answer.vectors
+
+    async def _correct_beside(self, correction: Coroutine[None, None, None]) -> None:
+        """Let a correction go on beside what is done with the vectors; where many do already, wait for it."""
+        task = asyncio.create_task(correction)
+        self._corrections.add(task)
+        task.add_done_callback(self._corrections.discard)
+        if len(self._corrections) > _CORRECTIONS:
+            await task
 
     async def _take(self, use: Use, tokens: float, patience: float | None, waiting: Callable[[], None]) -> Charge:
         try:
@@ -90,5 +102,6 @@ class MeteredEmbeddings:
             _log.debug("the budget is not corrected: %s", error)
 
     async def aclose(self) -> None:
-        """Close the connections to the provider."""
+        """See the budget corrected, and close the connections to the provider."""
+        await asyncio.gather(*self._corrections)
         await self._api.aclose()
