@@ -1,11 +1,16 @@
 """What more workers bring: throughput of 1, 2 and 4 against a provider whose latency is the limit.
 
-Each worker has so many slots, and a call takes so long; calls are small, so that neither the servers nor the cores of
-this machine limit. The CPU that all parts took together is told: near the number of cores, it was they that did.
+Each worker has so many slots, and a call takes so long. What is to limit are the slots, as where every worker has cores
+of its own, and not the cores of this machine, which workers, servers and provider share. So a call carries a single
+text: a worker then makes as many calls as its slots allow, with the least work besides. Even so a call costs workers
+and servers several milliseconds of CPU. The cores busy are told with every number of workers: near the number of cores,
+it was they that limited, and the figure says nothing about the workers.
 """
 
 import argparse
 from statistics import mean
+
+import psutil
 
 from benchmarks.backlog import Messages, fill
 from benchmarks.command import say
@@ -26,7 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--latency", type=float, default=0.15, help="seconds a call [%(default)g]")
     parser.add_argument("--slots", type=int, default=8, help="calls at once of a worker [%(default)d]")
-    parser.add_argument("--batch-texts", type=int, default=4, help="texts a call [%(default)d]")
+    parser.add_argument("--batch-texts", type=int, default=1, help="texts a call [%(default)d]")
     parser.add_argument("--lane", choices=("live", "bulk"), default="live")
     parser.add_argument("--warm-up", type=float, default=10.0, help="seconds that don't count [%(default)g]")
     parser.add_argument("--seconds", type=float, default=20.0, help="seconds that count [%(default)g]")
@@ -44,10 +49,14 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
             slots = workers * chosen.slots / chosen.latency * chosen.batch_texts
             record.add(f"messages, {name}", "/s", window.per_second)
             record.add(f"share of what the slots allow, {name}", "ratio", window.per_second / slots)
-            record.add(f"cores busy, all parts, {name}", "", sum(window.cpu_seconds.values()) / window.seconds)
+            cores = sum(window.cpu_seconds.values()) / window.seconds
+            record.add(f"cores busy of {psutil.cpu_count()}, all parts, {name}", "", cores)
             record.add(f"calls at once that a worker allows itself, at the end, {name}", "", mean(window.slots[-1][1]))
             record.samples.setdefault(name, []).append(window.document())
-            say(f"  {window.per_second:.0f} messages/s, {window.per_second / slots:.1%} of what the slots allow")
+            say(
+                f"  {window.per_second:.0f} messages/s, {window.per_second / slots:.1%} of what the slots allow, "
+                f"{cores:.2f} of {psutil.cpu_count()} cores busy"
+            )
         first = chosen.workers[0]
         for workers in chosen.workers[1:]:
             bound = {"at_least": _TARGET[workers]} if first == 1 and workers in _TARGET else {}
