@@ -34,7 +34,8 @@ class EmbedderSettings(ServerSettings):
     batch_bytes: int = Field(default=250_000, ge=1, le=300_000)
     """Of the texts of one call. Bytes bound tokens from above, and a call takes 300,000 tokens."""
     linger: Duration = timedelta(milliseconds=5)
-    """How long a message waits for others to share a call with; not at all while a batch is full."""
+    """How long a message waits for others to share a call with; not at all while a batch is full. Up to three times as
+    long while most calls at once are under way, and in an import ten times as long."""
     concurrency: int = Field(default=8, ge=1, le=256)
     """Calls to the embeddings API at once, at the most; how many there are depends on how it takes them."""
     held_messages: int = Field(default=1024, ge=1)
