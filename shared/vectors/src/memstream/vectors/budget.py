@@ -5,9 +5,9 @@ fortieth of it at once, are together less than the limit, also for a provider th
 
 An operator may also set how many calls the provider takes at once. Each holds a place until it is settled, or until
 the provider must have given up on it: a worker that dies gives its places back that way.
-A call that waits in the same process gets the place of the one that ends, in the step that settles it, so that the
-place isn't free for the time of two round trips and the next look. But not while somebody more urgent waits anywhere,
-and not more often than a few times in a row.
+A call that waits in the same process gets the place of the one that ends: at once, where there are no buckets to ask,
+and else in the step that settles the other. To give it back and take it again would leave it free for two round trips,
+each a write to Redis' disk. But not while somebody more urgent waits anywhere, and only a few times in a row.
 
 Who matters less leaves more in the bucket: questions may empty it, what was just said leaves a quarter, imports leave
 half. So while imports take all they can get, a message finds a quarter of the bucket waiting, and a question half.
@@ -51,6 +51,9 @@ _LOOK_MS = 5
 _NOTED_MS = 200
 """How long it is known that somebody found no place."""
 
+_PLAIN = 4
+"""Arguments that settle a call where there are no buckets."""
+
 _HANDED_ON = 16
 """Times that a place stays in one process; then the others get a chance."""
 
@@ -75,6 +78,9 @@ class Charge:
 
     tokens: float
     place: str = ""
+    use: Use = "query"
+    since: float = 0.0
+    """When the place was taken, by this process's clock."""
     handed_on: int = 0
     """How often the place has stayed in this process."""
 
@@ -94,10 +100,11 @@ class Budget:
     """Lets calls pass as the limits allow. Where no limit is set, and the provider tells of none, all pass at once."""
 
     def __init__(self, client: Redis, name: str, clock: Clock, limits: Limits, *, call_seconds: float = 60.0) -> None:
-        """Make it. No call takes longer than `call_seconds`."""
+        """Make it. No call takes longer than half of `call_seconds`."""
         self._keys = [keys.budget(name), keys.budget_calls(name)]
         self._call_ms = round(call_seconds * 1000)
         self._fronts: dict[Use, _Front] = {}
+        self._is_outbid: dict[Use, bool] = {}
         # One of a kind asks at a time; the others stand behind it.
         self._turns: dict[Use, asyncio.Lock] = {use: asyncio.Lock() for use in _LEAVES}
         self._clock = clock
@@ -122,7 +129,7 @@ class Budget:
         """
         if not self.limited:
             return Charge(tokens)
-        charge = Charge(tokens, uuid4().hex)
+        charge = Charge(tokens, uuid4().hex, use)
         deadline = None if patience is None else self._clock.monotonic() + patience
         try:
             async with self._turns[use]:
@@ -137,7 +144,7 @@ class Budget:
             with contextlib.suppress(Unavailable):
                 await self._release(charge)
             raise
-        return charge
+        return replace(charge, since=self._clock.monotonic())
 
     async def _wait(self, use: Use, charge: Charge, seconds: float) -> Charge | None:
         """Wait for so long, or until a call of this process ends; give the charge if its place was handed over."""
@@ -147,6 +154,8 @@ class Budget:
             return await front.handed if front.is_chosen else None
         except asyncio.CancelledError:
             front.is_gone = True
+            if front.handed.done() and (handed := front.handed.result()):
+                await self._release(handed)
             raise
         finally:
             if self._fronts.get(use) is front:
@@ -155,7 +164,9 @@ class Budget:
     async def _try(self, use: Use, charge: Charge) -> float:
         """Take, or give the seconds until that may succeed."""
         with redis_faults():
-            return int(await self._take(keys=self._keys, args=[_KEPT_MS, *self._taking(use, charge)])) / 1000
+            wait = int(await self._take(keys=self._keys, args=[_KEPT_MS, *self._taking(use, charge)])) / 1000
+        self._is_outbid[use] = wait < 0
+        return abs(wait)
 
     def _taking(self, use: Use, charge: Charge) -> list[str | int | float]:
         calls = self._limits.calls or 0
@@ -195,18 +206,29 @@ class Budget:
             with redis_faults():
                 await self._correct(keys=self._keys, args=[_KEPT_MS, 0, charge.place, 0])
 
+    def _may_keep(self, charge: Charge, use: Use) -> bool:
+        """Say whether a place may go on to this use unasked: known to be nobody's who matters more, and for as long."""
+        uses = list(_LEAVES)
+        is_early = self._clock.monotonic() - charge.since < self._call_ms / 3000
+        return is_early and uses.index(use) <= uses.index(charge.use) and not self._is_outbid.get(use, True)
+
     async def _settle(self, charge: Charge, arguments: list[str | int | float]) -> None:
         """Settle a call; its place goes to the most urgent one that waits here, if it may stay in this process."""
         may_stay = bool(self._limits.calls) and charge.handed_on < _HANDED_ON
         heir = next((self._fronts.pop(use) for use in _LEAVES if use in self._fronts), None) if may_stay else None
         if heir is not None:
             heir.is_chosen = True
+            if len(arguments) == _PLAIN and not arguments[1] and self._may_keep(charge, heir.use):
+                heir.handed.set_result(
+                    replace(charge, use=heir.use, tokens=heir.charge.tokens, handed_on=charge.handed_on + 1)
+                )
+                return
             arguments += self._taking(heir.use, heir.charge)
         handed = None
         try:
             with redis_faults():
                 if int(await self._correct(keys=self._keys, args=arguments)) == 0 and heir is not None:
-                    handed = replace(heir.charge, handed_on=charge.handed_on + 1)
+                    handed = replace(heir.charge, since=self._clock.monotonic(), handed_on=charge.handed_on + 1)
                     if heir.is_gone:
                         await self._release(handed)
         finally:

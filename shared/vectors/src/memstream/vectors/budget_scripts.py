@@ -3,9 +3,10 @@
 # How full a bucket is now, and how a call is taken from it. Both scripts need it.
 #
 # `take` takes from every bucket or from none, and a place if they are limited. It gives the milliseconds to wait, 0
-# when taken. A call for which half of the bucket is too small goes when there is that much above what it leaves, into
-# debt. Who finds no place leaves a note; while it holds, nobody less urgent gets one. It is taken away with the place,
-# and lasts for many looks, since each note is a write to the disk.
+# when taken, and a negative number of them while somebody more urgent waits for a place. A call for which half of the
+# bucket is too small goes when there is that much above what it leaves, into debt. Who finds no place leaves a note;
+# while it holds, nobody less urgent gets one. It is taken away with the place, and lasts for many looks, since each
+# note is a write to the disk.
 # ARGV from `at` on: share to leave, places this use may see taken (0 is no limit), name and lifetime of the place, time
 # until the next look, lifetime of a note, uses that are more urgent, the use, then for each bucket its name, refill per
 # millisecond, capacity, cost.
@@ -31,11 +32,13 @@ local function take(at)
   local wait = (tonumber(redis.call('HGET', KEYS[1], 'closed_until') or 0)) - now
   local places, note = tonumber(ARGV[at + 1]), 'wanted_' .. ARGV[at + 7]
   local noted = tonumber(redis.call('HGET', KEYS[1], note) or 0)
+  local outbid = false
   if places > 0 then
     redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
     -- Taken before: only the answer was lost.
     if redis.call('ZSCORE', KEYS[2], ARGV[at + 2]) then return 0 end
-    if redis.call('ZCARD', KEYS[2]) >= places or is_wanted(ARGV[at + 6]) then
+    outbid = is_wanted(ARGV[at + 6])
+    if outbid or redis.call('ZCARD', KEYS[2]) >= places then
       wait = math.max(wait, tonumber(ARGV[at + 4]))
       local lasts = tonumber(ARGV[at + 5])
       if noted < now + lasts / 2 then
@@ -52,7 +55,7 @@ local function take(at)
     if missing > 0 then wait = math.max(wait, missing / per_ms) end
     levels[ARGV[i]] = left - cost
   end
-  if wait > 0 then return math.max(1, math.ceil(wait)) end
+  if wait > 0 then return math.max(1, math.ceil(wait)) * (outbid and -1 or 1) end
   for name, left in pairs(levels) do keep(name, left) end
   if places > 0 then
     redis.call('ZADD', KEYS[2], now + tonumber(ARGV[at + 3]), ARGV[at + 2])
