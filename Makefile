@@ -50,9 +50,9 @@ reliability: setup ## run seeded faults against the promise: make reliability RU
 bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1 the figures of docs/benchmarks.md
 	$(PY) -m benchmarks $(if $(FULL),--full --results benchmarks/results --report docs/benchmarks.md) $(if $(MESSAGES),--messages $(MESSAGES))
 
-quality: setup ## measure retrieval on judged sets: make quality DATA=FOLDER
+quality: setup ## measure retrieval on judged sets: make quality DATA=FOLDER, and with FULL=1 the figures of docs/quality.md
 	@test -n "$(DATA)" || { echo "say where the sets are: make quality DATA=FOLDER"; exit 2; }
-	$(PY) benchmarks/quality --data $(DATA)
+	$(PY) benchmarks/quality --data $(DATA) $(if $(FULL),--full --keep build/quality --json build/quality/report.json --report docs/quality.md)
 
 lock: .venv/bin/uv ## renew the pinned requirement files
 	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -

@@ -47,7 +47,10 @@ async def ask(asked: Sequence[tuple[Judged, str]], stack: Stack, **fields: Any) 
                 body = {"user_id": user, "query": question.question, "limit": _HITS, **fields}
                 answer = await http.post("/v1/search", json=body)
                 answer.raise_for_status()
-                return SearchOut.model_validate_json(answer.content)
+                found = SearchOut.model_validate_json(answer.content)
+                if found.degraded:
+                    raise SystemExit("a question was answered by words alone: its vector came too late")
+                return found
 
         return await asyncio.gather(*(one(question, user) for question, user in asked))
 

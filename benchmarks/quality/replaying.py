@@ -132,6 +132,7 @@ def write(file: Path, model: str, recorded: Sequence[Recorded]) -> None:
                 **signals,
             }
         )
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"model": model, "payloads": payloads, "questions": questions}))
 
 

@@ -14,6 +14,7 @@ turns = st.lists(
         st.tuples(st.sampled_from("123456"), st.sampled_from("abc")),
         st.integers(0, 500),
         st.floats(-20, 20),
+        st.booleans(),
     ),
     max_size=12,
     unique_by=lambda turn: (turn.conversation_id, turn.order),
@@ -40,6 +41,19 @@ def test_a_long_turn_stands_alone() -> None:
 
     assert short[2] > 1.0
     assert long[2] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_who_writes_to_an_assistant_begins_anew_and_its_reply_does_not() -> None:
+    first, reply, second, last = (
+        turn._replace(by_assistant=place % 2 == 1) for place, turn in enumerate(chat(9.0, 9.0, 0.0, 0.0))
+    )
+
+    inherited = inherit([first, reply, second, last])
+
+    assert [one.answered for one in inherited] == [None, 0, None, 2]
+    assert inherited[1].neighbours > 0.0
+    assert inherited[2].neighbours == 0.0
+    assert inherited[1].openness == 1.0
 
 
 def test_a_conversation_speaks_for_a_turn_by_the_best_of_its_others() -> None:

@@ -295,6 +295,43 @@ def test_a_question_about_oneself_is_hardly_answered_by_what_an_assistant_said()
     assert list(signals)[-1] == "b"
 
 
+def test_what_the_assistant_said_is_lifted_for_who_asks_for_that() -> None:
+    signals = asking("Where did you say I parked?", said("a", "By a lake"), said("b", "By a lake", role="assistant"))
+
+    assert {name: one.speaker for name, one in signals.items()} == {"a": 0.0, "b": 1.0}
+    assert {one.not_own for one in signals.values()} == {0.0}
+
+
+def days(*documents: str) -> list[dict[str, object]]:
+    """Make messages that say the same, day after day."""
+    return [
+        said(name, "A violin", occurred_at=f"2026-01-0{9 - place}T00:00:00+00:00", kind=kind)
+        for place, (name, kind) in enumerate(zip("abc", documents, strict=True))
+    ]
+
+
+def test_what_is_told_when_it_first_comes_up_is_lifted() -> None:
+    signals = asking("Which instrument did I buy?", *days("message", "message", "message"))
+
+    assert {name: one.early for name, one in signals.items()} == {"c": 0.5, "b": 0.0, "a": -0.5}
+    assert list(signals) == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"), [("Which instrument do I play?", "message"), ("Which instrument did I buy?", "document")]
+)
+def test_neither_in_a_question_about_the_present_nor_among_documents_the_first_is_lifted(
+    question: str, kind: str
+) -> None:
+    assert {one.early for one in asking(question, *days(kind, kind, kind)).values()} == {0.0}
+
+
+def test_a_short_answer_covers_what_it_is_asked() -> None:
+    signals = asking("Who plays the violin?", turn("q", "Is it you who plays the violin?", 1), turn("a", "Yes, me!", 2))
+
+    assert signals["a"].coverage > 0.5
+
+
 def test_what_was_said_at_the_time_is_lifted() -> None:
     signals = asking(
         "What did we eat yesterday?",

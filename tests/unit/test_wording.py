@@ -2,10 +2,11 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.wording import beginnings, coverage, shared_phrases, spaced_words, wording_of
+from memstream.retriever.wording import shared_phrases, spaced_words, wording_of
 
 ascii_texts = st.text(st.characters(max_codepoint=127))
 
@@ -23,4 +24,40 @@ def test_a_text_that_says_the_question_says_all_of_it(text: str) -> None:
     spaced = spaced_words(text.lower())
 
     assert shared_phrases(wording, spaced) == len(wording.phrases)
-    assert coverage(beginnings(wording.words), spaced) == (1.0 if wording.words else 0.0)
+
+
+def test_words_of_asking_are_none_of_what_is_told() -> None:
+    assert wording_of("How many different lakes did I mention across my conversations?").words == ("lakes",)
+
+
+@pytest.mark.parametrize(
+    ("question", "first_person", "advised"),
+    [
+        ("How did you recommend planning my week?", False, True),
+        ("What have you suggested for my garden?", False, True),
+        ("What would you suggest for my garden?", True, False),
+        ("Where did I park?", True, False),
+        ("Where did Ann park?", False, False),
+    ],
+)
+def test_who_asks_what_the_assistant_said_does_not_ask_about_themself(
+    question: str, *, first_person: bool, advised: bool
+) -> None:
+    wording = wording_of(question)
+
+    assert (wording.first_person, wording.advised) == (first_person, advised)
+
+
+@pytest.mark.parametrize(
+    ("question", "present"),
+    [
+        ("How many books are on my shelf?", True),
+        ("What is my current address?", True),
+        ("Have I ever baked bread?", True),
+        ("Where did I park?", False),
+        ("What is the name of the dog I had before?", False),
+        ("Names of my cousins", False),
+    ],
+)
+def test_a_question_about_the_present_is_told_from_one_about_the_past(question: str, *, present: bool) -> None:
+    assert wording_of(question).present == present

@@ -1,9 +1,10 @@
 """What a turn inherits from its neighbours, and from the conversation it is part of. Pure.
 
 "Yes, last Friday!" bears on a question because of what it answers. So a turn is supported by the turns before and
-after it in its conversation, the more the shorter it is: a long one stands alone. And a conversation that bears on the
-question in several places lifts all of its turns. Only candidates count: whoever is no candidate would add little, and
-one round trip is enough.
+after it in its conversation, the more the shorter it is: a long one stands alone. Who writes to an assistant, though,
+begins anew: its last reply is about what was asked before. And a conversation that bears on the question in several
+places lifts all of its turns. Only candidates count: whoever is no candidate would add little, and one round trip is
+enough.
 """
 
 import math
@@ -33,6 +34,7 @@ class Turn(NamedTuple):
     """Sorts the turns of a conversation."""
     words: int
     score: float
+    by_assistant: bool = False
 
 
 class Inherited(NamedTuple):
@@ -40,19 +42,28 @@ class Inherited(NamedTuple):
 
     neighbours: float = 0.0
     conversation: float = 0.0
+    answered: int | None = None
+    """The place of the turn that it answers, if that is a candidate too."""
+    openness: float = 0.0
+    """Share of what that one says that counts for it: 1 for a turn of no words."""
 
 
 def inherit(turns: Sequence[Turn]) -> list[Inherited]:
     """Give what each turn inherits, in the order given; nothing for a turn without a conversation."""
     if not turns:
         return []
-    conversations, orders, words, scores = zip(*turns, strict=True)
+    conversations, orders, words, scores, by_assistant = zip(*turns, strict=True)
     none = _quantile(scores, _QUANTILE)
     shares = [math.exp(-count / WORDS) for count in words]
     near, around = [0.0] * len(turns), [0.0] * len(turns)
+    answered: list[int | None] = [None] * len(turns)
+    openness = [0.0] * len(turns)
     for conversation in _several(conversations):
         conversation.sort(key=orders.__getitem__)
         for earlier, later in pairwise(conversation):
+            if by_assistant[earlier] and not by_assistant[later]:
+                continue
+            answered[later], openness[later] = earlier, shares[later]
             near[later] += BEFORE * shares[later] * (scores[earlier] - none)
             near[earlier] += AFTER * shares[earlier] * (scores[later] - none)
         best = sorted(conversation, key=scores.__getitem__, reverse=True)[: OTHERS + 1]
@@ -62,7 +73,7 @@ def inherit(turns: Sequence[Turn]) -> list[Inherited]:
             around[place] = usual
         for place in best:
             around[place] = _mean([scores[other] for other in best if other != place][:OTHERS], none)
-    return list(map(Inherited, near, around))
+    return list(map(Inherited, near, around, answered, openness))
 
 
 def _several(conversations: Sequence[str | None]) -> list[list[int]]:

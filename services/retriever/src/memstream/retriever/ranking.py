@@ -111,15 +111,15 @@ def _columns(messages: _Messages, asked: Asked) -> Columns:
     """Give all signals of messages."""
     payloads, own = messages.payloads, messages.own.tolist()
     words = [words_of(payload) for payload in payloads]
-    near, around = np.asarray(inherit(list(map(_turn, payloads, words, own))), np.float64).T
-    told = asked.told_by(payloads, words, own)
+    inherited = inherit(list(map(_turn, payloads, words, own)))
+    told = asked.told_by(payloads, words, own, inherited)
     return Columns(
         dense=messages.dense,
         keyword=messages.keyword,
         chunks=messages.chunks,
         rarity=messages.rarity,
-        neighbours=near,
-        conversation=around,
+        neighbours=np.asarray([one.neighbours for one in inherited]),
+        conversation=np.asarray([one.conversation for one in inherited]),
         brevity=told.brevity,
         speaker=told.speaker,
         not_own=told.not_own,
@@ -127,13 +127,14 @@ def _columns(messages: _Messages, asked: Asked) -> Columns:
         phrases=told.phrases,
         coverage=told.coverage,
         time=told.time,
+        early=told.early,
     )
 
 
 def _turn(payload: _Payload, words: int, own: float) -> Turn:
     # Both times are UTC in ISO 8601, which sorts as it stands.
     order = (str(payload.get("occurred_at")), str(payload.get("recorded_at")))
-    return Turn(payload.get("conversation_id"), order, words, own)
+    return Turn(payload.get("conversation_id"), order, words, own, payload.get("role") == "assistant")
 
 
 def _chunks(candidates: Candidates, mode: Mode) -> Iterator[_Found]:

@@ -69,7 +69,7 @@ class Signals:
     brevity: float = 0.0
     """1 for a message of no words, 1/e for one of `BRIEF` words: so little says little."""
     speaker: float = 0.0
-    """1 if the one whom the question names said it."""
+    """1 if the one whom the question names said it, be it the assistant: "did you recommend"."""
     not_own: float = 0.0
     """1 if the question is about the one who asks ("did I"), and an assistant or somebody else said it."""
     answers: float = 0.0
@@ -77,9 +77,13 @@ class Signals:
     phrases: float = 0.0
     """How many pairs of words it shares with the question."""
     coverage: float = 0.0
-    """Share of the question's words that it says, other than little words and names of speakers."""
+    """Share of the question's words that it says, other than little words, words of asking and names of speakers: the
+    fewer candidates say a word, the more it counts. To a short turn the words of the one it answers count too."""
     time: float = 0.0
     """1 if it was said at a time that the question names."""
+    early: float = 0.0
+    """0.5 if it was said first of the best candidates, -0.5 if last: what is told is mostly told in full when it first
+    comes up, and taken for granted later. 0 where the question is about the present, which the last may tell best."""
     rarity: float = 1.0
     """What the BM25 score is to be multiplied by to compare with one of a larger history: see `rarity_among`."""
 
@@ -119,6 +123,7 @@ class Columns:
     phrases: Floats
     coverage: Floats
     time: Floats
+    early: Floats
 
     @property
     def fair_dense(self) -> Floats:
@@ -155,7 +160,7 @@ def fair_scores(keyword: Floats | None, chunks: Floats, rarity: float) -> Floats
 
 CONTEXTUAL = (
     *("neighbours", "conversation", "brevity", "speaker"),
-    *("not_own", "answers", "phrases", "coverage", "time"),
+    *("not_own", "answers", "phrases", "coverage", "time", "early"),
 )
 """Signals beyond a message's own scores."""
 
@@ -176,6 +181,7 @@ class Linear:
     phrases: float = 0.0
     coverage: float = 0.0
     time: float = 0.0
+    early: float = 0.0
 
     def own(self, fair_dense: Floats, fair_keyword: Floats) -> Floats:
         """Give messages' own scores: as cosines, to whose scale BM25 is brought; as BM25 where there is no other."""
@@ -202,6 +208,7 @@ class Linear:
             + self.phrases * signals.phrases
             + self.coverage * signals.coverage
             + self.time * signals.time
+            + self.early * signals.early
         )
 
 

@@ -4,11 +4,19 @@ The words are English. In other languages these signals keep silent, and the oth
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
 _FIRST_PERSON = re.compile(r"\b(?:i|my|me|mine|i'm|i've|our|we)\b", re.IGNORECASE)
+_PRESENT = re.compile(r"\b(?:is|are|am|do|does|have|has|'ve|'m|current|currently|now|latest|still)\b", re.IGNORECASE)
+_PAST = re.compile(
+    r"\b(?:did|was|were|had|ago|yesterday|last|before|first|passed|start|started|between)\b|\bwhen i\b", re.IGNORECASE
+)
+_ADVISED = re.compile(
+    r"\bdid you\b|\byou(?:'ve| have)? (?:recommended|suggested|said|told|gave|advised|explained|mentioned)\b",
+    re.IGNORECASE,
+)
 _ASKS_TIME = re.compile(
     r"\s*(?:when|which (?:day|date|month|week|year)|what (?:day|date|month|year|time)|how long)\b", re.IGNORECASE
 )
@@ -33,6 +41,13 @@ _LITTLE = (
     " about into than then there any some many much"
 )
 _STOP = frozenset(_LITTLE.split())
+_ASKING = (
+    "mention mentioned say said tell told question questions message messages conversation conversations session"
+    " sessions recommend recommended suggest suggested help want wanted ever different total across considering"
+    " based use using can could should would will"
+)
+"""Words of how one asks and tells, and not of what is told."""
+_TELLING_NOTHING = _STOP | frozenset(_ASKING.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +55,11 @@ class Wording:
     """What a question's words tell of its answer."""
 
     first_person: bool
-    """It asks about the one who asks: "did I", "my"."""
+    """It asks about the one who asks: "did I", "my"; and not what the assistant said."""
+    advised: bool
+    """It asks what the assistant said: "did you recommend"."""
+    present: bool
+    """It asks how things are, not how they were."""
     time: bool
     """It asks for a time."""
     number: bool
@@ -48,19 +67,22 @@ class Wording:
     phrases: tuple[str, ...]
     """Pairs of words that follow each other, other than of little words alone."""
     words: tuple[str, ...]
-    """The words themselves, without the little ones."""
+    """The words themselves, without the little ones and those of asking."""
 
 
 def wording_of(question: str) -> Wording:
     """Read a question."""
     words = _WORDS.findall(question.lower())
     pairs = dict.fromkeys(pairwise(words))
+    advised = bool(_ADVISED.search(question))
     return Wording(
-        first_person=bool(_FIRST_PERSON.search(question)),
+        first_person=bool(_FIRST_PERSON.search(question)) and not advised,
+        advised=advised,
+        present=bool(_PRESENT.search(question)) and not _PAST.search(question),
         time=bool(_ASKS_TIME.match(question)),
         number=bool(_ASKS_NUMBER.search(question)),
         phrases=tuple(f" {one} {other} " for one, other in pairs if not (one in _STOP and other in _STOP)),
-        words=tuple(word for word in dict.fromkeys(words) if word not in _STOP and len(word) > 1),
+        words=tuple(word for word in dict.fromkeys(words) if word not in _TELLING_NOTHING and len(word) > 1),
     )
 
 
@@ -76,10 +98,7 @@ def spaced_words(lowered: str) -> str:
     if not lowered.isascii():
         return f" {' '.join(_WORDS.findall(lowered))} "
     # The same, in a fifth of the time.
-    spaced = lowered.encode().translate(_SEPARATED).decode().strip()
-    while "  " in spaced:
-        spaced = spaced.replace("  ", " ")
-    return f" {spaced} "
+    return f" {' '.join(lowered.encode().translate(_SEPARATED).decode().split())} "
 
 
 def shared_phrases(wording: Wording, spaced: str) -> int:
@@ -93,8 +112,3 @@ def beginnings(words: Iterable[str]) -> tuple[str, ...]:
     A message may say "painted" where the question asks for a "painting".
     """
     return tuple(f" {word[: max(_SHORTEST, len(word) - (2 if len(word) <= _LONG else 3))]}" for word in words)
-
-
-def coverage(starts: Sequence[str], spaced: str) -> float:
-    """Give the share of a question's words that a message has one with the same beginning of; 0 without words."""
-    return sum([start in spaced for start in starts]) / len(starts) if starts else 0.0

@@ -1,0 +1,54 @@
+"""An embedded stack to measure on: kept in a folder, so that a set is embedded once, and patient with a busy machine.
+
+Messages that are in the folder already are not embedded again: posted once more they are duplicates.
+"""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from memstream.contracts.stack import Stack
+from memstream.local.stack.child import Child
+from memstream.local.stack.embedded import EmbeddedStack
+from memstream.local.stack.home import Home
+from memstream.local.stack.plan import Plan
+from memstream.runtime.clock import SystemClock
+
+_PATIENT: Mapping[str, Mapping[str, str]] = {
+    # Calls that the model can't answer in time are made again, and a machine at other work never gets done with it.
+    "embedder": {"EMBEDDINGS_TIMEOUT": "PT5M", "CONCURRENCY": "2", "BATCH_TEXTS": "32"},
+    # A question whose vector is late is answered by words alone, which is not what is measured.
+    "retriever": {"EMBEDDINGS_TIMEOUT": "PT1M", "SEARCH_TIMEOUT": "PT2M", "QDRANT_TIMEOUT": "PT1M"},
+}
+"""Settings that bear on waiting alone: none changes an answer."""
+
+
+@asynccontextmanager
+async def installed(home: Path, model: str, first_port: int) -> AsyncIterator[Stack]:
+    """Run a stack in a folder, which is made when there is none; stop it at the end, and leave the folder.
+
+    Raises:
+        CannotStart: it can't be started.
+
+    """
+    plan = Plan(Home(home), model=model, port_base=first_port)
+    stack = EmbeddedStack(
+        plan,
+        environment=os.environ,
+        clock=SystemClock(),
+        chance=Random(1),  # noqa: S311 - spreads restarts
+        say=lambda line: print(line, file=sys.stderr),
+        stages=[[_patient(child) for child in stage] for stage in plan.stages()],
+    )
+    async with stack.running() as running:
+        yield running
+
+
+def _patient(child: Child) -> Child:
+    service = child.name.rpartition("-")[0]
+    settings = {f"MEMSTREAM_{service.upper()}_{name}": value for name, value in _PATIENT.get(service, {}).items()}
+    return replace(child, environment={**child.environment, **settings})

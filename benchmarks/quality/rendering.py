@@ -1,0 +1,207 @@
+"""Writes what a full run measured as Markdown: what was not measured first, where it was taken last."""
+
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from contexts import BUDGETS, KINDS
+from judging import MODES
+from sets import ACROSS
+
+Figures = Mapping[str, Any]
+
+_SHOWN = ("recall@1", "recall@5", "recall@10", "recall@25", "recall@50", "nDCG@10", "MRR@10")
+_BUDGETS = [f"{kind}, {budget}" for kind in KINDS for budget in BUDGETS]
+_BRIEFLY = ("recall@5", "recall@10", "nDCG@10")
+_PACKAGES = ("numpy", "qdrant-client", "qdrant-edge-py", "ctranslate2")
+_WANTED = (
+    ("locomo", "all", "recall@5", 0.69),
+    ("locomo", "all", "recall@10", 0.78),
+    ("locomo", "all", "nDCG@10", 0.59),
+    ("beam", "all", "recall@5", 0.69),
+    ("beam", "all", "recall@10", 0.81),
+    ("scifact", "all", "nDCG@10", 0.70),
+    ("xquad", "en", "recall@1", 0.95),
+)
+_MOST_ERROR = 0.05
+_LEAST_AUROC = 0.90
+_ABSTENTION = (
+    *("AUROC", "of the best cosine", "false accepts at 95% true ones"),
+    *("true and false ones of a cosine over 0.2", "AUROC against the set's own questions without an answer"),
+)
+_PAGE = """\
+# Quality of retrieval
+
+Written by `python benchmarks/quality --full --report docs/quality.md`: all messages were sent through ingest, and all
+questions asked through the retriever over HTTP, with one configuration. In brackets: bootstrap intervals of 95%.
+
+What is **not** measured:
+
+{not_measured}
+
+{wanted}
+
+## By set and category
+
+{categories}
+
+## What a relevance means
+
+Expected calibration error over the hits of questions that have an answer; the modes of one score by {at_most} questions
+of a set at the most, drawn by the seed.
+
+{errors}
+
+## Abstention
+
+The best hit's relevance: questions that have an answer against the same ones asked as another user.
+
+{abstention}
+
+## Contexts
+
+Share of the evidence that a context of so many tokens cites, and share of the questions that it abstains from; by
+{at_most} questions of a set at the most, drawn by the seed. Never abstaining is `min_relevance: 0`.
+
+{contexts}
+
+## Users held back
+
+The order by coefficients that were fitted to other users' questions alone, over recorded candidates; sets of one user
+are split by question. XQuAD is that in English.
+
+{held_back}
+
+## What each signal brings
+
+The same without one signal, the others fitted anew: recall@5 / recall@10 / nDCG@10.
+
+{ablation}
+
+Taken: {place}; {model}.
+"""
+_NOT_MEASURED = (
+    "what a chat model makes of the hits and contexts; histories of months and years; voices, transcripts with errors",
+    "any language but English for the wording of questions; other embedding models than the one named below",
+    "conversations that nobody here has seen: the coefficients were fitted to these sets, but for users held back",
+)
+
+
+def place_of(now: datetime, seed: int) -> str:
+    """Say where and when something is measured, and with which seed."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - git is where the path says
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{now:%Y-%m-%d}, {psutil.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}; "
+        f"Python {platform.python_version()}, {packages}; commit {described.stdout.strip() or 'unknown'}, seed {seed}"
+    )
+
+
+def render(report: Figures) -> str:
+    """Write a full report."""
+    sets, held_back = report["sets"], report["held_back"]
+    return _PAGE.format(
+        not_measured="\n".join(f"- {line}." for line in _NOT_MEASURED),
+        wanted=_table(["", "wanted", "measured", "met"], _wanted(sets)),
+        categories=_table(["", "questions", *_SHOWN], _categories(sets)),
+        errors=_table(["", *MODES], _errors(sets)),
+        abstention=_table(["", *_ABSTENTION], _abstentions(sets)),
+        contexts=_table(["", "questions", *_BUDGETS], _contexts(sets)),
+        held_back=_table(["", *next(iter(held_back.values()))], _held_back(held_back)),
+        ablation=_table(["", *sets], _ablation(report["ablation"], list(sets))),
+        at_most=report["at_most"],
+        place=report["place"],
+        model=report["model"],
+    )
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _measured(figures: Sequence[float]) -> str:
+    mean, low, high = figures
+    return f"{_share(mean)} ({100 * low:.0f}-{100 * high:.0f})"
+
+
+def _verdict(*, met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+def _wanted(sets: Figures) -> Iterator[list[str]]:
+    for name, category, measure, least in _WANTED:
+        found = sets.get(name, {}).get("hybrid", {}).get("categories", {})
+        # A set whose questions are of one category has no line for all of them.
+        row = found.get(category) or next(iter(found.values()), None)
+        if row:
+            label = name if category == "all" else f"{name}, {category}"
+            met = _verdict(met=row[measure][0] >= least)
+            yield [label, f"{measure} ≥ {100 * least:.0f}", _measured(row[measure]), met]
+    for name, one in sets.items():
+        worst = max(one[mode]["calibration_error"] for mode in MODES)
+        met = _verdict(met=worst <= _MOST_ERROR)
+        yield [name, f"calibration error ≤ {_MOST_ERROR} in each mode", f"{worst:.3f}", met]
+        if told := one["hybrid"]["abstention"]:
+            met = _verdict(met=told["auroc"] >= _LEAST_AUROC)
+            yield [name, f"AUROC ≥ {_LEAST_AUROC:.2f}", f"{told['auroc']:.3f}", met]
+
+
+def _categories(sets: Figures) -> Iterator[list[str]]:
+    for name, one in sets.items():
+        for category, row in one["hybrid"]["categories"].items():
+            label = f"**{name}**" if category == "all" else f"{name}, {category}"
+            # Of all languages at once nothing is said.
+            if category == "all" and any(other.startswith(ACROSS) for other in one["hybrid"]["categories"]):
+                continue
+            yield [label, str(row["questions"]), *(_measured(row[measure]) for measure in _SHOWN)]
+        if changed := one["hybrid"].get("newest_first"):
+            first = f"newest statement first: {_share(changed['share'])}%"
+            yield [f"{name}, what has changed", str(changed["questions"]), first, *([""] * (len(_SHOWN) - 1))]
+
+
+def _errors(sets: Figures) -> Iterator[list[str]]:
+    for name, one in sets.items():
+        yield [name, *(f"{one[mode]['calibration_error']:.3f}" for mode in MODES)]
+
+
+def _held_back(rows: Figures) -> Iterator[list[str]]:
+    for name, row in rows.items():
+        yield [name, *map(_share, row.values())]
+
+
+def _abstentions(sets: Figures) -> Iterator[list[str]]:
+    for name, one in sets.items():
+        if told := one["hybrid"]["abstention"]:
+            cosine = f"{_share(told['cosine_true_accepts'])}%, {_share(told['cosine_false_accepts'])}%"
+            own = told["unanswerable_auroc"]
+            yield [name, f"{told['auroc']:.3f}", f"{told['cosine_auroc']:.3f}", f"{_share(told['false_accepts'])}%",
+                   cosine, "" if own is None else f"{own:.3f}"]  # fmt: skip
+
+
+def _contexts(sets: Figures) -> Iterator[list[str]]:
+    for name, one in sets.items():
+        found = {label: row for label, row in one["contexts"].items() if label != "questions"}
+        cells = (f"{_share(row['recall'])}%, {100 * row['abstained']:.0f}%" for row in found.values())
+        yield [name, str(one["contexts"]["questions"]), *cells]
+
+
+def _ablation(table: Figures, names: Sequence[str]) -> Iterator[list[str]]:
+    for label, rows in table.items():
+        yield [label, *(" / ".join(_share(rows[name][measure]) for measure in _BRIEFLY) for name in names)]
