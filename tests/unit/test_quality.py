@@ -166,3 +166,45 @@ def test_what_was_written_is_read_and_ranked_the_same(tmp_path: Path) -> None:
     assert [hit.payload["message_id"] for hit in hits] == ["a", "b"]
     (stranger, owner) = (script("judging").Replayed(read[n], hits).labels for n in (1, 0))
     assert (owner, stranger) == ([True, False], [False, False])
+
+
+def test_the_same_questions_are_drawn_by_the_same_seed_and_only_those_in_the_memorys_language(tmp_path: Path) -> None:
+    sets, measuring = script("sets"), script("measuring")
+    questions = [sets.Judged("ana", f"{place}?", "one", frozenset({"a"})) for place in range(9)]
+    others = [sets.Judged("ana", "?", "asked in de", frozenset({"a"})), sets.Judged("ana", "?", "one", frozenset())]
+    one = sets.JudgedSet("chats", tmp_path / "messages.jsonl", [*questions, *others])
+
+    drawn = measuring.drawn(one, 5, seed=7)
+
+    assert len(drawn) == len(set(drawn)) == 5
+    assert set(drawn) < set(questions)
+    assert drawn == measuring.drawn(one, 5, seed=7) != measuring.drawn(one, 5, seed=8)
+    assert measuring.drawn(one, 9, seed=7) == questions
+
+
+def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reached() -> None:
+    rows = {measure: [0.5, 0.4, 0.6] for measure in script("metrics").MEASURES}
+    hybrid = {"calibration_error": 0.06, "categories": {"all": {"questions": 3, **rows}}, "abstention": None}
+    contexts = {
+        f"{kind}, {budget}": {"recall": 0.25, "abstained": 0.125, "tokens": 9} for kind in "ab" for budget in "123"
+    }
+    part = {"calibration_error": 0.01}
+    measured = {"hybrid": hybrid, "dense": part, "keyword": part, "contexts": {"questions": 2, **contexts}}
+    figures = {"recall@5": 0.7, "recall@10": 0.8, "nDCG@10": 0.6}
+    report = {
+        "place": "a machine",
+        "model": "a model",
+        "at_most": 2,
+        "sets": {"beam": measured},
+        "held_back": {"beam": figures},
+        "ablation": {"all signals": {"beam": figures}},
+    }
+
+    page = script("rendering").render(report)
+
+    assert page.index("**not** measured") < page.index("| beam |")
+    assert "| beam | recall@10 ≥ 81 | 50.0 (40-60) | **no** |" in page
+    assert "| beam | calibration error ≤ 0.05 in each mode | 0.060 | **no** |" in page
+    assert "| beam | 2 | 25.0%, 12% |" in page
+    assert "| all signals | 70.0 / 80.0 / 60.0 |" in page
+    assert "Taken: a machine; a model." in page
