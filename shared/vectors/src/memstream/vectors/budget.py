@@ -15,8 +15,9 @@ half. So while imports take all they can get, a message finds a quarter of the b
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import uuid4
 
@@ -85,15 +86,20 @@ class Charge:
     """How often the place has stayed in this process."""
 
 
-@dataclass(slots=True)
-class _Front:
-    """Whoever is the first of a use to wait. What is handed over is the charge, or None: look again."""
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """A call that waits."""
 
-    use: Use
     charge: Charge
-    handed: "asyncio.Future[Charge | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    offer: "asyncio.Future[Charge | None] | None" = None
+    """What a call that ends hands over: a charge with a place, or None: look again. None while it asks Redis itself."""
     is_chosen: bool = False
-    is_gone: bool = False
+    """A place is being handed over."""
+
+    @property
+    def is_open(self) -> bool:
+        """A place may be handed over."""
+        return self.offer is not None and not self.offer.done() and not self.is_chosen
 
 
 class Budget:
@@ -103,10 +109,9 @@ class Budget:
         """Make it. No call takes longer than half of `call_seconds`."""
         self._keys = [keys.budget(name), keys.budget_calls(name)]
         self._call_ms = round(call_seconds * 1000)
-        self._fronts: dict[Use, _Front] = {}
         self._is_outbid: dict[Use, bool] = {}
-        # One of a kind asks at a time; the others stand behind it.
-        self._turns: dict[Use, asyncio.Lock] = {use: asyncio.Lock() for use in _LEAVES}
+        # The first of a kind asks; the others stand behind it. A place that becomes free here is for any of them.
+        self._queues: dict[Use, deque[_Waiter]] = {use: deque() for use in _LEAVES}
         self._clock = clock
         self._limits = limits
         self._told: dict[str, float] = {}
@@ -129,46 +134,59 @@ class Budget:
         """
         if not self.limited:
             return Charge(tokens)
-        charge = Charge(tokens, uuid4().hex, use)
+        waiter = _Waiter(Charge(tokens, uuid4().hex, use))
         deadline = None if patience is None else self._clock.monotonic() + patience
+        queue = self._queues[use]
+        queue.append(waiter)
         try:
-            async with self._turns[use]:
-                while wait := await self._try(use, charge):
-                    if deadline is not None and self._clock.monotonic() + wait > deadline:
-                        raise Unavailable("the embeddings server", "all that its limits allow is used", wait)
-                    waiting()
-                    if handed := await self._wait(use, charge, min(wait, _LONGEST_WAIT)):
-                        return handed
+            while True:
+                wait = 0.0
+                if queue[0] is waiter and not (wait := await self._try(waiter.charge)):
+                    return replace(waiter.charge, since=self._clock.monotonic())
+                if deadline is not None and self._clock.monotonic() + wait > deadline:
+                    raise Unavailable("the embeddings server", "all that its limits allow is used", wait)
+                waiting()
+                if handed := await self._handed(waiter, min(wait or _LONGEST_WAIT, _LONGEST_WAIT)):
+                    return handed
         except asyncio.CancelledError:
             # The answer that says it is taken may be on its way.
             with contextlib.suppress(Unavailable):
-                await self._release(charge)
+                await self._release(waiter.charge)
             raise
-        return replace(charge, since=self._clock.monotonic())
+        finally:
+            was_first = queue[0] is waiter
+            queue.remove(waiter)
+            if was_first:
+                self._look_again()
 
-    async def _wait(self, use: Use, charge: Charge, seconds: float) -> Charge | None:
+    async def _handed(self, waiter: _Waiter, seconds: float) -> Charge | None:
         """Wait for so long, or until a call of this process ends; give the charge if its place was handed over."""
-        front = self._fronts[use] = _Front(use, charge)
+        offer = waiter.offer = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait([front.handed], timeout=seconds)
-            return await front.handed if front.is_chosen else None
+            await asyncio.wait([offer], timeout=seconds)
+            return await offer if waiter.is_chosen or offer.done() else None
         except asyncio.CancelledError:
-            front.is_gone = True
-            if front.handed.done() and (handed := front.handed.result()):
+            if not offer.cancelled() and not offer.cancel() and (handed := offer.result()):
                 await self._release(handed)
             raise
         finally:
-            if self._fronts.get(use) is front:
-                del self._fronts[use]
+            waiter.offer, waiter.is_chosen = None, False
 
-    async def _try(self, use: Use, charge: Charge) -> float:
+    def _look_again(self) -> None:
+        """Wake the first of each use: there may be a place."""
+        for queue in self._queues.values():
+            if queue and queue[0].is_open and (offer := queue[0].offer):
+                offer.set_result(None)
+
+    async def _try(self, charge: Charge) -> float:
         """Take, or give the seconds until that may succeed."""
         with redis_faults():
-            wait = int(await self._take(keys=self._keys, args=[_KEPT_MS, *self._taking(use, charge)])) / 1000
-        self._is_outbid[use] = wait < 0
+            wait = int(await self._take(keys=self._keys, args=[_KEPT_MS, *self._taking(charge)])) / 1000
+        self._is_outbid[charge.use] = wait < 0
         return abs(wait)
 
-    def _taking(self, use: Use, charge: Charge) -> list[str | int | float]:
+    def _taking(self, charge: Charge) -> list[str | int | float]:
+        use = charge.use
         calls = self._limits.calls or 0
         # An import leaves one place free.
         places = max(1, calls - 1) if calls and use == "bulk" else calls
@@ -215,29 +233,27 @@ class Budget:
     async def _settle(self, charge: Charge, arguments: list[str | int | float]) -> None:
         """Settle a call; its place goes to the most urgent one that waits here, if it may stay in this process."""
         may_stay = bool(self._limits.calls) and charge.handed_on < _HANDED_ON
-        heir = next((self._fronts.pop(use) for use in _LEAVES if use in self._fronts), None) if may_stay else None
-        if heir is not None:
-            heir.is_chosen = True
-            if len(arguments) == _PLAIN and not arguments[1] and self._may_keep(charge, heir.use):
-                heir.handed.set_result(
-                    replace(charge, use=heir.use, tokens=heir.charge.tokens, handed_on=charge.handed_on + 1)
-                )
-                return
-            arguments += self._taking(heir.use, heir.charge)
-        handed = None
-        try:
+        open_ones = (waiter for use in _LEAVES for waiter in self._queues[use] if waiter.is_open)
+        heir = next(open_ones, None) if may_stay else None
+        if heir is None or heir.offer is None:
             with redis_faults():
-                if int(await self._correct(keys=self._keys, args=arguments)) == 0 and heir is not None:
-                    handed = replace(heir.charge, since=self._clock.monotonic(), handed_on=charge.handed_on + 1)
-                    if heir.is_gone:
+                await self._correct(keys=self._keys, args=arguments)
+            self._look_again()
+            return
+        heir.is_chosen, offer, wanted = True, heir.offer, heir.charge
+        handed: Charge | None = None
+        try:
+            if len(arguments) == _PLAIN and not arguments[1] and self._may_keep(charge, wanted.use):
+                handed = replace(charge, use=wanted.use, tokens=wanted.tokens, handed_on=charge.handed_on + 1)
+                return
+            with redis_faults():
+                if int(await self._correct(keys=self._keys, args=[*arguments, *self._taking(wanted)])) == 0:
+                    handed = replace(wanted, since=self._clock.monotonic(), handed_on=charge.handed_on + 1)
+                    if offer.cancelled():
                         await self._release(handed)
         finally:
-            if heir is not None and not heir.handed.done():
-                heir.handed.set_result(handed)
-            if may_stay:
-                for front in self._fronts.values():
-                    if not front.handed.done():
-                        front.handed.set_result(None)
+            if not offer.done():
+                offer.set_result(handed)
 
     def _per_minute(self, unit: str) -> float | None:
         known = (self._limits.requests if unit == "requests" else self._limits.tokens, self._told.get(unit))
