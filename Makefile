@@ -37,7 +37,7 @@ test: setup ## run the tests
 check: setup ## format, lint and types
 	.venv/bin/ruff format --check $(SOURCES)
 	.venv/bin/ruff check $(SOURCES)
-	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests docs examples
+	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests benchmarks docs examples
 	$(PY) docs/export.py --check
 
 format: setup ## rewrite the sources as `make check` wants them
@@ -52,7 +52,7 @@ bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1
 
 quality: setup ## measure retrieval on judged sets: make quality DATA=FOLDER, and with FULL=1 the figures of docs/quality.md
 	@test -n "$(DATA)" || { echo "say where the sets are: make quality DATA=FOLDER"; exit 2; }
-	$(PY) benchmarks/quality --data $(DATA) $(if $(FULL),--full --keep build/quality --json build/quality/report.json --report docs/quality.md)
+	$(PY) -m benchmarks.quality --data $(DATA) $(if $(FULL),--full --keep build/quality --json build/quality/report.json --report docs/quality.md)
 
 lock: .venv/bin/uv ## renew the pinned requirement files
 	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -

@@ -1,9 +1,9 @@
 """Measures how well the running services find the evidence of judged questions.
 
-    python benchmarks/quality --data FOLDER [--sets locomo beam …] [--keep DIR | --home DIR] [--mode hybrid]
-    python benchmarks/quality --data FOLDER --full --keep DIR [--report docs/quality.md]
-    python benchmarks/quality --data FOLDER --recordings DIR [--home DIR] [--ablation] [--fit FILE]
-    python benchmarks/quality --data FOLDER --home DIR --context
+    python -m benchmarks.quality --data FOLDER [--sets locomo beam …] [--keep DIR | --home DIR] [--mode hybrid]
+    python -m benchmarks.quality --data FOLDER --full --keep DIR [--report docs/quality.md]
+    python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] [--ablation] [--fit FILE]
+    python -m benchmarks.quality --data FOLDER --home DIR --context
 
 The first posts the sets through ingest and asks through the retriever, as a client would. It runs a stack of its own,
 unless `--home` says where one is; with `--keep` that stays in a folder, and what was embedded once is not embedded
@@ -26,17 +26,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import measuring
 import numpy as np
-import replaying
-from asking import post
-from fitted import fit_calibration, print_ablation, print_held_back
-from installation import installed
-from judging import MODES, Replayed, abstention, error_of, judgements, replay_all
-from rendering import place_of, render
-from reporting import print_abstention, print_set
-from sets import JudgedSet, read_set
 
+from benchmarks.quality import measuring, replaying
+from benchmarks.quality.asking import post
+from benchmarks.quality.fitted import fit_calibration, print_ablation, print_held_back
+from benchmarks.quality.installation import installed
+from benchmarks.quality.judging import MODES, Replayed, abstention, error_of, judgements, replay_all
+from benchmarks.quality.rendering import place_of, render
+from benchmarks.quality.reporting import print_abstention, print_set
+from benchmarks.quality.sets import JudgedSet, read_set
 from memstream.contracts.stack import Stack
 from memstream.retriever.calibrations import calibration_of, write_calibrations
 from memstream.runtime.clock import SystemClock
@@ -47,7 +46,7 @@ _DIMENSIONS = {"all-MiniLM-L6-v2": 384, "wordllama-256": 256}
 
 async def main() -> None:
     """Run as the command line says, and print a table a set."""
-    parser = argparse.ArgumentParser(prog="benchmarks/quality", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets' folders")
     parser.add_argument("--sets", nargs="+", default=["locomo", "beam", "scifact", "xquad"])
     parser.add_argument("--home", type=Path, help="of a running stack")

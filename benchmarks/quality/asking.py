@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sets import Judged, JudgedSet
 
+from benchmarks.quality.sets import Judged, JudgedSet
 from memstream.contracts.searches import Hit, SearchOut
 from memstream.contracts.stack import Stack
 

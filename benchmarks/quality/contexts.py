@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import httpx
 import numpy as np
-from sets import Judged
 
+from benchmarks.quality.sets import Judged
 from memstream.contracts.searches import ContextOut
 from memstream.contracts.stack import Stack
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from judging import (
+from benchmarks.quality.judging import (
     MODES,
     SCORES,
     Recordings,
@@ -16,8 +16,7 @@ from judging import (
     mean,
     replay_all,
 )
-from metrics import Judgement
-
+from benchmarks.quality.metrics import Judgement
 from memstream.contracts.searches import Mode
 from memstream.retriever.relevance import CONTEXTUAL, Calibration
 

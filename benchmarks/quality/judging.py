@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from metrics import MEASURES, Judgement, auroc, calibration_error
-from replaying import Recorded, replay
-from sets import ACROSS
 
+from benchmarks.quality.metrics import MEASURES, Judgement, auroc, calibration_error
+from benchmarks.quality.replaying import Recorded, replay
+from benchmarks.quality.sets import ACROSS
 from memstream.contracts.searches import Mode
 from memstream.retriever.fitting import Question, fit
 from memstream.retriever.ranking import Ranked

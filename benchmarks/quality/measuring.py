@@ -5,13 +5,13 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from asking import ask, check_owner
-from contexts import BUDGETS, KINDS, evidence_within
-from judging import Abstention, abstention_of
-from metrics import Judgement, calibration_error
-from reporting import print_abstention, print_set
-from sets import ACROSS, Judged, JudgedSet
 
+from benchmarks.quality.asking import ask, check_owner
+from benchmarks.quality.contexts import BUDGETS, KINDS, evidence_within
+from benchmarks.quality.judging import Abstention, abstention_of
+from benchmarks.quality.metrics import Judgement, calibration_error
+from benchmarks.quality.reporting import print_abstention, print_set
+from benchmarks.quality.sets import ACROSS, Judged, JudgedSet
 from memstream.contracts.searches import SearchOut
 from memstream.contracts.stack import Stack
 

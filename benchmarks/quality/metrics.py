@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ def reciprocal_rank(judgement: Judgement) -> float:
 
 
 MEASURES: dict[str, Callable[[Judgement], float]] = {
-    **{f"recall@{rank}": (lambda judgement, rank=rank: recall(judgement, rank)) for rank in RANKS},
+    **{f"recall@{rank}": partial(recall, rank=rank) for rank in RANKS},
     "nDCG@10": ndcg,
     "MRR@10": reciprocal_rank,
 }

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from contexts import BUDGETS, KINDS
-from judging import MODES
-from sets import ACROSS
+
+from benchmarks.quality.contexts import BUDGETS, KINDS
+from benchmarks.quality.judging import MODES
+from benchmarks.quality.sets import ACROSS
 
 Figures = Mapping[str, Any]
 
@@ -37,8 +38,8 @@ _ABSTENTION = (
 _PAGE = """\
 # Quality of retrieval
 
-Written by `python benchmarks/quality --full --report docs/quality.md`: all messages were sent through ingest, and all
-questions asked through the retriever over HTTP, with one configuration. In brackets: bootstrap intervals of 95%.
+Written by `python -m benchmarks.quality --full --report docs/quality.md`: all messages were sent through ingest, and
+all questions asked through the retriever over HTTP, with one configuration. In brackets: bootstrap intervals of 95%.
 
 What is **not** measured:
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pydantic import SecretStr
-from sets import Judged, JudgedSet
+from pydantic import HttpUrl, SecretStr
 
+from benchmarks.quality.sets import Judged, JudgedSet
 from memstream.contracts import ids
 from memstream.contracts.searches import Mode
 from memstream.contracts.stack import Stack
@@ -55,8 +55,8 @@ class Recorded:
 async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded]:
     """Ask every question, as its user and, where it has an answer and there are others, as another."""
     settings = ServerSettings(
-        qdrant_url=stack.qdrant_url,
-        embeddings_url=stack.embeddings_url,
+        qdrant_url=HttpUrl(stack.qdrant_url),
+        embeddings_url=HttpUrl(stack.embeddings_url),
         embeddings_api_key=SecretStr("none"),
         embeddings_model=stack.embedding_model,
         embeddings_dimensions=dimensions,

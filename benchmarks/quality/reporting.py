@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from judging import Abstention
-from metrics import MEASURES, Judgement, interval
+
+from benchmarks.quality.judging import Abstention
+from benchmarks.quality.metrics import MEASURES, Judgement, interval
 
 
 def print_set(

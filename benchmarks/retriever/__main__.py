@@ -18,7 +18,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -29,7 +29,7 @@ from benchmarks.command import carry_out, say, shared_options
 from benchmarks.record import Record
 from benchmarks.retriever.asking import Outcome, Questions, all_at_once, at_rate, in_turn
 from benchmarks.retriever.relay import Relay, relaying
-from benchmarks.site import Failed, Provider, Site, opened
+from benchmarks.site import Failed, Provider, Site, Usage, opened
 from benchmarks.wire import Wire
 from memstream.local.stack.plan import FIXED_PORTS, MODELS
 from memstream.local.stack.ports import free_base
@@ -262,11 +262,11 @@ class _Bench:
         if outcome.failed or not outcome.took:
             raise Failed(f"{len(outcome.took)} were answered, {dict(outcome.failed)} not: {self._site.log(_RETRIEVER)}")
 
-    def _cpu_us(self, before: dict[str, object], outcome: Outcome, part: str = _RETRIEVER) -> float:
-        spent = self._site.usage()[part].cpu_seconds - before[part].cpu_seconds  # type: ignore[attr-defined]
+    def _cpu_us(self, before: Mapping[str, Usage], outcome: Outcome, part: str = _RETRIEVER) -> float:
+        spent = self._site.usage()[part].cpu_seconds - before[part].cpu_seconds
         return float(1e6 * spent / len(outcome.took))
 
-    def _cost(self, before: dict[str, object], outcome: Outcome, name: str) -> None:
+    def _cost(self, before: Mapping[str, Usage], outcome: Outcome, name: str) -> None:
         for part in sorted({_RETRIEVER, "qdrant", "embeddings"}.intersection(before)):
             self._record.add(f"CPU of {part} an answer, {name}", "us", self._cpu_us(before, outcome, part))
 

@@ -1,15 +1,15 @@
 """A recording of what Qdrant proposed, ranked again, gives what the service gives."""
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from exchanges import answered, line, post_lines, search
 from running_stack import RunningStack
 
+from benchmarks.quality import replaying, sets
+from memstream.contracts.searches import Mode
 from memstream.retriever.calibrations import calibration_of
 
-SCRIPTS = Path(__file__).parents[2] / "benchmarks" / "quality"
 DIMENSIONS = 384
 SAID = (
     *("I painted a sunset by the lake.", "Nice! When was that?", "Last Friday, with the kids.", "I have two dogs."),
@@ -20,10 +20,8 @@ ASKED = ("When did Zora paint the sunset?", "How many dogs does Zora have?", "Wh
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "keyword"])
 async def test_a_replayed_question_has_the_services_hits_with_their_relevance(
-    stack: RunningStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: str, mode: str
+    stack: RunningStack, tmp_path: Path, user: str, mode: Mode
 ) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    replaying, sets = import_module("replaying"), import_module("sets")
     lines = [
         line(
             user,

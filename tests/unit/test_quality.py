@@ -1,29 +1,17 @@
 """How retrieval quality is measured: sets as they are published, abstention, and rankings that are replayed."""
 
 import json
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.quality import judging, measuring, metrics, rendering, replaying, sets
 from memstream.retriever.calibrations import DEFAULT
 from memstream.vectors.questions import Candidates, FoundPoint
 
-SCRIPTS = Path(__file__).parents[2] / "benchmarks" / "quality"
 SOME_DAY = "2024-01-01T00:00:00+00:00"
-
-
-@pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let scripts be imported as they import each other."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
-
-def script(name: str) -> ModuleType:
-    return import_module(name)
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
@@ -40,9 +28,6 @@ def folder(parent: Path, name: str) -> Path:
     return made
 
 
-pytestmark = pytest.mark.usefixtures("scripts")
-
-
 def test_a_folder_of_messages_and_questions_is_read_as_it_stands(tmp_path: Path) -> None:
     chats = folder(tmp_path, "chats")
     write_rows(chats / "messages.jsonl", {"user_id": "ana", "message_id": "m-1", "text": "Hi"})
@@ -52,12 +37,12 @@ def test_a_folder_of_messages_and_questions_is_read_as_it_stands(tmp_path: Path)
         {"user_id": "ana", "question": "Why?", "evidence": []},
     )
 
-    read = script("sets").read_set(chats, tmp_path)
+    read = sets.read_set(chats, tmp_path)
 
     assert (read.name, read.messages) == ("chats", chats / "messages.jsonl")
     assert [(one.question, one.category, one.evidence) for one in read.questions] == [
-        ("Who?", "one", {"m-1"}),
-        ("Why?", "all", set()),
+        ("Who?", "one", frozenset({"m-1"})),
+        ("Why?", "all", frozenset()),
     ]
     assert read.owners() == {"m-1": "ana"}
 
@@ -72,7 +57,7 @@ def test_beirs_documents_become_one_users_and_judgements_of_zero_are_none(tmp_pa
     write_rows(facts / "queries.test.jsonl", *({"_id": name, "text": f"{name}?"} for name in ("a", "b", "c")))
     (facts / "qrels.test.tsv").write_text("query-id\tcorpus-id\tscore\na\t7\t1\na\t8\t1\nb\t8\t0\nc\t8\t2\n")
 
-    read = script("sets").read_set(facts, work)
+    read = sets.read_set(facts, work)
 
     assert {one.question: one.evidence for one in read.questions} == {"a?": {"facts/7", "facts/8"}, "c?": {"facts/8"}}
     assert {(one.user_id, one.category) for one in read.questions} == {("facts", "all")}
@@ -96,7 +81,7 @@ def test_questions_in_every_language_are_about_the_paragraphs_in_english(tmp_pat
         articles = [{"title": "one", "paragraphs": paragraphs[:1]}, {"title": "two", "paragraphs": paragraphs[1:]}]
         (squad / f"xquad.{language}.json").write_text(json.dumps({"data": articles}))
 
-    read = script("sets").read_set(squad, work)
+    read = sets.read_set(squad, work)
 
     assert [row["text"] for row in rows(read.messages)] == ["Mice sleep. 0", "Mice sleep. 1"]
     assert {(one.question, one.category, *one.evidence) for one in read.questions} == {
@@ -109,7 +94,7 @@ def test_questions_in_every_language_are_about_the_paragraphs_in_english(tmp_pat
 
 def test_a_folder_of_another_shape_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"questions\.jsonl"):
-        script("sets").read_set(folder(tmp_path, "else"), tmp_path)
+        sets.read_set(folder(tmp_path, "else"), tmp_path)
 
 
 def test_abstention_counts_what_the_best_hits_would_let_through() -> None:
@@ -117,8 +102,9 @@ def test_abstention_counts_what_the_best_hits_would_let_through() -> None:
     own = [(0.5 + place / 100, 0.3) for place in range(20)]
     others = [(0.1, 0.1), (0.2, 0.3), (0.3, 0.1), (0.9, 0.3)]
 
-    told = script("judging").abstention_of(own, others, [(0.0, 0.3), (1.0, 0.3)])
+    told = judging.abstention_of(own, others, [(0.0, 0.3), (1.0, 0.3)])
 
+    assert told is not None
     assert told.auroc == 0.75
     assert told.false_accepts == 0.25
     assert told.unanswerable_auroc == 0.5
@@ -127,12 +113,13 @@ def test_abstention_counts_what_the_best_hits_would_let_through() -> None:
 
 
 @pytest.mark.parametrize(("own", "others"), [([], [(0.1, 0.1)]), ([(0.1, 0.1)], [])])
-def test_where_nobody_else_can_be_asked_there_is_no_abstention(own: list[object], others: list[object]) -> None:
-    assert script("judging").abstention_of(own, others, []) is None
+def test_where_nobody_else_can_be_asked_there_is_no_abstention(
+    own: list[tuple[float, float]], others: list[tuple[float, float]]
+) -> None:
+    assert judging.abstention_of(own, others, []) is None
 
 
 def test_measures_are_those_of_the_books() -> None:
-    metrics = script("metrics")
     judged = metrics.Judgement("all", [False, True, False, True], 3)
 
     assert metrics.recall(judged, 2) == pytest.approx(1 / 3)
@@ -145,7 +132,6 @@ def test_measures_are_those_of_the_books() -> None:
 
 
 def test_what_was_written_is_read_and_ranked_the_same(tmp_path: Path) -> None:
-    replaying, sets = script("replaying"), script("sets")
     payload = {"message_id": "a", "chunk": 0, "chunks": 1, "text": "In May", "role": "user"}
     candidates = Candidates(
         [FoundPoint("1", 0.5, payload), FoundPoint("2", 0.1, payload | {"message_id": "b", "text": "No"})],
@@ -164,12 +150,11 @@ def test_what_was_written_is_read_and_ranked_the_same(tmp_path: Path) -> None:
     hits = replaying.replay(read[0], DEFAULT)
     assert hits == replaying.replay(recorded[0], DEFAULT)
     assert [hit.payload["message_id"] for hit in hits] == ["a", "b"]
-    (stranger, owner) = (script("judging").Replayed(read[n], hits).labels for n in (1, 0))
+    (stranger, owner) = (judging.Replayed(read[n], hits).labels for n in (1, 0))
     assert (owner, stranger) == ([True, False], [False, False])
 
 
 def test_the_same_questions_are_drawn_by_the_same_seed_and_only_those_in_the_memorys_language(tmp_path: Path) -> None:
-    sets, measuring = script("sets"), script("measuring")
     questions = [sets.Judged("ana", f"{place}?", "one", frozenset({"a"})) for place in range(9)]
     others = [sets.Judged("ana", "?", "asked in de", frozenset({"a"})), sets.Judged("ana", "?", "one", frozenset())]
     one = sets.JudgedSet("chats", tmp_path / "messages.jsonl", [*questions, *others])
@@ -183,7 +168,7 @@ def test_the_same_questions_are_drawn_by_the_same_seed_and_only_those_in_the_mem
 
 
 def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reached() -> None:
-    rows = {measure: [0.5, 0.4, 0.6] for measure in script("metrics").MEASURES}
+    rows = {measure: [0.5, 0.4, 0.6] for measure in metrics.MEASURES}
     hybrid = {"calibration_error": 0.06, "categories": {"all": {"questions": 3, **rows}}, "abstention": None}
     contexts = {
         f"{kind}, {budget}": {"recall": 0.25, "abstained": 0.125, "tokens": 9} for kind in "ab" for budget in "123"
@@ -200,7 +185,7 @@ def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reache
         "ablation": {"all signals": {"beam": figures}},
     }
 
-    page = script("rendering").render(report)
+    page = rendering.render(report)
 
     assert page.index("**not** measured") < page.index("| beam |")
     assert "| beam | recall@10 ≥ 81 | 50.0 (40-60) | **no** |" in page
