@@ -102,7 +102,19 @@ class Site:
             still = still + 1 if waiting == 0 else 0
             return still >= _STILL
 
-        await until(nothing_waits, "the backlog is worked off", within=_PATIENCE)
+        try:
+            await until(nothing_waits, "the backlog is worked off", within=_PATIENCE)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {await self._what_waits()}") from error
+
+    async def _what_waits(self) -> str:
+        """Tell what Redis says of the entries that are not done."""
+        told = []
+        for lane in keys.LANES:
+            stream = keys.stream(0, lane)
+            pending = await self.parts.redis.xpending_range(stream, keys.GROUP, min="-", max="+", count=5)
+            told.append(f"{lane}: {await self.parts.redis.xinfo_groups(stream)}, the first pending {pending}")
+        return "; ".join(told)
 
 
 @contextlib.asynccontextmanager

@@ -107,7 +107,13 @@ class Pipeline:
                 self._held[delivery.name] = delivery
                 self._held_bytes += delivery.size
                 self._metrics.held.set(len(self._held))
-                await self._queue(delivery)
+                try:
+                    await self._queue(delivery)
+                except asyncio.CancelledError:
+                    # Nobody works on it any more, so it must not keep its lease: it comes back when that ends.
+                    if not self._closed:
+                        self._let_go(delivery)
+                    raise
         finally:
             if not self._closed:
                 for name in fresh:
@@ -234,14 +240,17 @@ class Pipeline:
 
     def _note(self, settled: Settled) -> None:
         delivery, outcome = settled.delivery, settled.outcome
-        del self._held[delivery.name]
-        self._held_bytes -= delivery.size
-        self._metrics.held.set(len(self._held))
+        self._let_go(delivery)
         self._metrics.messages.labels(type(outcome).__name__.lower()).inc()
         if isinstance(outcome, Dead):
             _log.error(
                 "dead letter: %s %s, %s: %s", delivery.stream, delivery.entry_id, outcome.dead_class, outcome.reason
             )
+
+    def _let_go(self, delivery: Delivery) -> None:
+        if self._held.pop(delivery.name, None) is not None:
+            self._held_bytes -= delivery.size
+            self._metrics.held.set(len(self._held))
 
     async def close(self) -> None:
         """Take nothing more; `run` ends when what is in hand is done."""
