@@ -26,7 +26,7 @@ from memstream.runtime.clock import SystemClock
 from memstream.runtime.streams import connect
 from memstream.vectors.collection import Collection
 from memstream.vectors.metered import MeteredEmbeddings
-from memstream.vectors.questions import Candidates, FoundPoint, Question
+from memstream.vectors.questions import Candidates, Question
 from memstream.vectors.servers import ServerSettings, connect_servers
 
 TENANT = "local"
@@ -114,13 +114,11 @@ def write(file: Path, model: str, recorded: Sequence[Recorded]) -> None:
     payloads: dict[str, Any] = {}
     questions = []
     for one in recorded:
-        signals = {}
-        for name in ("dense", "keyword"):
-            points = getattr(one.candidates, name)
-            for point in points:
-                if point.payload:
-                    payloads.setdefault(point.id, point.payload)
-            signals[name] = [(point.id, point.score) for point in points]
+        payloads.update(one.candidates.payloads)
+        signals = {
+            name: list((scores or {}).items())
+            for name, scores in (("dense", one.candidates.dense), ("keyword", one.candidates.keyword))
+        }
         question = one.question
         questions.append(
             {
@@ -147,9 +145,10 @@ def read(file: Path) -> list[Recorded]:
     payloads = content["payloads"]
     recorded = []
     for row in content["questions"]:
-        dense, keyword = (
-            [FoundPoint(i, score, payloads[i]) for i, score in row[name]] for name in ("dense", "keyword")
+        dense, keyword = dict(row["dense"]), dict(row["keyword"])
+        candidates = Candidates(
+            {point: payloads[point] for point in dense | keyword if point in payloads}, dense, keyword
         )
         judged = Judged(row["user_id"], row["question"], row["category"], frozenset(row["evidence"]))
-        recorded.append(Recorded(judged, row["asked_as"], Candidates(dense, keyword)))
+        recorded.append(Recorded(judged, row["asked_as"], candidates))
     return recorded

@@ -1,17 +1,48 @@
 """What a turn inherits from the turns around it, and from its conversation."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.neighbours import AFTER, BEFORE, OTHERS, Inherited, Turn, inherit
+from memstream.retriever import neighbours
+from memstream.retriever.neighbours import AFTER, BEFORE, OTHERS, Turns
+
+
+class Turn(NamedTuple):
+    """A candidate's place in its conversation, its length, and its own score."""
+
+    conversation_id: str | None
+    order: str
+    words: int
+    score: float
+    by_assistant: bool = False
+
+
+class Inherited(NamedTuple):
+    """What a turn gets."""
+
+    neighbours: float = 0.0
+    conversation: float = 0.0
+    answered: int = -1
+    openness: float = 0.0
+
+
+def inherit(turns: Sequence[Turn]) -> list[Inherited]:
+    """Give what each turn inherits."""
+    conversations, orders, words, scores, by_assistant = zip(*turns, strict=True) if turns else [()] * 5
+    found = neighbours.inherit(Turns(conversations, orders, np.asarray(words, np.float64), scores, by_assistant))
+    return [Inherited(*one) for one in zip(*found, strict=True)]
+
 
 turns = st.lists(
     st.builds(
         Turn,
         st.none() | st.sampled_from(["x", "y"]),
-        st.tuples(st.sampled_from("123456"), st.sampled_from("abc")),
+        st.text("123456", min_size=1, max_size=2),
         st.integers(0, 500),
         st.floats(-20, 20),
         st.booleans(),
@@ -23,7 +54,7 @@ turns = st.lists(
 
 def chat(*scores: float, words: int = 0) -> list[Turn]:
     """Make one conversation's turns, in order."""
-    return [Turn("chat", (str(place), ""), words, score) for place, score in enumerate(scores)]
+    return [Turn("chat", f"{place:03}", words, score) for place, score in enumerate(scores)]
 
 
 def near(candidates: list[Turn]) -> list[float]:
@@ -50,7 +81,7 @@ def test_who_writes_to_an_assistant_begins_anew_and_its_reply_does_not() -> None
 
     inherited = inherit([first, reply, second, last])
 
-    assert [one.answered for one in inherited] == [None, 0, None, 2]
+    assert [one.answered for one in inherited] == [-1, 0, -1, 2]
     assert inherited[1].neighbours > 0.0
     assert inherited[2].neighbours == 0.0
     assert inherited[1].openness == 1.0
@@ -64,7 +95,7 @@ def test_a_conversation_speaks_for_a_turn_by_the_best_of_its_others() -> None:
 
 
 def test_a_conversation_of_one_candidate_says_nothing() -> None:
-    one, other = Turn("x", ("1", ""), 1, 9.0), Turn("y", ("2", ""), 1, 0.0)
+    one, other = Turn("x", "1", 1, 9.0), Turn("y", "2", 1, 0.0)
 
     assert inherit([one, other]) == [Inherited(), Inherited()]
 
@@ -101,8 +132,8 @@ def test_no_turn_inherits_more_than_the_others_stand_out(candidates: list[Turn])
 
 @given(st.lists(st.floats(-1, 30), min_size=1))
 def test_no_score_at_all_is_the_lower_quartile(scores: list[float]) -> None:
-    first = Turn("c", ("2026", ""), 0, 100.0)
-    candidates = [first, Turn("c", ("2027", ""), 0, 0.0), *(Turn(None, ("", ""), 0, score) for score in scores)]
+    first = Turn("c", "2026", 0, 100.0)
+    candidates = [first, Turn("c", "2027", 0, 0.0), *(Turn(None, "", 0, score) for score in scores)]
 
     none = float(np.quantile([turn.score for turn in candidates], 0.25))
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.quality import judging, measuring, metrics, rendering, replaying, sets
 from memstream.retriever.calibrations import DEFAULT
-from memstream.vectors.questions import Candidates, FoundPoint
+from memstream.vectors.questions import Candidates
 
 SOME_DAY = "2024-01-01T00:00:00+00:00"
 
@@ -134,11 +134,15 @@ def test_measures_are_those_of_the_books() -> None:
 def test_what_was_written_is_read_and_ranked_the_same(tmp_path: Path) -> None:
     payload = {"message_id": "a", "chunk": 0, "chunks": 1, "text": "In May", "role": "user"}
     candidates = Candidates(
-        [FoundPoint("1", 0.5, payload), FoundPoint("2", 0.1, payload | {"message_id": "b", "text": "No"})],
-        [FoundPoint("1", 3.0, payload)],
+        {"1": payload, "2": payload | {"message_id": "b", "text": "No"}},
+        {"1": 0.5, "2": 0.1},
+        {"1": 3.0},
     )
     judged = sets.Judged("ana", "When was it?", "all", frozenset({"a"}))
-    recorded = [replaying.Recorded(judged, "ana", candidates), replaying.Recorded(judged, "ben", Candidates([], []))]
+    recorded = [
+        replaying.Recorded(judged, "ana", candidates),
+        replaying.Recorded(judged, "ben", Candidates({}, {}, {})),
+    ]
     file = tmp_path / "set.json"
 
     replaying.write(file, "model", recorded)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, calibration_
 from memstream.retriever.questions import read_question
 from memstream.retriever.ranking import Ranked, rank
 from memstream.retriever.relevance import Calibration, Linear, Signals, prior_among, probability, rarity_among
-from memstream.vectors.questions import Candidates, FoundPoint
+from memstream.vectors.questions import Candidates
 
 PLAIN = Calibration(
     both=Linear(-2, dense=4, keyword=0.5, neighbours=2),
@@ -26,6 +27,23 @@ ASKED = read_question("", NOW)
 calibrations = st.sampled_from([PLAIN, DEFAULT, *CALIBRATIONS.values()])
 cosines = st.floats(-1, 1)
 scores = st.floats(0, 1000)
+
+
+class FoundPoint(NamedTuple):
+    """A candidate by one signal: its point, score and payload."""
+
+    id: str
+    score: float
+    payload: dict[str, object]
+
+
+def proposed(dense: list[FoundPoint] | None, keyword: list[FoundPoint] | None) -> Candidates:
+    """Propose what two signals found."""
+    return Candidates(
+        {point.id: point.payload for point in (*(dense or ()), *(keyword or ()))},
+        None if dense is None else {point.id: point.score for point in dense},
+        None if keyword is None else {point.id: point.score for point in keyword},
+    )
 
 
 def found(message: str, score: float, chunk: int = 0) -> FoundPoint:
@@ -42,7 +60,7 @@ def ranked(
     min_relevance: float = 0.0,
 ) -> list[Ranked]:
     """Rank candidates by the plain calibration."""
-    return rank(Candidates(dense, keyword), mode, PLAIN, asked=ASKED, limit=limit, min_relevance=min_relevance)
+    return rank(proposed(dense, keyword), mode, PLAIN, asked=ASKED, limit=limit, min_relevance=min_relevance)
 
 
 def names(hits: list[Ranked]) -> list[str]:
@@ -126,7 +144,7 @@ def test_hits_are_as_many_as_asked_for_relevant_enough_sorted_and_of_different_m
 def test_the_signals_that_are_told_make_the_relevance(
     dense: list[FoundPoint], keyword: list[FoundPoint], mode: Mode
 ) -> None:
-    candidates = Candidates(dense, keyword)
+    candidates = proposed(dense, keyword)
     among = len({point.payload["message_id"] for point in dense + (keyword if mode == "hybrid" else [])})
     prior = prior_among(among) if mode != "keyword" else 0.0
 
@@ -217,7 +235,7 @@ def test_few_messages_that_share_a_word_are_no_short_history(mode: Mode) -> None
 
 
 def test_what_a_filter_left_is_no_short_history() -> None:
-    candidates = Candidates([found("a", 0.5)], [found("a", 1.0)])
+    candidates = proposed([found("a", 0.5)], [found("a", 1.0)])
     (whole,) = rank(candidates, "hybrid", PLAIN, asked=ASKED, limit=1)
     (part,) = rank(candidates, "hybrid", PLAIN, asked=ASKED, limit=1, filtered=True)
 
@@ -260,7 +278,7 @@ def test_a_space_that_nobody_has_calibrated_gets_the_default() -> None:
 
 def asking(question: str, *payloads: dict[str, object]) -> dict[str, Signals]:
     """Ask for candidates that are all alike to the question; give the signals of each."""
-    candidates = Candidates([FoundPoint(str(place), 0.5, payload) for place, payload in enumerate(payloads)], [])
+    candidates = proposed([FoundPoint(str(place), 0.5, payload) for place, payload in enumerate(payloads)], [])
     hits = rank(candidates, "hybrid", DEFAULT, asked=read_question(question, NOW), limit=10)
     return {str(hit.payload["message_id"]): hit.signals for hit in hits}
 

@@ -221,7 +221,7 @@ async def asked(server: Server) -> MemstreamError | None:
     collection = Collection(EmbeddingSpace("m", 2), url=server.url, api_key=None, name="a/b", timeout=5)
     try:
         (found,) = await collection.ask([Question("t/u", None, "hi", None, 5)])
-        assert [point.id for point in found.keyword or ()] == ["x"]
+        assert list(found.keyword or ()) == ["x"]
     except MemstreamError as error:
         return error
     finally:

@@ -17,6 +17,12 @@ Answer = tuple[int, int, float]
 """The place of a turn, that of the one it answers, and the share of that one's words that count for it."""
 
 
+def spoken(parts: Sequence[str], texts: Sequence[str]) -> Floats:
+    """Give a row for each text, with 1 for each part that stands in it, else 0."""
+    found = bytes([part in text for text in texts for part in parts])
+    return np.frombuffer(found, np.uint8).reshape(len(texts), len(parts)).astype(np.float64)
+
+
 def coverages(starts: Sequence[str], texts: Sequence[str], answers: Sequence[Answer] = ()) -> Floats:
     """Give the weighted share of a question's words that each text says, 0..1; 0 where there are no words.
 
@@ -24,7 +30,7 @@ def coverages(starts: Sequence[str], texts: Sequence[str], answers: Sequence[Ans
     """
     if not starts or not texts:
         return np.zeros(len(texts))
-    said = np.asarray([[start in text for start in starts] for text in texts], np.float64)
+    said = spoken(starts, texts)
     # What nobody says is lacking everywhere, and weighs like what one says.
     weights = np.log((len(texts) + 1) / (np.maximum(said.sum(axis=0), 1.0) + _HALF))
     total = weights.sum()

@@ -22,6 +22,8 @@ async def fill_in(collection: Collection, found: Sequence[tuple[Finding, int]]) 
     """
     firsts = list(_first_lookups([finding for finding, _ in found]))
     around = [lookup for finding, count in found for lookup in _lookups_around(finding, count)]
+    if not firsts and not around:
+        return [finding for finding, _ in found]
     answers = await collection.look_up([*firsts, *around])
     by_point = {record.id: record.payload for answer in answers[: len(firsts)] for record in answer}
     rest = iter(answers[len(firsts) :])

@@ -7,10 +7,12 @@ places lifts all of its turns. Only candidates count: whoever is no candidate wo
 enough.
 """
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
+
+import numpy as np
+
+from memstream.retriever.relevance import Floats
 
 BEFORE = 1.0
 AFTER = 0.2
@@ -26,54 +28,52 @@ _QUANTILE = 0.25
 """Share of the candidates whose score counts as none at all."""
 
 
-class Turn(NamedTuple):
-    """A candidate's place in its conversation, its length, and its own score."""
+class Turns(NamedTuple):
+    """Candidates' places in their conversations, their lengths, and their own scores, an element a candidate."""
 
-    conversation_id: str | None
-    order: tuple[str, str]
+    conversations: Sequence[str | None]
+    orders: Sequence[str]
     """Sorts the turns of a conversation."""
-    words: int
-    score: float
-    by_assistant: bool = False
+    words: Floats
+    scores: Sequence[float]
+    by_assistant: Sequence[bool]
 
 
 class Inherited(NamedTuple):
-    """What a turn gets from the others, as scores."""
+    """What turns get from the others, as scores, an element a turn."""
 
-    neighbours: float = 0.0
-    conversation: float = 0.0
-    answered: int | None = None
-    """The place of the turn that it answers, if that is a candidate too."""
-    openness: float = 0.0
+    neighbours: Floats
+    conversation: Floats
+    answered: Sequence[int]
+    """The place of the turn that it answers; -1 if that is no candidate."""
+    openness: Floats
     """Share of what that one says that counts for it: 1 for a turn of no words."""
 
 
-def inherit(turns: Sequence[Turn]) -> list[Inherited]:
+def inherit(turns: Turns) -> Inherited:
     """Give what each turn inherits, in the order given; nothing for a turn without a conversation."""
-    if not turns:
-        return []
-    conversations, orders, words, scores, by_assistant = zip(*turns, strict=True)
-    none = _quantile(scores, _QUANTILE)
-    shares = [math.exp(-count / WORDS) for count in words]
-    near, around = [0.0] * len(turns), [0.0] * len(turns)
-    answered: list[int | None] = [None] * len(turns)
-    openness = [0.0] * len(turns)
-    for conversation in _several(conversations):
-        conversation.sort(key=orders.__getitem__)
-        for earlier, later in pairwise(conversation):
-            if by_assistant[earlier] and not by_assistant[later]:
-                continue
-            answered[later], openness[later] = earlier, shares[later]
-            near[later] += BEFORE * shares[later] * (scores[earlier] - none)
-            near[earlier] += AFTER * shares[earlier] * (scores[later] - none)
-        best = sorted(conversation, key=scores.__getitem__, reverse=True)[: OTHERS + 1]
-        # For whoever is none of the best, the others are the same ones.
-        usual = _mean([scores[other] for other in best[:OTHERS]], none)
-        for place in conversation:
-            around[place] = usual
-        for place in best:
-            around[place] = _mean([scores[other] for other in best if other != place][:OTHERS], none)
-    return list(map(Inherited, near, around, answered, openness))
+    count = len(turns.scores)
+    none = _quantile(turns.scores, _QUANTILE) if count else 0.0
+    around = [0.0] * count
+    firsts: list[int] = []
+    seconds: list[int] = []
+    for conversation in _several(turns.conversations):
+        conversation.sort(key=turns.orders.__getitem__)
+        firsts += conversation[:-1]
+        seconds += conversation[1:]
+        _surround(around, conversation, turns.scores, none)
+    by_assistant = np.asarray(turns.by_assistant, np.bool_)
+    earlier, later = np.asarray(firsts, np.intp), np.asarray(seconds, np.intp)
+    follows = by_assistant[later] | ~by_assistant[earlier]
+    earlier, later = earlier[follows], later[follows]
+    above = np.asarray(turns.scores, np.float64) - none
+    shares = np.exp(turns.words / -WORDS)
+    near, openness, answered = np.zeros(count), np.zeros(count), np.full(count, -1)
+    answered[later], openness[later] = earlier, shares[later]
+    # Each turn is the later one of a pair at the most, and the earlier one of another.
+    near[later] += BEFORE * shares[later] * above[earlier]
+    near[earlier] += AFTER * shares[earlier] * above[later]
+    return Inherited(near, np.asarray(around), answered.tolist(), openness)
 
 
 def _several(conversations: Sequence[str | None]) -> list[list[int]]:
@@ -85,8 +85,20 @@ def _several(conversations: Sequence[str | None]) -> list[list[int]]:
     return [several for several in places.values() if len(several) > 1]
 
 
+def _surround(around: list[float], conversation: Sequence[int], scores: Sequence[float], none: float) -> None:
+    """Note for a conversation's turns what its others say for them."""
+    best = sorted(conversation, key=scores.__getitem__, reverse=True)[: OTHERS + 1]
+    top = [scores[place] for place in best]
+    # For whoever is none of the best, the others are the same ones.
+    usual = _mean(top[:OTHERS], none)
+    for place in conversation:
+        around[place] = usual
+    for number, place in enumerate(best[:OTHERS]):
+        around[place] = _mean(top[:number] + top[number + 1 :], none)
+
+
 def _mean(scores: Sequence[float], none: float) -> float:
-    return sum(scores) / len(scores) - none if scores else 0.0
+    return sum(scores) / len(scores) - none
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -1,6 +1,6 @@
 """Which stored messages are proposed for a question: those of the user, and those of all users if that is asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memstream.contracts import ids
@@ -21,12 +21,6 @@ class Proposal:
 
     user_id: str
     candidates: Candidates
-
-    @property
-    def vectors(self) -> Mapping[str, Sequence[float]]:
-        """The stored vectors that were brought along, by the points' ids."""
-        points = [*(self.candidates.dense or ()), *(self.candidates.keyword or ())]
-        return {point.id: point.vector for point in points if point.vector is not None}
 
 
 class Proposals:
@@ -85,6 +79,6 @@ def _users(search: SearchIn) -> list[str]:
 
 def _is_short(found: Candidates, limit: int, asked: int) -> bool:
     """Say whether a signal had more to give than was asked for, and that came from fewer messages than are wanted."""
-    signals = [signal for signal in (found.dense, found.keyword) if signal is not None]
-    messages = {point.payload.get("message_id") for signal in signals for point in signal if point.payload}
-    return len(messages) < limit and any(len(signal) >= asked for signal in signals)
+    if not any(len(signal) >= asked for signal in (found.dense, found.keyword) if signal is not None):
+        return False
+    return len({payload.get("message_id") for payload in found.payloads.values()}) < limit

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Self
 
 import numpy as np
 
-from memstream.retriever.coverage import coverages
+from memstream.retriever.coverage import coverages, spoken
 from memstream.retriever.neighbours import Inherited
 from memstream.retriever.periods import Time, times_in
 from memstream.retriever.relevance import BRIEF, Floats
@@ -16,9 +17,9 @@ from memstream.retriever.wording import (
     Wording,
     answers,
     beginnings,
-    shared_phrases,
     spaced_words,
     wording_of,
+    words_within,
 )
 
 READ = 64
@@ -26,7 +27,41 @@ READ = 64
 
 _DOCUMENT = "document"
 _USER = "user"
-_ASSISTANT = "assistant"
+ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is stored of messages, each by one of its chunks, an element a message."""
+
+    texts: Sequence[str]
+    words: Floats
+    """About how many words each whole message has: as many as its chunk has blanks, and one, for each of its chunks."""
+    conversations: Sequence[str | None]
+    roles: Sequence[str | None]
+    speakers: Sequence[str | None]
+    kinds: Sequence[str | None]
+    times: Sequence[str]
+    """When it was said, ISO 8601 and UTC."""
+    moments: Sequence[str]
+    """Sorts by when it was said, and when it was recorded among equals: such times sort as they stand."""
+
+    @classmethod
+    def of(cls, payloads: Sequence[Mapping[str, Any]], chunks: Floats) -> Self:
+        """Read them from their payloads; `chunks` is how many each has."""
+        texts = [payload.get("text", "") for payload in payloads]
+        times = [str(payload.get("occurred_at")) for payload in payloads]
+        return cls(
+            texts=texts,
+            words=np.asarray([text.count(" ") + 1 for text in texts]) * chunks,
+            conversations=[payload.get("conversation_id") for payload in payloads],
+            roles=[payload.get("role") for payload in payloads],
+            speakers=[payload.get("speaker") for payload in payloads],
+            kinds=[payload.get("kind") for payload in payloads],
+            times=times,
+            # A space is less than whatever a time is written with.
+            moments=[f"{time} {payload.get('recorded_at')}" for time, payload in zip(times, payloads, strict=True)],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +86,12 @@ class Asked:
     wording: Wording
     times: tuple[Time, ...]
 
-    def told_by(
-        self,
-        payloads: Sequence[Mapping[str, Any]],
-        words: Sequence[int],
-        own: Sequence[float],
-        inherited: Sequence[Inherited],
-    ) -> Told:
-        """Give what candidates have of what is asked for, by payload, number of words, own score and neighbours."""
-        count = len(payloads)
-        named = named_in(self.text, {str(payload["speaker"]) for payload in payloads if payload.get("speaker")})
+    def told_by(self, said: Said, own: Sequence[float], inherited: Inherited) -> Told:
+        """Give what candidates have of what is asked for, by what is stored of them, own score and neighbours."""
+        count = len(own)
+        named = named_in(self.text, {speaker for speaker in said.speakers if speaker})
         told = Told(
-            brevity=np.exp(np.asarray(words, np.float64) / -BRIEF),
+            brevity=np.exp(said.words / -BRIEF),
             speaker=np.zeros(count),
             not_own=np.zeros(count),
             answers=np.zeros(count),
@@ -73,78 +102,62 @@ class Asked:
         )
         # Who asks about two people may want what either of them said.
         if len(named) == 1:
-            told.speaker[:] = [payload.get("speaker") in named for payload in payloads]
+            told.speaker[:] = [speaker in named for speaker in said.speakers]
         elif self.wording.advised:
-            told.speaker[:] = [payload.get("role") == _ASSISTANT for payload in payloads]
+            told.speaker[:] = [role == ASSISTANT for role in said.roles]
         if self.wording.first_person:
             told.not_own[:] = [
-                payload.get("role") != _USER and payload.get("kind") != _DOCUMENT for payload in payloads
+                role != _USER and kind != _DOCUMENT for role, kind in zip(said.roles, said.kinds, strict=True)
             ]
         if self.times:
-            told.time[:] = [payload.get("kind") != _DOCUMENT and self._is_of_the_time(payload) for payload in payloads]
-        best = sorted(range(count), key=lambda place: -own[place])[:READ]
-        self._read(payloads, best, named, told, inherited)
+            told.time[:] = [
+                kind != _DOCUMENT and self._is_of_the_time(time)
+                for kind, time in zip(said.kinds, said.times, strict=True)
+            ]
+        best = sorted(range(count), key=own.__getitem__, reverse=True)[:READ]
+        self._read([said.texts[place] for place in best], best, named, told, inherited)
         if not self.wording.present:
-            told.early[best] = _earliness([payloads[place] for place in best])
+            spoken = [place for place in best if said.kinds[place] != _DOCUMENT]
+            spoken.sort(key=said.moments.__getitem__)
+            if len(spoken) > 1:
+                told.early[spoken] = _earliness(len(spoken))
         return told
 
     def _read(
-        self,
-        payloads: Sequence[Mapping[str, Any]],
-        best: Sequence[int],
-        named: frozenset[str],
-        told: Told,
-        inherited: Sequence[Inherited],
+        self, texts: Sequence[str], best: Sequence[int], named: frozenset[str], told: Told, inherited: Inherited
     ) -> None:
         names = {word for name in named for word in spaced_words(name.lower()).split()}
         starts = beginnings(word for word in self.wording.words if word not in names)
-        texts = []
-        for place in best:
-            lowered = str(payloads[place].get("text", "")).lower()
-            spaced = spaced_words(lowered)
-            texts.append(spaced)
-            told.answers[place] = answers(self.wording, lowered)
-            told.phrases[place] = shared_phrases(self.wording, spaced)
+        words = list(map(words_within, texts))
+        if self.wording.time or self.wording.number:
+            told.answers[best] = [answers(self.wording, text.lower()) for text in texts]
+        told.phrases[best] = spoken(self.wording.phrases, words).sum(axis=1)
         read = {place: number for number, place in enumerate(best)}
+        before = [inherited.answered[place] for place in best]
         told.coverage[best] = coverages(
             starts,
-            texts,
+            words,
             [
-                (number, read[before], inherited[place].openness)
-                for place, number in read.items()
-                if (before := inherited[place].answered) in read
+                (number, read[answered], share)
+                for number, (answered, share) in enumerate(zip(before, inherited.openness[best].tolist(), strict=True))
+                if answered in read
             ],
         )
 
-    def _is_of_the_time(self, payload: Mapping[str, Any]) -> bool:
+    def _is_of_the_time(self, said_at: str) -> bool:
         try:
-            day = date.fromisoformat(str(payload.get("occurred_at"))[:10])
+            day = date.fromisoformat(said_at[:10])
         except ValueError:
             return False
         return any(time.holds(day) for time in self.times)
 
 
-def _earliness(payloads: Sequence[Mapping[str, Any]]) -> Floats:
-    """Give 0.5 for the message that was said first, down to -0.5 for the last; 0 for documents, which weren't said."""
-    # Both times are UTC in ISO 8601, which sorts as it stands.
-    said = sorted(
-        (str(payload.get("occurred_at")), str(payload.get("recorded_at")), place)
-        for place, payload in enumerate(payloads)
-        if payload.get("kind") != _DOCUMENT
-    )
-    early = np.zeros(len(payloads))
-    if len(said) > 1:
-        early[[place for _, _, place in said]] = np.linspace(0.5, -0.5, len(said))
-    return early
+@lru_cache(READ)
+def _earliness(count: int) -> Floats:
+    """Give 0.5 for the message that was said first, down to -0.5 for the last."""
+    return np.linspace(0.5, -0.5, count)
 
 
 def read_question(text: str, now: datetime) -> Asked:
     """Read a question that is asked at a time: "yesterday" is the day before."""
     return Asked(text, wording_of(text), times_in(text, now.date()))
-
-
-def words_of(payload: Mapping[str, Any]) -> int:
-    """Give about how many words a message has, by one of its chunks: as many as its blanks, and one."""
-    words = str(payload.get("text", "")).count(" ") + 1
-    chunks = payload.get("chunks", 1)
-    return words if chunks == 1 else words * int(chunks)

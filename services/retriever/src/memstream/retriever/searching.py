@@ -204,7 +204,7 @@ class Searching:
             recency=search.recency,
             now=now,
             diversity=search.diversity,
-            vectors={point: vector for proposal in proposals for point, vector in proposal.vectors.items()},
+            vectors={point: vector for proposal in proposals for point, vector in proposal.candidates.vectors.items()},
             limit=search.limit,
         )
 

@@ -1,8 +1,9 @@
 """What a user's points are asked, as Qdrant's REST interface has it: the body of the request, and the answer read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +17,12 @@ BM25_OPTIONS: dict[str, Any] = {"avg_len": 32.0, "language": "english"}
 
 OWNER = "owner"
 
+_OWNERS = 8192
+"""Users whose filters are remembered once they are written down: those that ask now."""
 
-class FoundPoint(NamedTuple):
-    """A stored point and its score: cosine for a dense query, BM25 for a keyword query."""
 
-    id: str
-    score: float
-    payload: Mapping[str, Any]
-    vector: Sequence[float] | None = None
-    """If it was asked for: the stored one, which may be scaled."""
+Payload = Mapping[str, Any]
+"""What is stored with a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +40,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The points found for a question, by each signal; None where it was not asked for."""
+    """The points found for a question, all by their ids."""
 
-    dense: Sequence[FoundPoint] | None
-    keyword: Sequence[FoundPoint] | None
+    payloads: Mapping[str, Payload]
+    """Those of the first signal's points, the best first. A point that is missing here was stored between the answers
+    of the two: the one that would have brought its payload did not have it yet."""
+    dense: Mapping[str, float] | None
+    """Cosines; None where they were not asked for."""
+    keyword: Mapping[str, float] | None
+    """BM25 scores; None where they were not asked for."""
+    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """If they were asked for: the stored ones, which may be scaled."""
 
 
 def owned(owner: str, conditions: models.Filter | None) -> models.Filter:
@@ -70,20 +75,32 @@ def read_answers(
 
     """
     left = iter(answers)
-    found = [
-        Candidates(
-            dense=None if question.vector is None else _found(question, next(left, {}), vector_name),
-            keyword=None if question.text is None else _found(question, next(left, {}), vector_name),
-        )
-        for question in questions
-    ]
+    found = [_read(question, left, vector_name) for question in questions]
     if next(left, None) is not None:
         raise ValueError("more answers than questions")
     return found
 
 
+def _read(question: Question, answers: Iterator[Mapping[str, Any]], vector_name: str) -> Candidates:
+    dense, keyword = (
+        None if signal is None else next(answers, {})["points"] for signal in (question.vector, question.text)
+    )
+    first = keyword or [] if dense is None else dense
+    return Candidates(
+        payloads={point["id"]: payload for point in first if (payload := point.get("payload"))},
+        dense=_scores(dense),
+        keyword=_scores(keyword),
+        vectors={point["id"]: point["vector"][vector_name] for point in first} if question.vectors else {},
+    )
+
+
+def _scores(points: Sequence[Mapping[str, Any]] | None) -> dict[str, float] | None:
+    return None if points is None else {point["id"]: point["score"] for point in points}
+
+
 def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
-    condition = as_json(owned(question.owner, question.conditions))
+    corpus = _corpus(question.owner)
+    condition = corpus if question.conditions is None else as_json(owned(question.owner, question.conditions))
     signals: list[dict[str, Any]] = []
     if question.vector is not None:
         vector = question.vector
@@ -91,8 +108,7 @@ def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
     if question.text is not None:
         document = {"text": question.text, "model": BM25_MODEL, "options": BM25_OPTIONS}
         # Terms are rare or common among this owner's messages, not among everybody's.
-        corpus = {"corpus": as_json(owned(question.owner, None))}
-        signals.append({"query": document, "using": BM25_VECTOR, "params": {"idf": corpus}})
+        signals.append({"query": document, "using": BM25_VECTOR, "params": {"idf": {"corpus": corpus}}})
     searches = [{**signal, "filter": condition, "limit": question.candidates} for signal in signals]
     for place, signal in enumerate(signals):
         query: dict[str, Any] = {
@@ -109,20 +125,11 @@ def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
         yield query
 
 
+@lru_cache(_OWNERS)
+def _corpus(owner: str) -> orjson.Fragment:
+    return as_json(owned(owner, None))
+
+
 def as_json(narrowed: models.Filter) -> orjson.Fragment:
     """Write a filter down once, for all the places of a body that it stands in."""
     return orjson.Fragment(narrowed.model_dump_json(exclude_none=True))
-
-
-def _found(question: Question, answer: Mapping[str, Any], vector_name: str) -> list[FoundPoint]:
-    if not question.vectors:
-        return [FoundPoint(str(point["id"]), point["score"], point.get("payload") or {}) for point in answer["points"]]
-    return [
-        FoundPoint(
-            str(point["id"]),
-            point["score"],
-            point.get("payload") or {},
-            (point.get("vector") or {}).get(vector_name),
-        )
-        for point in answer["points"]
-    ]
