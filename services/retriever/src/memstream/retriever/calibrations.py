@@ -1,7 +1,8 @@
 """Calibrations that ship with the retriever, by the name of the embedding space's vector, and those of a file.
 
-Fitted by `python -m benchmarks.quality --recordings FOLDER --fit FILE` to all questions of LoCoMo, BEAM, SciFact and XQuAD
-in English that have an answer; docs/decisions/0010 and 0018 say how, docs/quality.md what that is worth to others.
+Fitted by `python -m benchmarks.quality --recordings FOLDER --fit FILE` to all questions of LoCoMo, BEAM, SciFact and
+XQuAD in English that have an answer; docs/decisions/0010 and 0018 say how, docs/quality.md what that is worth to
+others.
 """
 
 from pathlib import Path
