@@ -4,6 +4,7 @@ import json
 import platform
 import resource
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -69,6 +70,7 @@ class Record:
             "processor": _processor(),
             "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "system": f"{platform.system()} {platform.release()}",
+            "files": _file_system(Path(tempfile.gettempdir())),
         }
         self._costs = _Costs.now()
         self.versions = {"python": platform.python_version(), "commit": _commit()}
@@ -101,6 +103,12 @@ class Record:
         first = {name: document.pop(name) for name in ("benchmark", "not_measured", "started", "figures")}
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(first | document, indent=1, default=str) + "\n")
+
+
+def _file_system(folder: Path) -> str:
+    """Give the kind of file system that a folder is on: in memory (tmpfs), a write that is synced costs nothing."""
+    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
+    return next((mounts[parent] for parent in (folder, *folder.parents) if parent in mounts), "")
 
 
 def _processor() -> str:

@@ -82,7 +82,8 @@ def read(file: Path) -> ReadRecord:
     machine, versions = document["machine"], document["versions"]
     place = (
         f"{document['started']}, {machine['cores']} cores {machine['processor']}, "
-        f"{machine['memory_gib']} GiB, {machine['system']}, other programs took {machine['others_busy_cores']} cores; "
+        f"{machine['memory_gib']} GiB, {machine['system']}, "
+        f"files on {machine.get('files', 'a disk')}, other programs took {machine['others_busy_cores']} cores; "
         f"Python {versions['python']}, commit {versions['commit']}, seed {document['options'].get('seed')}"
     )
     figures = [Figure(**figure) for figure in document["figures"]]
