@@ -218,8 +218,8 @@ async def test_no_condition_widens_a_question_beyond_its_owner(
 
     points = {mine: str(ids.point_id("local", user, "m", 0)), theirs: str(ids.point_id("local", f"{user}-b", "m", 0))}
     for question, answer in zip(asked, answers, strict=True):
-        found = [*(answer.dense or ()), *(answer.keyword or ())]
-        assert {point.id for point in found} == {points[question.owner]}
+        found = {*(answer.dense or ()), *(answer.keyword or ()), *answer.payloads}
+        assert found == {points[question.owner]}
 
 
 @pytest.mark.parametrize("conditions", WIDE, ids=range(len(WIDE)))

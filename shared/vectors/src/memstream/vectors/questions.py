@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,6 @@ BM25_OPTIONS: dict[str, Any] = {"avg_len": 32.0, "language": "english"}
 """Options of the server's BM25. `avg_len` is near the mean of chat turns; documents weigh by it, queries don't."""
 
 OWNER = "owner"
-
-_OWNERS = 8192
-"""Users whose filters are remembered once they are written down: those that ask now."""
 
 
 Payload = Mapping[str, Any]
@@ -99,8 +95,7 @@ def _scores(points: Sequence[Mapping[str, Any]] | None) -> dict[str, float] | No
 
 
 def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
-    corpus = _corpus(question.owner)
-    condition = corpus if question.conditions is None else as_json(owned(question.owner, question.conditions))
+    condition = as_json(owned(question.owner, question.conditions))
     signals: list[dict[str, Any]] = []
     if question.vector is not None:
         vector = question.vector
@@ -108,7 +103,8 @@ def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
     if question.text is not None:
         document = {"text": question.text, "model": BM25_MODEL, "options": BM25_OPTIONS}
         # Terms are rare or common among this owner's messages, not among everybody's.
-        signals.append({"query": document, "using": BM25_VECTOR, "params": {"idf": {"corpus": corpus}}})
+        corpus = {"corpus": as_json(owned(question.owner, None))}
+        signals.append({"query": document, "using": BM25_VECTOR, "params": {"idf": corpus}})
     searches = [{**signal, "filter": condition, "limit": question.candidates} for signal in signals]
     for place, signal in enumerate(signals):
         query: dict[str, Any] = {
@@ -123,11 +119,6 @@ def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
             # With two signals, each scores what either of them found.
             query["prefetch"] = searches
         yield query
-
-
-@lru_cache(_OWNERS)
-def _corpus(owner: str) -> orjson.Fragment:
-    return as_json(owned(owner, None))
 
 
 def as_json(narrowed: models.Filter) -> orjson.Fragment:
