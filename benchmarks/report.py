@@ -83,11 +83,13 @@ def read(file: Path) -> ReadRecord:
     place = (
         f"{document['started']}, {machine['cores']} cores {machine['processor']}, "
         f"{machine['memory_gib']} GiB, {machine['system']}, "
-        f"files on {machine.get('files', 'a disk')}, other programs took {machine['others_busy_cores']} cores; "
+        f"files on {machine.get('files', 'what was not noted')}, "
+        f"other programs took {machine['others_busy_cores']} cores; "
         f"Python {versions['python']}, commit {versions['commit']}, seed {document['options'].get('seed')}"
     )
     figures = [Figure(**figure) for figure in document["figures"]]
-    return ReadRecord(document["benchmark"], figures, document["not_measured"], place)
+    # By the file's name: the same benchmark may have been run in several ways.
+    return ReadRecord(file.stem, figures, document["not_measured"], place)
 
 
 def render(records: Sequence[ReadRecord]) -> str:
