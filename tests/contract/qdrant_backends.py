@@ -112,13 +112,13 @@ async def serving(name: str, data: Path) -> AsyncIterator[Backend]:
             await client.close()
         case "edge":
             server = await EdgeServer(data).ready()
-            client = AsyncQdrantClient(url=server.url)
+            client = AsyncQdrantClient(url=server.url, check_compatibility=False)
             yield Backend(name, client, server.url)
             await client.close()
             server.stop()
         case _:
             async with _container() as url:
-                client = AsyncQdrantClient(url=url)
+                client = AsyncQdrantClient(url=url, check_compatibility=False)
                 yield Backend(name, client, url)
                 await client.close()
 
