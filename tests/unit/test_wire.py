@@ -263,7 +263,7 @@ async def test_a_server_without_tls_is_asked_over_the_wire(
         (embedded, answer(302, {}), GlobalFault, "HTTP 302"),
         (embedded, answer(200, {}), Unavailable, "can't be read"),
         (embedded, CLOSE, Unavailable, "ConnectionResetError"),
-        (asked, answer(429, {}, "retry-after: 3\r\n"), Unavailable, "HTTP 429"),
+        (asked, answer(429, {}, "retry-after: 3\r\n"), Throttled, "HTTP 429"),
         (asked, answer(500, {}), Unavailable, "HTTP 500"),
         (asked, answer(400, {"status": "bad vector"}), Rejected, "bad vector"),
         (asked, answer(404, {}), GlobalFault, "HTTP 404"),

@@ -19,7 +19,6 @@ from memstream.retriever.wording import (
     beginnings,
     spaced_words,
     wording_of,
-    words_within,
 )
 
 READ = 64
@@ -128,9 +127,10 @@ class Asked:
     ) -> None:
         names = {word for name in named for word in spaced_words(name.lower()).split()}
         starts = beginnings(word for word in self.wording.words if word not in names)
-        words = list(map(words_within, texts))
+        lowered = [text.lower() for text in texts]
+        words = list(map(spaced_words, lowered))
         if self.wording.time or self.wording.number:
-            told.answers[best] = [answers(self.wording, text.lower()) for text in texts]
+            told.answers[best] = [answers(self.wording, text) for text in lowered]
         told.phrases[best] = spoken(self.wording.phrases, words).sum(axis=1)
         read = {place: number for number, place in enumerate(best)}
         before = [inherited.answered[place] for place in best]

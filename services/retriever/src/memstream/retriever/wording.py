@@ -6,7 +6,6 @@ The words are English. In other languages these signals keep silent, and the oth
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 _FIRST_PERSON = re.compile(r"\b(?:i|my|me|mine|i'm|i've|our|we)\b", re.IGNORECASE)
@@ -34,9 +33,6 @@ _TELLS_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nin
 _WORDS = re.compile(r"\w+")
 _SEPARATED = bytes(code if _WORDS.match(chr(code)) else ord(" ") for code in range(256))
 """The bytes of ASCII, with a space for each that is of no word."""
-_SHORT = 500
-_REMEMBERED = 8192
-"""Texts of up to `_SHORT` characters that are remembered: 8 MB of English, 33 MB where nothing is ASCII."""
 
 _SHORTEST = 4
 _LONG = 7
@@ -104,19 +100,6 @@ def spaced_words(lowered: str) -> str:
         return f" {' '.join(_WORDS.findall(lowered))} "
     # The same, in a fifth of the time.
     return f" {' '.join(lowered.encode().translate(_SEPARATED).decode().split())} "
-
-
-def words_within(text: str) -> str:
-    """Give the words of a text as `spaced_words` does. Those of short texts are remembered.
-
-    A user's next question has mostly the same candidates.
-    """
-    return _remembered(text) if len(text) <= _SHORT else spaced_words(text.lower())
-
-
-@lru_cache(_REMEMBERED)
-def _remembered(text: str) -> str:
-    return spaced_words(text.lower())
 
 
 def beginnings(words: Iterable[str]) -> tuple[str, ...]:

@@ -193,7 +193,8 @@ class Hit(BaseModel):
         "`chunks`; where they apply, `neighbours` and `conversation` (what the turns around it add to its score), "
         "`brevity` (1 to 0, the longer it is), `speaker` (the one named said it), `not_own` (asked about oneself, and "
         "said by another), `answers` (tells the time or number asked for), `phrases` and `coverage` (words in common), "
-        "`time` (said when the question says) and `rarity` (what BM25 lacks in a short history)."
+        "`time` (said when the question says), `early` (told before the other candidates, or after them) and `rarity` "
+        "(what BM25 lacks in a short history)."
     )
     before: list[Turn] = Field(
         default_factory=list, description="With `neighbours`: the turns before it, in the order they were said."

@@ -16,7 +16,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.runtime.errors import GlobalFault, Rejected, Throttled, Unavailable
 from memstream.vectors.lookups import Lookup, Order, Record
 from memstream.vectors.questions import (
     BM25_MODEL,
@@ -30,8 +30,9 @@ from memstream.vectors.questions import (
     write_queries,
 )
 from memstream.vectors.quotas import read_retry_after
+from memstream.vectors.refusals import refusal, unanswered, unreadable
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.wire import Answer, Wire, is_direct
+from memstream.vectors.wire import Wire, is_direct
 
 DEPENDENCY = "Qdrant"
 
@@ -59,10 +60,8 @@ _PORT = 6333
 
 _OK = 200
 _CONFLICT = 409
-_OF_THE_INPUT = frozenset({400, 413, 422})
-"""Any other answer is about the connection or the collection, not about a point."""
-_TOO_MANY = 429
-_SERVER_ERROR = 500
+_NO_STATUS = 500
+"""Counts as what an answer without a status has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +275,7 @@ class Collection:
         try:
             return read_answers(questions, answers, self._vector_name)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise _unreadable(error) from error
+            raise unreadable(DEPENDENCY, error) from error
 
     async def _query(self, *, content: bytes) -> Any:  # noqa: ANN401 - whatever the server said
         """Ask a batch of queries, on the shortest way there is to this server."""
@@ -295,11 +294,12 @@ class Collection:
         with qdrant_faults():
             answer = await self._wire.post(f"/collections/{quote(self._name, safe='')}/points/query/batch", content)
         if answer.status != _OK:
-            raise _refusal_in(answer)
+            message = answer.content.decode(errors="replace")
+            raise refusal(DEPENDENCY, answer.status, message, read_retry_after(answer.headers))
         try:
             return orjson.loads(answer.content)["result"]
         except (KeyError, TypeError, ValueError) as error:
-            raise _unreadable(error) from error
+            raise unreadable(DEPENDENCY, error) from error
 
     async def speakers(self, owner: str) -> list[str]:
         """Give the speakers of an owner's points, those of the most points first, `SPEAKERS` at the most.
@@ -375,26 +375,11 @@ def qdrant_faults() -> Iterator[None]:
     try:
         yield
     except ResourceExhaustedResponse as error:
-        raise Unavailable(DEPENDENCY, f"too many requests: {error.message}", float(error.retry_after_s)) from error
+        raise Throttled(DEPENDENCY, f"too many requests: {error.message}", float(error.retry_after_s)) from error
     except ResponseHandlingException as error:
-        raise Unavailable(DEPENDENCY, f"{type(error.source).__name__}: {error.source}"[:300]) from error
+        raise unanswered(DEPENDENCY, error.source) from error
     except UnexpectedResponse as error:
-        raise _refusal(error.status_code or _SERVER_ERROR, error.content) from error
+        message = error.content.decode(errors="replace")
+        raise refusal(DEPENDENCY, error.status_code or _NO_STATUS, message) from error
     except OSError as error:
-        raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
-
-
-def _refusal_in(answer: Answer) -> MemstreamError:
-    return _refusal(answer.status, answer.content, read_retry_after(answer.headers))
-
-
-def _refusal(status: int, content: bytes, retry_after: float | None = None) -> MemstreamError:
-    """Give the error that says what to do about a status that is no success."""
-    reason = f"HTTP {status}: {content[:300].decode(errors='replace')}"
-    if status == _TOO_MANY or status >= _SERVER_ERROR:
-        return Unavailable(DEPENDENCY, reason, retry_after)
-    return Rejected(f"{DEPENDENCY}: {reason}") if status in _OF_THE_INPUT else GlobalFault(DEPENDENCY, reason)
-
-
-def _unreadable(error: Exception) -> Unavailable:
-    return Unavailable(DEPENDENCY, f"an answer that can't be read: {type(error).__name__}")
+        raise unanswered(DEPENDENCY, error) from error

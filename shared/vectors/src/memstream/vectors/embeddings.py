@@ -4,7 +4,6 @@ import base64
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -14,8 +13,9 @@ import openai
 import orjson
 from pydantic_core import from_json
 
-from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.vectors.quotas import Quotas, read_quotas, read_retry_after
+from memstream.vectors.refusals import refusal, unanswered, unreadable
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.wire import Answer, Wire, is_direct
 
@@ -26,10 +26,7 @@ Vectors = npt.NDArray[np.float32]
 
 _PORT = 80
 
-_PASSING = frozenset({408, 409, 425})
 _OK = 200
-_OF_THE_INPUT = frozenset({400, 413, 422})
-"""Any other answer (a wrong key, a redirect, a page that isn't there) is about the connection, not about a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class EmbeddingsApi:
             try:
                 told = await self._wire.post("/embeddings", orjson.dumps(body))
             except OSError as error:
-                raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
+                raise unanswered(DEPENDENCY, error) from error
             if told.status != _OK:
                 raise _refusal_in(told)
             return told.content, told.headers
@@ -109,7 +106,7 @@ class EmbeddingsApi:
             items = told["data"]
             found = {operator.index(item["index"]): _vector(item["embedding"]) for item in items}
         except (ValueError, TypeError, KeyError) as error:
-            raise _unreadable(error) from error
+            raise unreadable(DEPENDENCY, error) from error
         if len(items) != count or found.keys() != set(range(count)):
             raise Unavailable(DEPENDENCY, f"it did not give one vector for each of {count} texts")
         for index, vector in found.items():
@@ -134,7 +131,7 @@ def translate(error: openai.APIError) -> MemstreamError:
     """Turn the library's error into the one that says what to do about it."""
     if not isinstance(error, openai.APIStatusError):
         # No answer, or one that is not what it should be: timeouts, refused connections, bad JSON.
-        return Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300])
+        return unanswered(DEPENDENCY, error)
     return _refusal(error.status_code, error.message, (error.code, error.type), error.response.headers)
 
 
@@ -151,21 +148,17 @@ def _refusal_in(answer: Answer) -> MemstreamError:
 
 def _refusal(status: int, message: str, codes: tuple[object, object], headers: Mapping[str, str]) -> MemstreamError:
     """Give the error that says what to do about a status that is no success."""
-    reason = f"HTTP {status}: {message}"[:300]
     if "insufficient_quota" in codes:
-        return GlobalFault(DEPENDENCY, reason)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Throttled(DEPENDENCY, reason, read_retry_after(headers))
-    if status in _PASSING or status >= 500:  # noqa: PLR2004 - every server error
-        return Unavailable(DEPENDENCY, reason, read_retry_after(headers))
-    return Rejected(reason) if status in _OF_THE_INPUT else GlobalFault(DEPENDENCY, reason)
+        # Its status says that there were too many requests; but there is no waiting for an operator to pay.
+        return GlobalFault(DEPENDENCY, f"HTTP {status}: {message}"[:300])
+    return refusal(DEPENDENCY, status, message, read_retry_after(headers))
 
 
 def _read(answer: bytes) -> Any:  # noqa: ANN401 - whatever the server said
     try:
         return from_json(answer)
     except ValueError as error:
-        raise _unreadable(error) from error
+        raise unreadable(DEPENDENCY, error) from error
 
 
 def _tokens(told: Mapping[str, object]) -> int | None:
@@ -173,10 +166,6 @@ def _tokens(told: Mapping[str, object]) -> int | None:
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
     # Not every server tells it.
     return tokens if isinstance(tokens, int) else None
-
-
-def _unreadable(error: Exception) -> Unavailable:
-    return Unavailable(DEPENDENCY, f"it gave an answer that can't be read: {type(error).__name__}")
 
 
 def _vector(value: object) -> npt.NDArray[np.float32]:

@@ -1,0 +1,34 @@
+"""What to do about a server that gave no good answer: ask again, mend something, or give this input up. Pure."""
+
+from http import HTTPStatus
+
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
+
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY})
+_OF_THE_INPUT = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+"""Any other answer (a wrong key, a redirect, a page that isn't there) is about the connection, not about an input."""
+_LONGEST = 300
+
+
+def refusal(dependency: str, status: int, message: str, retry_after: float | None = None) -> MemstreamError:
+    """Give the error for a status that is no success; `retry_after` are the seconds it asks to wait, if it does."""
+    reason = f"HTTP {status}: {message}"[:_LONGEST]
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(dependency, reason, retry_after)
+    if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable(dependency, reason, retry_after)
+    if status in _OF_THE_INPUT:
+        return Rejected(f"{dependency}: {reason}"[:_LONGEST])
+    return GlobalFault(dependency, reason)
+
+
+def unanswered(dependency: str, error: Exception) -> Unavailable:
+    """Give the error for what came instead of an answer: a timeout, a refused connection."""
+    return Unavailable(dependency, f"{type(error).__name__}: {error}"[:_LONGEST])
+
+
+def unreadable(dependency: str, error: Exception) -> Unavailable:
+    """Give the error for an answer that is not what was asked for. What it holds is left out: it may be of a user."""
+    return Unavailable(dependency, f"it gave an answer that can't be read: {type(error).__name__}")
