@@ -1,12 +1,16 @@
-"""Requests that come when they come: open loop, so that a slow answer holds nothing up and hides nothing."""
+"""Requests that come when they come: open loop, so that a slow answer holds nothing up and hides nothing.
+
+Times are those of `time.perf_counter`: uvloop's own clock tells whole milliseconds, and stands still within a turn.
+"""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
 Act = Callable[[int, float], Coroutine[Any, Any, None]]
-"""Does one request, told its number and the time of the loop's clock that it was due at."""
+"""Does one request, told its number and the time by `perf_counter` that it was due at."""
 
 
 class Arrivals:
@@ -19,11 +23,10 @@ class Arrivals:
 
     async def run(self, act: Act, *, until: Callable[[], bool]) -> None:
         """Start a request at each moment until told to stop, and come back when all have ended."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
+        due = time.perf_counter()
         async with asyncio.TaskGroup() as tasks:
             while not until():
                 due += self._chance.expovariate(self._rate)
-                await asyncio.sleep(max(0.0, due - loop.time()))
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 tasks.create_task(act(self.sent, due))
                 self.sent += 1

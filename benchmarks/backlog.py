@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -95,7 +96,7 @@ async def progress(site: Site, lane: Lane) -> Progress:
         pipe.xinfo_groups(stream)
         pipe.xlen(stream)
         groups, entries = await pipe.execute()
-    at = asyncio.get_running_loop().time()
+    at = time.perf_counter()
     group: dict[str, Any] = next(group for group in groups if group["name"] == keys.GROUP.encode())
     if group["entries-read"] is None or group["lag"] is None:
         raise Failed(f"the server can't say how far the group has come in {stream}")
@@ -116,6 +117,6 @@ class Ticks:
 
     async def wait(self) -> None:
         """Come back at the next moment."""
-        now = asyncio.get_running_loop().time()
+        now = time.perf_counter()
         self._next = max(now, self._next + self.period)
         await asyncio.sleep(self._next - now)

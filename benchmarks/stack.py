@@ -13,6 +13,7 @@ import json
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,8 +79,7 @@ class _Up:
 
 @contextlib.asynccontextmanager
 async def _up(home: Path, chosen: argparse.Namespace) -> AsyncIterator[_Up]:
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    started = time.perf_counter()
     port_base = str(free_base(FIXED_PORTS + 1, first=chosen.first_port))
     process = await asyncio.create_subprocess_exec(
         *(_memstream(), "up", "--home", str(home), "--model", chosen.model, "--port-base", port_base),
@@ -92,7 +92,7 @@ async def _up(home: Path, chosen: argparse.Namespace) -> AsyncIterator[_Up]:
             if process.returncode is not None:
                 raise Failed("the stack did not start")
             await asyncio.sleep(0.01)
-        took = loop.time() - started
+        took = time.perf_counter() - started
         yield _Up(home, Stack.model_validate_json((home / "stack.json").read_bytes()), process.pid, took)
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -126,22 +126,20 @@ async def _bare_rate(stack: Stack, rows: _Rows) -> float:
         for row in rows
     ]
     gate = asyncio.Semaphore(_CALLS)
-    loop = asyncio.get_running_loop()
     async with openai.AsyncOpenAI(base_url=stack.embeddings_url, api_key="local", max_retries=0) as client:
 
         async def call(batch: list[str]) -> None:
             async with gate:
                 await client.embeddings.create(model=stack.embedding_model, input=batch, encoding_format="base64")
 
-        started = loop.time()
+        started = time.perf_counter()
         await asyncio.gather(*(call(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)))
-        return len(texts) / (loop.time() - started)
+        return len(texts) / (time.perf_counter() - started)
 
 
 async def _import_file(home: Path, file: Path) -> tuple[float, int]:
     """Send a file with the command and wait until all of it is searchable: lines a second, and how many were new."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(_memstream(), "send", str(file), "--wait", "--json", "--home", str(home)), stdout=asyncio.subprocess.PIPE
     )
@@ -149,25 +147,23 @@ async def _import_file(home: Path, file: Path) -> tuple[float, int]:
     if process.returncode != 0:
         raise Failed(f"memstream send ended with {process.returncode}")
     counts = json.loads(output)
-    return (counts["accepted"] + counts["duplicates"]) / (loop.time() - started), counts["accepted"]
+    return (counts["accepted"] + counts["duplicates"]) / (time.perf_counter() - started), counts["accepted"]
 
 
 async def _searches(http: httpx.AsyncClient, stack: Stack, rows: _Rows) -> list[float]:
     """Ask one question after the other, each for the first time; seconds."""
-    loop = asyncio.get_running_loop()
     times = []
     for row in rows[:: max(1, len(rows) // _SEARCHES)][:_SEARCHES]:
         body = {"user_id": row["user_id"], "query": f"What was said about {row['text'][:80]}"}
-        started = loop.time()
+        started = time.perf_counter()
         (await http.post(f"{stack.retriever_url}/v1/search", json=body)).raise_for_status()
-        times.append(loop.time() - started)
+        times.append(time.perf_counter() - started)
     return times
 
 
 async def _searchable(http: httpx.AsyncClient, stack: Stack, chosen: argparse.Namespace) -> list[float]:
     """Post at a steady rate whatever happens, and ask for each message at once; seconds from the time it was due."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + chosen.seconds
+    end = time.perf_counter() + chosen.seconds
     times: list[float] = []
 
     async def probe(number: int, due: float) -> None:
@@ -176,12 +172,12 @@ async def _searchable(http: httpx.AsyncClient, stack: Stack, chosen: argparse.Na
         position = posted.raise_for_status().json()["position"]
         body = {"user_id": user, "query": text, "mode": "keyword", "wait_for": [position], "wait_timeout": 30}
         found = await http.post(f"{stack.retriever_url}/v1/search", json=body)
-        times.append(loop.time() - due)
+        times.append(time.perf_counter() - due)
         if [hit["text"] for hit in found.raise_for_status().json()["hits"]] != [text]:
             raise Failed(f"not found: {text}")
 
     try:
-        await Arrivals(chosen.rate, chosen.seed).run(probe, until=lambda: loop.time() > end)
+        await Arrivals(chosen.rate, chosen.seed).run(probe, until=lambda: time.perf_counter() > end)
     except* (Failed, httpx.HTTPError) as errors:
         raise Failed(f"a message was not accepted or not found: {errors.exceptions[0]}") from errors
     return times

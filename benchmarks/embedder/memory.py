@@ -5,8 +5,8 @@ of the stream should be left.
 """
 
 import argparse
-import asyncio
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -57,7 +57,7 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
             say(f"{chosen.messages:,} messages into the stream")
             await fill(site, Messages(chosen.seed, size=chosen.bytes), chosen.messages, chosen.lane)
             await site.start(*site.workers)
-            ready = asyncio.get_running_loop().time()
+            ready = time.perf_counter()
             samples = await _drained(site, chosen.lane, ready)
             samples.append(await _shrunk(site, chosen, ready))
             lost = chosen.messages - await site.points()
@@ -102,10 +102,10 @@ async def _drained(site: Site, lane: Lane, ready: float) -> list[Sample]:
 
 async def _shrunk(site: Site, chosen: argparse.Namespace, ready: float) -> Sample:
     say("  all done; waiting for the stream to be trimmed")
-    ticks, begun = Ticks(_PERIOD), asyncio.get_running_loop().time()
+    ticks, begun = Ticks(_PERIOD), time.perf_counter()
     while True:
         sample = await _look(site, chosen.lane, ready)
-        waited = asyncio.get_running_loop().time() - begun
+        waited = time.perf_counter() - begun
         if sample.entries <= _NODE_ENTRIES or waited > chosen.replay_window + 4 * chosen.trim_period:
             return sample
         await ticks.wait()

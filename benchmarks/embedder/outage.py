@@ -6,6 +6,7 @@ size that the outage leaves, under the same load, without an outage.
 
 import argparse
 import asyncio
+import time
 from dataclasses import asdict, dataclass
 
 from benchmarks.backlog import Messages, Progress, Ticks, fill, letters, progress
@@ -124,12 +125,12 @@ async def _outage(chosen: argparse.Namespace, site: Site) -> None:
         await site.kill("provider")
     else:
         await site.script(fail_next={"calls": _MANY_CALLS, "name": _FAULTS[chosen.kind]})
-    loop = asyncio.get_running_loop()
-    end = loop.time() + chosen.outage
-    while (left := end - loop.time()) > 0:
+    end = time.perf_counter() + chosen.outage
+    while (left := end - time.perf_counter()) > 0:
         await asyncio.sleep(min(left, _TOLD_EVERY))
         site.require_alive()
-        say(f"  {max(0.0, end - loop.time()):.0f} s of it left, {(await progress(site, _LANE)).left:,} messages wait")
+        left = max(0.0, end - time.perf_counter())
+        say(f"  {left:.0f} s of it left, {(await progress(site, _LANE)).left:,} messages wait")
     if chosen.kind == "gone":
         await site.start("provider")
     else:

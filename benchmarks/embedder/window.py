@@ -1,6 +1,6 @@
 """Looking at embedders while they work off a backlog."""
 
-import asyncio
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,11 +65,10 @@ async def observe(site: Site, lane: Lane, *, warm_up: float, seconds: float, lea
         Failed: the backlog ended when the window was shorter than `least` seconds (half of it), or a part ended.
 
     """
-    loop = asyncio.get_running_loop()
-    ready = loop.time()
+    ready = time.perf_counter()
     samples = await _sample(site, lane, until=ready + warm_up)
     first, before = samples[-1], await site.refused()
-    samples += await _sample(site, lane, until=loop.time() + seconds)
+    samples += await _sample(site, lane, until=time.perf_counter() + seconds)
     last, after = samples[-1], await site.refused()
     took = last.progress.at - first.progress.at
     if took < (seconds / 2 if least is None else least):
@@ -89,7 +88,7 @@ async def _sample(site: Site, lane: Lane, *, until: float) -> list[_Sample]:
     """Look again and again, while there is a backlog."""
     samples: list[_Sample] = []
     ticks = Ticks(_PERIOD)
-    told = asyncio.get_running_loop().time()
+    told = time.perf_counter()
     while not samples or samples[-1].progress.at < until:
         await ticks.wait()
         site.require_alive()

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import sys
+import time
 from urllib.parse import urlsplit
 
 import uvloop
@@ -37,9 +38,8 @@ async def connection(number: int, url: str, key: str, end: float, batch: int) ->
     """Post one request after the other until the end; give how many were answered with 2xx."""
     place = urlsplit(url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
-    loop = asyncio.get_running_loop()
     done = 0
-    while loop.time() < end:
+    while time.perf_counter() < end:
         writer.write(request(place.netloc, key, f"{end:.3f}-{number}-{done}", batch))
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 20"):
@@ -54,10 +54,10 @@ async def connection(number: int, url: str, key: str, end: float, batch: int) ->
 async def main() -> None:
     """Run as the command line says."""
     url, key, connections, seconds, batch = sys.argv[1:]
-    started = asyncio.get_running_loop().time()
+    started = time.perf_counter()
     end = started + float(seconds)
     counts = await asyncio.gather(*(connection(n, url, key, end, int(batch)) for n in range(int(connections))))
-    took = asyncio.get_running_loop().time() - started
+    took = time.perf_counter() - started
     print(json.dumps({"requests_per_second": sum(counts) / took, "per_second": sum(counts) * int(batch) / took}))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -64,46 +65,46 @@ class Outcome:
 
 async def at_rate(wire: Wire, body: Callable[[int], bytes], rate: float, seconds: float, first: int) -> Outcome:
     """Ask in open loop, so many a second; seconds count from when a question was sent."""
-    loop, outcome = asyncio.get_running_loop(), Outcome(seconds=seconds)
-    end = loop.time() + seconds
+    outcome = Outcome(seconds=seconds)
+    end = time.perf_counter() + seconds
 
     async def ask(number: int, due: float) -> None:
         del due
-        begun = loop.time()
+        begun = time.perf_counter()
         status = await _status(wire, body(first + number))
-        outcome.note(first + number, status, loop.time() - begun)
+        outcome.note(first + number, status, time.perf_counter() - begun)
 
-    await Arrivals(rate, first).run(ask, until=lambda: loop.time() > end)
+    await Arrivals(rate, first).run(ask, until=lambda: time.perf_counter() > end)
     return outcome
 
 
 async def in_turn(wire: Wire, body: Callable[[int], bytes], at_once: int, seconds: float, first: int) -> Outcome:
     """Ask with so many under way all the time, each as soon as one before it is answered."""
-    loop, outcome = asyncio.get_running_loop(), Outcome()
-    begun = loop.time()
+    outcome = Outcome()
+    begun = time.perf_counter()
     numbers = iter(range(first, first + 10_000_000))
 
     async def go() -> None:
-        while loop.time() < begun + seconds:
-            number, at = next(numbers), loop.time()
-            outcome.note(number, await _status(wire, body(number)), loop.time() - at)
+        while time.perf_counter() < begun + seconds:
+            number, at = next(numbers), time.perf_counter()
+            outcome.note(number, await _status(wire, body(number)), time.perf_counter() - at)
 
     await asyncio.gather(*(go() for _ in range(at_once)))
-    outcome.seconds = loop.time() - begun
+    outcome.seconds = time.perf_counter() - begun
     return outcome
 
 
 async def all_at_once(wire: Wire, bodies: Sequence[bytes]) -> Outcome:
     """Ask everything in the same moment."""
-    loop, outcome = asyncio.get_running_loop(), Outcome()
-    begun = loop.time()
+    outcome = Outcome()
+    begun = time.perf_counter()
 
     async def ask(number: int, body: bytes) -> None:
-        at = loop.time()
-        outcome.note(number, await _status(wire, body), loop.time() - at)
+        at = time.perf_counter()
+        outcome.note(number, await _status(wire, body), time.perf_counter() - at)
 
     await asyncio.gather(*(ask(number, body) for number, body in enumerate(bodies)))
-    outcome.seconds = loop.time() - begun
+    outcome.seconds = time.perf_counter() - begun
     return outcome
 
 

@@ -7,6 +7,7 @@ retriever's.
 import asyncio
 import contextlib
 import re
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import cast
@@ -56,20 +57,20 @@ class _Asked(asyncio.Protocol):
         self._server = transport
         for data in self._request:
             transport.write(data)
-        self._sent_at = self._loop.time()
+        self._sent_at = time.perf_counter()
 
     def data_received(self, data: bytes) -> None:
         self.settle()
         self._request.append(data)
         if self._server is not None:
             self._server.write(data)
-            self._sent_at = self._loop.time()
+            self._sent_at = time.perf_counter()
 
     def answered(self, data: bytes) -> None:
         """Pass a piece of an answer on; the last one before the next request is its end."""
         if self._asker is not None:
             self._asker.write(data)
-        self._answered_at = self._loop.time()
+        self._answered_at = time.perf_counter()
 
     def settle(self) -> None:
         """Take account of the request, if it is answered."""
