@@ -21,6 +21,7 @@ from memstream.contracts.stack import Stack
 from memstream.retriever.questions import read_question
 from memstream.retriever.ranking import Ranked, rank
 from memstream.retriever.relevance import Calibration
+from memstream.retriever.settings import RetrieverSettings
 from memstream.retriever.speakers import unnamed
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.streams import connect
@@ -31,7 +32,7 @@ from memstream.vectors.servers import ServerSettings, connect_servers
 
 TENANT = "local"
 _TOGETHER = 32
-_CANDIDATES = 100
+_CANDIDATES: int = RetrieverSettings.model_fields["candidates"].default
 _EVERYTHING = 10_000
 _PATIENCE = 30.0
 _NOW = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
@@ -127,6 +128,7 @@ def write(file: Path, model: str, recorded: Sequence[Recorded]) -> None:
                 "category": question.category,
                 "evidence": sorted(question.evidence),
                 "asked_as": one.asked_as,
+                "candidates": one.candidates.asked,
                 **signals,
             }
         )
@@ -147,7 +149,10 @@ def read(file: Path) -> list[Recorded]:
     for row in content["questions"]:
         dense, keyword = dict(row["dense"]), dict(row["keyword"])
         candidates = Candidates(
-            {point: payloads[point] for point in dense | keyword if point in payloads}, dense, keyword
+            {point: payloads[point] for point in dense | keyword if point in payloads},
+            dense,
+            keyword,
+            row["candidates"],
         )
         judged = Judged(row["user_id"], row["question"], row["category"], frozenset(row["evidence"]))
         recorded.append(Recorded(judged, row["asked_as"], candidates))

@@ -137,11 +137,12 @@ def test_what_was_written_is_read_and_ranked_the_same(tmp_path: Path) -> None:
         {"1": payload, "2": payload | {"message_id": "b", "text": "No"}},
         {"1": 0.5, "2": 0.1},
         {"1": 3.0},
+        64,
     )
     judged = sets.Judged("ana", "When was it?", "all", frozenset({"a"}))
     recorded = [
         replaying.Recorded(judged, "ana", candidates),
-        replaying.Recorded(judged, "ben", Candidates({}, {}, {})),
+        replaying.Recorded(judged, "ben", Candidates({}, {}, {}, 100)),
     ]
     file = tmp_path / "set.json"
 

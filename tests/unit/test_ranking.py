@@ -43,6 +43,7 @@ def proposed(dense: list[FoundPoint] | None, keyword: list[FoundPoint] | None) -
         {point.id: point.payload for point in (*(dense or ()), *(keyword or ()))},
         None if dense is None else {point.id: point.score for point in dense},
         None if keyword is None else {point.id: point.score for point in keyword},
+        100,
     )
 
 

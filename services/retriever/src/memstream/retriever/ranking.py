@@ -17,6 +17,7 @@ from memstream.retriever.relevance import (
     Signals,
     fair_cosines,
     fair_scores,
+    history_of,
     prior_among,
     probabilities,
     rarity_among,
@@ -58,7 +59,9 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     names = [str(payload.get("message_id")) for payload in found.values()]
     # A cosine is given for every message, however far off, so a short list is a short history. Words leave out what
     # doesn't share them, and filters what they are told to: there a short list says nothing.
-    among = len(set(names)) if dense is not None and not filtered else POOL
+    among = float(POOL)
+    if dense is not None and not filtered:
+        among = history_of(len(set(names)), len(names), candidates.asked)
     messages = _by_best_chunks(
         names, list(found.values()), _scores(dense, found), _scores(keyword, found), calibration, rarity_among(among)
     )

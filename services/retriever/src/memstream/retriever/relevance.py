@@ -25,23 +25,32 @@ BRIEF = 10.0
 
 
 POOL = 150
-"""Candidates of a question in the sets that calibrations are fitted on."""
-
+"""Messages of a history that counts as a long one: as many candidates as questions of the sets have that calibrations
+are fitted on."""
 
 _FEWEST = 5
 
 
-def prior_among(candidates: int) -> float:
-    """Give what to add to the log odds of each of so few candidates.
+def history_of(messages: int, points: int, asked: int) -> float:
+    """Estimate how many messages a history has, of which so many were proposed, as so many points.
+
+    One of fewer points than the cosine was asked for is proposed as a whole; any other one counts as a long one. How
+    many more the keywords propose says nothing of it: they are few where nothing was said of the question.
+    """
+    return messages if points < asked else messages / points * max(points, POOL)
+
+
+def prior_among(messages: float) -> float:
+    """Give what to add to the log odds of each message of a history of so few.
 
     One or two of a user's messages answer a question, be they one or two of twenty or of hundreds. Measured on parts of
     LoCoMo's histories, half of the questions asked of somebody else: 25 messages 1.6, 47 1.3, 89 0.6. Fewer than
     `_FEWEST` count as so many: whoever has said next to nothing has hardly said what is asked.
     """
-    return max(0.0, math.log(POOL / max(candidates, _FEWEST)))
+    return max(0.0, math.log(POOL / max(messages, _FEWEST)))
 
 
-def rarity_among(messages: int) -> float:
+def rarity_among(messages: float) -> float:
     """Give what BM25 lacks in a history of so few messages, where no term can be as rare as in a long one."""
     return max(1.0, math.log(1 + POOL) / math.log(1 + max(messages, _FEWEST)))
 

@@ -45,6 +45,8 @@ class Candidates:
     """Cosines; None where they were not asked for."""
     keyword: Mapping[str, float] | None
     """BM25 scores; None where they were not asked for."""
+    asked: int
+    """So many points each signal was asked to propose."""
     vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """If they were asked for: the stored ones, which may be scaled."""
 
@@ -86,6 +88,7 @@ def _read(question: Question, answers: Iterator[Mapping[str, Any]], vector_name:
         payloads={point["id"]: payload for point in first if (payload := point.get("payload"))},
         dense=_scores(dense),
         keyword=_scores(keyword),
+        asked=question.candidates,
         vectors={point["id"]: point["vector"][vector_name] for point in first} if question.vectors else {},
     )
 
