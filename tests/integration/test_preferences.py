@@ -43,6 +43,28 @@ async def test_with_recency_the_later_of_equally_relevant_ones_comes_first(stack
     assert ids_of(found) == list(reversed(TOWNS))
 
 
+async def test_asked_about_the_present_a_newer_statement_goes_before_the_one_it_updates(
+    stack: RunningStack, user: str
+) -> None:
+    await say(
+        stack,
+        user,
+        ("old", "My deadline for the peer review of the draft is April 20.", NOON),
+        ("new", "The deadline for my peer review has moved to April 25, they say.", NOON + timedelta(days=9)),
+        ("other", "I have painted the garden fence.", NOON + timedelta(days=10)),
+    )
+
+    now = await search(stack.retriever, user, "What is my deadline for the peer review of the draft?")
+    first = await search(stack.retriever, user, "What is my deadline for the peer review of the draft?", limit=1)
+    then = await search(stack.retriever, user, "What was my deadline for the peer review of the draft?")
+
+    assert ids_of(now) == ["new", "old", "other"]
+    assert ids_of(first) == ["new"]
+    assert [hit["signals"].get("updates", 0.0) for hit in now["hits"]] == [1.0, 0.0, 0.0]
+    assert now["hits"][0]["relevance"] < now["hits"][1]["relevance"]
+    assert ids_of(then) == ["old", "new", "other"]
+
+
 async def test_recency_counts_from_the_time_that_is_asked_as_of(stack: RunningStack, user: str) -> None:
     """What was said after that is as fresh as can be."""
     await moves(stack, user)

@@ -11,6 +11,7 @@ from memstream.retriever.diversity import Matrix, spread
 from memstream.retriever.findings import Finding
 from memstream.retriever.places import time_of
 from memstream.retriever.recency import faded, freshness
+from memstream.retriever.updates import newest_first
 
 
 def arrange(  # noqa: PLR0913 - what a question prefers, by name
@@ -19,15 +20,19 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
     recency: Recency | None,
     now: datetime,
     diversity: float,
+    present: bool,
     vectors: Mapping[str, Sequence[float]],
     limit: int,
 ) -> list[Finding]:
     """Put findings that are sorted by relevance in the order the caller prefers, `limit` at the most.
 
     The order is that of relevance · (1 - weight + weight · recency) · (1 - diversity · redundancy), of which recency
-    and redundancy are told as signals. `vectors` holds those of their points, by the points' ids.
+    and redundancy are told as signals. In questions about the `present`, what updates another one counts at least as
+    much, and goes before it. `vectors` holds those of their points, by the points' ids.
     """
     scores = [finding.ranked.relevance for finding in findings]
+    if present:
+        findings, scores = newest_first(findings)
     if recency is not None:
         fresh = [freshness(time_of(one.payload, "occurred_at"), now, recency.half_life) for one in findings]
         scores = [faded(score, one, recency.weight) for score, one in zip(scores, fresh, strict=True)]

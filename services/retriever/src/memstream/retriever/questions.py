@@ -24,7 +24,7 @@ from memstream.retriever.wording import (
 READ = 64
 """So many candidates are read, those of the best scores: who is far behind would not get to the front by its words."""
 
-_DOCUMENT = "document"
+DOCUMENT = "document"
 _USER = "user"
 ASSISTANT = "assistant"
 
@@ -106,17 +106,17 @@ class Asked:
             told.speaker[:] = [role == ASSISTANT for role in said.roles]
         if self.wording.first_person:
             told.not_own[:] = [
-                role != _USER and kind != _DOCUMENT for role, kind in zip(said.roles, said.kinds, strict=True)
+                role != _USER and kind != DOCUMENT for role, kind in zip(said.roles, said.kinds, strict=True)
             ]
         if self.times:
             told.time[:] = [
-                kind != _DOCUMENT and self._is_of_the_time(time)
+                kind != DOCUMENT and self._is_of_the_time(time)
                 for kind, time in zip(said.kinds, said.times, strict=True)
             ]
         best = sorted(range(count), key=own.__getitem__, reverse=True)[:READ]
         self._read([said.texts[place] for place in best], best, named, told, inherited)
         if not self.wording.present:
-            spoken = [place for place in best if said.kinds[place] != _DOCUMENT]
+            spoken = [place for place in best if said.kinds[place] != DOCUMENT]
             spoken.sort(key=said.moments.__getitem__)
             if len(spoken) > 1:
                 told.early[spoken] = _earliness(len(spoken))

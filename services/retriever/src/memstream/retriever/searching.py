@@ -24,6 +24,7 @@ from memstream.retriever.ranking import rank
 from memstream.retriever.relevance import Calibration
 from memstream.retriever.speakers import may_name, unnamed
 from memstream.retriever.turnstile import Turnstile
+from memstream.retriever.updates import AMONG
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
@@ -191,8 +192,8 @@ class Searching:
                 "keyword" if degraded else search.mode,
                 self._calibration,
                 asked=asked,
-                # All of them if who comes later may be preferred.
-                limit=search.limit if search.recency is None and search.diversity == 0 else 2 * MOST,
+                # All of them if who comes later may be preferred; and some more than one, if one may update another.
+                limit=max(search.limit, AMONG) if search.recency is None and search.diversity == 0 else 2 * MOST,
                 min_relevance=least if search.min_relevance is None else search.min_relevance,
                 filtered=search.filter is not None,
             )
@@ -204,6 +205,7 @@ class Searching:
             recency=search.recency,
             now=now,
             diversity=search.diversity,
+            present=asked.wording.present,
             vectors={point: vector for proposal in proposals for point, vector in proposal.candidates.vectors.items()},
             limit=search.limit,
         )

@@ -194,7 +194,8 @@ class Hit(BaseModel):
         "`brevity` (1 to 0, the longer it is), `speaker` (the one named said it), `not_own` (asked about oneself, and "
         "said by another), `answers` (tells the time or number asked for), `phrases` and `coverage` (words in common), "
         "`time` (said when the question says), `early` (told before the other candidates, or after them) and `rarity` "
-        "(what BM25 lacks in a short history)."
+        "(what BM25 lacks in a short history). Of the order: `recency`, `redundancy`, and `updates` (asked about the "
+        "present, it stands before what it updates)."
     )
     before: list[Turn] = Field(
         default_factory=list, description="With `neighbours`: the turns before it, in the order they were said."
@@ -203,7 +204,7 @@ class Hit(BaseModel):
 
 
 class SearchOut(BaseModel):
-    """The messages that bear on a question, the most relevant first; recency and diversity may change that order."""
+    """The messages that bear on a question, the most relevant first, but for updates, recency and diversity."""
 
     hits: list[Hit]
     degraded: bool = Field(description="Answered by keywords alone, since the embeddings server is out of reach.")
