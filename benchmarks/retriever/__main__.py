@@ -4,7 +4,8 @@
 
 - own time: at a steady rate, each question a new one, the time from question to answer less what its requests to the
   embeddings server and to Qdrant took, as seen by a relay in front of each. So whatever the sender and the relays take,
-  and all waiting for a core, counts as the retriever's;
+  and all waiting for a core, counts as the retriever's. How much that is, the same time of a handler tells that asks
+  the same two servers on the same HTTP server, over the same wire, and gives Qdrant's answer back as it is;
 - throughput with remembered vectors: against a handler on the same HTTP server that passes the same queries on to
   Qdrant over the same wire, and gives the bytes back;
 - 32 new questions at a time against one at a time, with MiniLM, which shares the cores with all the others, and with a
@@ -16,9 +17,10 @@ Beside the rates stands what an answer costs in CPU, which hardly depends on wha
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -27,15 +29,14 @@ import psutil
 from benchmarks.backlog import Messages
 from benchmarks.command import carry_out, say, shared_options
 from benchmarks.record import Record
-from benchmarks.retriever.asking import Outcome, Questions, all_at_once, at_rate, in_turn
+from benchmarks.retriever.asking import CANDIDATES, TENANT, Outcome, Questions, all_at_once, at_rate, in_turn, space_of
 from benchmarks.retriever.relay import Relay, relaying
 from benchmarks.site import Failed, Provider, Site, Usage, opened
 from benchmarks.wire import Wire
-from memstream.local.stack.plan import FIXED_PORTS, MODELS
+from memstream.local.stack.plan import FIXED_PORTS
 from memstream.local.stack.ports import free_base
 from memstream.vectors.embeddings import EmbeddingsApi
 from memstream.vectors.questions import Question, write_queries
-from memstream.vectors.space import EmbeddingSpace
 
 _NOT_MEASURED = [
     "a network between the parts, TLS",
@@ -48,7 +49,6 @@ _AT_ONCE = 32
 _KNOWN = 200
 """Different questions whose vectors are remembered."""
 _CROWD = 1_000
-_CANDIDATES = 100
 _POSTED_AT_ONCE = 250
 _READY_SECONDS = 300.0
 _MIB = 2**20
@@ -147,42 +147,44 @@ class _Bench:
         return self._next
 
     async def own_time(self) -> None:
-        """Ask at a steady rate, through the relays."""
+        """Ask at a steady rate, through the relays: a handler that does no more than ask, and the retriever."""
+        embeddings, qdrant = self._relays
+        servers = (f"http://127.0.0.1:{qdrant.port}", f"http://127.0.0.1:{embeddings.port}/v1")
+        async with self._forwarding(*servers) as (forwarder, _):
+            name = f"at {self._chosen.rate:g} searches/s"
+            await self._own_time(forwarder, f"a forwarder's own time, p{{}}, {name}", {})
+            before = self._site.usage()
+            asked = await self._own_time(self._wire, f"own time, p{{}}, {name}", {50: 2.0, 99: 10.0})
+            self._cost(before, asked, name)
+
+    async def _own_time(self, wire: Wire, name: str, bounds: Mapping[int, float]) -> int:
+        """Note percentiles of the own time of whoever answers, and of the servers if they have bounds.
+
+        Gives how many questions were asked, those to warm up included.
+        """
         chosen = self._chosen
-        await at_rate(self._wire, self._questions.body, chosen.rate, chosen.warm_up, self._fresh())
-        before = self._site.usage()
-        outcome = await at_rate(self._wire, self._questions.body, chosen.rate, chosen.seconds, self._fresh())
+        warming = await at_rate(wire, self._questions.body, chosen.rate, chosen.warm_up, self._fresh())
+        outcome = await at_rate(wire, self._questions.body, chosen.rate, chosen.seconds, self._fresh())
         self._require(outcome)
         for relay in self._relays:
             relay.settle()
-        own, elsewhere = [], []
-        for number, took in outcome.took.items():
-            there = sum(relay.seconds[number] for relay in self._relays)
-            own.append(1000 * (took - there))
-            elsewhere.append(1000 * there)
-        name = f"at {chosen.rate:g} searches/s"
-        for percent, bound in ((50, 2.0), (99, 10.0)):
-            self._record.add(f"own time, p{percent}, {name}", "ms", _percentile(own, percent), at_most=bound)
+        there = {number: sum(relay.seconds[number] for relay in self._relays) for number in outcome.took}
+        own = [1000 * (took - there[number]) for number, took in outcome.took.items()]
         for percent in (50, 99):
-            self._record.add(
-                f"of embeddings server and Qdrant, p{percent}, {name}", "ms", _percentile(elsewhere, percent)
-            )
-        self._cost(before, outcome, name)
+            bound = {"at_most": bounds[percent]} if percent in bounds else {}
+            self._record.add(name.format(percent), "ms", _percentile(own, percent), **bound)
+        if bounds:
+            for percent in (50, 99):
+                title = f"of embeddings server and Qdrant, p{percent}, at {chosen.rate:g} searches/s"
+                self._record.add(title, "ms", _percentile([1000 * seconds for seconds in there.values()], percent))
+        return len(warming.took) + len(outcome.took)
 
     async def throughput(self) -> None:
         """Ask remembered questions as fast as they are answered, and the same of Qdrant through the forwarder."""
         known = [self._questions.body(number) for number in range(_KNOWN)]
         await all_at_once(self._wire, known)
         queries = await self._queries()
-        port = free_base(1, first=self._chosen.first_port + 10 * FIXED_PORTS)
-        forwarder = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.retriever.forwarder", self._site.plan.qdrant_url, str(port)),
-            cwd=Path(__file__).parents[2],
-        )
-        try:
-            bare = Wire(f"http://127.0.0.1:{port}", "")
-            await _answers(bare, queries[0])
-            process = psutil.Process(forwarder.pid)
+        async with self._forwarding(self._site.plan.qdrant_url) as (bare, process):
             rates, costs = {}, {}
             for name, wire, bodies in (("forwarder", bare, queries), ("retriever", self._wire, known)):
                 await in_turn(wire, _cycle(bodies), _AT_ONCE, self._chosen.warm_up, 0)
@@ -192,29 +194,47 @@ class _Bench:
                 self._require(outcome)
                 rates[name] = outcome.rate
                 own = process if name == "forwarder" else None
-                costs[name] = 1e6 * (_spent(own) - begun) / len(outcome.took) if own else self._cpu_us(before, outcome)
+                costs[name] = (
+                    1e6 * (_spent(own) - begun) / len(outcome.took) if own else self._cpu_us(before, len(outcome.took))
+                )
                 alone = await in_turn(wire, _cycle(bodies), 1, self._chosen.seconds / 2, 0)
                 self._record.add(f"{name}, remembered questions, one at a time, p50", "ms", _percentile(_ms(alone), 50))
-        finally:
-            forwarder.terminate()
-            await forwarder.wait()
         for name, rate in rates.items():
             self._record.add(f"{name}, remembered questions, {_AT_ONCE} at a time", "/s", rate)
             self._record.add(f"{name}, CPU of the process an answer", "us", costs[name])
         ratio = rates["retriever"] / rates["forwarder"]
         self._record.add("retriever / forwarder, remembered questions", "ratio", ratio, at_least=0.6)
 
+    @contextlib.asynccontextmanager
+    async def _forwarding(self, *servers: str) -> AsyncIterator[tuple[Wire, psutil.Process]]:
+        """Start a forwarder to Qdrant, or to the embeddings server and Qdrant; give a way to it, and its process."""
+        port = free_base(1, first=self._chosen.first_port + 10 * FIXED_PORTS)
+        qdrant_url, *embeddings_url = servers
+        embeddings = [*embeddings_url, self._site.plan.model] if embeddings_url else []
+        forwarder = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.retriever.forwarder", qdrant_url, str(port), *embeddings),
+            cwd=Path(__file__).parents[2],
+        )
+        wire = Wire(f"http://127.0.0.1:{port}", "")
+        try:
+            await _listens(forwarder, port)
+            yield wire, psutil.Process(forwarder.pid)
+        finally:
+            wire.close()
+            with contextlib.suppress(ProcessLookupError):
+                forwarder.terminate()
+            await forwarder.wait()
+
     async def _queries(self) -> list[bytes]:
         """Write what the retriever asks Qdrant for its remembered questions."""
-        model = MODELS[self._site.plan.model]
-        space = EmbeddingSpace(model.id, model.dimensions)
+        space = space_of(self._site.plan.model)
         api = EmbeddingsApi(space, url=self._site.plan.embeddings_url, api_key="local", timeout=60)
         texts = [self._questions.text(number) for number in range(_KNOWN)]
         vectors = (await api.embed(texts)).vectors
         await api.aclose()
         return [
             write_queries(
-                [Question(f"local/{self._questions.user(number)}", vectors[number], text, None, _CANDIDATES)],
+                [Question(f"{TENANT}/{self._questions.user(number)}", vectors[number], text, None, CANDIDATES)],
                 space.vector_name,
             )
             for number, text in enumerate(texts)
@@ -231,7 +251,7 @@ class _Bench:
             rates[at_once] = outcome.rate
             name = f"new questions, {at_once} at a time{said}"
             self._record.add(name, "/s", outcome.rate)
-            self._cost(before, outcome, name)
+            self._cost(before, len(outcome.took), name)
         self._record.add(
             f"{_AT_ONCE} new questions at a time / one at a time{said}",
             "ratio",
@@ -262,13 +282,13 @@ class _Bench:
         if outcome.failed or not outcome.took:
             raise Failed(f"{len(outcome.took)} were answered, {dict(outcome.failed)} not: {self._site.log(_RETRIEVER)}")
 
-    def _cpu_us(self, before: Mapping[str, Usage], outcome: Outcome, part: str = _RETRIEVER) -> float:
+    def _cpu_us(self, before: Mapping[str, Usage], answers: int, part: str = _RETRIEVER) -> float:
         spent = self._site.usage()[part].cpu_seconds - before[part].cpu_seconds
-        return float(1e6 * spent / len(outcome.took))
+        return float(1e6 * spent / answers)
 
-    def _cost(self, before: Mapping[str, Usage], outcome: Outcome, name: str) -> None:
+    def _cost(self, before: Mapping[str, Usage], answers: int, name: str) -> None:
         for part in sorted({_RETRIEVER, "qdrant", "embeddings"}.intersection(before)):
-            self._record.add(f"CPU of {part} an answer, {name}", "us", self._cpu_us(before, outcome, part))
+            self._record.add(f"CPU of {part} an answer, {name}", "us", self._cpu_us(before, answers, part))
 
 
 def _cycle(bodies: Sequence[bytes]) -> Callable[[int], bytes]:
@@ -289,17 +309,17 @@ def _spent(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def _answers(wire: Wire, body: bytes) -> None:
+async def _listens(forwarder: asyncio.subprocess.Process, port: int) -> None:
     async with asyncio.timeout(_READY_SECONDS):
-        while True:
+        while forwarder.returncode is None:
             try:
-                status, _ = await wire.post("/", body)
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
                 await asyncio.sleep(0.1)
                 continue
-            if status != 200:  # noqa: PLR2004
-                raise Failed(f"the forwarder answers with {status}")
+            writer.close()
             return
+    raise Failed("the forwarder has ended")
 
 
 def main() -> None:

@@ -10,12 +10,19 @@ from random import Random
 
 from benchmarks.arrivals import Arrivals
 from benchmarks.wire import Wire
+from memstream.local.stack.plan import MODELS
+from memstream.retriever.settings import RetrieverSettings
+from memstream.vectors.space import EmbeddingSpace
 
 _OK = 200
 _WORDS = (
     *("where", "did", "the", "caretaker", "put", "bicycle", "pump", "parcel", "neighbours", "meeting", "garden"),
     *("after", "work", "morning", "rain", "town", "floor", "second", "who", "said", "planned", "longer"),
 )
+
+TENANT = "local"
+CANDIDATES: int = RetrieverSettings.model_fields["candidates"].default
+"""Of each signal, as the retriever asks for."""
 
 Post = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 """Sends a body, and gives status and body of the answer."""
@@ -61,6 +68,12 @@ class Outcome:
             self.took[number] = seconds
         else:
             self.failed[str(status)] += 1
+
+
+def space_of(model: str) -> EmbeddingSpace:
+    """Give the embedding space of one of the embedded stack's models."""
+    chosen = MODELS[model]
+    return EmbeddingSpace(chosen.id, chosen.dimensions)
 
 
 async def at_rate(wire: Wire, body: Callable[[int], bytes], rate: float, seconds: float, first: int) -> Outcome:

@@ -1,21 +1,49 @@
-"""The reference: an ASGI handler that passes a batch of queries on to Qdrant and its answer back, and nothing else.
+"""The reference: an ASGI handler that asks what the retriever asks, gives Qdrant's answer back, and does nothing else.
 
-It runs on the server that the retriever runs on, set up alike, and asks Qdrant over the same wire:
-`python -m benchmarks.retriever.forwarder QDRANT_URL PORT`.
+    python -m benchmarks.retriever.forwarder QDRANT_URL PORT [EMBEDDINGS_URL MODEL]
+
+It runs on the server that the retriever runs on, set up alike, and asks over the same wire. What is posted is a batch
+of queries for Qdrant; with an embeddings server it is a search, whose question is embedded first.
 """
 
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
 import uvicorn
 
+from benchmarks.retriever.asking import CANDIDATES, TENANT, space_of
+from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.questions import Question, write_queries
+from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.wire import Wire
 
 _QUERY = "/collections/memstream/points/query/batch"
 
+Write = Callable[[bytes], Awaitable[bytes]]
+"""Makes the queries for Qdrant from a request's body."""
 
-def handler(wire: Wire) -> Any:  # noqa: ANN401 - ASGI
-    """Make an application that forwards each request's body."""
+
+def embedding(api: EmbeddingsApi, space: EmbeddingSpace) -> Write:
+    """Embed the question of a search."""
+
+    async def write(body: bytes) -> bytes:
+        search = orjson.loads(body)
+        (vector,) = (await api.embed([search["query"]])).vectors
+        owner = f"{TENANT}/{search['user_id']}"
+        return write_queries([Question(owner, vector, search["query"], None, CANDIDATES)], space.vector_name)
+
+    return write
+
+
+async def as_it_is(body: bytes) -> bytes:
+    """Take the body for the queries."""
+    return body
+
+
+def handler(wire: Wire, write: Write) -> Any:  # noqa: ANN401 - ASGI
+    """Make an application that asks Qdrant for each request."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         if scope["type"] != "http":
@@ -24,7 +52,7 @@ def handler(wire: Wire) -> Any:  # noqa: ANN401 - ASGI
         while more:
             event = await receive()
             body, more = body + event.get("body", b""), event.get("more_body", False)
-        answer = await wire.post(_QUERY, body)
+        answer = await wire.post(_QUERY, await write(body))
         length = str(len(answer.content)).encode()
         await send({"type": "http.response.start", "status": answer.status, "headers": [(b"content-length", length)]})
         await send({"type": "http.response.body", "body": answer.content})
@@ -33,9 +61,14 @@ def handler(wire: Wire) -> Any:  # noqa: ANN401 - ASGI
 
 
 if __name__ == "__main__":
-    qdrant_url, port = sys.argv[1:]
+    qdrant_url, port, *embeddings = sys.argv[1:]
+    writing: Write = as_it_is
+    if embeddings:
+        url, model = embeddings
+        space = space_of(model)
+        writing = embedding(EmbeddingsApi(space, url=url, api_key="local", timeout=60), space)
     uvicorn.run(
-        handler(Wire(qdrant_url, port=6333, headers={}, timeout=60)),
+        handler(Wire(qdrant_url, port=6333, headers={}, timeout=60), writing),
         port=int(port),
         loop="uvloop",
         http="httptools",
