@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from e2e.test_command import Ran, memstream
+from e2e.test_life import living, say
 from exchanges import search
 from installation import Installation, installed
 
@@ -146,13 +148,34 @@ async def test_the_retriever_takes_relevance_from_the_file(site: Site, fitted: t
 
 async def test_a_file_for_another_space_changes_nothing(site: Site, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
-    write_calibrations(other, dict.fromkeys(CALIBRATIONS, DEFAULT) | {"other_3_t1": DEFAULT})
+    write_calibrations(other, dict.fromkeys(CALIBRATIONS.keys() - {NAME}, DEFAULT) | {"other_3_t1": DEFAULT})
     shipped = await site.hits()
     await site.restart(other)
     try:
         assert await site.hits() == shipped
     finally:
         await site.restart(None)
+
+
+async def test_a_stack_is_started_with_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "calibrations.json"
+    mine = replace(DEFAULT, both=replace(DEFAULT.both, intercept=DEFAULT.both.intercept - 1.0))
+    write_calibrations(file, {NAME: mine})
+
+    async with living(tmp_path / "home", "--calibrations", str(file)) as life:
+        await say(life)
+        ((best, *_), *_) = await life.hits()
+
+    signals = signals_of(best["signals"])
+    expected = probability(mine.evidence(signals) + prior_among_rarity(signals.rarity))
+    assert best["relevance"] == pytest.approx(expected)
+
+
+async def test_no_stack_is_started_with_a_file_that_is_not_there(tmp_path: Path) -> None:
+    ran = await memstream("up", "--home", tmp_path / "home", "--calibrations", tmp_path / "none.json")
+
+    assert ran.code == 2
+    assert "--calibrations" in ran.err
 
 
 def a_row(**fields: object) -> dict[str, Any]:

@@ -59,11 +59,11 @@ class Life:
 
 
 @contextlib.asynccontextmanager
-async def living(home: Path) -> AsyncIterator[Life]:
+async def living(home: Path, *options: str) -> AsyncIterator[Life]:
     """Start a stack, and wait until this very start is ready."""
     with (home.parent / "screen").open("wb") as screen:
         process = await asyncio.create_subprocess_exec(
-            *(COMMAND, "up", "--home", str(home), "--model", "wordllama", "--port-base", str(free_ports(6))),
+            *(COMMAND, "up", "--home", str(home), "--model", "wordllama", "--port-base", str(free_ports(6)), *options),
             stdout=screen,
             stderr=screen,
         )

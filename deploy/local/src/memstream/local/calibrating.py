@@ -52,7 +52,8 @@ def calibrate(
 
     It asks them of the running services, each as its user, and finds out which signals tell the messages that answer
     from the others. At least 30 questions with evidence are needed, and hundreds are better; those without any are
-    passed over. The retriever reads the file that MEMSTREAM_RETRIEVER_CALIBRATIONS names when it starts.
+    passed over. A retriever reads the file when it starts: `memstream up` takes it as --calibrations, one by itself as
+    MEMSTREAM_RETRIEVER_CALIBRATIONS.
     """
     judged = read_judged(questions)
     known = _known(out)
@@ -62,7 +63,10 @@ def calibrate(
         raise Failure(f"say how many dimensions {model} has: --dimensions", exit_code=2)
     name = EmbeddingSpace(model, size).vector_name
     write_calibrations(out, known | {name: Calibration(lines["hybrid"], lines["dense"], lines["keyword"])})
-    typer.echo(f"{name} is in {out}: set MEMSTREAM_RETRIEVER_CALIBRATIONS to it, and start the retriever anew")
+    typer.echo(
+        f"{name} is in {out}: start the stack anew with --calibrations {out}, or the retriever with "
+        "MEMSTREAM_RETRIEVER_CALIBRATIONS"
+    )
 
 
 def _known(out: Path) -> dict[str, Calibration]:

@@ -47,6 +47,12 @@ def up(  # noqa: PLR0913 - one argument per option
     embedders: Annotated[int, typer.Option(min=1, max=32, help="How many embedders.")] = 1,
     retrievers: Annotated[int, typer.Option(min=1, max=32, help="How many retrievers, on one port.")] = 1,
     ingests: Annotated[int, typer.Option(min=1, max=32, help="How many ingests, on one port.")] = 1,
+    calibrations: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, readable=True, help="What relevance means: a file of `memstream calibrate`."
+        ),
+    ] = None,
 ) -> None:
     """Run all of Memstream on this machine, until Ctrl-C. What was stored is there at the next start."""
     plan = Plan(
@@ -56,6 +62,7 @@ def up(  # noqa: PLR0913 - one argument per option
         ingests=ingests,
         embedders=embedders,
         retrievers=retrievers,
+        calibrations=calibrations,
     )
     foreground.say(f"starting a stack in {plan.home.folder}")
     is_default = plan.home.folder == _DEFAULT_HOME.absolute()

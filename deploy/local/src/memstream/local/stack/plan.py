@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from memstream.contracts.stack import Stack, StackProcess
 from memstream.local.stack.child import Child, Stage
@@ -38,6 +39,8 @@ class Plan:
     ingests: int = 1
     embedders: int = 1
     retrievers: int = 1
+    calibrations: Path | None = None
+    """A file that `memstream calibrate` wrote, for the retrievers."""
 
     @property
     def ingest_url(self) -> str:
@@ -123,8 +126,11 @@ class Plan:
         return [self._service("ingest", n, self.port_base, shared=self.ingests > 1) for n in range(self.ingests)]
 
     def _retrievers(self) -> list[Child]:
+        settings = self._storage()
+        if self.calibrations is not None:
+            settings["CALIBRATIONS"] = str(self.calibrations.absolute())
         return [
-            self._service("retriever", n, self.port_base + 1, self._storage(), shared=self.retrievers > 1)
+            self._service("retriever", n, self.port_base + 1, settings, shared=self.retrievers > 1)
             for n in range(self.retrievers)
         ]
 
