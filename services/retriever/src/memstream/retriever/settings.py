@@ -62,7 +62,7 @@ class RetrieverSettings(ServerSettings):
     """A file that `memstream calibrate` wrote; its calibration of this embedding space goes before the shipped one."""
     abstain_below: float = Field(default=0.025, ge=0, le=1)
     """Relevance that a context asks of a message, unless the caller sets `min_relevance`. With MiniLM it keeps the
-    answers to 89% of LoCoMo's questions and 99% of BEAM's, and 5% and 35% of the same questions asked of others."""
+    answers to 90% of LoCoMo's questions and 99% of BEAM's, and 5% and 35% of the same questions asked of others."""
     search_limit: int = Field(default=DEFAULT_LIMITS.search_limit, ge=1)
     body_bytes: int = Field(default=MIB, ge=1024)
 
