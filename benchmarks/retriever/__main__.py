@@ -22,6 +22,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import psutil
@@ -52,6 +53,7 @@ _CROWD = 1_000
 _POSTED_AT_ONCE = 250
 _READY_SECONDS = 300.0
 _MIB = 2**20
+_UNBOUND: Mapping[int, float] = MappingProxyType({})
 
 
 async def measure(chosen: argparse.Namespace, record: Record) -> None:
@@ -151,33 +153,40 @@ class _Bench:
         embeddings, qdrant = self._relays
         servers = (f"http://127.0.0.1:{qdrant.port}", f"http://127.0.0.1:{embeddings.port}/v1")
         async with self._forwarding(*servers) as (forwarder, _):
-            name = f"at {self._chosen.rate:g} searches/s"
-            await self._own_time(forwarder, f"a forwarder's own time, p{{}}, {name}", {})
-            before = self._site.usage()
-            asked = await self._own_time(self._wire, f"own time, p{{}}, {name}", {50: 2.0, 99: 10.0})
-            self._cost(before, asked, name)
+            _, outcome = await self._steadily(forwarder)
+            self._spread("a forwarder's own time", self._apart(outcome)[0])
+            before, outcome = await self._steadily(self._wire)
+            own, there = self._apart(outcome)
+            self._spread("own time", own, {50: 2.0, 99: 10.0})
+            self._spread("of embeddings server and Qdrant", there)
+            self._cost(before, len(outcome.took), self._at_rate)
 
-    async def _own_time(self, wire: Wire, name: str, bounds: Mapping[int, float]) -> int:
-        """Note percentiles of the own time of whoever answers, and of the servers if they have bounds.
+    @property
+    def _at_rate(self) -> str:
+        return f"at {self._chosen.rate:g} searches/s"
 
-        Gives how many questions were asked, those to warm up included.
-        """
+    async def _steadily(self, wire: Wire) -> tuple[Mapping[str, Usage], Outcome]:
+        """Ask new questions at a steady rate; give what was used before those that count, and what came of them."""
         chosen = self._chosen
-        warming = await at_rate(wire, self._questions.body, chosen.rate, chosen.warm_up, self._fresh())
+        await at_rate(wire, self._questions.body, chosen.rate, chosen.warm_up, self._fresh())
+        before = self._site.usage()
         outcome = await at_rate(wire, self._questions.body, chosen.rate, chosen.seconds, self._fresh())
         self._require(outcome)
+        return before, outcome
+
+    def _apart(self, outcome: Outcome) -> tuple[list[float], list[float]]:
+        """Give the milliseconds of each question: those of whoever answered it, and those behind the relays."""
         for relay in self._relays:
             relay.settle()
         there = {number: sum(relay.seconds[number] for relay in self._relays) for number in outcome.took}
         own = [1000 * (took - there[number]) for number, took in outcome.took.items()]
+        return own, [1000 * seconds for seconds in there.values()]
+
+    def _spread(self, title: str, milliseconds: Sequence[float], bounds: Mapping[int, float] = _UNBOUND) -> None:
         for percent in (50, 99):
             bound = {"at_most": bounds[percent]} if percent in bounds else {}
-            self._record.add(name.format(percent), "ms", _percentile(own, percent), **bound)
-        if bounds:
-            for percent in (50, 99):
-                title = f"of embeddings server and Qdrant, p{percent}, at {chosen.rate:g} searches/s"
-                self._record.add(title, "ms", _percentile([1000 * seconds for seconds in there.values()], percent))
-        return len(warming.took) + len(outcome.took)
+            name = f"{title}, p{percent}, {self._at_rate}"
+            self._record.add(name, "ms", _percentile(milliseconds, percent), **bound)
 
     async def throughput(self) -> None:
         """Ask remembered questions as fast as they are answered, and the same of Qdrant through the forwarder."""
