@@ -1,7 +1,8 @@
 """Records what Qdrant proposes for every question once, and ranks it again and again, by the code as it is now.
 
 A recording has the candidates of each question, and of the same question asked as another user: those have no answer
-there. Ranking them again takes seconds, where posting and embedding a set takes minutes.
+there. Ranking them again takes seconds, where posting and embedding a set takes minutes. The order is that of
+relevance; what the service may rearrange after that, by recency, diversity and updates, is no part of it.
 """
 
 import json

@@ -150,9 +150,8 @@ class _Bench:
 
     async def own_time(self) -> None:
         """Ask at a steady rate, through the relays: a handler that does no more than ask, and the retriever."""
-        embeddings, qdrant = self._relays
-        servers = (f"http://127.0.0.1:{qdrant.port}", f"http://127.0.0.1:{embeddings.port}/v1")
-        async with self._forwarding(*servers) as (forwarder, _):
+        embeddings, qdrant = (f"http://127.0.0.1:{relay.port}" for relay in self._relays)
+        async with self._forwarding(qdrant, f"{embeddings}/v1") as (forwarder, _):
             _, outcome = await self._steadily(forwarder)
             self._spread("a forwarder's own time", self._apart(outcome)[0])
             before, outcome = await self._steadily(self._wire)
@@ -215,11 +214,12 @@ class _Bench:
         self._record.add("retriever / forwarder, remembered questions", "ratio", ratio, at_least=0.6)
 
     @contextlib.asynccontextmanager
-    async def _forwarding(self, *servers: str) -> AsyncIterator[tuple[Wire, psutil.Process]]:
-        """Start a forwarder to Qdrant, or to the embeddings server and Qdrant; give a way to it, and its process."""
+    async def _forwarding(
+        self, qdrant_url: str, embeddings_url: str | None = None
+    ) -> AsyncIterator[tuple[Wire, psutil.Process]]:
+        """Start a forwarder to Qdrant, or to both servers; give a way to it, and its process."""
         port = free_base(1, first=self._chosen.first_port + 10 * FIXED_PORTS)
-        qdrant_url, *embeddings_url = servers
-        embeddings = [*embeddings_url, self._site.plan.model] if embeddings_url else []
+        embeddings = [embeddings_url, self._site.plan.model] if embeddings_url else []
         forwarder = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.retriever.forwarder", qdrant_url, str(port), *embeddings),
             cwd=Path(__file__).parents[2],

@@ -1,4 +1,4 @@
-"""What stands between the retriever and a server it asks: it notes how long each question was there.
+"""What stands between whoever answers questions and a server they ask: it notes how long each question was there.
 
 It passes bytes on as they come and looks at none but those of requests, for whatever it costs counts as the
 retriever's.
@@ -34,7 +34,7 @@ class Relay:
 
 
 class _Asked(asyncio.Protocol):
-    """The end that the retriever asks. On a connection one request follows the answer to the other."""
+    """The end that is asked. On a connection one request follows the answer to the other."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay

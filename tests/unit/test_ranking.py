@@ -13,7 +13,15 @@ from memstream.contracts.searches import Mode
 from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, calibration_of
 from memstream.retriever.questions import read_question
 from memstream.retriever.ranking import Ranked, rank
-from memstream.retriever.relevance import Calibration, Linear, Signals, prior_among, probability, rarity_among
+from memstream.retriever.relevance import (
+    Calibration,
+    Linear,
+    Signals,
+    history_of,
+    prior_among,
+    probability,
+    rarity_among,
+)
 from memstream.vectors.questions import Candidates
 
 PLAIN = Calibration(
@@ -226,6 +234,23 @@ def test_one_of_few_messages_is_likelier_to_be_the_one() -> None:
     many = ranked([found(str(n), 0.5) for n in range(100)], [])
 
     assert few[0].relevance > many[0].relevance
+
+
+@pytest.mark.parametrize(
+    ("points", "messages", "counts_as"), [(99, 99, 99), (99, 7, 7), (100, 100, 150), (190, 12, 150)]
+)
+def test_a_history_is_short_if_the_cosine_was_given_all_of_it(points: int, messages: int, counts_as: int) -> None:
+    assert history_of(messages, points, 100) == counts_as
+
+
+def test_few_words_in_common_make_no_short_history() -> None:
+    dense = [found(f"d{number}", 0.5) for number in range(100)]
+    (few, *_), (many, *_) = (
+        ranked(dense, [found("d0", 9.0), *(found(f"k{number}", 1.0) for number in range(count))]) for count in (1, 90)
+    )
+
+    assert few.payload["message_id"] == many.payload["message_id"] == "d0"
+    assert (few.relevance, few.signals.rarity) == (many.relevance, 1.0)
 
 
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])

@@ -1,13 +1,16 @@
 """A newer statement goes before the one it updates."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memstream.contracts.searches import Recency
 from memstream.retriever.findings import Finding
+from memstream.retriever.preferences import arrange
 from memstream.retriever.ranking import Ranked
 from memstream.retriever.relevance import Signals
 from memstream.retriever.updates import AMONG, newest_first
@@ -28,6 +31,11 @@ def said(name: str, text: str, day: int, relevance: float, **fields: Any) -> Fin
         **fields,
     }
     return Finding("acme", "ana", Ranked(payload, Signals(0.5, coverage=0.5), relevance))
+
+
+def covering(finding: Finding, coverage: float) -> Finding:
+    """Let a finding say so much of the question."""
+    return replace(finding, ranked=replace(finding.ranked, signals=Signals(0.5, coverage=coverage)))
 
 
 def names(findings: list[Finding]) -> list[str]:
@@ -54,7 +62,7 @@ def test_what_has_moved_goes_before_what_it_was_and_says_so() -> None:
         said("new", NEW, 2, 0.6, role="assistant"),
         said("new", NEW, 2, 0.6, kind="document"),
         replace(said("new", NEW, 2, 0.6), user_id="*"),
-        replace(said("new", NEW, 2, 0.6), ranked=replace(said("", NEW, 2, 0.6).ranked, signals=Signals(0.5))),
+        covering(said("new", NEW, 2, 0.6), 0.2),
     ],
     ids=["not newer", "no change", "nothing in common", "speaker", "assistant", "document", "shared", "says less"],
 )
@@ -69,6 +77,54 @@ def test_what_an_assistant_or_a_document_tells_is_not_updated_by_another_of_it()
         findings = [said("old", OLD, 1, 0.8, **fields), said("new", NEW, 2, 0.6, **fields)]
 
         assert newest_first(findings)[0] == findings
+
+
+def test_what_says_nothing_of_the_question_updates_nothing() -> None:
+    findings = [covering(said("old", OLD, 1, 0.8), 0.0), covering(said("new", NEW, 2, 0.6), 0.0)]
+
+    assert newest_first(findings) == (findings, [0.8, 0.6])
+
+
+def test_the_newest_of_three_comes_first() -> None:
+    newest = said("newest", "My peer review deadline has moved again, to May 2.", 3, 0.5)
+
+    order, scores = newest_first([said("old", OLD, 1, 0.8), said("new", NEW, 2, 0.6), newest])
+
+    assert names(order) == ["newest", "new", "old"]
+    assert scores == [0.8, 0.8, 0.8]
+
+
+def test_what_stands_before_what_it_updates_already_has_not_moved() -> None:
+    order, _ = newest_first([said("new", NEW, 2, 0.8), said("old", OLD, 1, 0.6)])
+
+    assert [finding.notes for finding in order] == [{}, {}]
+
+
+def arranged(findings: list[Finding], *, half_life: float | None = None, diversity: float = 0.0) -> list[Finding]:
+    """Arrange findings of which the last is unlike the others, in a question about the present."""
+    return arrange(
+        findings,
+        recency=None if half_life is None else Recency(half_life=half_life, weight=1.0),
+        now=datetime(2024, 4, 3, 9, tzinfo=UTC),
+        diversity=diversity,
+        present=True,
+        vectors={finding.point: [0.0, 1.0] if finding is findings[-1] else [1.0, 0.0] for finding in findings},
+        limit=10,
+    )
+
+
+def test_an_update_fades_from_the_relevance_of_what_it_updates() -> None:
+    # A day old, and two days: half of it is gone, and three quarters.
+    findings = [said("old", OLD, 1, 0.8), said("new", NEW, 2, 0.3), said("other", "Hm.", 2, 0.38)]
+    findings.sort(key=lambda one: -one.ranked.relevance)
+
+    assert names(arranged(findings, half_life=86_400.0)) == ["new", "old", "other"]
+
+
+def test_with_diversity_nothing_is_lost_and_what_is_unlike_the_first_comes_second() -> None:
+    findings = [said("old", OLD, 1, 0.8), said("new", NEW, 2, 0.6), said("other", "Hm.", 3, 0.5)]
+
+    assert names(arranged(findings, diversity=1.0)) == ["new", "other", "old"]
 
 
 def test_what_is_far_behind_stays_there() -> None:

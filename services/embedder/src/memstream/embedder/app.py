@@ -175,7 +175,7 @@ async def _try_embeddings(embeddings: MeteredEmbeddings) -> None:
     try:
         await embeddings.embed(["ready"], "live")
     except Rejected as error:
-        raise GlobalFault(EMBEDDINGS, str(error)) from error
+        raise GlobalFault(EMBEDDINGS, error.reason) from error
 
 
 async def _cancel(*tasks: "asyncio.Task[Any]") -> None:

@@ -28,7 +28,8 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
 
     The order is that of relevance · (1 - weight + weight · recency) · (1 - diversity · redundancy), of which recency
     and redundancy are told as signals. In questions about the `present`, what updates another one counts at least as
-    much, and goes before it. `vectors` holds those of their points, by the points' ids.
+    much, and goes before it unless recency or diversity put it behind. `vectors` holds those of their points, by the
+    points' ids.
     """
     scores = [finding.ranked.relevance for finding in findings]
     if present:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from memstream.contracts.messages import DOCUMENT
 from memstream.retriever.coverage import coverages, spoken
 from memstream.retriever.neighbours import Inherited
 from memstream.retriever.periods import Time, times_in
@@ -24,7 +25,6 @@ from memstream.retriever.wording import (
 READ = 64
 """So many candidates are read, those of the best scores: who is far behind would not get to the front by its words."""
 
-DOCUMENT = "document"
 _USER = "user"
 ASSISTANT = "assistant"
 

@@ -59,7 +59,7 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     names = [str(payload.get("message_id")) for payload in found.values()]
     # A cosine is given for every message, however far off, so a short list is a short history. Words leave out what
     # doesn't share them, and filters what they are told to: there a short list says nothing.
-    among = float(POOL)
+    among = POOL
     if dense is not None and not filtered:
         among = history_of(len(set(names)), len(names), candidates.asked)
     messages = _by_best_chunks(

@@ -31,16 +31,16 @@ are fitted on."""
 _FEWEST = 5
 
 
-def history_of(messages: int, points: int, asked: int) -> float:
-    """Estimate how many messages a history has, of which so many were proposed, as so many points.
+def history_of(messages: int, points: int, asked: int) -> int:
+    """Say how many messages a history counts as having, of which so many were proposed, as so many points.
 
     One of fewer points than the cosine was asked for is proposed as a whole; any other one counts as a long one. How
     many more the keywords propose says nothing of it: they are few where nothing was said of the question.
     """
-    return messages if points < asked else messages / points * max(points, POOL)
+    return messages if points < asked else POOL
 
 
-def prior_among(messages: float) -> float:
+def prior_among(messages: int) -> float:
     """Give what to add to the log odds of each message of a history of so few.
 
     One or two of a user's messages answer a question, be they one or two of twenty or of hundreds. Measured on parts of
@@ -50,7 +50,7 @@ def prior_among(messages: float) -> float:
     return max(0.0, math.log(POOL / max(messages, _FEWEST)))
 
 
-def rarity_among(messages: float) -> float:
+def rarity_among(messages: int) -> float:
     """Give what BM25 lacks in a history of so few messages, where no term can be as rare as in a long one."""
     return max(1.0, math.log(1 + POOL) / math.log(1 + max(messages, _FEWEST)))
 

@@ -8,8 +8,9 @@ it has words in common with. docs/decisions/0019 says what that is worth.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from memstream.contracts.messages import DOCUMENT
 from memstream.retriever.findings import Finding
-from memstream.retriever.questions import ASSISTANT, DOCUMENT
+from memstream.retriever.questions import ASSISTANT
 from memstream.retriever.wording import content_words, tells_change
 
 AMONG = 3
@@ -25,7 +26,7 @@ _IN_COMMON = 0.2
 def newest_first(findings: Sequence[Finding]) -> tuple[list[Finding], list[float]]:
     """Give findings that are sorted by relevance, those that update another one before it, and what each counts as.
 
-    An update counts as much as what it updates, if that is more; it tells so as its note `updates`.
+    An update counts as much as what it updates, if that is more. What has moved tells so by its note `updates`.
     """
     order = list(findings)
     scores = [finding.ranked.relevance for finding in findings]
@@ -48,7 +49,7 @@ def _updates(newer: Finding, older: Finding) -> bool:
         and this.get("kind") == that.get("kind") != DOCUMENT
         # Such times sort as they stand.
         and str(this.get("occurred_at")) > str(that.get("occurred_at"))
-        and newer.ranked.signals.coverage >= _COVERED * older.ranked.signals.coverage
+        and 0.0 < newer.ranked.signals.coverage >= _COVERED * older.ranked.signals.coverage
         and tells_change(this["text"])
         and _have_in_common(this["text"], that["text"])
     )

@@ -30,7 +30,7 @@ _TELLS_TIME = re.compile(
 )
 _TELLS_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|once|twice)\b")
 _TELLS_CHANGE = re.compile(
-    r"\b(?:now|no longer|anymore|new|newly|recent|recently|lately|just|already|instead|actually|became"
+    r"\b(?:now|no longer|any ?more|new|newly|recent|recently|lately|just|already|instead|actually|became"
     r"|updat(?:e|es|ed|ing)|chang(?:e|es|ed|ing)|switch(?:ed|ing)?|mov(?:ed|ing)|replac(?:ed|ing)|add(?:ed|ing)"
     r"|reschedul(?:e|ed|ing)|postpon(?:e|ed|ing)|extend(?:ed|ing)|adjust(?:ed|ing)?|reached|improved|grew|grown"
     r"|increas(?:e|es|ed|ing)|decreas(?:e|es|ed|ing)|reduced|raised|lowered)\b",
@@ -41,7 +41,8 @@ _WORDS = re.compile(r"\w+")
 _SEPARATED = bytes(code if _WORDS.match(chr(code)) else ord(" ") for code in range(256))
 """The bytes of ASCII, with a space for each that is of no word."""
 
-_SHORT = 2
+_LETTERS = 2
+"""A word of so many letters, or fewer, is no content."""
 _SHORTEST = 4
 _LONG = 7
 _LITTLE = (
@@ -110,7 +111,7 @@ def tells_change(text: str) -> bool:
 def content_words(text: str) -> frozenset[str]:
     """Give the words of a message, in lower case, other than short ones, little ones and those of asking."""
     words = spaced_words(text.lower()).split()
-    return frozenset(word for word in words if len(word) > _SHORT and word not in _TELLING_NOTHING)
+    return frozenset(word for word in words if len(word) > _LETTERS and word not in _TELLING_NOTHING)
 
 
 def spaced_words(lowered: str) -> str:

@@ -87,6 +87,7 @@ class Recency(_Body):
     """How much rather the caller has what was said lately.
 
     Hits are ordered by relevance · (1 - weight + weight · 0.5 ^ (age / half_life)); their relevance stays what it is.
+    Asked about the present, what updates another hit has the relevance of that one here.
     """
 
     half_life: float = Field(
@@ -195,7 +196,7 @@ class Hit(BaseModel):
         "said by another), `answers` (tells the time or number asked for), `phrases` and `coverage` (words in common), "
         "`time` (said when the question says), `early` (told before the other candidates, or after them) and `rarity` "
         "(what BM25 lacks in a short history). Of the order: `recency`, `redundancy`, and `updates` (asked about the "
-        "present, it stands before what it updates)."
+        "present, it was put before one that it updates)."
     )
     before: list[Turn] = Field(
         default_factory=list, description="With `neighbours`: the turns before it, in the order they were said."

@@ -70,3 +70,7 @@ class TooLarge(MemstreamError):
 
 class Rejected(MemstreamError):
     """This input fails however often it is tried."""
+
+    def __init__(self, reason: str, dependency: str | None = None) -> None:
+        super().__init__(reason if dependency is None else f"{dependency}: {reason}")
+        self.reason = reason

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import orjson
 from pydantic import BaseModel
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from memstream.runtime.errors import GlobalFault, Rejected, Throttled, Unavailable
@@ -61,7 +61,7 @@ _PORT = 6333
 _OK = 200
 _CONFLICT = 409
 _NO_STATUS = 500
-"""Counts as what an answer without a status has."""
+"""What an answer without a status counts as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,10 +376,14 @@ def qdrant_faults() -> Iterator[None]:
         yield
     except ResourceExhaustedResponse as error:
         raise Throttled(DEPENDENCY, f"too many requests: {error.message}", float(error.retry_after_s)) from error
+    except QdrantException as error:
+        # The other reason for it: a 429 whose Retry-After is no whole number.
+        raise Throttled(DEPENDENCY, f"too many requests: {error}") from error
     except ResponseHandlingException as error:
         raise unanswered(DEPENDENCY, error.source) from error
     except UnexpectedResponse as error:
         message = error.content.decode(errors="replace")
-        raise refusal(DEPENDENCY, error.status_code or _NO_STATUS, message) from error
+        retry_after = read_retry_after(error.headers)
+        raise refusal(DEPENDENCY, error.status_code or _NO_STATUS, message, retry_after) from error
     except OSError as error:
         raise unanswered(DEPENDENCY, error) from error

@@ -20,12 +20,14 @@ def refusal(dependency: str, status: int, message: str, retry_after: float | Non
     if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(dependency, reason, retry_after)
     if status in _OF_THE_INPUT:
-        return Rejected(f"{dependency}: {reason}"[:_LONGEST])
+        return Rejected(reason[: _LONGEST - len(dependency) - 2], dependency)
     return GlobalFault(dependency, reason)
 
 
 def unanswered(dependency: str, error: Exception) -> Unavailable:
-    """Give the error for what came instead of an answer: a timeout, a refused connection."""
+    """Give the error for what came instead of an answer: a timeout, a refused connection, what can't be read."""
+    if isinstance(error, ValueError):
+        return unreadable(dependency, error)
     return Unavailable(dependency, f"{type(error).__name__}: {error}"[:_LONGEST])
 
 

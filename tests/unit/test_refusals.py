@@ -1,0 +1,73 @@
+"""What the errors of Qdrant's client turn into."""
+
+import httpx
+import pytest
+from pydantic import BaseModel, ValidationError
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
+from memstream.vectors.collection import qdrant_faults
+from memstream.vectors.refusals import refusal
+
+
+class Answer(BaseModel):
+    """What was expected."""
+
+    result: int
+
+
+def unreadable_answer() -> ValidationError:
+    """Make the error of an answer that holds a user's words where something else should be."""
+    with pytest.raises(ValidationError) as caught:
+        Answer.model_validate({"result": "I left my keys at the gym."})
+    return caught.value
+
+
+def unexpected(status: int, **headers: str) -> UnexpectedResponse:
+    """Make the error of an answer with this status."""
+    return UnexpectedResponse(status, "why", b"full", httpx.Headers(headers))
+
+
+def translated(error: Exception) -> MemstreamError:
+    """Let it pass, and give what came of it."""
+    with pytest.raises(MemstreamError) as caught, qdrant_faults():
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "says"),
+    [
+        (ResourceExhaustedResponse("slow", retry_after_s=3), Throttled, "slow"),
+        (QdrantException("Retry-After header value is not a valid integer: soon"), Throttled, "too many requests"),
+        (unexpected(500), Unavailable, "HTTP 500: full"),
+        (unexpected(400), Rejected, "Qdrant: HTTP 400: full"),
+        (unexpected(404), GlobalFault, "HTTP 404: full"),
+        (ResponseHandlingException(httpx.ConnectError("refused")), Unavailable, "ConnectError: refused"),
+        (ResponseHandlingException(unreadable_answer()), Unavailable, "can't be read: ValidationError"),
+        (ConnectionResetError("gone"), Unavailable, "ConnectionResetError: gone"),
+    ],
+)
+def test_each_error_of_the_client_becomes_the_one_that_says_what_to_do(
+    error: Exception, expected: type[MemstreamError], says: str
+) -> None:
+    became = translated(error)
+
+    assert type(became) is expected
+    assert says in str(became)
+    assert "keys" not in str(became)
+
+
+def test_the_seconds_that_a_server_asks_to_wait_are_kept() -> None:
+    asked = translated(unexpected(503, **{"retry-after": "7"}))
+
+    assert isinstance(asked, Unavailable)
+    assert asked.retry_after == 7.0
+
+
+def test_a_refused_input_says_why_with_and_without_who_refused_it() -> None:
+    refused = refusal("Qdrant", 422, "no such field")
+
+    assert isinstance(refused, Rejected)
+    assert (str(refused), refused.reason) == ("Qdrant: HTTP 422: no such field", "HTTP 422: no such field")
