@@ -90,15 +90,12 @@ def _surround(around: list[float], conversation: Sequence[int], scores: Sequence
     best = sorted(conversation, key=scores.__getitem__, reverse=True)[: OTHERS + 1]
     top = [scores[place] for place in best]
     # For whoever is none of the best, the others are the same ones.
-    usual = _mean(top[:OTHERS], none)
+    usual = sum(top[:OTHERS]) / len(top[:OTHERS]) - none
     for place in conversation:
         around[place] = usual
-    for number, place in enumerate(best[:OTHERS]):
-        around[place] = _mean(top[:number] + top[number + 1 :], none)
-
-
-def _mean(scores: Sequence[float], none: float) -> float:
-    return sum(scores) / len(scores) - none
+    total, others = sum(top), len(top) - 1
+    for place in best[:OTHERS]:
+        around[place] = (total - scores[place]) / others - none
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -81,4 +81,9 @@ def _is_short(found: Candidates, limit: int, asked: int) -> bool:
     """Say whether a signal had more to give than was asked for, and that came from fewer messages than are wanted."""
     if not any(len(signal) >= asked for signal in (found.dense, found.keyword) if signal is not None):
         return False
-    return len({payload.get("message_id") for payload in found.payloads.values()}) < limit
+    messages = set()
+    for payload in found.payloads.values():
+        messages.add(payload.get("message_id"))
+        if len(messages) == limit:
+            return False
+    return True

@@ -49,7 +49,8 @@ class Said:
     def of(cls, payloads: Sequence[Mapping[str, Any]], chunks: Floats) -> Self:
         """Read them from their payloads; `chunks` is how many each has."""
         texts = [payload.get("text", "") for payload in payloads]
-        times = [str(payload.get("occurred_at")) for payload in payloads]
+        times = [payload.get("occurred_at") or "" for payload in payloads]
+        recorded = [payload.get("recorded_at") or "" for payload in payloads]
         return cls(
             texts=texts,
             words=np.asarray([text.count(" ") + 1 for text in texts]) * chunks,
@@ -59,7 +60,7 @@ class Said:
             kinds=[payload.get("kind") for payload in payloads],
             times=times,
             # A space is less than whatever a time is written with.
-            moments=[f"{time} {payload.get('recorded_at')}" for time, payload in zip(times, payloads, strict=True)],
+            moments=list(map(" ".join, zip(times, recorded, strict=True))),
         )
 
 

@@ -73,7 +73,11 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     values: list[float] = relevances.tolist()
     # Among equals the order must not depend on how the server listed them.
     hits.sort(key=lambda place: (-values[place], messages.names[place]))
-    return [Ranked(messages.payloads[place], columns.of(place), values[place]) for place in hits[:limit]]
+    del hits[limit:]
+    return [
+        Ranked(messages.payloads[place], signals, values[place])
+        for place, signals in zip(hits, columns.of(hits), strict=True)
+    ]
 
 
 _Payload = Mapping[str, Any]

@@ -6,6 +6,7 @@ for each combination of scores at hand. So a relevance of 0.7 means the same whi
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -144,15 +145,15 @@ class Columns:
         """As that of `Signals`."""
         return fair_scores(self.keyword, self.chunks, self.rarity)
 
-    def of(self, place: int) -> Signals:
-        """Give those of one message."""
-        return Signals(
-            dense=None if self.dense is None else float(self.dense[place]),
-            keyword=None if self.keyword is None else float(self.keyword[place]),
-            chunks=int(self.chunks[place]),
-            rarity=self.rarity,
-            **{name: float(getattr(self, name)[place]) for name in CONTEXTUAL},
-        )
+    def of(self, places: Sequence[int]) -> list[Signals]:
+        """Give those of some messages, by their places."""
+        scores = [[None] * len(places) if one is None else one[places].tolist() for one in (self.dense, self.keyword)]
+        chunks = self.chunks[places].astype(int).tolist()
+        contextual = [getattr(self, name)[places].tolist() for name in CONTEXTUAL]
+        return [
+            Signals(dense, keyword, count, rarity=self.rarity, **dict(zip(CONTEXTUAL, told, strict=True)))
+            for dense, keyword, count, *told in zip(*scores, chunks, *contextual, strict=True)
+        ]
 
 
 def fair_cosines(dense: Floats | None, chunks: Floats) -> Floats:

@@ -148,14 +148,22 @@ class Searching:
     @contextlib.asynccontextmanager
     async def _place(self, deadline: Deadline) -> AsyncIterator[None]:
         """Hold a place among those who are worked for."""
-        async with contextlib.AsyncExitStack() as place:
-            try:
-                async with deadline.enforced("the retriever"):
-                    await place.enter_async_context(self._turnstile.passed())
-            except Unavailable as error:
-                self._metrics.turned_away.inc()
-                raise Busy("the retriever", "too many questions are asked at once", error.retry_after) from error
+        await self._enter(deadline)
+        try:
             yield
+        finally:
+            self._turnstile.leave()
+
+    async def _enter(self, deadline: Deadline) -> None:
+        if not self._turnstile.is_full:
+            await self._turnstile.enter()
+            return
+        try:
+            async with deadline.enforced("the retriever"):
+                await self._turnstile.enter()
+        except Unavailable as error:
+            self._metrics.turned_away.inc()
+            raise Busy("the retriever", "too many questions are asked at once", error.retry_after) from error
 
     async def _answer(
         self, searches: Sequence[SearchIn], tenant: str, least: float, undone: set[str], deadline: Deadline
@@ -164,12 +172,11 @@ class Searching:
         async with deadline.enforced(QDRANT):
             with self._metrics.qdrant_seconds.time():
                 proposals = await self._proposals.gather(searches, tenant, vectors)
-        ranked = [
-            self._rank(search, tenant, proposed, least, degraded=degraded)
-            for search, proposed in zip(searches, proposals, strict=True)
-        ]
-        wanted = [(one, search.neighbours) for search, found in zip(searches, ranked, strict=True) for one in found]
-        async with deadline.enforced(QDRANT):
+            ranked = [
+                self._rank(search, tenant, proposed, least, degraded=degraded)
+                for search, proposed in zip(searches, proposals, strict=True)
+            ]
+            wanted = [(one, search.neighbours) for search, found in zip(searches, ranked, strict=True) for one in found]
             filled = iter(await fill_in(self._collection, wanted))
         answers = []
         for search, found in zip(searches, ranked, strict=True):
@@ -228,8 +235,7 @@ class Searching:
         self, searches: Sequence[SearchIn], tenant: str, deadline: Deadline
     ) -> tuple[Sequence[Vector | None], bool]:
         """Give a vector for each question that needs one, and whether they had to be done without."""
-        async with deadline.enforced(QDRANT):
-            texts = await self._texts([search for search in searches if search.mode != "keyword"], tenant)
+        texts = await self._texts([search for search in searches if search.mode != "keyword"], tenant, deadline)
         if not texts:
             return [None] * len(searches), False
         try:
@@ -241,14 +247,17 @@ class Searching:
             return [None] * len(searches), True
         return [None if search.mode == "keyword" else next(rows) for search in searches], False
 
-    async def _texts(self, searches: Sequence[SearchIn], tenant: str) -> list[str]:
+    async def _texts(self, searches: Sequence[SearchIn], tenant: str, deadline: Deadline) -> list[str]:
         """Give the texts to embed: each question, without the names of its user's speakers."""
         texts = [_shortened(search.query) for search in searches]
         owners = [
             ids.owner(tenant, search.user_id) if may_name(text) else None
             for search, text in zip(searches, texts, strict=True)
         ]
-        speakers = await self._speakers.of({owner for owner in owners if owner is not None})
+        if not any(owners):
+            return texts
+        async with deadline.enforced(QDRANT):
+            speakers = await self._speakers.of({owner for owner in owners if owner is not None})
         return [
             text if owner is None else unnamed(text, speakers[owner]) for text, owner in zip(texts, owners, strict=True)
         ]

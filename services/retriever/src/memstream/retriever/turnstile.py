@@ -23,6 +23,30 @@ class Turnstile:
         """How many wait for a place now."""
         return self._waiting
 
+    @property
+    def is_full(self) -> bool:
+        """Whoever enters now has to wait."""
+        return self._places.locked()
+
+    async def enter(self) -> None:
+        """Take a place, once there is one; it has to be given back by `leave`.
+
+        Raises:
+            Busy: as many wait as may.
+
+        """
+        if self.is_full and self._waiting >= self._most_waiting:
+            raise Busy("the retriever", f"{self._waiting} questions wait already", retry_after=1.0)
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._places.release()
+
     @contextlib.asynccontextmanager
     async def passed(self) -> AsyncIterator[None]:
         """Hold a place, once there is one.
@@ -31,14 +55,8 @@ class Turnstile:
             Busy: as many wait as may.
 
         """
-        if self._places.locked() and self._waiting >= self._most_waiting:
-            raise Busy("the retriever", f"{self._waiting} questions wait already", retry_after=1.0)
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
+        await self.enter()
         try:
             yield
         finally:
-            self._places.release()
+            self.leave()

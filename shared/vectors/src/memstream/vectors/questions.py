@@ -98,7 +98,8 @@ def _scores(points: Sequence[Mapping[str, Any]] | None) -> dict[str, float] | No
 
 
 def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
-    condition = as_json(owned(question.owner, question.conditions))
+    everything = as_json(owned(question.owner, None))
+    condition = everything if question.conditions is None else as_json(owned(question.owner, question.conditions))
     signals: list[dict[str, Any]] = []
     if question.vector is not None:
         vector = question.vector
@@ -106,7 +107,7 @@ def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
     if question.text is not None:
         document = {"text": question.text, "model": BM25_MODEL, "options": BM25_OPTIONS}
         # Terms are rare or common among this owner's messages, not among everybody's.
-        corpus = {"corpus": as_json(owned(question.owner, None))}
+        corpus = {"corpus": everything}
         signals.append({"query": document, "using": BM25_VECTOR, "params": {"idf": corpus}})
     searches = [{**signal, "filter": condition, "limit": question.candidates} for signal in signals]
     for place, signal in enumerate(signals):

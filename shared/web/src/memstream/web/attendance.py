@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
+_UNWATCHED = 0.02
+"""Seconds. To watch a caller costs more than it saves where the answer is there in a moment."""
+
 
 @contextlib.asynccontextmanager
 async def attended(request: Request) -> AsyncIterator[None]:
@@ -17,6 +20,7 @@ async def attended(request: Request) -> AsyncIterator[None]:
     """
     working = asyncio.current_task()
     assert working is not None  # noqa: S101 - a coroutine runs in a task
+    watching: asyncio.Task[None] | None = None
     gone = False
 
     async def watch() -> None:
@@ -27,7 +31,11 @@ async def attended(request: Request) -> AsyncIterator[None]:
         gone = True
         working.cancel()
 
-    watching = asyncio.create_task(watch())
+    def begin() -> None:
+        nonlocal watching
+        watching = asyncio.create_task(watch())
+
+    beginning = asyncio.get_running_loop().call_later(_UNWATCHED, begin)
     try:
         yield
     except asyncio.CancelledError:
@@ -36,4 +44,6 @@ async def attended(request: Request) -> AsyncIterator[None]:
             raise ClientDisconnect from None
         raise
     finally:
-        watching.cancel()
+        beginning.cancel()
+        if watching is not None:
+            watching.cancel()
