@@ -98,8 +98,9 @@ def _scores(points: Sequence[Mapping[str, Any]] | None) -> dict[str, float] | No
 
 
 def _queries(question: Question, vector_name: str) -> Iterator[dict[str, Any]]:
-    everything = as_json(owned(question.owner, None))
-    condition = everything if question.conditions is None else as_json(owned(question.owner, question.conditions))
+    condition = everything = as_json(owned(question.owner, None))
+    if question.conditions is not None:
+        condition = as_json(owned(question.owner, question.conditions))
     signals: list[dict[str, Any]] = []
     if question.vector is not None:
         vector = question.vector
