@@ -17,11 +17,8 @@ Beside the rates stands what an answer costs in CPU, which hardly depends on wha
 
 import argparse
 import asyncio
-import contextlib
 import json
-import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import httpx
@@ -31,6 +28,7 @@ from benchmarks.backlog import Messages
 from benchmarks.command import carry_out, say, shared_options
 from benchmarks.record import Record
 from benchmarks.retriever.asking import CANDIDATES, TENANT, Outcome, Questions, all_at_once, at_rate, in_turn, space_of
+from benchmarks.retriever.forwarding import forwarding
 from benchmarks.retriever.relay import Relay, relaying
 from benchmarks.site import Failed, Provider, Site, Usage, opened
 from benchmarks.wire import Wire
@@ -143,6 +141,9 @@ class _Bench:
         await self._site.start(_RETRIEVER)
         self._wire = Wire(plan.retriever_url, self._site.keys.api_key)
 
+    def _free_port(self) -> int:
+        return free_base(1, first=self._chosen.first_port + 10 * FIXED_PORTS)
+
     def _fresh(self) -> int:
         """Give a number from which on no question was asked yet."""
         self._next += 1_000_000
@@ -151,7 +152,7 @@ class _Bench:
     async def own_time(self) -> None:
         """Ask at a steady rate, through the relays: a handler that does no more than ask, and the retriever."""
         embeddings, qdrant = (f"http://127.0.0.1:{relay.port}" for relay in self._relays)
-        async with self._forwarding(qdrant, f"{embeddings}/v1") as (forwarder, _):
+        async with forwarding(self._free_port(), qdrant, f"{embeddings}/v1", self._site.plan.model) as (forwarder, _):
             _, outcome = await self._steadily(forwarder)
             self._spread("a forwarder's own time", self._apart(outcome)[0])
             before, outcome = await self._steadily(self._wire)
@@ -192,7 +193,7 @@ class _Bench:
         known = [self._questions.body(number) for number in range(_KNOWN)]
         await all_at_once(self._wire, known)
         queries = await self._queries()
-        async with self._forwarding(self._site.plan.qdrant_url) as (bare, process):
+        async with forwarding(self._free_port(), self._site.plan.qdrant_url) as (bare, process):
             rates, costs = {}, {}
             for name, wire, bodies in (("forwarder", bare, queries), ("retriever", self._wire, known)):
                 await in_turn(wire, _cycle(bodies), _AT_ONCE, self._chosen.warm_up, 0)
@@ -212,27 +213,6 @@ class _Bench:
             self._record.add(f"{name}, CPU of the process an answer", "us", costs[name])
         ratio = rates["retriever"] / rates["forwarder"]
         self._record.add("retriever / forwarder, remembered questions", "ratio", ratio, at_least=0.6)
-
-    @contextlib.asynccontextmanager
-    async def _forwarding(
-        self, qdrant_url: str, embeddings_url: str | None = None
-    ) -> AsyncIterator[tuple[Wire, psutil.Process]]:
-        """Start a forwarder to Qdrant, or to both servers; give a way to it, and its process."""
-        port = free_base(1, first=self._chosen.first_port + 10 * FIXED_PORTS)
-        embeddings = [embeddings_url, self._site.plan.model] if embeddings_url else []
-        forwarder = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.retriever.forwarder", qdrant_url, str(port), *embeddings),
-            cwd=Path(__file__).parents[2],
-        )
-        wire = Wire(f"http://127.0.0.1:{port}", "")
-        try:
-            await _listens(forwarder, port)
-            yield wire, psutil.Process(forwarder.pid)
-        finally:
-            wire.close()
-            with contextlib.suppress(ProcessLookupError):
-                forwarder.terminate()
-            await forwarder.wait()
 
     async def _queries(self) -> list[bytes]:
         """Write what the retriever asks Qdrant for its remembered questions."""
@@ -316,19 +296,6 @@ def _percentile(values: Sequence[float], percent: int) -> float:
 def _spent(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-async def _listens(forwarder: asyncio.subprocess.Process, port: int) -> None:
-    async with asyncio.timeout(_READY_SECONDS):
-        while forwarder.returncode is None:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.1)
-                continue
-            writer.close()
-            return
-    raise Failed("the forwarder has ended")
 
 
 def main() -> None:

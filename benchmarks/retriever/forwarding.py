@@ -1,0 +1,53 @@
+"""Runs the reference, a forwarder, as a process of its own."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+
+from benchmarks.site import Failed
+from benchmarks.wire import Wire
+
+_READY_SECONDS = 60.0
+
+
+@contextlib.asynccontextmanager
+async def forwarding(port: int, qdrant_url: str, *embeddings: str) -> AsyncIterator[tuple[Wire, psutil.Process]]:
+    """Run a forwarder to Qdrant, or to both servers; give a way to it, and its process.
+
+    `embeddings` are the URL of the embeddings server and the name of its model, if questions are to be embedded.
+
+    Raises:
+        Failed: it has ended.
+        TimeoutError: it doesn't listen within a minute.
+
+    """
+    forwarder = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.retriever.forwarder", qdrant_url, str(port), *embeddings),
+        cwd=Path(__file__).parents[2],
+    )
+    wire = Wire(f"http://127.0.0.1:{port}", "")
+    try:
+        await _listens(forwarder, port)
+        yield wire, psutil.Process(forwarder.pid)
+    finally:
+        wire.close()
+        with contextlib.suppress(ProcessLookupError):
+            forwarder.terminate()
+        await forwarder.wait()
+
+
+async def _listens(forwarder: asyncio.subprocess.Process, port: int) -> None:
+    async with asyncio.timeout(_READY_SECONDS):
+        while forwarder.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.1)
+                continue
+            writer.close()
+            return
+    raise Failed("the forwarder has ended")
