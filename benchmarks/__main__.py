@@ -36,7 +36,7 @@ _RUNS = (
         "--rounds 3 --within 10800",
     ),
     _Run("workers", "-m benchmarks.embedder workers", "--rounds 1 --warm-up 5 --seconds 8", ""),
-    _Run("unlimited", "-m benchmarks.embedder unlimited", "--rounds 1 --messages 20000", "--messages 150000"),
+    _Run("unlimited", "-m benchmarks.embedder unlimited", "--rounds 1 --warm-up 2 --messages 60000", ""),
     _Run("memory", "-m benchmarks.embedder memory", "--messages 30000 --replay-window 10 --trim-period 2", ""),
     _Run("outage", "-m benchmarks.embedder outage", "--outage 20 --lead 5", ""),
     _Run("growth", "-m benchmarks.growth", "--sizes 1000 10000 --users 1 100", ""),

@@ -17,7 +17,7 @@ _LEAST = 3.0
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what can be chosen."""
-    parser.add_argument("--messages", type=int, default=60_000, help="in the stream beforehand [%(default)d]")
+    parser.add_argument("--messages", type=int, default=150_000, help="in the stream beforehand [%(default)d]")
     parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--lane", choices=("live", "bulk"), default="live")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds that don't count [%(default)g]")
