@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.vectors.quotas import Quotas, read_quotas, read_retry_after
-from memstream.vectors.refusals import refusal, unanswered, unreadable
+from memstream.vectors.refusals import reason_of, refusal, unanswered, unreadable
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.wire import Answer, Wire, is_direct
 
@@ -150,7 +150,7 @@ def _refusal(status: int, message: str, codes: tuple[object, object], headers: M
     """Give the error that says what to do about a status that is no success."""
     if "insufficient_quota" in codes:
         # Its status says that there were too many requests; but there is no waiting for an operator to pay.
-        return GlobalFault(DEPENDENCY, f"HTTP {status}: {message}"[:300])
+        return GlobalFault(DEPENDENCY, reason_of(status, message))
     return refusal(DEPENDENCY, status, message, read_retry_after(headers))
 
 

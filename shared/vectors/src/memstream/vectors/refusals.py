@@ -12,9 +12,14 @@ _OF_THE_INPUT = frozenset(
 _LONGEST = 300
 
 
+def reason_of(status: int, message: str) -> str:
+    """Say in short what a server answered."""
+    return f"HTTP {status}: {message}"[:_LONGEST]
+
+
 def refusal(dependency: str, status: int, message: str, retry_after: float | None = None) -> MemstreamError:
     """Give the error for a status that is no success; `retry_after` are the seconds it asks to wait, if it does."""
-    reason = f"HTTP {status}: {message}"[:_LONGEST]
+    reason = reason_of(status, message)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(dependency, reason, retry_after)
     if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
