@@ -37,7 +37,7 @@ from benchmarks.quality.rendering import place_of, render
 from benchmarks.quality.reporting import print_abstention, print_set
 from benchmarks.quality.sets import JudgedSet, read_set
 from memstream.contracts.stack import Stack
-from memstream.retriever.calibrations import calibration_of, write_calibrations
+from memstream.retriever.ranking.calibrations import calibration_of, write_calibrations
 from memstream.runtime.clock import SystemClock
 from memstream.vectors.space import EmbeddingSpace
 

@@ -18,7 +18,7 @@ from benchmarks.quality.judging import (
 )
 from benchmarks.quality.metrics import Judgement
 from memstream.contracts.searches import Mode
-from memstream.retriever.relevance import CONTEXTUAL, Calibration
+from memstream.retriever.ranking.relevance import CONTEXTUAL, Calibration
 
 _ROUNDS = 2
 """What is inherited depends on the coefficients, so the second fit sees what the first one made."""

@@ -10,9 +10,9 @@ from benchmarks.quality.metrics import MEASURES, Judgement, auroc, calibration_e
 from benchmarks.quality.replaying import Recorded, replay
 from benchmarks.quality.sets import ACROSS
 from memstream.contracts.searches import Mode
-from memstream.retriever.fitting import Question, fit
-from memstream.retriever.ranking import Ranked
-from memstream.retriever.relevance import Calibration, Linear, Signals
+from memstream.retriever.ranking.fitting import Question, fit
+from memstream.retriever.ranking.ranking import Ranked
+from memstream.retriever.ranking.relevance import Calibration, Linear, Signals
 
 Recordings = Mapping[str, Sequence[Recorded]]
 Lines = Mapping[Mode, Linear]

@@ -19,11 +19,11 @@ from benchmarks.quality.sets import Judged, JudgedSet
 from memstream.contracts import ids
 from memstream.contracts.searches import Mode
 from memstream.contracts.stack import Stack
-from memstream.retriever.questions import read_question
-from memstream.retriever.ranking import Ranked, rank
-from memstream.retriever.relevance import Calibration
+from memstream.retriever.asking.questions import read_question
+from memstream.retriever.asking.speakers import unnamed
+from memstream.retriever.ranking.ranking import Ranked, rank
+from memstream.retriever.ranking.relevance import Calibration
 from memstream.retriever.settings import RetrieverSettings
-from memstream.retriever.speakers import unnamed
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.streams import connect
 from memstream.vectors.collection import Collection

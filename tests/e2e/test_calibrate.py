@@ -15,8 +15,8 @@ from exchanges import search
 from installation import Installation, installed
 
 from memstream.local.calibrating import signals_of
-from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, read_calibrations, write_calibrations
-from memstream.retriever.relevance import prior_among_rarity, probability
+from memstream.retriever.ranking.calibrations import CALIBRATIONS, DEFAULT, read_calibrations, write_calibrations
+from memstream.retriever.ranking.relevance import prior_among_rarity, probability
 
 NAME = "wordllama-256_256_t1"
 USERS = ("ana", "ben", "cem")

@@ -8,7 +8,7 @@ from running_stack import RunningStack
 
 from benchmarks.quality import replaying, sets
 from memstream.contracts.searches import Mode
-from memstream.retriever.calibrations import calibration_of
+from memstream.retriever.ranking.calibrations import calibration_of
 
 DIMENSIONS = 384
 SAID = (

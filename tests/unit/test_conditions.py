@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from memstream.contracts.searches import Filter
-from memstream.retriever.conditions import conditions_of
+from memstream.retriever.candidates.conditions import conditions_of
 from memstream.vectors.questions import owned
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.context import Assembled, assemble
-from memstream.retriever.ranking import Ranked
-from memstream.retriever.relevance import Signals
+from memstream.retriever.context.assembly import Assembled, assemble
+from memstream.retriever.ranking.ranking import Ranked
+from memstream.retriever.ranking.relevance import Signals
 
 
 def words(text: str) -> int:

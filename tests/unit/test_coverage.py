@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.coverage import coverages
-from memstream.retriever.wording import beginnings, spaced_words
+from memstream.retriever.asking.wording import beginnings, spaced_words
+from memstream.retriever.ranking.coverage import coverages
 
 words = st.sampled_from(["lake", "boat", "rain", "bread", "violin"])
 questions = st.lists(words, unique=True, max_size=5)

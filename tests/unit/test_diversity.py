@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from memstream.retriever.diversity import Matrix, spread
+from memstream.retriever.ranking.diversity import Matrix, spread
 
 
 @st.composite

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.calibrations import CALIBRATIONS, calibration_of, read_calibrations, write_calibrations
-from memstream.retriever.fitting import Question, fit
-from memstream.retriever.relevance import (
+from memstream.retriever.ranking.calibrations import CALIBRATIONS, calibration_of, read_calibrations, write_calibrations
+from memstream.retriever.ranking.fitting import Question, fit
+from memstream.retriever.ranking.relevance import (
     Linear,
     Signals,
     prior_among,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from unit.manual_clock import ManualClock
 
-from memstream.retriever.known_speakers import KnownSpeakers
+from memstream.retriever.asking.known_speakers import KnownSpeakers
 
 pytestmark = pytest.mark.asyncio
 

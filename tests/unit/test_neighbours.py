@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever import neighbours
-from memstream.retriever.neighbours import AFTER, BEFORE, OTHERS, Turns
+from memstream.retriever.ranking import neighbours
+from memstream.retriever.ranking.neighbours import AFTER, BEFORE, OTHERS, Turns
 
 
 class Turn(NamedTuple):

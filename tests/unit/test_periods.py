@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.periods import Period, Recurring, times_in
+from memstream.retriever.asking.periods import Period, Recurring, times_in
 
 TODAY = date(2024, 8, 20)
 """A Tuesday."""

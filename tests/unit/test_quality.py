@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality import judging, measuring, metrics, rendering, replaying, sets
-from memstream.retriever.calibrations import DEFAULT
+from memstream.retriever.ranking.calibrations import DEFAULT
 from memstream.vectors.questions import Candidates
 
 SOME_DAY = "2024-01-01T00:00:00+00:00"

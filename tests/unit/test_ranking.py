@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memstream.contracts.searches import Mode
-from memstream.retriever.calibrations import CALIBRATIONS, DEFAULT, calibration_of
-from memstream.retriever.questions import read_question
-from memstream.retriever.ranking import Ranked, rank
-from memstream.retriever.relevance import (
+from memstream.retriever.asking.questions import read_question
+from memstream.retriever.ranking.calibrations import CALIBRATIONS, DEFAULT, calibration_of
+from memstream.retriever.ranking.ranking import Ranked, rank
+from memstream.retriever.ranking.relevance import (
     Calibration,
     Linear,
     Signals,

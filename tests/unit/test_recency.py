@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from memstream.retriever.recency import faded, freshness
+from memstream.retriever.ranking.recency import faded, freshness
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 DAY = 86_400.0

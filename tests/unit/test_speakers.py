@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.speakers import may_name, named_in, unnamed
+from memstream.retriever.asking.speakers import may_name, named_in, unnamed
 
 SPEAKERS = ("Caroline", "Dr. Anna Lee", "assistant")
 

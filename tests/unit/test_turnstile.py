@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import until
 
-from memstream.retriever.turnstile import Turnstile
+from memstream.retriever.admission import Turnstile
 from memstream.runtime.errors import Unavailable
 
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memstream.contracts.searches import Recency
-from memstream.retriever.findings import Finding
-from memstream.retriever.preferences import arrange
-from memstream.retriever.ranking import Ranked
-from memstream.retriever.relevance import Signals
-from memstream.retriever.updates import AMONG, newest_first
+from memstream.retriever.candidates.hits import Finding
+from memstream.retriever.ranking.preferences import arrange
+from memstream.retriever.ranking.ranking import Ranked
+from memstream.retriever.ranking.relevance import Signals
+from memstream.retriever.ranking.updates import AMONG, newest_first
 
 OLD = "My deadline for the peer review is April 20."
 NEW = "The deadline for my peer review has moved to April 25."

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.wording import spaced_words, wording_of
+from memstream.retriever.asking.wording import spaced_words, wording_of
 
 ascii_texts = st.text(st.characters(max_codepoint=127))
 

@@ -17,9 +17,9 @@ from memstream.client.command.services import Services, services_for
 from memstream.contracts.searches import Mode, SearchOut
 from memstream.local.judged import FEWEST, Judged, check_evidence, read_judged
 from memstream.local.stack.plan import MODELS
-from memstream.retriever.calibrations import read_calibrations, write_calibrations
-from memstream.retriever.fitting import SCORES, Question, coefficients, fit
-from memstream.retriever.relevance import Calibration, Linear, Signals
+from memstream.retriever.ranking.calibrations import read_calibrations, write_calibrations
+from memstream.retriever.ranking.fitting import SCORES, Question, coefficients, fit
+from memstream.retriever.ranking.relevance import Calibration, Linear, Signals
 from memstream.runtime.errors import ConfigurationError
 from memstream.vectors.space import EmbeddingSpace
 

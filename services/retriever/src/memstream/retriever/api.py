@@ -20,7 +20,7 @@ from memstream.contracts.searches import (
 )
 from memstream.contracts.timelines import TimelineIn, TimelineOut
 from memstream.retriever.searching import Searching
-from memstream.retriever.timeline import Timeline
+from memstream.retriever.timeline.pages import Timeline
 from memstream.runtime.access import KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
 from memstream.web.attendance import attended

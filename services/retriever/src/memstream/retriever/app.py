@@ -8,14 +8,14 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from memstream.contracts.searches import Encoding
+from memstream.retriever.admission import Turnstile
 from memstream.retriever.api import BODY_MODELS, DIRECT, RetrieverParts, router
-from memstream.retriever.calibrations import calibration_of
+from memstream.retriever.asking.query_vectors import QueryPolicy, QueryVectors
 from memstream.retriever.metrics import RetrieverMetrics
-from memstream.retriever.queries import QueryPolicy, QueryVectors
+from memstream.retriever.ranking.calibrations import calibration_of
 from memstream.retriever.searching import Searching
 from memstream.retriever.settings import RetrieverSettings
-from memstream.retriever.timeline import Timeline
-from memstream.retriever.turnstile import Turnstile
+from memstream.retriever.timeline.pages import Timeline
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.access import KeyRing
 from memstream.runtime.clock import Clock

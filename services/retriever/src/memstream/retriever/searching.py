@@ -11,20 +11,20 @@ import numpy as np
 from memstream.contracts import ids
 from memstream.contracts.keys import Position
 from memstream.contracts.searches import ContextIn, ContextOut, SearchIn, SearchOut, SimilarityOut
-from memstream.retriever.context import Beside, assemble
-from memstream.retriever.details import fill_in
-from memstream.retriever.findings import Finding
-from memstream.retriever.known_speakers import KnownSpeakers
+from memstream.retriever.admission import Turnstile
+from memstream.retriever.asking.known_speakers import KnownSpeakers
+from memstream.retriever.asking.query_vectors import Embed, QueryVectors, Vector
+from memstream.retriever.asking.questions import read_question
+from memstream.retriever.asking.speakers import may_name, unnamed
+from memstream.retriever.candidates.details import fill_in
+from memstream.retriever.candidates.hits import Finding
+from memstream.retriever.candidates.proposals import MOST, Proposal, Proposals
+from memstream.retriever.context.assembly import Beside, assemble
 from memstream.retriever.metrics import RetrieverMetrics
-from memstream.retriever.preferences import arrange
-from memstream.retriever.proposals import MOST, Proposal, Proposals
-from memstream.retriever.queries import Embed, QueryVectors, Vector
-from memstream.retriever.questions import read_question
-from memstream.retriever.ranking import rank
-from memstream.retriever.relevance import Calibration
-from memstream.retriever.speakers import may_name, unnamed
-from memstream.retriever.turnstile import Turnstile
-from memstream.retriever.updates import AMONG
+from memstream.retriever.ranking.preferences import arrange
+from memstream.retriever.ranking.ranking import rank
+from memstream.retriever.ranking.relevance import Calibration
+from memstream.retriever.ranking.updates import AMONG
 from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline

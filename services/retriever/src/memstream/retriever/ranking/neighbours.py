@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memstream.retriever.relevance import Floats
+from memstream.retriever.ranking.relevance import Floats
 
 BEFORE = 1.0
 AFTER = 0.2

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from memstream.contracts import ids
 from memstream.contracts.searches import SearchIn
-from memstream.retriever.conditions import conditions_of
-from memstream.retriever.queries import Vector
+from memstream.retriever.asking.query_vectors import Vector
+from memstream.retriever.candidates.conditions import conditions_of
 from memstream.vectors.collection import Collection
 from memstream.vectors.questions import Candidates, Question
 

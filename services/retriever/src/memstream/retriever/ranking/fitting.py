@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from memstream.retriever.relevance import CONTEXTUAL, Linear, Signals, prior_among_rarity
+from memstream.retriever.ranking.relevance import CONTEXTUAL, Linear, Signals, prior_among_rarity
 
 Floats = npt.NDArray[np.float64]
 

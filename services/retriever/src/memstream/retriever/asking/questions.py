@@ -9,18 +9,18 @@ from typing import Any, Self
 import numpy as np
 
 from memstream.contracts.messages import DOCUMENT
-from memstream.retriever.coverage import coverages, spoken
-from memstream.retriever.neighbours import Inherited
-from memstream.retriever.periods import Time, times_in
-from memstream.retriever.relevance import BRIEF, Floats
-from memstream.retriever.speakers import named_in
-from memstream.retriever.wording import (
+from memstream.retriever.asking.periods import Time, times_in
+from memstream.retriever.asking.speakers import named_in
+from memstream.retriever.asking.wording import (
     Wording,
     answers,
     beginnings,
     spaced_words,
     wording_of,
 )
+from memstream.retriever.ranking.coverage import coverages, spoken
+from memstream.retriever.ranking.neighbours import Inherited
+from memstream.retriever.ranking.relevance import BRIEF, Floats
 
 READ = 64
 """So many candidates are read, those of the best scores: who is far behind would not get to the front by its words."""

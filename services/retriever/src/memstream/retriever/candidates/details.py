@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from qdrant_client import models
 
-from memstream.retriever.findings import Finding
-from memstream.retriever.surroundings import LOOKUPS, lookups_around, read_around
+from memstream.retriever.candidates.hits import Finding
+from memstream.retriever.candidates.surroundings import LOOKUPS, lookups_around, read_around
 from memstream.vectors.collection import Collection
 from memstream.vectors.lookups import Lookup, Record
 

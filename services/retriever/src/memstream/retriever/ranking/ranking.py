@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from memstream.contracts.searches import Mode
-from memstream.retriever.neighbours import Turns, inherit
-from memstream.retriever.questions import ASSISTANT, Asked, Said
-from memstream.retriever.relevance import (
+from memstream.retriever.asking.questions import ASSISTANT, Asked, Said
+from memstream.retriever.ranking.neighbours import Turns, inherit
+from memstream.retriever.ranking.relevance import (
     POOL,
     Calibration,
     Columns,

@@ -6,8 +6,8 @@ from typing import Any
 
 from memstream.contracts import ids
 from memstream.contracts.searches import Hit, Turn
-from memstream.retriever.places import Place
-from memstream.retriever.ranking import Ranked
+from memstream.retriever.ranking.ranking import Ranked
+from memstream.retriever.timeline.places import Place
 
 Payload = Mapping[str, Any]
 

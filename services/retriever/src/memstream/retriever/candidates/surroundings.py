@@ -10,7 +10,7 @@ from itertools import chain
 
 from qdrant_client import models
 
-from memstream.retriever.places import FIRST_CHUNKS, TICK, Place, equals
+from memstream.retriever.timeline.places import FIRST_CHUNKS, TICK, Place, equals
 from memstream.vectors.lookups import Lookup, Order, Record
 
 LOOKUPS = 4

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memstream.retriever.relevance import Floats
+from memstream.retriever.ranking.relevance import Floats
 
 _HALF = 0.5
 

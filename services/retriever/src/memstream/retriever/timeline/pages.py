@@ -14,8 +14,8 @@ from qdrant_client import models
 from memstream.contracts import ids
 from memstream.contracts.searches import Filter
 from memstream.contracts.timelines import TimelineIn, TimelineMessage, TimelineOut
-from memstream.retriever.conditions import conditions_of
-from memstream.retriever.places import FIRST_CHUNKS, TICK, Place, equals, time_of
+from memstream.retriever.candidates.conditions import conditions_of
+from memstream.retriever.timeline.places import FIRST_CHUNKS, TICK, Place, equals, time_of
 from memstream.vectors.collection import Collection
 from memstream.vectors.lookups import Order, Record
 

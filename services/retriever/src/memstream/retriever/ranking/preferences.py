@@ -7,11 +7,11 @@ from datetime import datetime
 import numpy as np
 
 from memstream.contracts.searches import Recency
-from memstream.retriever.diversity import Matrix, spread
-from memstream.retriever.findings import Finding
-from memstream.retriever.places import time_of
-from memstream.retriever.recency import faded, freshness
-from memstream.retriever.updates import newest_first
+from memstream.retriever.candidates.hits import Finding
+from memstream.retriever.ranking.diversity import Matrix, spread
+from memstream.retriever.ranking.recency import faded, freshness
+from memstream.retriever.ranking.updates import newest_first
+from memstream.retriever.timeline.places import time_of
 
 
 def arrange(  # noqa: PLR0913 - what a question prefers, by name

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from memstream.contracts.messages import DOCUMENT
-from memstream.retriever.findings import Finding
-from memstream.retriever.questions import ASSISTANT
-from memstream.retriever.wording import content_words, tells_change
+from memstream.retriever.asking.questions import ASSISTANT
+from memstream.retriever.asking.wording import content_words, tells_change
+from memstream.retriever.candidates.hits import Finding
 
 AMONG = 3
 """So many of the first hits are looked at: who asks one thing is not helped by what is far behind."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from memstream.retriever.relevance import Calibration, Linear
+from memstream.retriever.ranking.relevance import Calibration, Linear
 from memstream.runtime.errors import ConfigurationError
 
 _MINILM = Calibration(

@@ -1,0 +1,1 @@
+"""What a question asks: its words, the people and times it names, and its vector."""

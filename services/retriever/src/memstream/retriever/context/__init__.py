@@ -1,0 +1,1 @@
+"""From ranked messages to a text that a prompt can hold."""

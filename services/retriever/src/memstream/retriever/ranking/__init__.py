@@ -1,0 +1,1 @@
+"""From candidates to ranked messages: features, evidence, relevance and order. Pure."""

@@ -1,0 +1,1 @@
+"""A user's messages in time order."""
