@@ -1,0 +1,38 @@
+"""The store of all users' messages: its types, and what services ask of it. No vendor's type is above its adapter."""
+
+from memstream.vectors.store.conditions import At, Condition, Conditions, FirstChunk, MetadataIsOneOf, OneOf, Within
+from memstream.vectors.store.memory import MAX_SPEAKERS, MemoryStore
+from memstream.vectors.store.messages import KEYWORDS, EmbeddedChunk, Record, StoredMessage
+from memstream.vectors.store.owners import Owner, owner_of
+from memstream.vectors.store.queries import (
+    CandidateQuery,
+    Candidates,
+    FirstChunks,
+    Neighbours,
+    TimelinePosition,
+    Turns,
+)
+
+__all__ = [
+    "KEYWORDS",
+    "MAX_SPEAKERS",
+    "At",
+    "CandidateQuery",
+    "Candidates",
+    "Condition",
+    "Conditions",
+    "EmbeddedChunk",
+    "FirstChunk",
+    "FirstChunks",
+    "MemoryStore",
+    "MetadataIsOneOf",
+    "Neighbours",
+    "OneOf",
+    "Owner",
+    "Record",
+    "StoredMessage",
+    "TimelinePosition",
+    "Turns",
+    "Within",
+    "owner_of",
+]

@@ -1,0 +1,82 @@
+"""The store of all users' messages, as services see it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from memstream.vectors.store.conditions import Conditions
+from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
+from memstream.vectors.store.owners import Owner
+from memstream.vectors.store.queries import (
+    CandidateQuery,
+    Candidates,
+    FirstChunks,
+    Neighbours,
+    TimelinePosition,
+    Turns,
+)
+
+
+class MemoryStore(Protocol):
+    """Keeps embedded messages, and finds them by owner alone.
+
+    Each method raises `Unavailable` while the store is out of reach, `GlobalFault` when an operator has to mend it, and
+    `Rejected` when it refuses this very input.
+    """
+
+    async def ensure(self) -> None:
+        """Create what is missing of the store's layout."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the store answers and its collection is there."""
+        ...
+
+    async def store(self, chunks: Sequence[EmbeddedChunk]) -> None:
+        """Store chunks, overwriting those of the same message and number. They are searchable when this returns.
+
+        A stored chunk that comes from a later entry than all of these stays as it is: its message was posted anew.
+        """
+        ...
+
+    async def delete_messages(self, owner: Owner, until: Mapping[str, int]) -> None:
+        """Delete messages, all their chunks, as far as they come from entries up to a time.
+
+        `until` has that time for each message id, in milliseconds by the stream's clock: what was posted again later
+        stays. Messages that are not there are passed over.
+        """
+        ...
+
+    async def delete_all(self, owner: Owner, until_ms: int) -> None:
+        """Delete all of an owner's messages that come from entries up to a time by the stream's clock."""
+        ...
+
+    async def propose(self, questions: Sequence[CandidateQuery]) -> list[Candidates]:
+        """Return the candidates for several questions, in one round trip."""
+        ...
+
+    async def fetch(
+        self, first_chunks: Sequence[FirstChunks], neighbours: Sequence[Neighbours]
+    ) -> tuple[list[dict[str, StoredMessage]], list[Turns]]:
+        """Return messages' first chunks by message id, and turns around messages, in one round trip.
+
+        Both are in the order asked. Nothing is asked of the store when both are empty.
+        """
+        ...
+
+    async def list_from(
+        self, owner: Owner, conditions: Conditions, start: TimelinePosition | datetime | None, count: int
+    ) -> list[Record]:
+        """Return messages in time order, by their first chunks: those after a position, or from a time on."""
+        ...
+
+    async def speakers(self, owner: Owner) -> list[str]:
+        """Return the speakers of an owner's messages, the most frequent first; at most `MAX_SPEAKERS`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
+MAX_SPEAKERS = 100

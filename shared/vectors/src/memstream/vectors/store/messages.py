@@ -1,0 +1,109 @@
+"""What is stored of a message: the one place that names the fields, their defaults and their indexes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from memstream.vectors.store.owners import Owner
+
+
+class Index(Enum):
+    """How a field is indexed. Only indexed fields, and `metadata`, may be filtered or ordered by."""
+
+    OWNER = "owner"
+    """Keyword that partitions the whole collection."""
+    KEYWORD = "keyword"
+    TIME = "time"
+
+
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A chunk of a message as the store holds it. Short messages are one chunk.
+
+    Fields that are missing from what is read take their defaults, so that a field can be added while older points stay
+    as they are.
+    """
+
+    owner: Annotated[str, Index.OWNER]
+    message_id: str
+    text: str
+    """The chunk's own text."""
+    occurred_at: Annotated[datetime, Index.TIME]
+    recorded_at: Annotated[datetime, Index.TIME]
+    role: Annotated[str, Index.KEYWORD] = "user"
+    kind: Annotated[str, Index.KEYWORD] = "message"
+    conversation_id: Annotated[str | None, Index.KEYWORD] = None
+    speaker: Annotated[str | None, Index.KEYWORD] = None
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    chunk: int = 0
+    """Which of the message's chunks this is, from 0."""
+    chunks: int = 1
+    """How many chunks the message has."""
+    full_text: str | None = None
+    """The whole text: on the first chunk of a message that has several."""
+    entry_ms: int = 0
+    """When the stream entry it comes from was appended, by the stream's clock; milliseconds."""
+
+    @property
+    def whole_text(self) -> str | None:
+        """The text of the whole message; None on a later chunk, which does not carry it."""
+        return self.full_text or (self.text if self.chunks == 1 else None)
+
+    def written(self) -> dict[str, Any]:
+        """Return the fields to write. Times stay `datetime`s."""
+        fields = msgspec.structs.asdict(self)
+        if self.full_text is None:
+            del fields["full_text"]
+        return fields
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> "StoredMessage":
+        """Return the message in what a store gave back.
+
+        Raises:
+            ValueError: a field is missing or has another type.
+
+        """
+        return msgspec.convert(fields, cls)
+
+
+def _indexes() -> dict[str, Index]:
+    hints = get_type_hints(StoredMessage, include_extras=True)
+    return {
+        name: index
+        for name, hint in hints.items()
+        for index in getattr(hint, "__metadata__", ())
+        if isinstance(index, Index)
+    }
+
+
+INDEXES = _indexes()
+"""The indexed fields, and how each is indexed."""
+
+KEYWORDS = tuple(name for name, index in INDEXES.items() if index is Index.KEYWORD)
+"""The fields that a caller may filter by equality."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedChunk:
+    """A chunk of a message with what it is found by."""
+
+    owner: Owner
+    message: StoredMessage
+    vector: npt.NDArray[np.float32]
+    """In the store's embedding space, one-dimensional."""
+    indexed_text: str
+    """The text that keyword search indexes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored chunk and its id."""
+
+    id: str
+    message: StoredMessage

@@ -1,0 +1,316 @@
+"""The requests that reach the collection in Qdrant. Whatever reads or deletes points takes an `OwnedFilter`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import orjson
+from pydantic import BaseModel
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from memstream.runtime.errors import Rejected, Throttled, Unavailable
+from memstream.vectors.quotas import read_retry_after
+from memstream.vectors.refusals import refusal, unanswered, unreadable
+from memstream.vectors.store.messages import Record, StoredMessage
+from memstream.vectors.store.qdrant.filters import OwnedFilter, not_after
+from memstream.vectors.wire import Wire, is_direct
+
+DEPENDENCY = "Qdrant"
+
+_PORT = 6333
+"""Where Qdrant is asked when its URL names no port."""
+
+_OK = 200
+_NO_STATUS = 500
+"""What an answer without a status counts as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Points to return as they are: those of these ids, or the first `limit` in an order."""
+
+    filter: OwnedFilter
+    limit: int
+    order_by: str | None = None
+    start: datetime | None = None
+    descending: bool = False
+    without: tuple[str, ...] = ()
+    """Fields of the payload to leave out."""
+
+    @property
+    def order(self) -> models.OrderBy | None:
+        """The order as the client takes it."""
+        if self.order_by is None:
+            return None
+        direction = models.Direction.DESC if self.descending else models.Direction.ASC
+        return models.OrderBy(key=self.order_by, direction=direction, start_from=self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a query scores points by: a vector, or a document for one of the server's own models."""
+
+    query: npt.NDArray[np.float32] | Mapping[str, Any]
+    using: str
+    """The name of the vector that is compared."""
+    corpus: OwnedFilter | None = None
+    """The points among which terms are rare or common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A scored query. With `prefetch`, only what those queries find is scored."""
+
+    score: Score
+    filter: OwnedFilter
+    limit: int
+    prefetch: tuple["Query", ...] = ()
+    with_payload: bool = False
+    with_vector: str | None = None
+    """The name of the stored vector to return."""
+
+    def written(self) -> dict[str, Any]:
+        """Return the query as it stands in a request's body."""
+        body: dict[str, Any] = {
+            "query": self.score.query,
+            "using": self.score.using,
+            "filter": self.filter.json,
+            "limit": self.limit,
+            "with_payload": self.with_payload,
+            "with_vector": [self.with_vector] if self.with_vector else False,
+        }
+        if self.score.corpus is not None:
+            body["params"] = {"idf": {"corpus": self.score.corpus.json}}
+        if self.prefetch:
+            body["prefetch"] = [query.fetched() for query in self.prefetch]
+        return body
+
+    def fetched(self) -> dict[str, Any]:
+        """Return the query as it stands in another one's `prefetch`, which brings neither payload nor vector."""
+        return {name: value for name, value in self.written().items() if not name.startswith("with_")}
+
+
+class ScoredPoint(msgspec.Struct, gc=False):
+    """A point as a query gives it back."""
+
+    id: str
+    score: float
+    payload: StoredMessage | None = None
+    vector: dict[str, list[float]] | None = None
+
+
+class QueryAnswer(msgspec.Struct, gc=False):
+    """The points that answer one query of a batch."""
+
+    points: list[ScoredPoint]
+
+
+class _Answers(msgspec.Struct, gc=False):
+    result: list[QueryAnswer]
+
+
+class _Updated(BaseModel):
+    result: models.UpdateResult
+
+
+class _Answered(BaseModel):
+    result: list[Any]
+
+
+_DECODER = msgspec.json.Decoder(_Answers)
+
+
+class Collection:
+    """The requests of one collection, through Qdrant's REST interface."""
+
+    def __init__(self, *, url: str, api_key: str | None, name: str, timeout: float, connections: int) -> None:
+        self.name = name
+        self.client = AsyncQdrantClient(
+            url=url,
+            api_key=api_key,
+            timeout=max(1, int(timeout)),
+            check_compatibility=False,
+            # The server makes the BM25 vectors; without this the client would look for a model of its own.
+            cloud_inference=True,
+            # Connections to this machine are kept alive only when limits are given.
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+        self._wire: Wire | None = None
+        if is_direct(url):
+            headers = {} if api_key is None else {"api-key": api_key}
+            self._wire = Wire(url, port=_PORT, headers=headers, timeout=max(1, int(timeout)))
+
+    async def upsert(self, points: Sequence[Mapping[str, Any]], newest_ms: int) -> None:
+        """Store points, but for those whose stored version comes from an entry after `newest_ms`.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they are not stored, or not known to be.
+
+        """
+        body: dict[str, Any] = {"points": points}
+        # An upsert may be late by any time: meanwhile its user was erased, and the message said anew and stored. To
+        # overwrite that would be to lose it, for what is found to be deleted after an upsert is removed again.
+        if newest_ms:
+            body["update_filter"] = not_after(newest_ms)
+        try:
+            content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        except orjson.JSONEncodeError as error:
+            raise Rejected(f"not to be written as JSON: {error}") from error
+        with qdrant_faults():
+            # The client's own transport, without its models: decision 0008 has the reason.
+            answer = await self.client.http.client.request(
+                type_=_Updated,
+                method="PUT",
+                url="/collections/{name}/points",
+                path_params={"name": self.name},
+                params={"wait": "true"},
+                headers={"Content-Type": "application/json"},
+                content=content,
+            )
+        _completed(answer.result, "an upsert")
+
+    async def delete(self, which: OwnedFilter) -> None:
+        """Delete the points of a filter.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they are not deleted, or not known to be.
+
+        """
+        with qdrant_faults():
+            result = await self.client.delete(self.name, models.FilterSelector(filter=which.model), wait=True)
+        _completed(result, "a deletion")
+
+    async def query(self, queries: Sequence[Query]) -> list[QueryAnswer]:
+        """Return the answers to a batch of queries, in one round trip.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        body = {"searches": [query.written() for query in queries]}
+        content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        if self._wire is None:
+            with qdrant_faults():
+                answer = await self.client.http.client.request(
+                    type_=_Answered,
+                    method="POST",
+                    url="/collections/{name}/points/query/batch",
+                    path_params={"name": self.name},
+                    headers={"Content-Type": "application/json"},
+                    content=content,
+                )
+            with _readable():
+                return msgspec.convert(answer.result, list[QueryAnswer])
+        with qdrant_faults():
+            told = await self._wire.post(f"/collections/{quote(self.name, safe='')}/points/query/batch", content)
+        if told.status != _OK:
+            message = told.content.decode(errors="replace")
+            raise refusal(DEPENDENCY, told.status, message, read_retry_after(told.headers))
+        with _readable():
+            return _DECODER.decode(told.content).result
+
+    async def look_up(self, lookups: Sequence[Lookup]) -> list[list[Record]]:
+        """Return the points of several lookups, in one round trip.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        if not lookups:
+            return []
+        requests = [
+            models.QueryRequest(
+                query=None if lookup.order is None else models.OrderByQuery(order_by=lookup.order),
+                filter=lookup.filter.model,
+                limit=lookup.limit,
+                with_payload=models.PayloadSelectorExclude(exclude=list(lookup.without)),
+            )
+            for lookup in lookups
+        ]
+        with qdrant_faults():
+            answers = await self.client.query_batch_points(self.name, requests)
+        return [_records(answer.points) for answer in answers]
+
+    async def scroll(self, lookup: Lookup, *, first: str | None = None) -> list[Record]:
+        """Return the points of a lookup; without an order, by their ids from the `first` on.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        with qdrant_faults():
+            records, _ = await self.client.scroll(
+                self.name,
+                scroll_filter=lookup.filter.model,
+                limit=lookup.limit,
+                offset=first,
+                order_by=lookup.order,
+                with_payload=True,
+            )
+        return _records(records)
+
+    async def facet(self, field: str, which: OwnedFilter, limit: int) -> list[str]:
+        """Return the values of a keyword field, those of the most points first.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        with qdrant_faults():
+            answer = await self.client.facet(self.name, key=field, facet_filter=which.model, limit=limit)
+        return [str(hit.value) for hit in answer.hits]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._wire is not None:
+            self._wire.close()
+        await self.client.close()
+
+
+def _completed(result: models.UpdateResult, what: str) -> None:
+    if result.status is not models.UpdateStatus.COMPLETED:
+        # `acknowledged` and `wait_timeout` look like success, and promise nothing.
+        raise Unavailable(DEPENDENCY, f"{what} ended as {result.status.value!r}")
+
+
+def _records(points: Sequence[models.ScoredPoint] | Sequence[models.Record]) -> list[Record]:
+    with _readable():
+        return [Record(str(point.id), StoredMessage.read(point.payload or {})) for point in points]
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Translate the error of an answer that is not what was asked for. Its text is left out: it may be a user's."""
+    try:
+        yield
+    except ValueError as error:
+        raise unreadable(DEPENDENCY, error) from None
+
+
+@contextmanager
+def qdrant_faults() -> Iterator[None]:
+    """Translate what qdrant-client raises into the errors that say what to do about it."""
+    try:
+        yield
+    except ResourceExhaustedResponse as error:
+        raise Throttled(DEPENDENCY, f"too many requests: {error.message}", float(error.retry_after_s)) from error
+    except QdrantException as error:
+        # The other reason for it: a 429 whose Retry-After is no whole number.
+        raise Throttled(DEPENDENCY, f"too many requests: {error}") from error
+    except ResponseHandlingException as error:
+        raise unanswered(DEPENDENCY, error.source) from error
+    except UnexpectedResponse as error:
+        message = error.content.decode(errors="replace")
+        retry_after = read_retry_after(error.headers)
+        raise refusal(DEPENDENCY, error.status_code or _NO_STATUS, message, retry_after) from error
+    except OSError as error:
+        raise unanswered(DEPENDENCY, error) from error

@@ -1,0 +1,86 @@
+"""The layout of the collection: its vectors and its indexes."""
+
+from collections.abc import Mapping
+
+from qdrant_client import models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from memstream.runtime.errors import GlobalFault
+from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store.messages import INDEXES, Index
+from memstream.vectors.store.qdrant.collection import DEPENDENCY, Collection, qdrant_faults
+from memstream.vectors.store.qdrant.queries import BM25_VECTOR
+
+# Graphs of vectors are for owners. For every role and every moment they would cost far more than all else.
+_SCHEMAS: Mapping[Index, models.PayloadSchemaParams] = {
+    Index.OWNER: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    Index.KEYWORD: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False),
+    Index.TIME: models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, enable_hnsw=False),
+}
+
+_CONFLICT = 409
+
+
+async def ensure_layout(collection: Collection, space: EmbeddingSpace) -> None:
+    """Create the collection and its indexes, if they are missing.
+
+    Raises:
+        GlobalFault: it exists, and lacks this space's vector or has it in other dimensions.
+        Unavailable: Qdrant is out of reach.
+
+    """
+    client, name = collection.client, collection.name
+    with qdrant_faults():
+        if not await client.collection_exists(name):
+            await _create(collection, space)
+        info = await client.get_collection(name)
+        _check(info, name, space)
+        for field, index in INDEXES.items():
+            if field not in info.payload_schema:
+                await client.create_payload_index(name, field, _SCHEMAS[index], wait=True)
+
+
+async def check_presence(collection: Collection) -> None:
+    """Return if the collection answers.
+
+    Raises:
+        GlobalFault: it is missing.
+        Unavailable: Qdrant is out of reach.
+
+    """
+    with qdrant_faults():
+        if not await collection.client.collection_exists(collection.name):
+            raise GlobalFault(DEPENDENCY, f"the collection {collection.name!r} is missing")
+
+
+async def _create(collection: Collection, space: EmbeddingSpace) -> None:
+    try:
+        await collection.client.create_collection(
+            collection.name,
+            vectors_config={
+                space.vector_name: models.VectorParams(size=space.dimensions, distance=models.Distance.COSINE)
+            },
+            sparse_vectors_config={BM25_VECTOR: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+            # An index per owner instead of one over everybody: each question is about one owner.
+            hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
+        )
+    except UnexpectedResponse as error:
+        if error.status_code != _CONFLICT:
+            raise
+        # Another worker was first.
+
+
+def _check(info: models.CollectionInfo, name: str, space: EmbeddingSpace) -> None:
+    vectors = info.config.params.vectors
+    params = vectors.get(space.vector_name) if isinstance(vectors, dict) else None
+    if params is None:
+        raise GlobalFault(
+            DEPENDENCY,
+            f"the collection {name!r} has no vector {space.vector_name!r}: "
+            "it was filled with another embedding model; configure that one, or another collection",
+        )
+    if params.size != space.dimensions:
+        raise GlobalFault(
+            DEPENDENCY,
+            f"the vector {space.vector_name!r} has {params.size} dimensions, {space.dimensions} are configured",
+        )

@@ -1,0 +1,73 @@
+"""A question in Qdrant's terms, and Qdrant's answer read. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from memstream.vectors.store.qdrant.collection import Query, QueryAnswer, Score, ScoredPoint
+from memstream.vectors.store.qdrant.filters import owned
+from memstream.vectors.store.queries import CandidateQuery, Candidates
+
+BM25_VECTOR = "bm25"
+_BM25_MODEL = "qdrant/bm25"
+_BM25_OPTIONS: dict[str, Any] = {"avg_len": 32.0, "language": "english"}
+"""Options of the server's BM25. `avg_len` is near the mean of chat turns; documents weigh by it, queries don't."""
+
+
+def bm25_document(text: str) -> dict[str, Any]:
+    """Return a text that the server makes a BM25 vector of."""
+    return {"text": text, "model": _BM25_MODEL, "options": _BM25_OPTIONS}
+
+
+def queries_for(question: CandidateQuery, vector_name: str) -> Iterator[Query]:
+    """Return one query for each of the question's scores. With two, each scores what either of them found."""
+    which = owned(question.owner, question.conditions)
+    scores = []
+    if question.vector is not None:
+        scores.append(Score(question.vector, vector_name))
+    if question.text is not None:
+        # Terms are rare or common among this owner's messages, not among everybody's.
+        scores.append(Score(bm25_document(question.text), BM25_VECTOR, corpus=owned(question.owner)))
+    found = tuple(Query(score, which, question.limit) for score in scores)
+    for place, score in enumerate(scores):
+        yield Query(
+            score,
+            which,
+            question.limit * len(scores),
+            prefetch=found if len(scores) > 1 else (),
+            # The first answer lists all points; the second only has to score them.
+            with_payload=place == 0,
+            with_vector=vector_name if question.with_vectors and place == 0 else None,
+        )
+
+
+def read_candidates(question: CandidateQuery, answers: Iterator[QueryAnswer], vector_name: str) -> Candidates:
+    """Return what was found for a question, taking from `answers` as many as it has queries.
+
+    Raises:
+        ValueError: there are too few.
+
+    """
+    dense, keyword = (None if score is None else _next(answers).points for score in (question.vector, question.text))
+    first = keyword or [] if dense is None else dense
+    return Candidates(
+        messages={point.id: point.payload for point in first if point.payload is not None},
+        dense=_scores(dense),
+        keyword=_scores(keyword),
+        limit=question.limit,
+        vectors=_vectors(first, vector_name) if question.with_vectors else {},
+    )
+
+
+def _next(answers: Iterator[QueryAnswer]) -> QueryAnswer:
+    answer = next(answers, None)
+    if answer is None:
+        raise ValueError("fewer answers than queries")
+    return answer
+
+
+def _scores(points: Sequence[ScoredPoint] | None) -> dict[str, float] | None:
+    return None if points is None else {point.id: point.score for point in points}
+
+
+def _vectors(points: Sequence[ScoredPoint], vector_name: str) -> Mapping[str, Sequence[float]]:
+    return {point.id: point.vector[vector_name] for point in points if point.vector is not None}

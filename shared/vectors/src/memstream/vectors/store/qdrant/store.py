@@ -1,0 +1,124 @@
+"""The store in Qdrant, through its REST interface."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from memstream.vectors.refusals import unreadable
+from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store.conditions import Conditions
+from memstream.vectors.store.memory import MAX_SPEAKERS
+from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
+from memstream.vectors.store.owners import Owner
+from memstream.vectors.store.qdrant import neighbours as around
+from memstream.vectors.store.qdrant.collection import DEPENDENCY, Collection, Lookup
+from memstream.vectors.store.qdrant.filters import owned, until_entry
+from memstream.vectors.store.qdrant.layout import check_presence, ensure_layout
+from memstream.vectors.store.qdrant.queries import BM25_VECTOR, bm25_document, queries_for, read_candidates
+from memstream.vectors.store.qdrant.timeline import Walk
+from memstream.vectors.store.queries import (
+    CandidateQuery,
+    Candidates,
+    FirstChunks,
+    Neighbours,
+    TimelinePosition,
+    Turns,
+)
+
+
+class QdrantStore:
+    """A `MemoryStore` in one collection. It connects at the first call."""
+
+    def __init__(  # noqa: PLR0913 - what a connection has, by name
+        self,
+        space: EmbeddingSpace,
+        *,
+        url: str,
+        api_key: str | None,
+        collection: str,
+        timeout: float,
+        connections: int = 32,
+    ) -> None:
+        """Make it. `timeout` is in seconds; at most `connections` are open at once."""
+        self._space = space
+        self._vector_name = space.vector_name
+        self._collection = Collection(
+            url=url, api_key=api_key, name=collection, timeout=timeout, connections=connections
+        )
+
+    async def ensure(self) -> None:
+        """See `MemoryStore`."""
+        await ensure_layout(self._collection, self._space)
+
+    async def check(self) -> None:
+        """See `MemoryStore`."""
+        await check_presence(self._collection)
+
+    async def store(self, chunks: Sequence[EmbeddedChunk]) -> None:
+        """See `MemoryStore`."""
+        newest = max((chunk.message.entry_ms for chunk in chunks), default=0)
+        await self._collection.upsert([self._point(chunk) for chunk in chunks], newest)
+
+    def _point(self, chunk: EmbeddedChunk) -> dict[str, Any]:
+        message = chunk.message
+        return {
+            "id": str(chunk.owner.point_id(message.message_id, message.chunk)),
+            "vector": {self._vector_name: chunk.vector, BM25_VECTOR: bm25_document(chunk.indexed_text)},
+            # Whose it is, is said by the owner alone.
+            "payload": message.written() | {"owner": chunk.owner.name},
+        }
+
+    async def delete_messages(self, owner: Owner, until: Mapping[str, int]) -> None:
+        """See `MemoryStore`."""
+        if until:
+            each = [until_entry(milliseconds, message_id) for message_id, milliseconds in until.items()]
+            await self._collection.delete(owned(owner, either=each))
+
+    async def delete_all(self, owner: Owner, until_ms: int) -> None:
+        """See `MemoryStore`."""
+        await self._collection.delete(owned(owner, either=[until_entry(until_ms)]))
+
+    async def propose(self, questions: Sequence[CandidateQuery]) -> list[Candidates]:
+        """See `MemoryStore`."""
+        queries = [query for question in questions for query in queries_for(question, self._vector_name)]
+        answers = iter(await self._collection.query(queries))
+        try:
+            found = [read_candidates(question, answers, self._vector_name) for question in questions]
+        except (ValueError, KeyError) as error:
+            raise unreadable(DEPENDENCY, error) from None
+        if next(answers, None) is not None:
+            raise unreadable(DEPENDENCY, ValueError("more answers than queries"))
+        return found
+
+    async def fetch(
+        self, first_chunks: Sequence[FirstChunks], neighbours: Sequence[Neighbours]
+    ) -> tuple[list[dict[str, StoredMessage]], list[Turns]]:
+        """See `MemoryStore`."""
+        lookups = [_first_chunks(asked) for asked in first_chunks]
+        lookups += [lookup for asked in neighbours for lookup in around.lookups_for(asked)]
+        answers = iter(await self._collection.look_up(lookups))
+        firsts = [{record.message.message_id: record.message for record in next(answers)} for _ in first_chunks]
+        turns = [around.read_turns(asked, [next(answers) for _ in range(around.LOOKUPS)]) for asked in neighbours]
+        return firsts, turns
+
+    async def list_from(
+        self, owner: Owner, conditions: Conditions, start: TimelinePosition | datetime | None, count: int
+    ) -> list[Record]:
+        """See `MemoryStore`."""
+        walk = Walk(self._collection, owner, conditions)
+        if isinstance(start, TimelinePosition):
+            return await walk.after(start, count)
+        return await walk.from_time(start, count)
+
+    async def speakers(self, owner: Owner) -> list[str]:
+        """See `MemoryStore`."""
+        return await self._collection.facet("speaker", owned(owner), MAX_SPEAKERS)
+
+    async def aclose(self) -> None:
+        """See `MemoryStore`."""
+        await self._collection.aclose()
+
+
+def _first_chunks(asked: FirstChunks) -> Lookup:
+    points = [str(asked.owner.point_id(message_id, 0)) for message_id in asked.message_ids]
+    return Lookup(owned(asked.owner, either=[{"has_id": points}]), len(points))
