@@ -35,11 +35,11 @@ from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.runtime.health import Health, Pulse
 from memstream.runtime.streams import Redis, connect, create_groups, ping
-from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
 from memstream.vectors.embeddings import Vectors
 from memstream.vectors.metered import MeteredEmbeddings, Watch
 from memstream.vectors.servers import connect_servers
+from memstream.vectors.store import MemoryStore
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Embedder:
     settings: EmbedderSettings
     operations: AsgiFastStream
     client: Redis
-    collection: Collection
+    store: MemoryStore
     embeddings: MeteredEmbeddings
     pipeline: Pipeline
     leases: Leases
@@ -88,13 +88,13 @@ class Embedder:
             preparing.result()
             await self._work(stop)
         await _cancel(preparing)
-        await self.collection.aclose()
+        await self.store.aclose()
         await self.embeddings.aclose()
         await self.client.aclose()
 
     async def _prepare(self) -> None:
         await self._persist(lambda: create_groups(self.client, self.settings.partitions))
-        await self._persist(self.collection.ensure)
+        await self._persist(self.store.ensure)
         await self._persist(lambda: _try_embeddings(self.embeddings))
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -203,10 +203,10 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
     context = _Context(settings, clock, chance, Backoff(), trouble, EmbedderMetrics(registry))
     concurrency = Concurrency(settings.concurrency)
     watch = _watch_calls(concurrency, context)
-    collection, embeddings = connect_servers(settings, client, clock, watch)
-    health.check("qdrant", collection.check)
+    store, embeddings = connect_servers(settings, client, clock, watch)
+    health.check("qdrant", store.check)
     pulse = health.pulse("pipeline", _MAX_SILENCE)
-    pipeline = _pipeline(context, collection, embeddings, client, pulse, concurrency)
+    pipeline = _pipeline(context, store, embeddings, client, pulse, concurrency)
     sources = source_streams(settings.partitions)
     leases = Leases(
         client,
@@ -223,7 +223,7 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
         settings=settings,
         operations=AsgiFastStream(asgi_routes=operation_routes(health, registry)),
         client=client,
-        collection=collection,
+        store=store,
         embeddings=embeddings,
         pipeline=pipeline,
         leases=leases,
@@ -285,7 +285,7 @@ def _upkeep(context: _Context, client: Redis, health: Health) -> Upkeep:
 
 def _pipeline(  # noqa: PLR0913, PLR0917 - what it is wired from
     context: _Context,
-    collection: Collection,
+    store: MemoryStore,
     embeddings: MeteredEmbeddings,
     client: Redis,
     pulse: Pulse,
@@ -298,12 +298,12 @@ def _pipeline(  # noqa: PLR0913, PLR0917 - what it is wired from
         return await embeddings.embed(texts, lane, waiting=pulse.beat)
 
     async def try_servers() -> None:
-        await collection.ensure()
+        await store.ensure()
         await _try_embeddings(embeddings)
 
     storing = Storing(
         embed,
-        collection.upsert,
+        store.store,
         clock=context.clock,
         chance=context.chance,
         backoff=context.backoff,
@@ -313,7 +313,7 @@ def _pipeline(  # noqa: PLR0913, PLR0917 - what it is wired from
         breaker=Breaker(BreakerPolicy()),
         texts_per_call=settings.batch_texts,
         try_servers=try_servers,
-        forgetting=Forgetting(client, collection),
+        forgetting=Forgetting(client, store),
     )
     return Pipeline(
         batcher=Batcher(BatchPolicy(settings.batch_texts, settings.batch_bytes, settings.linger.total_seconds())),

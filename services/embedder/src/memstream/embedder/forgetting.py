@@ -9,7 +9,7 @@ from memstream.contracts.events import UserErased
 from memstream.contracts.keys import Seen
 from memstream.embedder.work import Order, Work
 from memstream.runtime.streams import Redis, decoded, redis_faults
-from memstream.vectors.collection import Collection
+from memstream.vectors.store import MemoryStore, Owner, owner_of
 
 _REMEMBERED = 2048
 """Messages whose keys are remembered once they are worked out, for each is looked up twice: those in hand."""
@@ -18,9 +18,9 @@ _REMEMBERED = 2048
 class Forgetting:
     """Knows by the notes in Redis what was deleted, and removes it from Qdrant."""
 
-    def __init__(self, client: Redis, collection: Collection) -> None:
+    def __init__(self, client: Redis, store: MemoryStore) -> None:
         self._client = client
-        self._collection = collection
+        self._store = store
 
     async def find(self, works: Sequence[Work]) -> list[bool]:
         """Say of each message whether it was deleted, or its user erased after it was said; in order.
@@ -47,13 +47,13 @@ class Forgetting:
             Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
 
         """
-        by_owner: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        by_owner: defaultdict[Owner, dict[str, int]] = defaultdict(dict)
         for work in works:
-            until = by_owner[ids.owner(work.message.tenant, work.message.user_id)]
+            until = by_owner[owner_of(work.message.tenant, work.message.user_id)]
             message_id = work.message.message_id
             until[message_id] = max(until.get(message_id, 0), work.delivery.milliseconds)
         for owner, until in by_owner.items():
-            await self._collection.forget_messages(owner, until)
+            await self._store.delete_messages(owner, until)
 
     async def obey(self, order: Order) -> None:
         """Remove what an order names.
@@ -63,11 +63,11 @@ class Forgetting:
 
         """
         event = order.event
-        owner = ids.owner(event.tenant, event.user_id)
+        owner = owner_of(event.tenant, event.user_id)
         if isinstance(event, UserErased):
-            await self._collection.forget_until(owner, order.delivery.milliseconds)
+            await self._store.delete_all(owner, order.delivery.milliseconds)
         else:
-            await self._collection.forget_messages(owner, {event.message_id: order.delivery.milliseconds})
+            await self._store.delete_messages(owner, {event.message_id: order.delivery.milliseconds})
 
 
 def _names(work: Work) -> tuple[str, str]:

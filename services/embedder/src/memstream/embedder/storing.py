@@ -13,13 +13,13 @@ from memstream.embedder.breaker import Breaker
 from memstream.embedder.forgetting import Forgetting
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.trouble import Trouble
-from memstream.embedder.work import Dead, Erased, Forgotten, Left, Order, Outcome, Stored, Work, points_of
+from memstream.embedder.work import Dead, Erased, Forgotten, Left, Order, Outcome, Stored, Work, chunks_of
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.runtime.health import Pulse
-from memstream.vectors.collection import StoredPoint
 from memstream.vectors.embeddings import Vectors
+from memstream.vectors.store import EmbeddedChunk
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Storing:
     def __init__(  # noqa: PLR0913 - what it needs, by name
         self,
         embed: Callable[[Sequence[str], Lane], Awaitable[Vectors]],
-        upsert: Callable[[Sequence[StoredPoint]], Awaitable[None]],
+        upsert: Callable[[Sequence[EmbeddedChunk]], Awaitable[None]],
         *,
         clock: Clock,
         chance: Random,
@@ -154,15 +154,15 @@ class Storing:
         """Upsert what was not deleted meanwhile, and remove what was deleted while that went on."""
         works = [work for work, _ in works_with_rows]
         gone = await self._patiently(lambda: self._find_gone(works))
-        points = [
-            point
+        chunks = [
+            chunk
             for (work, rows), is_gone in zip(works_with_rows, gone, strict=True)
             if not is_gone
-            for point in points_of(work, rows)
+            for chunk in chunks_of(work, rows)
         ]
-        if points:
+        if chunks:
             with self._metrics.store_seconds.time():
-                await self._patiently(lambda: self._upsert(points), suspicious=True)
+                await self._patiently(lambda: self._upsert(chunks), suspicious=True)
         # Whoever deletes notes it first and removes it then. So what was not noted before the upsert, and is now, may
         # have been stored behind the back of the removal; and what came back may have been stored the first time.
         gone = await self._patiently(lambda: self._find_gone(works))

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
-from memstream.contracts import ids, keys
+from memstream.contracts import keys
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased, decode_event
 from memstream.contracts.keys import Lane
 from memstream.embedder.chunks import Chunker
-from memstream.vectors.collection import ENTRY_MS, StoredPoint
 from memstream.vectors.embeddings import Vectors
 from memstream.vectors.space import render
+from memstream.vectors.store import EmbeddedChunk, StoredMessage, owner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,38 +141,30 @@ def _dead(delivery: Delivery, reason: str) -> Settled:
     return Settled(delivery, None, Dead(reason))
 
 
-def points_of(work: Work, vectors: Vectors) -> list[StoredPoint]:
-    """Make the points of a message: one a chunk; `vectors` has one row for each."""
-    message = work.message
-    owner = ids.owner(message.tenant, message.user_id)
+def chunks_of(work: Work, vectors: Vectors) -> list[EmbeddedChunk]:
+    """Return what is to be stored of a message: one a chunk; `vectors` has one row for each."""
+    owner = owner_of(work.message.tenant, work.message.user_id)
     return [
-        StoredPoint(
-            id=ids.point_id(message.tenant, message.user_id, message.message_id, index),
-            owner=owner,
-            vector=vectors[index],
-            indexed_text=text,
-            payload=_payload(work, index),
-        )
+        EmbeddedChunk(owner, _stored(work, owner.name, index), vectors[index], text)
         for index, text in enumerate(work.texts)
     ]
 
 
-def _payload(work: Work, index: int) -> dict[str, Any]:
+def _stored(work: Work, owner: str, index: int) -> StoredMessage:
     message = work.message
-    payload: dict[str, Any] = {
-        "message_id": message.message_id,
-        "conversation_id": message.conversation_id,
-        "role": message.role,
-        "speaker": message.speaker,
-        "kind": message.kind,
-        "text": work.chunks[index],
-        "occurred_at": message.occurred_at.isoformat(),
-        "recorded_at": message.recorded_at.isoformat(),
-        "metadata": message.metadata,
-        "chunk": index,
-        "chunks": len(work.chunks),
-        ENTRY_MS: work.delivery.milliseconds,
-    }
-    if index == 0 and len(work.chunks) > 1:
-        payload["full_text"] = message.text
-    return payload
+    return StoredMessage(
+        owner=owner,
+        message_id=message.message_id,
+        conversation_id=message.conversation_id,
+        role=message.role,
+        speaker=message.speaker,
+        kind=message.kind,
+        text=work.chunks[index],
+        full_text=message.text if index == 0 and len(work.chunks) > 1 else None,
+        occurred_at=message.occurred_at,
+        recorded_at=message.recorded_at,
+        metadata=message.metadata,
+        chunk=index,
+        chunks=len(work.chunks),
+        entry_ms=work.delivery.milliseconds,
+    )

@@ -41,7 +41,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
 
     """
     client = connect(str(settings.redis_url), timeout=settings.redis_timeout.total_seconds())
-    collection, embeddings = connect_servers(
+    store, embeddings = connect_servers(
         settings, client, clock, connections=settings.searches_at_once + _OTHER_CONNECTIONS
     )
     registry = CollectorRegistry()
@@ -55,10 +55,10 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     )
     health = Health(clock)
     health.check("redis", lambda: ping(client))
-    health.check("qdrant", collection.check)
+    health.check("qdrant", store.check)
     parts = RetrieverParts(
         searching=Searching(
-            collection=collection,
+            store=store,
             queries=queries,
             compare=lambda texts: embeddings.embed(texts, "query", patience=_PATIENCE),
             calibration=calibration_of(settings.space.vector_name, settings.calibrations),
@@ -73,7 +73,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
             abstain_below=settings.abstain_below,
             counters={name: token_counter(name) for name in get_args(Encoding)},
         ),
-        timeline=Timeline(collection),
+        timeline=Timeline(store),
         ring=KeyRing(client, clock),
         limits=settings.limits(),
         body_bytes=settings.body_bytes,
@@ -84,7 +84,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         yield
         await queries.aclose()
         await embeddings.aclose()
-        await collection.aclose()
+        await store.aclose()
         await client.aclose()
 
     app = make_application(

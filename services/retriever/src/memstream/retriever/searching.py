@@ -8,7 +8,6 @@ from itertools import islice
 
 import numpy as np
 
-from memstream.contracts import ids
 from memstream.contracts.keys import Position
 from memstream.contracts.searches import ContextIn, ContextOut, SearchIn, SearchOut, SimilarityOut
 from memstream.retriever.admission import Turnstile
@@ -16,8 +15,8 @@ from memstream.retriever.asking.known_speakers import KnownSpeakers
 from memstream.retriever.asking.query_vectors import Embed, QueryVectors, Vector
 from memstream.retriever.asking.questions import read_question
 from memstream.retriever.asking.speakers import may_name, unnamed
-from memstream.retriever.candidates.details import fill_in
-from memstream.retriever.candidates.hits import Finding
+from memstream.retriever.candidates.details import add_details
+from memstream.retriever.candidates.hits import Found
 from memstream.retriever.candidates.proposals import MOST, Proposal, Proposals
 from memstream.retriever.context.assembly import Beside, assemble
 from memstream.retriever.metrics import RetrieverMetrics
@@ -29,10 +28,10 @@ from memstream.retriever.waiting import Waiting
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
 from memstream.runtime.errors import Busy, GlobalFault, Rejected, Unavailable
-from memstream.vectors.collection import DEPENDENCY as QDRANT
-from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
 from memstream.vectors.embeddings import Vectors
+from memstream.vectors.store import MemoryStore, owner_of
+from memstream.vectors.store.qdrant.collection import DEPENDENCY as QDRANT
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +43,10 @@ _FOR_EMBEDDING = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Answered:
     """What was found for a question."""
 
-    findings: Sequence[Finding]
+    findings: Sequence[Found]
     pending: list[str]
     degraded: bool
 
@@ -58,7 +57,7 @@ class Searching:
     def __init__(  # noqa: PLR0913 - what it needs, by name
         self,
         *,
-        collection: Collection,
+        store: MemoryStore,
         queries: QueryVectors,
         compare: Embed,
         calibration: Calibration,
@@ -73,7 +72,7 @@ class Searching:
         abstain_below: float,
         counters: Mapping[str, Callable[[str], int]],
     ) -> None:
-        self._collection = collection
+        self._store = store
         self._queries = queries
         self._compare = compare
         self._calibration = calibration
@@ -84,10 +83,10 @@ class Searching:
         self._clock = clock
         self._metrics = metrics
         self._model = model
-        self._proposals = Proposals(collection, candidates)
+        self._proposals = Proposals(store, candidates)
         self._abstain_below = abstain_below
         self._counters = counters
-        self._speakers = KnownSpeakers(collection.speakers, clock)
+        self._speakers = KnownSpeakers(store.speakers, clock)
 
     async def search(self, searches: Sequence[SearchIn], tenant: str) -> list[SearchOut]:
         """Answer several questions, each for itself, in one go.
@@ -121,7 +120,9 @@ class Searching:
         """
         started = self._clock.monotonic()
         (found,) = await self._find([question], tenant, self._abstain_below)
-        around = [[Beside(turn) for turn in (*finding.before, *finding.after)] for finding in found.findings]
+        around = [
+            [Beside(turn) for turn in (*finding.turns.before, *finding.turns.after)] for finding in found.findings
+        ]
         assembled = assemble(found.findings, question.token_budget, self._counters[question.encoding], around)
         return ContextOut(
             context=assembled.context,
@@ -134,7 +135,7 @@ class Searching:
             took_ms=self._took(started),
         )
 
-    async def _find(self, searches: Sequence[SearchIn], tenant: str, least: float) -> list[_Found]:
+    async def _find(self, searches: Sequence[SearchIn], tenant: str, least: float) -> list[_Answered]:
         """Wait, embed, get candidates and rank, all in one go; `least` is the default of min_relevance."""
         started = self._clock.monotonic()
         # Who waits for positions holds no place: there is nothing to do for it.
@@ -167,32 +168,30 @@ class Searching:
 
     async def _answer(
         self, searches: Sequence[SearchIn], tenant: str, least: float, undone: set[str], deadline: Deadline
-    ) -> list[_Found]:
+    ) -> list[_Answered]:
         vectors, degraded = await self._embed(searches, tenant, deadline)
         async with deadline.enforced(QDRANT):
             with self._metrics.qdrant_seconds.time():
                 proposals = await self._proposals.gather(searches, tenant, vectors)
             ranked = [
-                self._rank(search, tenant, proposed, least, degraded=degraded)
+                self._rank(search, proposed, least, degraded=degraded)
                 for search, proposed in zip(searches, proposals, strict=True)
             ]
             wanted = [(one, search.neighbours) for search, found in zip(searches, ranked, strict=True) for one in found]
-            filled = iter(await fill_in(self._collection, wanted))
+            filled = iter(await add_details(self._store, wanted))
         answers = []
         for search, found in zip(searches, ranked, strict=True):
             current = [finding for finding in islice(filled, len(found)) if finding.is_current]
             waits = [position for position in dict.fromkeys(search.wait_for or ()) if position in undone]
-            answers.append(_Found(current, waits, degraded=degraded and search.mode != "keyword"))
+            answers.append(_Answered(current, waits, degraded=degraded and search.mode != "keyword"))
             self._metrics.searches.labels(search.mode, "degraded" if answers[-1].degraded else "full").inc()
         return answers
 
-    def _rank(
-        self, search: SearchIn, tenant: str, proposals: Sequence[Proposal], least: float, *, degraded: bool
-    ) -> list[Finding]:
+    def _rank(self, search: SearchIn, proposals: Sequence[Proposal], least: float, *, degraded: bool) -> list[Found]:
         now = search.as_of or self._clock.now()
         asked = read_question(search.query, now)
         findings = [
-            Finding(tenant, proposal.user_id, one)
+            Found(proposal.owner, one)
             for proposal in proposals
             for one in rank(
                 proposal.candidates,
@@ -206,7 +205,7 @@ class Searching:
             )
         ]
         if len(proposals) > 1:
-            findings.sort(key=lambda one: (-one.ranked.relevance, str(one.payload.get("message_id"))))
+            findings.sort(key=lambda one: (-one.ranked.relevance, one.message.message_id))
         return arrange(
             findings,
             recency=search.recency,
@@ -251,7 +250,7 @@ class Searching:
         """Give the texts to embed: each question, without the names of its user's speakers."""
         texts = [_shortened(search.query) for search in searches]
         owners = [
-            ids.owner(tenant, search.user_id) if may_name(text) else None
+            owner_of(tenant, search.user_id) if may_name(text) else None
             for search, text in zip(searches, texts, strict=True)
         ]
         if not any(owners):

@@ -9,10 +9,10 @@ from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
 from memstream.runtime.streams import Redis
 from memstream.vectors.budget import Budget, Limits
-from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import EmbeddingsApi
 from memstream.vectors.metered import MeteredEmbeddings, Watch, ignore
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store.qdrant import QdrantStore
 
 _NO_TIME = timedelta(0)
 
@@ -47,16 +47,16 @@ class ServerSettings(BaseSettings):
 
 def connect_servers(
     settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore, *, connections: int = 32
-) -> tuple[Collection, MeteredEmbeddings]:
+) -> tuple[QdrantStore, MeteredEmbeddings]:
     """Make the adapters. They connect at the first call. The budget of calls is kept in Redis.
 
     `connections` is how many to Qdrant may be open at once.
     """
-    collection = Collection(
+    store = QdrantStore(
         settings.space,
         url=str(settings.qdrant_url),
         api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
-        name=settings.collection,
+        collection=settings.collection,
         timeout=settings.qdrant_timeout.total_seconds(),
         connections=connections,
     )
@@ -77,4 +77,4 @@ def connect_servers(
         limits,
         call_seconds=2 * settings.embeddings_timeout.total_seconds(),
     )
-    return collection, MeteredEmbeddings(api, budget, clock, watch)
+    return store, MeteredEmbeddings(api, budget, clock, watch)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from memstream.runtime.clock import Clock
+from memstream.vectors.store import Owner
 
 _LASTS = timedelta(minutes=1)
 """A speaker who is new is unknown for so long at the most: until then a question is asked with the name in it."""
@@ -17,12 +18,12 @@ _OWNERS = 10_000
 class KnownSpeakers:
     """The speakers of each owner's messages, looked up once a minute at the most."""
 
-    def __init__(self, look_up: Callable[[str], Awaitable[Sequence[str]]], clock: Clock) -> None:
+    def __init__(self, look_up: Callable[[Owner], Awaitable[Sequence[str]]], clock: Clock) -> None:
         self._look_up = look_up
         self._clock = clock
-        self._known: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
+        self._known: OrderedDict[Owner, tuple[float, frozenset[str]]] = OrderedDict()
 
-    async def of(self, owners: Collection[str]) -> Mapping[str, frozenset[str]]:
+    async def of(self, owners: Collection[Owner]) -> Mapping[Owner, frozenset[str]]:
         """Give them for each owner; those that are not known are looked up at the same time.
 
         Raises:
@@ -42,7 +43,7 @@ class KnownSpeakers:
             )
         return found
 
-    def _remember(self, owner: str, now: float, speakers: frozenset[str]) -> frozenset[str]:
+    def _remember(self, owner: Owner, now: float, speakers: frozenset[str]) -> frozenset[str]:
         lasts = _LASTS if speakers else _NONE_LASTS
         self._known[owner] = now + lasts.total_seconds(), speakers
         self._known.move_to_end(owner)

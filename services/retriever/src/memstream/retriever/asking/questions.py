@@ -1,10 +1,10 @@
 """What a question says of its answer, and what each candidate has of that. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -21,9 +21,12 @@ from memstream.retriever.asking.wording import (
 from memstream.retriever.ranking.coverage import coverages, spoken
 from memstream.retriever.ranking.neighbours import Inherited
 from memstream.retriever.ranking.relevance import BRIEF, Floats
+from memstream.vectors.store import StoredMessage
 
 READ = 64
 """So many candidates are read, those of the best scores: who is far behind would not get to the front by its words."""
+
+Moment = tuple[datetime, datetime]
 
 _USER = "user"
 ASSISTANT = "assistant"
@@ -37,30 +40,24 @@ class Said:
     words: Floats
     """About how many words each whole message has: as many as its chunk has blanks, and one, for each of its chunks."""
     conversations: Sequence[str | None]
-    roles: Sequence[str | None]
+    roles: Sequence[str]
     speakers: Sequence[str | None]
-    kinds: Sequence[str | None]
-    times: Sequence[str]
-    """When it was said, ISO 8601 and UTC."""
-    moments: Sequence[str]
-    """Sorts by when it was said, and when it was recorded among equals: such times sort as they stand."""
+    kinds: Sequence[str]
+    moments: Sequence[Moment]
+    """When it was said, and when it was recorded."""
 
     @classmethod
-    def of(cls, payloads: Sequence[Mapping[str, Any]], chunks: Floats) -> Self:
-        """Read them from their payloads; `chunks` is how many each has."""
-        texts = [payload.get("text", "") for payload in payloads]
-        times = [payload.get("occurred_at") or "" for payload in payloads]
-        recorded = [payload.get("recorded_at") or "" for payload in payloads]
+    def of(cls, messages: Sequence[StoredMessage], chunks: Floats) -> Self:
+        """Return the columns of messages; `chunks` is how many each has."""
+        texts = [message.text for message in messages]
         return cls(
             texts=texts,
             words=np.asarray([text.count(" ") + 1 for text in texts]) * chunks,
-            conversations=[payload.get("conversation_id") for payload in payloads],
-            roles=[payload.get("role") for payload in payloads],
-            speakers=[payload.get("speaker") for payload in payloads],
-            kinds=[payload.get("kind") for payload in payloads],
-            times=times,
-            # A space is less than whatever a time is written with.
-            moments=list(map(" ".join, zip(times, recorded, strict=True))),
+            conversations=[message.conversation_id for message in messages],
+            roles=[message.role for message in messages],
+            speakers=[message.speaker for message in messages],
+            kinds=[message.kind for message in messages],
+            moments=[(message.occurred_at, message.recorded_at) for message in messages],
         )
 
 
@@ -111,8 +108,8 @@ class Asked:
             ]
         if self.times:
             told.time[:] = [
-                kind != DOCUMENT and self._is_of_the_time(time)
-                for kind, time in zip(said.kinds, said.times, strict=True)
+                kind != DOCUMENT and self._is_of_the_time(said_at.date())
+                for kind, (said_at, _) in zip(said.kinds, said.moments, strict=True)
             ]
         best = sorted(range(count), key=own.__getitem__, reverse=True)[:READ]
         self._read([said.texts[place] for place in best], best, named, told, inherited)
@@ -145,11 +142,7 @@ class Asked:
             ],
         )
 
-    def _is_of_the_time(self, said_at: str) -> bool:
-        try:
-            day = date.fromisoformat(said_at[:10])
-        except ValueError:
-            return False
+    def _is_of_the_time(self, day: date) -> bool:
         return any(time.holds(day) for time in self.times)
 
 

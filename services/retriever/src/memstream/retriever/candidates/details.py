@@ -1,60 +1,52 @@
-"""What an answer tells of its hits beyond what found them, for all of them in one further round trip."""
+"""What an answer shows of its hits beyond what found them, for all of them in one further round trip."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from qdrant_client import models
-
-from memstream.retriever.candidates.hits import Finding
-from memstream.retriever.candidates.surroundings import LOOKUPS, lookups_around, read_around
-from memstream.vectors.collection import Collection
-from memstream.vectors.lookups import Lookup, Record
+from memstream.retriever.candidates.hits import Found
+from memstream.vectors.store import FirstChunks, MemoryStore, Neighbours, Owner
 
 
-async def fill_in(collection: Collection, found: Sequence[tuple[Finding, int]]) -> list[Finding]:
-    """Give findings their first chunk, if they need it, and as many turns around them as stands beside each.
+async def add_details(store: MemoryStore, found: Sequence[tuple[Found, int]]) -> list[Found]:
+    """Return hits with their first chunk, where they need it, and with as many turns around them as stands beside each.
 
-    Asks for nothing when there is nothing to ask for.
+    Nothing is asked of the store when there is nothing to add.
 
     Raises:
-        Unavailable, GlobalFault, Rejected: Qdrant does not answer.
+        Unavailable, GlobalFault, Rejected: as the store says.
 
     """
-    firsts = list(_first_lookups([finding for finding, _ in found]))
-    around = [lookup for finding, count in found for lookup in _lookups_around(finding, count)]
-    if not firsts and not around:
-        return [finding for finding, _ in found]
-    answers = await collection.look_up([*firsts, *around])
-    by_point = {record.id: record.payload for answer in answers[: len(firsts)] for record in answer}
-    rest = iter(answers[len(firsts) :])
+    asked = list(_first_chunks([one for one, _ in found]))
+    around = [one for one in (_neighbours(hit, count) for hit, count in found) if one is not None]
+    if not asked and not around:
+        return [one for one, _ in found]
+    answers, turns = await store.fetch(asked, around)
+    firsts = {
+        (one.owner, name): first for one, each in zip(asked, answers, strict=True) for name, first in each.items()
+    }
+    rest = iter(turns)
     return [
         replace(
-            _surrounded(finding, count, rest),
-            first=by_point.get(finding.first_point) if finding.is_later_chunk else None,
+            one,
+            first=firsts.get((one.owner, one.message.message_id)) if one.is_later_chunk else None,
+            turns=one.turns if _neighbours(one, count) is None else next(rest),
         )
-        for finding, count in found
+        for one, count in found
     ]
 
 
-def _first_lookups(findings: Sequence[Finding]) -> Iterator[Lookup]:
+def _first_chunks(found: Sequence[Found]) -> Iterator[FirstChunks]:
     """Ask for first chunks, once for each owner."""
-    points: dict[str, dict[str, None]] = {}
-    for finding in findings:
-        if finding.is_later_chunk:
-            points.setdefault(finding.owner, {})[finding.first_point] = None
-    for owner, names in points.items():
-        yield Lookup(owner, models.Filter(must=[models.HasIdCondition(has_id=list(names))]), len(names))
+    names: dict[Owner, dict[str, None]] = {}
+    for one in found:
+        if one.is_later_chunk:
+            names.setdefault(one.owner, {})[one.message.message_id] = None
+    for owner, each in names.items():
+        yield FirstChunks(owner, tuple(each))
 
 
-def _lookups_around(finding: Finding, count: int) -> list[Lookup]:
-    conversation_id = finding.payload.get("conversation_id")
+def _neighbours(found: Found, count: int) -> Neighbours | None:
+    conversation_id = found.message.conversation_id
     if count == 0 or conversation_id is None:
-        return []
-    return lookups_around(finding.owner, conversation_id, finding.place, count)
-
-
-def _surrounded(finding: Finding, count: int, answers: Iterator[list[Record]]) -> Finding:
-    if not _lookups_around(finding, count):
-        return finding
-    before, after = read_around(finding.place, [next(answers) for _ in range(LOOKUPS)], count)
-    return replace(finding, before=[one.payload for one in before], after=[one.payload for one in after])
+        return None
+    return Neighbours(found.owner, conversation_id, found.position, count)

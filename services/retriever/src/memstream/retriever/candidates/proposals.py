@@ -7,8 +7,7 @@ from memstream.contracts import ids
 from memstream.contracts.searches import SearchIn
 from memstream.retriever.asking.query_vectors import Vector
 from memstream.retriever.candidates.conditions import conditions_of
-from memstream.vectors.collection import Collection
-from memstream.vectors.questions import Candidates, Question
+from memstream.vectors.store import CandidateQuery, Candidates, MemoryStore, Owner, owner_of
 
 _PER_HIT = 2
 MOST = 2_000
@@ -19,15 +18,15 @@ MOST = 2_000
 class Proposal:
     """What one owner's messages propose."""
 
-    user_id: str
+    owner: Owner
     candidates: Candidates
 
 
 class Proposals:
     """Gets candidates, `candidates` of each signal and owner or twice what a question's answer may hold."""
 
-    def __init__(self, collection: Collection, candidates: int) -> None:
-        self._collection = collection
+    def __init__(self, store: MemoryStore, candidates: int) -> None:
+        self._store = store
         self._candidates = candidates
 
     async def gather(
@@ -43,38 +42,39 @@ class Proposals:
         """
         # A question is always about one owner: what belongs to all users is asked by a question of its own.
         plan = [
-            (search, user_id, self._question(search, ids.owner(tenant, user_id), vector))
+            (search, self._question(search, owner, vector))
             for search, vector in zip(searches, vectors, strict=True)
-            for user_id in _users(search)
+            for owner in _owners(search, tenant)
         ]
-        questions = [question for _, _, question in plan]
-        found = await self._collection.ask(questions)
+        questions = [question for _, question in plan]
+        found = await self._store.propose(questions)
         short = [
             place
-            for place, (search, _, question) in enumerate(plan)
-            if question.candidates < MOST and _is_short(found[place], search.limit, question.candidates)
+            for place, (search, question) in enumerate(plan)
+            if question.limit < MOST and _is_short(found[place], search.limit, question.limit)
         ]
         if short:
-            more = [replace(questions[place], candidates=MOST) for place in short]
-            for place, again in zip(short, await self._collection.ask(more), strict=True):
+            more = [replace(questions[place], limit=MOST) for place in short]
+            for place, again in zip(short, await self._store.propose(more), strict=True):
                 found[place] = again
-        proposals = iter(Proposal(user_id, one) for (_, user_id, _), one in zip(plan, found, strict=True))
-        return [[next(proposals) for _ in _users(search)] for search in searches]
+        proposals = iter(Proposal(question.owner, one) for question, one in zip(questions, found, strict=True))
+        return [[next(proposals) for _ in _owners(search, tenant)] for search in searches]
 
-    def _question(self, search: SearchIn, owner: str, vector: Vector | None) -> Question:
-        return Question(
+    def _question(self, search: SearchIn, owner: Owner, vector: Vector | None) -> CandidateQuery:
+        return CandidateQuery(
             owner=owner,
             vector=vector,
             # Without a vector, keywords have to do.
             text=None if search.mode == "dense" and vector is not None else search.query,
             conditions=conditions_of(search.filter),
-            candidates=max(self._candidates, _PER_HIT * search.limit),
-            vectors=search.diversity > 0,
+            limit=max(self._candidates, _PER_HIT * search.limit),
+            with_vectors=search.diversity > 0,
         )
 
 
-def _users(search: SearchIn) -> list[str]:
-    return [search.user_id, ids.SHARED_USER] if search.shared else [search.user_id]
+def _owners(search: SearchIn, tenant: str) -> list[Owner]:
+    users = [search.user_id, ids.SHARED_USER] if search.shared else [search.user_id]
+    return [owner_of(tenant, user) for user in users]
 
 
 def _is_short(found: Candidates, limit: int, asked: int) -> bool:
@@ -82,8 +82,8 @@ def _is_short(found: Candidates, limit: int, asked: int) -> bool:
     if not any(len(signal) >= asked for signal in (found.dense, found.keyword) if signal is not None):
         return False
     messages = set()
-    for payload in found.payloads.values():
-        messages.add(payload.get("message_id"))
+    for message in found.messages.values():
+        messages.add(message.message_id)
         if len(messages) == limit:
             return False
     return True

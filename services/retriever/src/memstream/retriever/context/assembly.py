@@ -1,13 +1,15 @@
 """From ranked messages to a text that a prompt can hold: within a token budget, in time order, numbered. Pure."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Protocol
 
 from memstream.contracts import ids
 from memstream.contracts.messages import DOCUMENT
 from memstream.contracts.searches import Citation
+from memstream.vectors.store import StoredMessage
 
 _ALIKE = 0.9
 """Share of common words from which on two passages say the same."""
@@ -21,8 +23,8 @@ class Passage(Protocol):
     """What can be quoted."""
 
     @property
-    def payload(self) -> Mapping[str, Any]:
-        """What is stored with a chunk of a message."""
+    def message(self) -> StoredMessage:
+        """A chunk of a message."""
         ...
 
 
@@ -30,7 +32,7 @@ class Passage(Protocol):
 class Beside:
     """A turn that stands beside a passage."""
 
-    payload: Mapping[str, Any]
+    message: StoredMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,14 @@ def assemble(
 
 
 def _name(passage: Passage) -> tuple[object, ...]:
-    return tuple(passage.payload.get(field) for field in ("owner", "message_id", "chunk"))
+    message = passage.message
+    return message.owner, message.message_id, message.chunk
 
 
 def _write(passages: Sequence[Passage]) -> tuple[str, list[Passage]]:
-    conversations: dict[str, list[Passage]] = {}
+    conversations: dict[str | None, list[Passage]] = {}
     for passage in sorted(passages, key=_when):
-        conversations.setdefault(str(passage.payload.get("conversation_id")), []).append(passage)
+        conversations.setdefault(passage.message.conversation_id, []).append(passage)
     order = [passage for conversation in conversations.values() for passage in conversation]
     numbers = {id(passage): number for number, passage in enumerate(order, 1)}
     blocks = ["\n".join(_line(numbers[id(one)], one) for one in part) for part in conversations.values()]
@@ -88,18 +91,18 @@ def _write(passages: Sequence[Passage]) -> tuple[str, list[Passage]]:
     return f"{_HEAD}\n{fence}\n{body}\n{fence}", order
 
 
-def _when(passage: Passage) -> tuple[str, str]:
-    return str(passage.payload.get("occurred_at")), str(passage.payload.get("recorded_at"))
+def _when(passage: Passage) -> tuple[datetime, datetime]:
+    return passage.message.occurred_at, passage.message.recorded_at
 
 
 def _line(number: int, passage: Passage) -> str:
-    payload = passage.payload
-    minute = str(payload["occurred_at"])[:16].replace("T", " ")
+    message = passage.message
+    minute = f"{message.occurred_at:%Y-%m-%d %H:%M}"
     # One line a passage: a text with line breaks can't pass for several.
-    text = " ".join(str(payload["text"]).split())
-    part = " (part)" if int(payload.get("chunks", 1)) > 1 else ""
+    text = " ".join(message.text.split())
+    part = " (part)" if message.chunks > 1 else ""
     # Nobody said what a document says.
-    who = payload.get("speaker") or (DOCUMENT if payload.get("kind") == DOCUMENT else payload["role"])
+    who = message.speaker or (DOCUMENT if message.kind == DOCUMENT else message.role)
     return f"[{number}] {minute} {who}{part}: {text}"
 
 
@@ -107,11 +110,11 @@ def _citations(order: Iterable[Passage]) -> list[Citation]:
     return [
         Citation(
             n=number,
-            message_id=one.payload["message_id"],
-            occurred_at=one.payload["occurred_at"],
-            chunk=one.payload.get("chunk", 0),
-            chunks=one.payload.get("chunks", 1),
-            shared=ids.is_shared(str(one.payload.get("owner"))),
+            message_id=one.message.message_id,
+            occurred_at=one.message.occurred_at,
+            chunk=one.message.chunk,
+            chunks=one.message.chunks,
+            shared=ids.is_shared(one.message.owner),
         )
         for number, one in enumerate(order, 1)
     ]
@@ -123,4 +126,4 @@ def _alike(one: Passage, other: Passage) -> bool:
 
 
 def _words(passage: Passage) -> set[str]:
-    return set(re.findall(r"\w+", str(passage.payload["text"]).lower()))
+    return set(re.findall(r"\w+", passage.message.text.lower()))

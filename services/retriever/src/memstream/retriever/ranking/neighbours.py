@@ -8,6 +8,7 @@ enough.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ class Turns(NamedTuple):
     """Candidates' places in their conversations, their lengths, and their own scores, an element a candidate."""
 
     conversations: Sequence[str | None]
-    orders: Sequence[str]
+    orders: Sequence[tuple[datetime, datetime]]
     """Sorts the turns of a conversation."""
     words: Floats
     scores: Sequence[float]

@@ -7,15 +7,14 @@ from datetime import datetime
 import numpy as np
 
 from memstream.contracts.searches import Recency
-from memstream.retriever.candidates.hits import Finding
+from memstream.retriever.candidates.hits import Found
 from memstream.retriever.ranking.diversity import Matrix, spread
 from memstream.retriever.ranking.recency import faded, freshness
 from memstream.retriever.ranking.updates import newest_first
-from memstream.retriever.timeline.places import time_of
 
 
 def arrange(  # noqa: PLR0913 - what a question prefers, by name
-    findings: Sequence[Finding],
+    findings: Sequence[Found],
     *,
     recency: Recency | None,
     now: datetime,
@@ -23,7 +22,7 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
     present: bool,
     vectors: Mapping[str, Sequence[float]],
     limit: int,
-) -> list[Finding]:
+) -> list[Found]:
     """Put findings that are sorted by relevance in the order the caller prefers, `limit` at the most.
 
     The order is that of relevance · (1 - weight + weight · recency) · (1 - diversity · redundancy), of which recency
@@ -35,7 +34,7 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
     if present:
         findings, scores = newest_first(findings)
     if recency is not None:
-        fresh = [freshness(time_of(one.payload, "occurred_at"), now, recency.half_life) for one in findings]
+        fresh = [freshness(one.message.occurred_at, now, recency.half_life) for one in findings]
         scores = [faded(score, one, recency.weight) for score, one in zip(scores, fresh, strict=True)]
         findings = [_noted(finding, recency=one) for finding, one in zip(findings, fresh, strict=True)]
     if diversity > 0 and findings:
@@ -45,11 +44,11 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
     return [findings[place] for place in order[:limit]]
 
 
-def _noted(finding: Finding, **notes: float) -> Finding:
+def _noted(finding: Found, **notes: float) -> Found:
     return replace(finding, notes={**finding.notes, **notes})
 
 
-def _matrix(findings: Sequence[Finding], vectors: Mapping[str, Sequence[float]]) -> Matrix:
+def _matrix(findings: Sequence[Found], vectors: Mapping[str, Sequence[float]]) -> Matrix:
     size = max((len(vector) for vector in vectors.values()), default=1)
     # What lacks a vector is like nothing.
     none = [0.0] * size

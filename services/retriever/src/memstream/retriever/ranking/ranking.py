@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,15 +21,15 @@ from memstream.retriever.ranking.relevance import (
     probabilities,
     rarity_among,
 )
-from memstream.vectors.questions import Candidates
+from memstream.vectors.store import Candidates, StoredMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
     """A message, by its best chunk."""
 
-    payload: Mapping[str, Any]
-    """Of the best chunk."""
+    message: StoredMessage
+    """Its best chunk."""
     signals: Signals
     relevance: float
 
@@ -53,15 +52,15 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     dense = None if mode == "keyword" else candidates.dense
     keyword = None if mode == "dense" else candidates.keyword
     scored = {**(dense or {}), **(keyword or {})}
-    found = {point: payload for point, payload in candidates.payloads.items() if point in scored}
+    found = {point: message for point, message in candidates.messages.items() if point in scored}
     if not found:
         return []
-    names = [str(payload.get("message_id")) for payload in found.values()]
+    names = [message.message_id for message in found.values()]
     # A cosine is given for every message, however far off, so a short list is a short history. Words leave out what
     # doesn't share them, and filters what they are told to: there a short list says nothing.
     among = POOL
     if dense is not None and not filtered:
-        among = history_of(len(set(names)), len(names), candidates.asked)
+        among = history_of(len(set(names)), len(names), candidates.limit)
     messages = _by_best_chunks(
         names, list(found.values()), _scores(dense, found), _scores(keyword, found), calibration, rarity_among(among)
     )
@@ -75,12 +74,9 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     hits.sort(key=lambda place: (-values[place], messages.names[place]))
     del hits[limit:]
     return [
-        Ranked(messages.payloads[place], signals, values[place])
+        Ranked(messages.stored[place], signals, values[place])
         for place, signals in zip(hits, columns.of(hits), strict=True)
     ]
-
-
-_Payload = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +84,7 @@ class _Messages:
     """Messages, each by its best chunk; their scores are what that chunk has."""
 
     names: list[str]
-    payloads: list[_Payload]
+    stored: list[StoredMessage]
     dense: Floats | None
     keyword: Floats | None
     chunks: Floats
@@ -104,22 +100,22 @@ def _scores(signal: Mapping[str, float] | None, found: Iterable[str]) -> Floats 
 
 def _by_best_chunks(  # noqa: PLR0913, PLR0917 - columns of the same table
     names: list[str],
-    payloads: list[_Payload],
+    stored: list[StoredMessage],
     dense: Floats | None,
     keyword: Floats | None,
     calibration: Calibration,
     rarity: float,
 ) -> _Messages:
-    """Give the messages that chunks are of, by the chunks' messages, payloads and scores."""
-    chunks = np.asarray([payload.get("chunks", 1) for payload in payloads], np.float64)
+    """Give the messages that chunks are of, by the chunks' names, contents and scores."""
+    chunks = np.asarray([message.chunks for message in stored], np.float64)
     line = calibration.line(dense=dense is not None, keyword=keyword is not None)
     own = line.own(fair_cosines(dense, chunks), fair_scores(keyword, chunks, rarity))
     places = _best_places(names, own.tolist())
     if len(places) == len(names):
-        return _Messages(names, payloads, dense, keyword, chunks, rarity, own)
+        return _Messages(names, stored, dense, keyword, chunks, rarity, own)
     return _Messages(
         [names[place] for place in places],
-        [payloads[place] for place in places],
+        [stored[place] for place in places],
         None if dense is None else dense[places],
         None if keyword is None else keyword[places],
         chunks[places],
@@ -139,7 +135,7 @@ def _best_places(names: Sequence[str], scores: Sequence[float]) -> list[int]:
 
 def _columns(messages: _Messages, asked: Asked) -> Columns:
     """Give all signals of messages."""
-    said = Said.of(messages.payloads, messages.chunks)
+    said = Said.of(messages.stored, messages.chunks)
     own: list[float] = messages.own.tolist()
     inherited = inherit(
         Turns(said.conversations, said.moments, said.words, own, [role == ASSISTANT for role in said.roles])

@@ -11,7 +11,7 @@ from dataclasses import replace
 from memstream.contracts.messages import DOCUMENT
 from memstream.retriever.asking.questions import ASSISTANT
 from memstream.retriever.asking.wording import content_words, tells_change
-from memstream.retriever.candidates.hits import Finding
+from memstream.retriever.candidates.hits import Found
 
 AMONG = 3
 """So many of the first hits are looked at: who asks one thing is not helped by what is far behind."""
@@ -23,7 +23,7 @@ _IN_COMMON = 0.2
 """Share of the shorter one's words that both have at the least."""
 
 
-def newest_first(findings: Sequence[Finding]) -> tuple[list[Finding], list[float]]:
+def newest_first(findings: Sequence[Found]) -> tuple[list[Found], list[float]]:
     """Give findings that are sorted by relevance, those that update another one before it, and what each counts as.
 
     An update counts as much as what it updates, if that is more. What has moved tells so by its note `updates`.
@@ -40,18 +40,17 @@ def newest_first(findings: Sequence[Finding]) -> tuple[list[Finding], list[float
     return order, scores
 
 
-def _updates(newer: Finding, older: Finding) -> bool:
-    this, that = newer.payload, older.payload
+def _updates(newer: Found, older: Found) -> bool:
+    this, that = newer.message, older.message
     return (
-        newer.user_id == older.user_id
-        and this.get("speaker") == that.get("speaker")
-        and this.get("role") == that.get("role") != ASSISTANT
-        and this.get("kind") == that.get("kind") != DOCUMENT
-        # Such times sort as they stand.
-        and str(this.get("occurred_at")) > str(that.get("occurred_at"))
+        newer.owner == older.owner
+        and this.speaker == that.speaker
+        and this.role == that.role != ASSISTANT
+        and this.kind == that.kind != DOCUMENT
+        and this.occurred_at > that.occurred_at
         and 0.0 < newer.ranked.signals.coverage >= _COVERED * older.ranked.signals.coverage
-        and tells_change(this["text"])
-        and _have_in_common(this["text"], that["text"])
+        and tells_change(this.text)
+        and _have_in_common(this.text, that.text)
     )
 
 
