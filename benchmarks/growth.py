@@ -29,14 +29,13 @@ import psutil
 from benchmarks.command import carry_out, say, shared_options
 from benchmarks.record import Record
 from benchmarks.site import Failed
-from memstream.contracts import ids
 from memstream.contracts.stack import Stack
 from memstream.local.stack.plan import FIXED_PORTS, MODELS
 from memstream.local.stack.ports import free_base
 from memstream.runtime.clock import SystemClock
-from memstream.vectors.collection import Collection, StoredPoint
-from memstream.vectors.questions import Question
 from memstream.vectors.space import EmbeddingSpace, render
+from memstream.vectors.store import CandidateQuery, EmbeddedChunk, MemoryStore, StoredMessage, owner_of
+from memstream.vectors.store.qdrant import QdrantStore
 
 _NOT_MEASURED = [
     "a Qdrant server, more than one machine, a network",
@@ -91,7 +90,7 @@ class Site:
 
     stack: Stack
     home: Path
-    collection: Collection
+    store: MemoryStore
     http: httpx.AsyncClient
     dimensions: int
 
@@ -117,8 +116,8 @@ class Site:
     async def ask(self, user: str, query: str, vector: list[float]) -> float:
         """Ask Qdrant what the retriever asks it; seconds."""
         started = time.perf_counter()
-        question = Question(ids.owner(_TENANT, user), vector, query, None, _CANDIDATES)
-        await self.collection.ask([question])
+        question = CandidateQuery(owner_of(_TENANT, user), np.asarray(vector, np.float32), query, _CANDIDATES)
+        await self.store.propose([question])
         return time.perf_counter() - started
 
     async def ready(self) -> float:
@@ -162,11 +161,11 @@ async def running(options: argparse.Namespace) -> AsyncIterator[Site]:
         stack = Stack.model_validate_json((home / "stack.json").read_bytes())
         dimensions = MODELS[options.model].dimensions
         space = EmbeddingSpace(stack.embedding_model, dimensions)
-        collection = Collection(space, url=stack.qdrant_url, api_key=None, name=_COLLECTION, timeout=_TIMEOUT)
+        store = QdrantStore(space, url=stack.qdrant_url, api_key=None, collection=_COLLECTION, timeout=_TIMEOUT)
         headers = {"Authorization": f"Bearer {stack.api_key}"}
         async with httpx.AsyncClient(headers=headers, timeout=_TIMEOUT) as http:
-            yield Site(stack, home, collection, http, dimensions)
-        await collection.aclose()
+            yield Site(stack, home, store, http, dimensions)
+        await store.aclose()
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -209,7 +208,7 @@ async def _fill(  # noqa: PLR0913 - what is filled with what
     async def write() -> None:
         for batch in batches:
             started = time.perf_counter()
-            await site.collection.upsert(batch)
+            await site.store.store(batch)
             upserts.append(time.perf_counter() - started)
 
     async def probe(queries: Iterator[str]) -> None:
@@ -235,40 +234,37 @@ async def _fill(  # noqa: PLR0913 - what is filled with what
     spread(record, "readiness while filling", f"to {where}", ready, 0.5, 0.99, 1)
 
 
-def _batches(site: Site, texts: Texts, numbers: range, users: int) -> Iterator[list[StoredPoint]]:
+def _batches(site: Site, texts: Texts, numbers: range, users: int) -> Iterator[list[EmbeddedChunk]]:
     begin = SystemClock().now() - timedelta(days=365)
     for start in range(0, len(numbers), _BATCH):
         chosen = numbers[start : start + _BATCH]
         rows = zip(chosen, texts.make(len(chosen)), texts.vectors(len(chosen), site.dimensions), strict=True)
-        points = []
+        chunks = []
         for number, text, vector in rows:
             user, message_id, said = f"user-{number % users}", f"m{number}", begin + timedelta(seconds=number * 30)
             role = ("user", "assistant")[number // users % 2]
-            payload: dict[str, Any] = {
-                "message_id": message_id,
-                "conversation_id": f"c{number // users // 50}",
-                "role": role,
-                "speaker": None,
-                "kind": "message",
-                "text": text,
-                "occurred_at": said.isoformat(),
-                "recorded_at": said.isoformat(),
-                "metadata": {},
-                "chunk": 0,
-                "chunks": 1,
-                "entry_ms": number,
-            }
-            identity = ids.point_id(_TENANT, user, message_id, 0)
-            indexed = render(text, speaker=None, role=role, occurred_at=said)
-            points.append(StoredPoint(identity, ids.owner(_TENANT, user), vector, indexed, payload))
-        yield points
+            owner = owner_of(_TENANT, user)
+            message = StoredMessage(
+                owner=owner.name,
+                message_id=message_id,
+                conversation_id=f"c{number // users // 50}",
+                role=role,
+                text=text,
+                occurred_at=said,
+                recorded_at=said,
+                entry_ms=number,
+            )
+            chunks.append(
+                EmbeddedChunk(owner, message, vector, render(text, speaker=None, role=role, occurred_at=said))
+            )
+        yield chunks
 
 
 async def _left_by_a_kill(site: Site) -> Path:
     """Copy Qdrant's folder as it is after upserts and before the next flush."""
     again = range(20 * _BATCH)
     for batch in _batches(site, Texts(0), again, len(again)):
-        await site.collection.upsert(batch)
+        await site.store.store(batch)
     kept = site.home / "killed"
     site.qdrant.suspend()
     await asyncio.to_thread(shutil.copytree, site.home / "qdrant", kept)

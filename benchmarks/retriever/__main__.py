@@ -34,8 +34,10 @@ from benchmarks.site import Failed, Provider, Site, Usage, opened
 from benchmarks.wire import Wire
 from memstream.local.stack.plan import FIXED_PORTS
 from memstream.local.stack.ports import free_base
-from memstream.vectors.embeddings import EmbeddingsApi
-from memstream.vectors.questions import Question, write_queries
+from memstream.vectors.embeddings import EmbeddingsApi, Vectors
+from memstream.vectors.store import CandidateQuery, owner_of
+from memstream.vectors.store.qdrant.collection import batch_body
+from memstream.vectors.store.qdrant.queries import queries_for
 
 _NOT_MEASURED = [
     "a network between the parts, TLS",
@@ -222,12 +224,12 @@ class _Bench:
         vectors = (await api.embed(texts)).vectors
         await api.aclose()
         return [
-            write_queries(
-                [Question(f"{TENANT}/{self._questions.user(number)}", vectors[number], text, None, CANDIDATES)],
-                space.vector_name,
-            )
+            batch_body(list(queries_for(self._question(number, text, vectors[number]), space.vector_name)))
             for number, text in enumerate(texts)
         ]
+
+    def _question(self, number: int, text: str, vector: Vectors) -> CandidateQuery:
+        return CandidateQuery(owner_of(TENANT, self._questions.user(number)), vector, text, CANDIDATES)
 
     async def together(self, said: str = "") -> None:
         """Ask new questions one at a time, and 32 at a time; `said` is of whom they are answered by."""

@@ -15,8 +15,10 @@ import uvicorn
 
 from benchmarks.retriever.asking import CANDIDATES, TENANT, space_of
 from memstream.vectors.embeddings import EmbeddingsApi
-from memstream.vectors.questions import Question, write_queries
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import CandidateQuery, owner_of
+from memstream.vectors.store.qdrant.collection import batch_body
+from memstream.vectors.store.qdrant.queries import queries_for
 from memstream.vectors.wire import Wire
 
 _QUERY = "/collections/memstream/points/query/batch"
@@ -31,8 +33,8 @@ def embedding(api: EmbeddingsApi, space: EmbeddingSpace) -> Write:
     async def write(body: bytes) -> bytes:
         search = orjson.loads(body)
         (vector,) = (await api.embed([search["query"]])).vectors
-        owner = f"{TENANT}/{search['user_id']}"
-        return write_queries([Question(owner, vector, search["query"], None, CANDIDATES)], space.vector_name)
+        question = CandidateQuery(owner_of(TENANT, search["user_id"]), vector, search["query"], CANDIDATES)
+        return batch_body(list(queries_for(question, space.vector_name)))
 
     return write
 

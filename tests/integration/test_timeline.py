@@ -13,10 +13,10 @@ from running_stack import RunningStack
 from waiting import until
 
 from memstream.client import InvalidRequest, Memstream
-from memstream.contracts import ids
 from memstream.contracts.keys import Position
-from memstream.vectors.collection import Collection, StoredPoint
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import EmbeddedChunk, MemoryStore, StoredMessage, owner_of
+from memstream.vectors.store.qdrant import QdrantStore
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
 
@@ -61,10 +61,10 @@ async def say(stack: RunningStack, user: str, *names: str, minute: int | None = 
 
 
 @pytest_asyncio.fixture
-async def collection(stack: RunningStack) -> AsyncIterator[Collection]:
+async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
     """Open the running stack's collection."""
     space = EmbeddingSpace(stack.info.embedding_model, 384)
-    opened = Collection(space, url=stack.info.qdrant_url, api_key=None, name="memstream", timeout=5)
+    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=5)
     yield opened
     await opened.aclose()
 
@@ -112,34 +112,28 @@ async def test_a_long_message_is_there_once_and_whole(stack: RunningStack, user:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 7, 29, 30, 31, 100])
 async def test_pages_of_any_size_give_everything_once_in_one_order(
-    stack: RunningStack, collection: Collection, limit: int
+    stack: RunningStack, store: MemoryStore, limit: int
 ) -> None:
     """Few different times, so that most messages share one, both when they were said and when they were recorded."""
     user = f"paged by {limit}"
-    expected = await with_equal_times(collection, user, Random(limit))  # noqa: S311 - the same times at every run
+    expected = await with_equal_times(store, user, Random(limit))  # noqa: S311 - the same times at every run
 
     assert names(await walked(stack, user, limit=limit)) == expected
 
 
-async def with_equal_times(collection: Collection, user: str, chance: Random, count: int = 30) -> list[str]:
+async def with_equal_times(store: MemoryStore, user: str, chance: Random, count: int = 30) -> list[str]:
     """Store messages of few different times; give them in their order."""
+    owner = owner_of("local", user)
     places = {}
-    points = []
+    chunks = []
     for n in range(count):
         times = [NOON + timedelta(microseconds=chance.randrange(3)) for _ in range(2)]
-        point = ids.point_id("local", user, str(n), 0)
-        places[str(n)] = (*times, str(point))
-        payload = {
-            "message_id": str(n),
-            "role": "user",
-            "kind": "message",
-            "text": "x",
-            "occurred_at": times[0].isoformat(),
-            "recorded_at": times[1].isoformat(),
-            "chunk": 0,
-        }
-        points.append(StoredPoint(point, ids.owner("local", user), np.full(384, 0.05, np.float32), "x", payload))
-    await collection.upsert(points)
+        places[str(n)] = (*times, str(owner.point_id(str(n), 0)))
+        message = StoredMessage(
+            owner=owner.name, message_id=str(n), text="x", occurred_at=times[0], recorded_at=times[1]
+        )
+        chunks.append(EmbeddedChunk(owner, message, np.full(384, 0.05, np.float32), "x"))
+    await store.store(chunks)
     return sorted(places, key=places.__getitem__)
 
 

@@ -4,26 +4,31 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
 from memstream.contracts.searches import Filter
 from memstream.retriever.candidates.conditions import conditions_of
-from memstream.vectors.questions import owned
+from memstream.vectors.store import owner_of
+from memstream.vectors.store.qdrant.filters import owned
 
+ANA = owner_of("acme", "ana")
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def translated(wanted: Filter) -> Any:  # noqa: ANN401 - any JSON
-    """Give the filter as it goes over the wire."""
-    found = conditions_of(wanted)
-    assert found is not None
-    return json.loads(found.model_dump_json(exclude_none=True))
+    """Return the caller's part of the filter that Qdrant is sent."""
+    narrowed = owned(ANA, conditions_of(wanted)).model
+    as_json = json.loads(narrowed.model_dump_json(exclude_none=True))
+    assert set(as_json) == {"must"}
+    assert as_json["must"].pop(0) == {"key": "owner", "match": {"value": "acme/ana"}}
+    return as_json
 
 
 @pytest.mark.parametrize("wanted", [None, Filter(), Filter(metadata={})])
 def test_no_conditions_are_no_filter(wanted: Filter | None) -> None:
-    assert conditions_of(wanted) is None
+    assert conditions_of(wanted) in ((), [])
 
 
 def test_after_includes_its_time_and_before_does_not() -> None:
@@ -108,15 +113,19 @@ def test_a_metadata_key_is_one_step_whatever_it_holds(key: str) -> None:
     assert condition["key"] == f'metadata."{key}"'
 
 
-def test_every_filter_is_narrowed_down_to_the_owner() -> None:
-    conditions = conditions_of(Filter(role=["user", "assistant"], metadata={"owner": "acme/bob"}))
-    for found in (owned("acme/ana", None), owned("acme/ana", conditions)):
-        as_json = json.loads(found.model_dump_json(exclude_none=True))
-        assert as_json["must"][0] == {"key": "owner", "match": {"value": "acme/ana"}}
-        assert set(as_json) == {"must"}
+def test_no_value_of_a_filter_takes_the_owners_place() -> None:
+    hostile = Filter(role=["user", "assistant"], metadata={"owner": "acme/bob"}, speaker='"} , {"must_not": []}')
+    narrowed = owned(ANA, conditions_of(hostile))
+
+    as_json = json.loads(orjson.dumps(narrowed.json))
+    assert as_json["must"][0] == {"key": "owner", "match": {"value": "acme/ana"}}
+    assert set(as_json) == {"must"}
+    assert len(as_json["must"]) == 4
 
 
-def test_a_callers_conditions_stay_together_beside_the_owner() -> None:
-    conditions = conditions_of(Filter(role=["user", "assistant"]))
+def test_alternatives_stand_beside_the_owner_not_among_them() -> None:
+    narrowed = owned(ANA, either=[{"has_id": []}, {"has_id": ["7"]}])
 
-    assert owned("acme/ana", conditions).must[1] is conditions  # type: ignore[index] # a list, as the test above shows
+    assert json.loads(orjson.dumps(narrowed.json)) == {
+        "must": [{"key": "owner", "match": {"value": "acme/ana"}}, {"should": [{"has_id": []}, {"has_id": ["7"]}]}]
+    }

@@ -23,8 +23,8 @@ from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.health import Pulse
 from memstream.runtime.streams import Redis, connect
-from memstream.vectors.collection import StoredPoint
 from memstream.vectors.embeddings import Vectors
+from memstream.vectors.store import EmbeddedChunk
 
 
 async def embed(texts: Sequence[str], _lane: Lane) -> Vectors:
@@ -32,7 +32,7 @@ async def embed(texts: Sequence[str], _lane: Lane) -> Vectors:
     return np.ones((len(texts), 1), np.float32)
 
 
-async def upsert(_points: Sequence[StoredPoint]) -> None:
+async def upsert(_points: Sequence[EmbeddedChunk]) -> None:
     """Store nothing."""
 
 

@@ -7,8 +7,8 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
-from memstream.vectors.collection import qdrant_faults
 from memstream.vectors.refusals import refusal
+from memstream.vectors.store.qdrant.collection import qdrant_faults
 
 
 class Answer(BaseModel):

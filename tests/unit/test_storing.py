@@ -21,8 +21,8 @@ from memstream.embedder.work import Dead, Left, Stored, Work
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.runtime.health import Pulse
-from memstream.vectors.collection import StoredPoint
 from memstream.vectors.embeddings import Vectors
+from memstream.vectors.store import EmbeddedChunk
 
 Verdict = Callable[[Sequence[str]], Exception | None]
 
@@ -32,7 +32,7 @@ class Servers:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
-        self.stored: dict[str, StoredPoint] = {}
+        self.stored: dict[str, EmbeddedChunk] = {}
         self.upserts = 0
         self.embed_fails: Verdict = lambda _: None
         self.upsert_fails: Verdict = lambda _: None
@@ -44,7 +44,7 @@ class Servers:
             raise error
         return np.array([[len(text)] for text in texts], np.float32)
 
-    async def upsert(self, points: Sequence[StoredPoint]) -> None:
+    async def upsert(self, points: Sequence[EmbeddedChunk]) -> None:
         """Store points."""
         self.upserts += 1
         if error := self.upsert_fails([point.indexed_text for point in points]):
@@ -276,7 +276,7 @@ async def test_imports_that_wait_for_the_store_do_not_hold_up_what_was_just_said
     go = asyncio.Event()
     upsert = bench.servers.upsert
 
-    async def upsert_slowly(points: Sequence[StoredPoint]) -> None:
+    async def upsert_slowly(points: Sequence[EmbeddedChunk]) -> None:
         if any(point.indexed_text.startswith("9-") for point in points):
             await go.wait()
         await upsert(points)

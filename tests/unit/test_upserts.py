@@ -1,11 +1,15 @@
-"""What is written to Qdrant when points are stored."""
+"""What is written to Qdrant when chunks are stored, as a server gets it."""
 
+import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-import httpx
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,70 +17,140 @@ from hypothesis.extra import numpy as arrays
 from qdrant_client import models
 
 from memstream.runtime.errors import Rejected, Unavailable
-from memstream.vectors.collection import Collection, StoredPoint
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import EmbeddedChunk, StoredMessage, owner_of
+from memstream.vectors.store.qdrant import QdrantStore
+
+pytestmark = pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
 
 SPACE = EmbeddingSpace("model", 3)
+ANA = owner_of("acme", "ana")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ZERO = np.zeros(3, np.float32)
 COMPLETED = {"result": {"operation_id": 1, "status": "completed"}, "status": "ok", "time": 0.1}
 
+Vector = npt.NDArray[np.float32]
 rows = arrays.arrays(np.float32, 3, elements=st.floats(width=32, allow_nan=False, allow_infinity=False))
 
 
-def point(vector: "np.typing.NDArray[np.float32]", **payload: object) -> StoredPoint:
-    """Make a point."""
-    return StoredPoint(UUID(int=7), "acme/ana", vector, "1 March 2026, Zoë: 👍", payload)
+@dataclass
+class Server:
+    """Answers every request alike, and keeps what it was sent."""
+
+    answer: bytes
+    url: str = ""
+    heads: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handle a connection."""
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
+                self.heads.append(head)
+                self.bodies.append(await reader.readexactly(length))
+                start = (
+                    f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(self.answer)}\r\n\r\n"
+                )
+                writer.write(start.encode() + self.answer)
+        writer.close()
 
 
-async def sent(*points: StoredPoint, answer: object = COMPLETED, status: int = 200) -> httpx.Request:
-    """Upsert points to a server that gives this answer, and give the request it got."""
-    requests = []
-
-    def respond(request: httpx.Request) -> httpx.Response:
-        requests.append(request)
-        return httpx.Response(status, json=answer)
-
-    collection = Collection(SPACE, url="https://test:6333", api_key="secret", name="a/b", timeout=5)
-    collection._client.http.client._async_client._transport = httpx.MockTransport(respond)
+@contextlib.asynccontextmanager
+async def storing(answer: object = COMPLETED) -> AsyncIterator[tuple[QdrantStore, Server]]:
+    """Open a store on a server that gives this answer."""
+    server = Server(json.dumps(answer).encode())
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    store = QdrantStore(SPACE, url=url, api_key="secret", collection="a/b", timeout=5)
     try:
-        await collection.upsert(points)
+        yield store, server
     finally:
-        await collection.aclose()
-    (request,) = requests
-    return request
+        await store.aclose()
+        listening.close()
+        await listening.wait_closed()
+
+
+def chunk(vector: Vector = ZERO, **fields: Any) -> EmbeddedChunk:  # noqa: ANN401 - fields of a message
+    """Make a chunk."""
+    message = StoredMessage(
+        owner="", message_id="m", text="👍", occurred_at=NOON, recorded_at=NOON, speaker="Zoë", **fields
+    )
+    return EmbeddedChunk(ANA, message, vector, "1 March 2026, Zoë: 👍")
+
+
+async def written(*chunks: EmbeddedChunk) -> dict[str, Any]:
+    """Store chunks, and return the body that the server got."""
+    async with storing() as (store, server):
+        await store.store(chunks)
+    (body,) = server.bodies
+    read: dict[str, Any] = json.loads(body)
+    return read
 
 
 async def test_points_are_put_into_the_collection_and_waited_for() -> None:
-    request = await sent(point(np.zeros(3, np.float32)))
+    async with storing() as (store, server):
+        await store.store([chunk()])
 
-    assert (request.method, request.url.raw_path) == ("PUT", b"/collections/a%2Fb/points?wait=true")
-    assert request.headers["content-type"] == "application/json"
-    assert request.headers["api-key"] == "secret"
+    (head,) = server.heads
+    assert head.startswith("PUT /collections/a%2Fb/points?wait=true ")
+    assert "content-type: application/json\r\n" in head.lower()
+    assert "api-key: secret\r\n" in head.lower()
 
 
 @given(rows)
-async def test_points_are_written_as_the_clients_own_models_are(vector: "np.typing.NDArray[np.float32]") -> None:
+async def test_points_are_written_as_the_clients_own_models_are(vector: Vector) -> None:
     document = models.Document(
         text="1 March 2026, Zoë: 👍", model="qdrant/bm25", options={"avg_len": 32.0, "language": "english"}
     )
     one = models.PointStruct(
-        id=str(UUID(int=7)),
+        id=str(ANA.point_id("m", 0)),
         vector={"model_3_t1": vector.tolist(), "bm25": document},
-        payload={"owner": "acme/ana", "chunk": 0, "metadata": {"Zoë": [1.5, None]}},
+        payload={
+            "owner": "acme/ana",
+            "message_id": "m",
+            "text": "👍",
+            "occurred_at": "2026-03-01T12:00:00+00:00",
+            "recorded_at": "2026-03-01T12:00:00+00:00",
+            "role": "user",
+            "kind": "message",
+            "conversation_id": None,
+            "speaker": "Zoë",
+            "metadata": {"Zoë": [1.5, None]},
+            "chunk": 0,
+            "chunks": 1,
+            "entry_ms": 0,
+        },
     )
-    request = await sent(point(vector, chunk=0, metadata={"Zoë": [1.5, None]}))
-    written: dict[str, Any] = json.loads(request.content)
 
-    (values,) = [p["vector"].pop("model_3_t1") for p in written["points"]]
+    body = await written(chunk(vector, metadata={"Zoë": [1.5, None]}))
+
+    (values,) = [point["vector"].pop("model_3_t1") for point in body["points"]]
     as_models = models.PointsList(points=[one]).model_dump(exclude_unset=True)
     as_models["points"][0]["vector"].pop("model_3_t1")
-    assert written == as_models
+    assert body == as_models
     assert (np.array(values, np.float64).astype(np.float32) == vector).all()
+
+
+async def test_whose_a_message_is_is_said_by_its_owner_alone() -> None:
+    message = StoredMessage(owner="acme/bob", message_id="m", text="x", occurred_at=NOON, recorded_at=NOON)
+
+    body = await written(EmbeddedChunk(ANA, message, ZERO, "x"))
+
+    assert body["points"][0]["payload"]["owner"] == "acme/ana"
+
+
+async def test_what_was_posted_anew_since_is_not_overwritten() -> None:
+    body = await written(chunk(entry_ms=5), chunk(entry_ms=7))
+
+    assert body["update_filter"] == {"must_not": [{"key": "entry_ms", "range": {"gt": 7}}]}
 
 
 @pytest.mark.parametrize("beyond", [2**64, -(2**63) - 1])
 async def test_what_json_cannot_carry_is_refused_as_this_points_fault(beyond: int) -> None:
     with pytest.raises(Rejected, match="not to be written as JSON"):
-        await sent(point(np.zeros(3, np.float32), metadata={"n": beyond}))
+        await written(chunk(metadata={"n": beyond}))
 
 
 @pytest.mark.parametrize(
@@ -90,5 +164,24 @@ async def test_what_json_cannot_carry_is_refused_as_this_points_fault(beyond: in
     ],
 )
 async def test_whatever_is_not_completed_is_not_stored(answer: object) -> None:
-    with pytest.raises(Unavailable):
-        await sent(point(np.zeros(3, np.float32)), answer=answer)
+    async with storing(answer) as (store, _):
+        with pytest.raises(Unavailable):
+            await store.store([chunk()])
+
+
+async def test_no_messages_to_delete_delete_nothing() -> None:
+    async with storing() as (store, server):
+        await store.delete_messages(ANA, {})
+
+    assert server.heads == []
+
+
+async def test_a_deletion_names_its_owner_beside_its_messages() -> None:
+    async with storing() as (store, server):
+        await store.delete_messages(ANA, {"m": 7})
+
+    (body,) = map(json.loads, server.bodies)
+    must = body["filter"]["must"]
+    assert must[0] == {"key": "owner", "match": {"value": "acme/ana"}}
+    assert len(must) == 2
+    assert list(must[1]) == ["should"]

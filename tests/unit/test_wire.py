@@ -11,10 +11,10 @@ import pytest
 from waiting import until
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
-from memstream.vectors.collection import Collection
 from memstream.vectors.embeddings import EmbeddingsApi
-from memstream.vectors.questions import Question
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import CandidateQuery, owner_of
+from memstream.vectors.store.qdrant import QdrantStore
 from memstream.vectors.wire import Wire, is_direct
 
 pytestmark = pytest.mark.asyncio
@@ -217,20 +217,20 @@ async def embedded(server: Server) -> MemstreamError | None:
 
 
 async def asked(server: Server) -> MemstreamError | None:
-    """Ask a collection, and give the error that came of it."""
-    collection = Collection(EmbeddingSpace("m", 2), url=server.url, api_key=None, name="a/b", timeout=5)
+    """Ask a store, and give the error that came of it."""
+    store = QdrantStore(EmbeddingSpace("m", 2), url=server.url, api_key=None, collection="a/b", timeout=5)
     try:
-        (found,) = await collection.ask([Question("t/u", None, "hi", None, 5)])
+        (found,) = await store.propose([CandidateQuery(owner_of("t", "u"), None, "hi", 5)])
         assert list(found.keyword or ()) == ["x"]
     except MemstreamError as error:
         return error
     finally:
-        await collection.aclose()
+        await store.aclose()
     return None
 
 
 EMBEDDED = {"data": [{"index": 0, "embedding": [1, 2]}], "usage": {"total_tokens": 7}}
-FOUND = {"result": [{"points": [{"id": "x", "score": 1.0, "payload": {}}]}]}
+FOUND = {"result": [{"points": [{"id": "x", "score": 1.0}]}]}
 QUOTA = {"error": {"message": "no", "code": "insufficient_quota"}}
 
 

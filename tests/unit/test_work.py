@@ -1,6 +1,7 @@
 """From an entry as it was read to the points that are stored, or the reason why not."""
 
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from memstream.contracts import ids
 from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.streams import SourceStream, source_streams
-from memstream.embedder.work import Dead, Delivery, Order, Settled, Work, points_of, prepare
+from memstream.embedder.work import Dead, Delivery, Order, Settled, Work, chunks_of, prepare
 
 CHUNKER = Chunker(24, 6)
 LONG = " ".join(f"This is the sentence with the number {number} of all of them." for number in range(6))
@@ -126,21 +127,22 @@ def test_a_message_becomes_a_point_with_all_its_fields() -> None:
     event = recorded(
         message_id="m 1", conversation_id="c", speaker="Zoë", kind="note", text="Hello 👍", metadata={"a.b": [1]}
     )
-    (point,) = points_of(prepared(entry(event.model_dump_json().encode())), np.array([[0.5, -1.0]], np.float32))
+    (point,) = chunks_of(prepared(entry(event.model_dump_json().encode())), np.array([[0.5, -1.0]], np.float32))
 
-    assert point.id == ids.point_id("acme", "ana", "m 1", 0)
-    assert point.owner == "acme/ana"
+    assert point.owner.point_id("m 1", 0) == ids.point_id("acme", "ana", "m 1", 0)
+    assert point.owner.name == "acme/ana"
     assert point.vector.tolist() == [0.5, -1.0]
     assert point.indexed_text == "1 March 2026, Zoë: Hello 👍"
-    assert point.payload == {
+    assert point.message.written() == {
+        "owner": "acme/ana",
         "message_id": "m 1",
         "conversation_id": "c",
         "role": "user",
         "speaker": "Zoë",
         "kind": "note",
         "text": "Hello 👍",
-        "occurred_at": "2026-03-01T09:30:00+00:00",
-        "recorded_at": "2026-03-01T09:30:00+00:00",
+        "occurred_at": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+        "recorded_at": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
         "metadata": {"a.b": [1]},
         "chunk": 0,
         "chunks": 1,
@@ -151,14 +153,13 @@ def test_a_message_becomes_a_point_with_all_its_fields() -> None:
 def test_each_chunk_becomes_a_point_and_the_first_carries_the_whole_text() -> None:
     long = prepared(entry(recorded(text=LONG).model_dump_json().encode()))
     vectors = np.arange(len(long.texts), dtype=np.float32)[:, None]
-    points = points_of(long, vectors)
+    points = chunks_of(long, vectors)
 
-    assert [point.id for point in points] == [ids.point_id("acme", "ana", "m-1", n) for n in range(len(points))]
-    assert [point.payload["chunk"] for point in points] == list(range(len(points)))
-    assert {point.payload["chunks"] for point in points} == {len(points)}
+    assert [point.message.chunk for point in points] == list(range(len(points)))
+    assert {point.message.chunks for point in points} == {len(points)}
     assert [point.vector.tolist() for point in points] == [[float(n)] for n in range(len(points))]
-    assert [point.payload["text"] for point in points] == list(long.chunks)
-    assert [point.payload.get("full_text") for point in points] == [LONG, *[None] * (len(points) - 1)]
+    assert [point.message.text for point in points] == list(long.chunks)
+    assert [point.message.full_text for point in points] == [LONG, *[None] * (len(points) - 1)]
 
 
 def test_storing_again_gives_equal_points() -> None:
@@ -167,7 +168,7 @@ def test_storing_again_gives_equal_points() -> None:
     chance = seeded()
     vectors = np.array([[chance.random()] for _ in range(20)], np.float32)
 
-    assert points_of(prepared(one), vectors) == points_of(prepared(again), vectors)
+    assert chunks_of(prepared(one), vectors) == chunks_of(prepared(again), vectors)
 
 
 def test_every_worker_reads_both_lanes_of_every_partition() -> None:

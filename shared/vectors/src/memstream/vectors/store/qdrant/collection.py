@@ -118,6 +118,12 @@ class _Answers(msgspec.Struct, gc=False):
     result: list[QueryAnswer]
 
 
+def batch_body(queries: Sequence[Query]) -> bytes:
+    """Return the body of a request that asks several queries at once."""
+    body = {"searches": [query.written() for query in queries]}
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 class _Updated(BaseModel):
     result: models.UpdateResult
 
@@ -196,8 +202,7 @@ class Collection:
             Unavailable, GlobalFault, Rejected: there is no answer.
 
         """
-        body = {"searches": [query.written() for query in queries]}
-        content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        content = batch_body(queries)
         if self._wire is None:
             with qdrant_faults():
                 answer = await self.client.http.client.request(
