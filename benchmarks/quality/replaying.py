@@ -27,9 +27,9 @@ from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.streams import connect
 from memstream.vectors.collection import Collection
-from memstream.vectors.metered import MeteredEmbeddings
+from memstream.vectors.composition import ServerSettings, connect_servers
+from memstream.vectors.embeddings.metering import MeteredEmbeddings
 from memstream.vectors.questions import Candidates, Question
-from memstream.vectors.servers import ServerSettings, connect_servers
 
 TENANT = "local"
 _TOGETHER = 32

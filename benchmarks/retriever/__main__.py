@@ -34,7 +34,8 @@ from benchmarks.site import Failed, Provider, Site, Usage, opened
 from benchmarks.wire import Wire
 from memstream.local.stack.plan import FIXED_PORTS
 from memstream.local.stack.ports import free_base
-from memstream.vectors.embeddings import EmbeddingsApi, Vectors
+from memstream.vectors.embeddings.openai import OpenAIEmbeddings
+from memstream.vectors.space import Vectors
 from memstream.vectors.store import CandidateQuery, owner_of
 from memstream.vectors.store.qdrant.collection import batch_body
 from memstream.vectors.store.qdrant.queries import queries_for
@@ -219,9 +220,9 @@ class _Bench:
     async def _queries(self) -> list[bytes]:
         """Write what the retriever asks Qdrant for its remembered questions."""
         space = space_of(self._site.plan.model)
-        api = EmbeddingsApi(space, url=self._site.plan.embeddings_url, api_key="local", timeout=60)
+        api = OpenAIEmbeddings(space, url=self._site.plan.embeddings_url, api_key="local", timeout=60)
         texts = [self._questions.text(number) for number in range(_KNOWN)]
-        vectors = (await api.embed(texts)).vectors
+        vectors = (await api.embed(texts, "query")).vectors
         await api.aclose()
         return [
             batch_body(list(queries_for(self._question(number, text, vectors[number]), space.vector_name)))

@@ -14,7 +14,7 @@ import orjson
 import uvicorn
 
 from benchmarks.retriever.asking import CANDIDATES, TENANT, space_of
-from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import CandidateQuery, owner_of
 from memstream.vectors.store.qdrant.collection import batch_body
@@ -27,12 +27,12 @@ Write = Callable[[bytes], Awaitable[bytes]]
 """Makes the queries for Qdrant from a request's body."""
 
 
-def embedding(api: EmbeddingsApi, space: EmbeddingSpace) -> Write:
+def embedding(api: OpenAIEmbeddings, space: EmbeddingSpace) -> Write:
     """Embed the question of a search."""
 
     async def write(body: bytes) -> bytes:
         search = orjson.loads(body)
-        (vector,) = (await api.embed([search["query"]])).vectors
+        (vector,) = (await api.embed([search["query"]], "query")).vectors
         question = CandidateQuery(owner_of(TENANT, search["user_id"]), vector, search["query"], CANDIDATES)
         return batch_body(list(queries_for(question, space.vector_name)))
 
@@ -68,7 +68,7 @@ if __name__ == "__main__":
     if embeddings:
         url, model = embeddings
         space = space_of(model)
-        writing = embedding(EmbeddingsApi(space, url=url, api_key="local", timeout=60), space)
+        writing = embedding(OpenAIEmbeddings(space, url=url, api_key="local", timeout=60), space)
     uvicorn.run(
         handler(Wire(qdrant_url, port=6333, headers={}, timeout=60), writing),
         port=int(port),

@@ -46,10 +46,14 @@ def test_a_vendors_library_is_imported_by_its_adapter_alone(library: str) -> Non
     assert [file for file in found if not any(part in file for part in parts)] == []
 
 
-def test_a_store_is_named_where_a_service_is_put_together() -> None:
-    found = [file for file in importers("memstream.vectors.store.qdrant") if "vectors/store/qdrant" not in file]
+@pytest.mark.parametrize(
+    ("adapter", "inside"),
+    [("memstream.vectors.store.qdrant", "/store/qdrant/"), ("memstream.vectors.embeddings.openai", "/embeddings/")],
+)
+def test_an_adapter_is_named_in_one_place(adapter: str, inside: str) -> None:
+    found = [file for file in importers(adapter) if inside not in file]
 
-    assert [file for file in found if not file.endswith("/app.py")] == []
+    assert found == ["shared/vectors/src/memstream/vectors/composition.py"]
 
 
 @pytest.mark.parametrize(

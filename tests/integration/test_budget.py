@@ -15,8 +15,8 @@ from waiting import until
 from memstream.contracts import keys
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import Unavailable
-from memstream.vectors.budget import Budget, Charge, Limits, Use
-from memstream.vectors.quotas import Quota, Quotas
+from memstream.vectors.embeddings.budget import Budget, Charge, Limits, Use
+from memstream.vectors.embeddings.quotas import Quota, Quotas
 
 SLOW = Limits(requests=240)
 """A bucket of six, and so little refill that a test doesn't notice it."""

@@ -7,16 +7,23 @@ from typing import Any
 import httpx2
 import numpy as np
 
-from memstream.vectors.embeddings import EmbeddingsApi
-from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.embeddings.openai import OpenAIEmbeddings
+from memstream.vectors.space import EmbeddingSpace, Projection
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
 
-def api_over(handler: Handler, *, dimensions: int = 2, send_dimensions: bool = False) -> EmbeddingsApi:
+def api_over(
+    handler: Handler,
+    *,
+    dimensions: int = 2,
+    send_dimensions: bool = False,
+    prefixes: tuple[str, str] = ("", ""),
+    projection: Projection | None = None,
+) -> OpenAIEmbeddings:
     """Make the adapter; every request is answered by `handler`."""
-    space = EmbeddingSpace("model", dimensions)
-    api = EmbeddingsApi(space, url="https://test/v1", api_key="key", timeout=5, send_dimensions=send_dimensions)
+    space = EmbeddingSpace("model", dimensions, prefixes=prefixes, projection=projection)
+    api = OpenAIEmbeddings(space, url="https://test/v1", api_key="key", timeout=5, send_dimensions=send_dimensions)
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(handler))
     api._client = api._client.with_options(http_client=client)
     return api

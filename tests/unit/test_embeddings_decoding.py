@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from unit.embeddings_api import api_over, base64_of, item, listing
 
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
+from memstream.vectors.space import InputType, Projection
 
 
 async def embedded(answer: httpx2.Response, texts: tuple[str, ...] = ("a",)) -> list[list[float]]:
     """Embed texts by a server that gives this answer."""
-    found: list[list[float]] = (await api_over(lambda _: answer).embed(texts)).vectors.tolist()
+    found: list[list[float]] = (await api_over(lambda _: answer).embed(texts, "passage")).vectors.tolist()
     return found
 
 
@@ -24,7 +25,7 @@ async def test_base64_and_plain_numbers_are_read(vector: object) -> None:
 
 
 async def test_vectors_are_single_precision_rows() -> None:
-    found = await api_over(lambda _: listing(item(0, base64_of([1, 2])))).embed(["a"])
+    found = await api_over(lambda _: listing(item(0, base64_of([1, 2])))).embed(["a"], "passage")
 
     assert found.vectors.dtype == np.float32
     assert found.vectors.shape == (1, 2)
@@ -44,7 +45,7 @@ async def test_identical_texts_are_sent_once_and_answered_each() -> None:
         sent.extend(json.loads(request.content)["input"])
         return listing(item(0, [0, 0]), item(1, [1, 1]))
 
-    found = await api_over(answer).embed(["a", "b", "a", "a"])
+    found = await api_over(answer).embed(["a", "b", "a", "a"], "passage")
 
     assert sent == ["a", "b"]
     assert found.vectors.tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
@@ -59,7 +60,7 @@ async def test_a_request_asks_for_base64_and_for_dimensions_only_where_they_can_
         bodies.append(json.loads(request.content))
         return listing(item(0, [0, 0]))
 
-    await api_over(answer, send_dimensions=sends).embed(["Zoë 👍"])
+    await api_over(answer, send_dimensions=sends).embed(["Zoë 👍"], "passage")
 
     expected = {"model": "model", "input": ["Zoë 👍"], "encoding_format": "base64"}
     assert bodies == [expected | ({"dimensions": 2} if sends else {})]
@@ -128,3 +129,24 @@ async def test_a_vector_of_another_shape_is_no_answer(answer: httpx2.Response) -
 async def test_a_number_beyond_single_precision_is_refused() -> None:
     with pytest.raises(Rejected):
         await embedded(listing(item(0, [1e39, 0])))
+
+
+@pytest.mark.parametrize(("input_type", "sent"), [("query", ["q: a", "q: b"]), ("passage", ["p: a", "p: b"])])
+async def test_a_models_prefixes_stand_before_the_texts(input_type: InputType, sent: list[str]) -> None:
+    asked: list[object] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.extend(json.loads(request.content)["input"])
+        return listing(item(0, [1, 2]), item(1, [3, 4]))
+
+    await api_over(answer, prefixes=("q: ", "p: ")).embed(["a", "b", "a"], input_type)
+
+    assert asked == sent
+
+
+async def test_vectors_come_as_the_space_stores_them() -> None:
+    projection = Projection(np.array([[1], [10]], np.float32))
+
+    found = await api_over(lambda _: listing(item(0, [1, 2])), projection=projection).embed(["a"], "query")
+
+    assert found.vectors.tolist() == [[21.0]]

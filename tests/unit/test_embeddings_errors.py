@@ -8,7 +8,7 @@ import pytest
 from unit.embeddings_api import api_over
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
-from memstream.vectors.embeddings import translate
+from memstream.vectors.embeddings.openai import translate
 
 REQUEST = httpx2.Request("POST", "http://test/v1/embeddings")
 
@@ -17,7 +17,7 @@ async def error_of(status: int, body: object = None, headers: dict[str, str] | N
     """Give what an answer of this status is translated into."""
     answer = httpx2.Response(status, json=body or {"error": {"message": "no", "code": None}}, headers=headers)
     with pytest.raises(MemstreamError) as caught:
-        await api_over(lambda _: answer).embed(["a"])
+        await api_over(lambda _: answer).embed(["a"], "passage")
     return caught.value
 
 
@@ -93,7 +93,7 @@ async def test_no_answer_is_unavailable(raised: Exception) -> None:
         raise raised
 
     with pytest.raises(Unavailable) as caught:
-        await api_over(fail).embed(["a"])
+        await api_over(fail).embed(["a"], "passage")
 
     assert isinstance(caught.value.__cause__, openai.APIError)
 
@@ -106,7 +106,7 @@ async def test_a_call_is_never_repeated_by_the_library() -> None:
         return httpx2.Response(500)
 
     with pytest.raises(Unavailable):
-        await api_over(fail).embed(["a"])
+        await api_over(fail).embed(["a"], "passage")
 
     assert len(calls) == 1
 

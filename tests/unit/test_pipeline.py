@@ -23,7 +23,7 @@ from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.health import Pulse
 from memstream.runtime.streams import Redis, connect
-from memstream.vectors.embeddings import Vectors
+from memstream.vectors.space import Vectors
 from memstream.vectors.store import EmbeddedChunk
 
 

@@ -11,7 +11,7 @@ from waiting import until
 
 from memstream.retriever.asking.query_vectors import QueryPolicy, QueryVectors
 from memstream.runtime.errors import MemstreamError, Rejected, Unavailable
-from memstream.vectors.embeddings import Vectors
+from memstream.vectors.space import Vectors
 
 
 class Server:

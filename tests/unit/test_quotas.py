@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider.limits import RateLimits, span
 
-from memstream.vectors.quotas import Quota, Quotas, read_quotas, read_retry_after, read_span
+from memstream.vectors.embeddings.quotas import Quota, Quotas, read_quotas, read_span
+from memstream.vectors.refusals import read_retry_after
 
 
 @pytest.mark.parametrize(

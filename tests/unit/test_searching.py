@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from memstream.retriever.searching import _shortened, cosines
-from memstream.vectors.embeddings import Vectors
+from memstream.vectors.space import Vectors
 
 matrices = arrays.arrays(
     np.float32,

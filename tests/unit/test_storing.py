@@ -21,7 +21,7 @@ from memstream.embedder.work import Dead, Left, Stored, Work
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.runtime.health import Pulse
-from memstream.vectors.embeddings import Vectors
+from memstream.vectors.space import Vectors
 from memstream.vectors.store import EmbeddedChunk
 
 Verdict = Callable[[Sequence[str]], Exception | None]

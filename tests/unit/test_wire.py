@@ -11,7 +11,7 @@ import pytest
 from waiting import until
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
-from memstream.vectors.embeddings import EmbeddingsApi
+from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import CandidateQuery, owner_of
 from memstream.vectors.store.qdrant import QdrantStore
@@ -204,9 +204,9 @@ def answer(status: int, told: object, headers: str = "") -> bytes:
 
 async def embedded(server: Server) -> MemstreamError | None:
     """Embed a text, and give the error that came of it."""
-    api = EmbeddingsApi(EmbeddingSpace("m", 2), url=f"{server.url}/v1", api_key="key", timeout=5)
+    api = OpenAIEmbeddings(EmbeddingSpace("m", 2), url=f"{server.url}/v1", api_key="key", timeout=5)
     try:
-        found = await api.embed(["a"])
+        found = await api.embed(["a"], "passage")
         assert np.array_equal(found.vectors, [[1.0, 2.0]])
         assert found.tokens == 7
     except MemstreamError as error:

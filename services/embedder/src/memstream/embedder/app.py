@@ -35,10 +35,10 @@ from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.runtime.health import Health, Pulse
 from memstream.runtime.streams import Redis, connect, create_groups, ping
+from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
-from memstream.vectors.embeddings import Vectors
-from memstream.vectors.metered import MeteredEmbeddings, Watch
-from memstream.vectors.servers import connect_servers
+from memstream.vectors.embeddings.metering import MeteredEmbeddings, Watch
+from memstream.vectors.space import Vectors
 from memstream.vectors.store import MemoryStore
 
 _log = logging.getLogger(__name__)
@@ -203,7 +203,8 @@ def build(settings: EmbedderSettings, clock: Clock, chance: Random) -> Embedder:
     context = _Context(settings, clock, chance, Backoff(), trouble, EmbedderMetrics(registry))
     concurrency = Concurrency(settings.concurrency)
     watch = _watch_calls(concurrency, context)
-    store, embeddings = connect_servers(settings, client, clock, watch)
+    store = open_store(settings)
+    embeddings = open_embeddings(settings, client, clock, watch)
     health.check("qdrant", store.check)
     pulse = health.pulse("pipeline", _MAX_SILENCE)
     pipeline = _pipeline(context, store, embeddings, client, pulse, concurrency)

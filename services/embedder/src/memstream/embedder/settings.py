@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.runtime.configuration import Duration
-from memstream.vectors.servers import ServerSettings
+from memstream.vectors.composition import ServerSettings
 
 
 class EmbedderSettings(ServerSettings):

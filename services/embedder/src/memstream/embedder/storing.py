@@ -18,7 +18,7 @@ from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.runtime.health import Pulse
-from memstream.vectors.embeddings import Vectors
+from memstream.vectors.space import Vectors
 from memstream.vectors.store import EmbeddedChunk
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,7 @@ from memstream.contracts import keys
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased, decode_event
 from memstream.contracts.keys import Lane
 from memstream.embedder.chunks import Chunker
-from memstream.vectors.embeddings import Vectors
-from memstream.vectors.space import render
+from memstream.vectors.space import Vectors, render
 from memstream.vectors.store import EmbeddedChunk, StoredMessage, owner_of
 
 

@@ -21,7 +21,7 @@ from memstream.runtime.access import KeyRing
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
 from memstream.runtime.streams import connect, ping
-from memstream.vectors.servers import connect_servers
+from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
 from memstream.web.operations import include_operations
@@ -41,15 +41,14 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
 
     """
     client = connect(str(settings.redis_url), timeout=settings.redis_timeout.total_seconds())
-    store, embeddings = connect_servers(
-        settings, client, clock, connections=settings.searches_at_once + _OTHER_CONNECTIONS
-    )
+    store = open_store(settings, connections=settings.searches_at_once + _OTHER_CONNECTIONS)
+    embeddings = open_embeddings(settings, client, clock)
     registry = CollectorRegistry()
     metrics = RetrieverMetrics(registry)
     turnstile = Turnstile(settings.searches_at_once, settings.searches_waiting)
     metrics.waiting.set_function(lambda: turnstile.waiting)
     queries = QueryVectors(
-        lambda texts: embeddings.embed(texts, "query", patience=_PATIENCE),
+        lambda texts: embeddings.embed(texts, "query", input_type="query", patience=_PATIENCE),
         QueryPolicy(settings.query_cache, settings.query_batch, settings.query_calls),
         lambda source: metrics.query_vectors.labels(source).inc(),
     )

@@ -29,9 +29,9 @@ from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
 from memstream.runtime.errors import Busy, GlobalFault, Rejected, Unavailable
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
-from memstream.vectors.embeddings import Vectors
+from memstream.vectors.space import Vectors
+from memstream.vectors.store import DEPENDENCY as STORE
 from memstream.vectors.store import MemoryStore, owner_of
-from memstream.vectors.store.qdrant.collection import DEPENDENCY as QDRANT
 
 _log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ class Searching:
         self, searches: Sequence[SearchIn], tenant: str, least: float, undone: set[str], deadline: Deadline
     ) -> list[_Answered]:
         vectors, degraded = await self._embed(searches, tenant, deadline)
-        async with deadline.enforced(QDRANT):
+        async with deadline.enforced(STORE):
             with self._metrics.qdrant_seconds.time():
                 proposals = await self._proposals.gather(searches, tenant, vectors)
             ranked = [
@@ -255,7 +255,7 @@ class Searching:
         ]
         if not any(owners):
             return texts
-        async with deadline.enforced(QDRANT):
+        async with deadline.enforced(STORE):
             speakers = await self._speakers.of({owner for owner in owners if owner is not None})
         return [
             text if owner is None else unnamed(text, speakers[owner]) for text, owner in zip(texts, owners, strict=True)

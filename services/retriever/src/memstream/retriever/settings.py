@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
-from memstream.vectors.servers import ServerSettings
+from memstream.vectors.composition import ServerSettings
 
 MIB = 1024 * 1024
 _NO_TIME = timedelta(0)

@@ -1,5 +1,6 @@
 """What to do about a server that gave no good answer: ask again, mend something, or give this input up. Pure."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
@@ -39,3 +40,23 @@ def unanswered(dependency: str, error: Exception) -> Unavailable:
 def unreadable(dependency: str, error: Exception) -> Unavailable:
     """Give the error for an answer that is not what was asked for. What it holds is left out: it may be of a user."""
     return Unavailable(dependency, f"it gave an answer that can't be read: {type(error).__name__}")
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer asks to wait; None when it doesn't.
+
+    A date instead of seconds is passed over: it would need this machine's clock to agree with the provider's.
+    """
+    milliseconds = read_number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    return read_number(headers.get("retry-after"))
+
+
+def read_number(text: str | None) -> float | None:
+    """Return the number in a header; None unless it is finite and not negative."""
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        return None
+    return value if value is not None and 0 <= value < float("inf") else None

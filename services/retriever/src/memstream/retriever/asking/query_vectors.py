@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from memstream.runtime.errors import MemstreamError, Rejected, Unavailable
-from memstream.vectors.embeddings import DEPENDENCY, Vectors
+from memstream.vectors.embeddings import DEPENDENCY
+from memstream.vectors.space import Vectors
 
 Vector = npt.NDArray[np.float32]
 

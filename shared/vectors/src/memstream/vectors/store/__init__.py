@@ -1,7 +1,7 @@
 """The store of all users' messages: its types, and what services ask of it. No vendor's type is above its adapter."""
 
 from memstream.vectors.store.conditions import At, Condition, Conditions, FirstChunk, MetadataIsOneOf, OneOf, Within
-from memstream.vectors.store.memory import MAX_SPEAKERS, MemoryStore
+from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, MemoryStore
 from memstream.vectors.store.messages import KEYWORDS, EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner, owner_of
 from memstream.vectors.store.queries import (
@@ -14,6 +14,7 @@ from memstream.vectors.store.queries import (
 )
 
 __all__ = [
+    "DEPENDENCY",
     "KEYWORDS",
     "MAX_SPEAKERS",
     "At",

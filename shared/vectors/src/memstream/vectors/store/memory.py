@@ -16,6 +16,11 @@ from memstream.vectors.store.queries import (
     Turns,
 )
 
+DEPENDENCY = "Qdrant"
+"""The store's name in errors."""
+
+MAX_SPEAKERS = 100
+
 
 class MemoryStore(Protocol):
     """Keeps embedded messages, and finds them by owner alone.
@@ -77,6 +82,3 @@ class MemoryStore(Protocol):
     async def aclose(self) -> None:
         """Close the connections."""
         ...
-
-
-MAX_SPEAKERS = 100

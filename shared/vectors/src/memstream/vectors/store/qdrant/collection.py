@@ -18,13 +18,11 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from memstream.runtime.errors import Rejected, Throttled, Unavailable
-from memstream.vectors.quotas import read_retry_after
-from memstream.vectors.refusals import refusal, unanswered, unreadable
+from memstream.vectors.refusals import read_retry_after, refusal, unanswered, unreadable
+from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import Record, StoredMessage
 from memstream.vectors.store.qdrant.filters import OwnedFilter, not_after
 from memstream.vectors.wire import Wire, is_direct
-
-DEPENDENCY = "Qdrant"
 
 _PORT = 6333
 """Where Qdrant is asked when its URL names no port."""

@@ -7,8 +7,9 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from memstream.runtime.errors import GlobalFault
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import INDEXES, Index
-from memstream.vectors.store.qdrant.collection import DEPENDENCY, Collection, qdrant_faults
+from memstream.vectors.store.qdrant.collection import Collection, qdrant_faults
 from memstream.vectors.store.qdrant.queries import BM25_VECTOR
 
 # Graphs of vectors are for owners. For every role and every moment they would cost far more than all else.

@@ -7,11 +7,11 @@ from typing import Any
 from memstream.vectors.refusals import unreadable
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
-from memstream.vectors.store.memory import MAX_SPEAKERS
+from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
-from memstream.vectors.store.qdrant.collection import DEPENDENCY, Collection, Lookup
+from memstream.vectors.store.qdrant.collection import Collection, Lookup
 from memstream.vectors.store.qdrant.filters import owned, until_entry
 from memstream.vectors.store.qdrant.layout import check_presence, ensure_layout
 from memstream.vectors.store.qdrant.queries import BM25_VECTOR, bm25_document, queries_for, read_candidates

@@ -1,4 +1,7 @@
-"""What embedder and retriever set alike about Qdrant and the embeddings API, and the connections made from it."""
+"""The store and the embeddings provider, put together from settings that embedder and retriever share.
+
+The one place that names their adapters: what one service stores the other has to find, so they are put together alike.
+"""
 
 from datetime import timedelta
 
@@ -8,10 +11,12 @@ from pydantic_settings import BaseSettings
 from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
 from memstream.runtime.streams import Redis
-from memstream.vectors.budget import Budget, Limits
-from memstream.vectors.embeddings import EmbeddingsApi
-from memstream.vectors.metered import MeteredEmbeddings, Watch, ignore
+from memstream.vectors.embeddings import MeteredEmbeddings
+from memstream.vectors.embeddings.budget import Budget, Limits
+from memstream.vectors.embeddings.metering import Watch, ignore
+from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import MemoryStore
 from memstream.vectors.store.qdrant import QdrantStore
 
 _NO_TIME = timedelta(0)
@@ -32,6 +37,10 @@ class ServerSettings(BaseSettings):
     embeddings_dimensions: int = Field(default=1536, ge=1, le=65536)
     embeddings_send_dimensions: bool = False
     """Ask for that many dimensions; only models that can shorten their vectors take it."""
+    embeddings_query_prefix: str = ""
+    embeddings_passage_prefix: str = ""
+    """What stands before the text of a question and of a message, for models that ask for it. Both are part of the
+    embedding space: to change them is to change the model."""
     embeddings_timeout: Duration = Field(default=timedelta(seconds=30), gt=_NO_TIME)
     embeddings_requests_per_minute: int | None = Field(default=None, ge=1)
     """What all services together may ask of the provider; below it is whatever the provider's answers tell."""
@@ -42,17 +51,16 @@ class ServerSettings(BaseSettings):
     @property
     def space(self) -> EmbeddingSpace:
         """The embedding space: alike in every service of an installation."""
-        return EmbeddingSpace(self.embeddings_model, self.embeddings_dimensions)
+        return EmbeddingSpace(
+            self.embeddings_model,
+            self.embeddings_dimensions,
+            prefixes=(self.embeddings_query_prefix, self.embeddings_passage_prefix),
+        )
 
 
-def connect_servers(
-    settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore, *, connections: int = 32
-) -> tuple[QdrantStore, MeteredEmbeddings]:
-    """Make the adapters. They connect at the first call. The budget of calls is kept in Redis.
-
-    `connections` is how many to Qdrant may be open at once.
-    """
-    store = QdrantStore(
+def open_store(settings: ServerSettings, *, connections: int = 32) -> MemoryStore:
+    """Return the store. It connects at the first call; at most `connections` are open at once."""
+    return QdrantStore(
         settings.space,
         url=str(settings.qdrant_url),
         api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
@@ -60,21 +68,20 @@ def connect_servers(
         timeout=settings.qdrant_timeout.total_seconds(),
         connections=connections,
     )
-    api = EmbeddingsApi(
+
+
+def open_embeddings(settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore) -> MeteredEmbeddings:
+    """Return the embeddings provider, within the budget of calls that is kept in Redis."""
+    timeout = settings.embeddings_timeout.total_seconds()
+    provider = OpenAIEmbeddings(
         settings.space,
         url=str(settings.embeddings_url),
         api_key=settings.embeddings_api_key.get_secret_value(),
-        timeout=settings.embeddings_timeout.total_seconds(),
+        timeout=timeout,
         send_dimensions=settings.embeddings_send_dimensions,
     )
     limits = Limits(
         settings.embeddings_requests_per_minute, settings.embeddings_tokens_per_minute, settings.embeddings_calls
     )
-    budget = Budget(
-        client,
-        f"{settings.embeddings_url.host}:{settings.embeddings_model}",
-        clock,
-        limits,
-        call_seconds=2 * settings.embeddings_timeout.total_seconds(),
-    )
-    return store, MeteredEmbeddings(api, budget, clock, watch)
+    name = f"{settings.embeddings_url.host}:{settings.embeddings_model}"
+    return MeteredEmbeddings(provider, Budget(client, name, clock, limits, call_seconds=2 * timeout), clock, watch)

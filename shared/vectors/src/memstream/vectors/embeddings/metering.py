@@ -7,9 +7,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import MemstreamError, Unavailable
 from memstream.runtime.streams import DEPENDENCY as REDIS
-from memstream.vectors.budget import Budget, Charge, Use
-from memstream.vectors.embeddings import EmbeddingsApi, Vectors
-from memstream.vectors.quotas import Quotas
+from memstream.vectors.embeddings.budget import Budget, Charge, Use
+from memstream.vectors.embeddings.provider import EmbeddingsProvider
+from memstream.vectors.embeddings.quotas import Quotas
+from memstream.vectors.space import InputType, Vectors
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ def ignore(_texts: int, _seconds: float, _failure: MemstreamError | None) -> Non
 class MeteredEmbeddings:
     """Embeds texts, each call when the budget allows it."""
 
-    def __init__(self, api: EmbeddingsApi, budget: Budget, clock: Clock, watch: Watch = ignore) -> None:
-        self._api = api
+    def __init__(self, provider: EmbeddingsProvider, budget: Budget, clock: Clock, watch: Watch = ignore) -> None:
+        self._provider = provider
         self._budget = budget
         self._clock = clock
         self._watch = watch
@@ -45,21 +46,24 @@ class MeteredEmbeddings:
         texts: Sequence[str],
         use: Use,
         *,
+        input_type: InputType = "passage",
         patience: float | None = None,
         waiting: Callable[[], None] = lambda: None,
     ) -> Vectors:
-        """Embed up to 2,048 texts, none of them empty, one row a text; `waiting` is called while the budget is spent.
+        """Return the vectors of up to 2,048 texts, none of them empty, one row a text.
+
+        `use` says how urgent the call is, `waiting` is called now and then while the budget is spent.
 
         Raises:
-            Unavailable, GlobalFault, Rejected: as `EmbeddingsApi.embed`. `Unavailable` also when the budget would keep
-                the call waiting for longer than `patience` seconds.
+            Unavailable, GlobalFault, Rejected: as `EmbeddingsProvider.embed`.
+            Unavailable: the budget would keep the call waiting for longer than `patience` seconds.
 
         """
         size = sum(len(text.encode()) for text in set(texts))
         charge = await self._take(use, size / self._bytes_per_token, patience, waiting)
         started = self._clock.monotonic()
         try:
-            answer = await self._api.embed(texts)
+            answer = await self._provider.embed(texts, input_type)
         except MemstreamError as error:
             self._watch(len(texts), self._clock.monotonic() - started, error)
             retry_after = error.retry_after if isinstance(error, Unavailable) else None
@@ -104,4 +108,4 @@ class MeteredEmbeddings:
     async def aclose(self) -> None:
         """See the budget corrected, and close the connections to the provider."""
         await asyncio.gather(*self._corrections)
-        await self._api.aclose()
+        await self._provider.aclose()

@@ -1,8 +1,10 @@
-"""What a provider's answers say about its limits: OpenAI's `x-ratelimit-*` and `Retry-After` headers. Pure."""
+"""What a provider's answers say about its limits: OpenAI's `x-ratelimit-*` headers. Pure."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from memstream.vectors.refusals import read_number
 
 _MINUTE = 60.0
 
@@ -20,31 +22,20 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """The limits that an answer told of; None is no word."""
+    """The limits that an answer reported; None if it did not."""
 
     requests: Quota | None = None
     tokens: Quota | None = None
 
 
 def read_quotas(headers: Mapping[str, str]) -> Quotas:
-    """Read the limits from an answer's headers; what can't be read is taken for no word."""
+    """Return the limits in an answer's headers; what can't be read counts as not reported."""
     return Quotas(_quota(headers, "requests"), _quota(headers, "tokens"))
 
 
-def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Give the seconds that an answer asks to wait; None when it doesn't.
-
-    A date instead of seconds counts as no word: it would need this machine's clock to agree with the provider's.
-    """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    return _number(headers.get("retry-after"))
-
-
 def _quota(headers: Mapping[str, str], unit: str) -> Quota | None:
-    limit = _number(headers.get(f"x-ratelimit-limit-{unit}"))
-    remaining = _number(headers.get(f"x-ratelimit-remaining-{unit}"))
+    limit = read_number(headers.get(f"x-ratelimit-limit-{unit}"))
+    remaining = read_number(headers.get(f"x-ratelimit-remaining-{unit}"))
     if not limit or remaining is None:
         return None
     reset = read_span(headers.get(f"x-ratelimit-reset-{unit}", ""))
@@ -66,12 +57,3 @@ def read_span(text: str) -> float | None:
     except ValueError:
         return None
     return hours * 3600 + minutes * _MINUTE + seconds + milliseconds / 1000
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text else None
-    except ValueError:
-        return None
-    # Neither below nothing, nor no number, nor without end.
-    return value if value is not None and 0 <= value < float("inf") else None

@@ -25,8 +25,8 @@ from memstream.contracts import keys
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
 from memstream.runtime.streams import Redis, redis_faults
-from memstream.vectors.budget_scripts import CORRECT, TAKE
-from memstream.vectors.quotas import Quota, Quotas
+from memstream.vectors.embeddings.budget_scripts import CORRECT, TAKE
+from memstream.vectors.embeddings.quotas import Quota, Quotas
 
 Use = Literal["query", "live", "bulk"]
 """What a call is for, the most urgent first."""

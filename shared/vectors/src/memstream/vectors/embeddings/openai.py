@@ -3,7 +3,6 @@
 import base64
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -14,32 +13,19 @@ import orjson
 from pydantic_core import from_json
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
-from memstream.vectors.quotas import Quotas, read_quotas, read_retry_after
-from memstream.vectors.refusals import reason_of, refusal, unanswered, unreadable
-from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.embeddings.provider import DEPENDENCY, Embedded
+from memstream.vectors.embeddings.quotas import read_quotas
+from memstream.vectors.refusals import read_retry_after, reason_of, refusal, unanswered, unreadable
+from memstream.vectors.space import EmbeddingSpace, InputType, Vectors
 from memstream.vectors.wire import Answer, Wire, is_direct
-
-DEPENDENCY = "the embeddings server"
-
-Vectors = npt.NDArray[np.float32]
-"""One row a text."""
 
 _PORT = 80
 
 _OK = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """An answer: one row a text, the tokens it was charged for if that is told, and what is said of the limits."""
-
-    vectors: Vectors
-    tokens: int | None
-    quotas: Quotas
-
-
-class EmbeddingsApi:
-    """Turns texts into vectors of one space."""
+class OpenAIEmbeddings:
+    """An `EmbeddingsProvider` that speaks OpenAI's protocol. It connects at the first call."""
 
     def __init__(
         self,
@@ -54,7 +40,7 @@ class EmbeddingsApi:
         self._asked: dict[str, object] = {"model": space.model, "encoding_format": "base64"}
         if send_dimensions:
             # Only models that can shorten their vectors take this field; others refuse it.
-            self._asked["dimensions"] = space.dimensions
+            self._asked["dimensions"] = space.provider_dimensions
         # One layer retries, and it is the caller's: it knows what waits behind this call.
         self._client = openai.AsyncOpenAI(
             api_key=api_key,
@@ -66,22 +52,14 @@ class EmbeddingsApi:
         if is_direct(url):
             self._wire = Wire(url, port=_PORT, headers={"authorization": f"Bearer {api_key}"}, timeout=timeout)
 
-    async def embed(self, texts: Sequence[str]) -> Embedded:
-        """Embed up to 2,048 texts, none of them empty; identical texts are sent once.
-
-        Its vectors are one row a text, in their order, of the space's dimensions; float32.
-
-        Raises:
-            Unavailable: a rate limit, a timeout, an error of the server's: try again later.
-            GlobalFault: the key, the quota, the model or its dimensions are wrong.
-            Rejected: the server refuses one of these texts.
-
-        """
+    async def embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+        """See `EmbeddingsProvider`. Identical texts are sent once."""
         places: dict[str, int] = {}
         rows = [places.setdefault(text, len(places)) for text in texts]
-        content, headers = await self._post({**self._asked, "input": list(places)})
+        sent = [self._space.text_for(input_type, text) for text in places]
+        content, headers = await self._post({**self._asked, "input": sent})
         told = _read(content)
-        vectors = self._decode(told, len(places))
+        vectors = self._space.project(self._decode(told, len(places)))
         return Embedded(vectors if len(places) == len(texts) else vectors[rows], _tokens(told), read_quotas(headers))
 
     async def _post(self, body: dict[str, object]) -> tuple[bytes, Mapping[str, str]]:
@@ -101,7 +79,7 @@ class EmbeddingsApi:
         return answer.content, answer.headers
 
     def _decode(self, told: Any, count: int) -> Vectors:  # noqa: ANN401 - whatever the server said
-        vectors = np.empty((count, self._space.dimensions), dtype=np.float32)
+        vectors = np.empty((count, self._space.provider_dimensions), dtype=np.float32)
         try:
             items = told["data"]
             found = {operator.index(item["index"]): _vector(item["embedding"]) for item in items}
@@ -110,10 +88,11 @@ class EmbeddingsApi:
         if len(items) != count or found.keys() != set(range(count)):
             raise Unavailable(DEPENDENCY, f"it did not give one vector for each of {count} texts")
         for index, vector in found.items():
-            if vector.size != self._space.dimensions:
+            if vector.size != self._space.provider_dimensions:
                 raise GlobalFault(
                     DEPENDENCY,
-                    f"{self._space.model} gives {vector.size} dimensions, {self._space.dimensions} are configured",
+                    f"{self._space.model} gives {vector.size} dimensions, "
+                    f"{self._space.provider_dimensions} are configured",
                 )
             vectors[index] = vector
         if not np.isfinite(vectors).all():
