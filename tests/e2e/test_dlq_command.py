@@ -101,7 +101,7 @@ async def test_it_has_to_be_said_which_letters(stack: RunningStack) -> None:
         *(memstream("dlq", "drop", "--yes", *which, "--home", stack.home) for which in ways)
     ):
         assert (ran.code, ran.out) == (2, "")
-        assert ran.err.startswith("memstream: say which: ids, or filters")
+        assert ran.err.startswith("memstream: select the letters: by ids, by filters")
 
 
 async def test_a_message_is_deleted_and_then_its_user_erased(stack: RunningStack) -> None:

@@ -77,8 +77,8 @@ def _application(arguments: Sequence[str], environment: Mapping[str, str]) -> ty
     ) -> None:
         """Searchable memory for wearables and chat assistants.
 
-        The services are those of the stack in --home; without it, those that MEMSTREAM_INGEST_URL,
-        MEMSTREAM_RETRIEVER_URL and MEMSTREAM_API_KEY name; without these, those of the stack in ./.memstream.
+        Commands use the stack in --home, or else the services that MEMSTREAM_INGEST_URL, MEMSTREAM_RETRIEVER_URL and
+        MEMSTREAM_API_KEY name, or else the stack in ./.memstream.
         """
         context.obj = Invocation(environment, home)
         if show_version:

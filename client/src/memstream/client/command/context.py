@@ -26,7 +26,7 @@ def context(  # noqa: PLR0913 - one argument per option
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what a user said about a question, quoted and numbered, as a text for a prompt."""
+    """Print the context for a prompt: what a user said about a question, quoted and numbered."""
     options: ContextOptions = {
         "token_budget": budget,
         "min_relevance": min_relevance,

@@ -41,10 +41,11 @@ ReasonOption = Annotated[str | None, typer.Option(help="Only with this text in t
 TenantOption = Annotated[str | None, typer.Option(help="Only of this tenant.")]
 DiedAfterOption = Annotated[
     str | None,
-    typer.Option("--after", help="Only if it died at this time or later: 2026-01-31 or 2026-01-31T09:30+01:00."),
+    typer.Option("--after", help="Only letters that died at this time or later: 2026-01-31 or 2026-01-31T09:30+01:00."),
 ]
 DiedBeforeOption = Annotated[
-    str | None, typer.Option("--before", help="Only if it died before this time; local time if it has no time zone.")
+    str | None,
+    typer.Option("--before", help="Only letters that died before this time; local time if it has no time zone."),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show which letters are selected.")]
@@ -65,9 +66,7 @@ def group() -> typer.Typer:
 
     commands.command("list")(list_letters)
     commands.command("show")(show)
-    replay_help = (
-        "Put the messages of dead letters back on their streams, once the cause is fixed. A letter is replayed once."
-    )
+    replay_help = "Replay dead letters, once their cause is fixed. Each letter is replayed at most once."
     commands.command("replay", help=replay_help)(_change_command("replay"))
     commands.command("drop", help="Remove dead letters permanently.")(_change_command("drop"))
     return commands
@@ -140,7 +139,7 @@ def _change_command(action: Action) -> Callable[..., None]:
         filters = _filters(dead_class, reason, tenant, after, before)
         has_filters = any(value is not None for value in filters.values())
         if sum((bool(ids), has_filters, all_letters)) != 1:
-            raise Failure("say which: ids, or filters such as --class and --reason, or --all", exit_code=2)
+            raise Failure("select the letters: by ids, by filters such as --class and --reason, or with --all", exit_code=2)
         run = _Change(admin_service_for(context, home), action, dry_run=dry_run, as_json=as_json)
         run.execute(ids or [], filters, ask=is_drop and not yes)
 

@@ -34,7 +34,7 @@ def export(  # noqa: PLR0913 - one argument per option
     conversation: Annotated[str | None, typer.Option(help="Only in the conversation with this id.")] = None,
     home: HomeOption = None,
 ) -> None:
-    """Write a user's messages to stdout, the oldest first, in a format that `memstream send` reads."""
+    """Write a user's messages to stdout. The oldest comes first; `memstream send` reads the result."""
     options: TimelineOptions = {
         "after": parse_time("--after", after),
         "before": parse_time("--before", before),

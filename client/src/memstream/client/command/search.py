@@ -45,7 +45,7 @@ def search(  # noqa: PLR0913 - one argument per option
     ] = None,
     shared: SharedOption = False,
     half_life: Annotated[
-        float | None, typer.Option(help="Prefer recent messages: after this many days, half of the preference is gone.")
+        float | None, typer.Option(help="Prefer recent messages; the preference halves after this many days.")
     ] = None,
     diversity: Annotated[
         float, typer.Option(help="How far to move down messages that repeat better ones, 0 to 1.")
