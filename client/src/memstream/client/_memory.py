@@ -66,7 +66,12 @@ class Memstream(HttpClient):
     async def send(self, message: Message) -> Accepted:
         """Record a message, given as a `MessageIn` or as a mapping with the same fields.
 
-        When this returns, the message is stored durably; it is searchable a moment later.
+        When this returns, the message is durably on the stream; it is searchable a moment later.
+
+        Raises:
+            InvalidRequest: a field is missing, unknown or wrong; `errors` names it.
+            TooLarge: the message is over a limit of the server.
+
         """
         body = message if isinstance(message, MessageIn) else validated(MessageIn, message, "message")
         request = Request("POST", f"{self._ingest_url}/v1/messages", self._json(body))
@@ -122,13 +127,18 @@ class Memstream(HttpClient):
     async def erase_user(self, user_id: str) -> ErasureAccepted:
         """Request the erasure of everything that a user said until now; later messages are kept.
 
-        When this returns, the erasure is recorded durably and can't be undone.
+        When this returns, the erasure is recorded durably and can't be undone; `erasure` returns how far it is.
         """
         params = {"user_id": user_id}
         return await self._fetch(Request("DELETE", f"{self._ingest_url}/v1/users", params=params), ErasureAccepted)
 
     async def erasure(self, erasure_id: str) -> Erasure:
-        """Return the receipt of a deletion or an erasure: pending, done or failed."""
+        """Return the receipt of a deletion or an erasure: its state is pending, done or failed.
+
+        Raises:
+            NotFound: there is no such receipt, or not any more.
+
+        """
         request = Request("GET", f"{self._ingest_url}/v1/erasures/{quote(erasure_id, safe='')}")
         return await self._fetch(request, Erasure)
 
@@ -142,8 +152,13 @@ class Memstream(HttpClient):
             for hit in answer.hits:
                 print(f"{hit.relevance:.2f} {hit.text}")
 
-        `degraded` in the answer says that it was found by words only, because embeddings were not available; `pending`
-        lists the positions of `wait_for` that did not become searchable in time.
+        `SearchOptions` describes the keyword arguments. In the answer, `degraded` says that hits were found by words
+        only, because the embeddings server can't be reached; `pending` lists the positions of `wait_for` that did not
+        become searchable in time.
+
+        Raises:
+            InvalidRequest: an argument is not valid; `errors` names it.
+
         """
         body = validated(SearchIn, {"user_id": user_id, "query": query, **given(options)}, "search")
         return await self._fetch(self._query("search", body, body.wait_timeout), SearchOut)
@@ -156,7 +171,12 @@ class Memstream(HttpClient):
             answer = await memory.context("ana", "Where is the spare key?", token_budget=1500)
             prompt = "I don't know." if answer.abstained else answer.context
 
-        `citations` says which message each number stands for. `abstained` says that nothing relevant was found.
+        `ContextOptions` describes the keyword arguments. In the answer, `citations` lists the message that each number
+        stands for, and `abstained` says that nothing relevant was found.
+
+        Raises:
+            InvalidRequest: an argument is not valid; `errors` names it.
+
         """
         body = validated(ContextIn, {"user_id": user_id, "query": query, **given(options)}, "search")
         return await self._fetch(self._query("context", body, body.wait_timeout), ContextOut)
@@ -168,13 +188,17 @@ class Memstream(HttpClient):
         return await self._fetch(self._query("search/batch", body, wait_seconds), SearchBatchOut)
 
     async def timeline(self, user_id: str, **options: Unpack[TimelineOptions]) -> TimelineOut:
-        """Return a page of a user's messages, the oldest first.
+        """Return a page of a user's messages, the oldest first; `TimelineOptions` describes the keyword arguments.
 
         For example, the second page of what was said in 2025::
 
             year = {"after": "2025-01-01T00:00:00Z", "before": "2026-01-01T00:00:00Z"}
             first = await memory.timeline("ana", **year)
             second = await memory.timeline("ana", cursor=first.cursor, **year)
+
+        Raises:
+            InvalidRequest: an argument is not valid; `errors` names it.
+
         """
         body = validated(TimelineIn, {"user_id": user_id, **given(options)}, "timeline")
         fields = body.model_dump(mode="json", exclude_none=True)

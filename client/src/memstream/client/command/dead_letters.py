@@ -139,7 +139,9 @@ def _change_command(action: Action) -> Callable[..., None]:
         filters = _filters(dead_class, reason, tenant, after, before)
         has_filters = any(value is not None for value in filters.values())
         if sum((bool(ids), has_filters, all_letters)) != 1:
-            raise Failure("select the letters: by ids, by filters such as --class and --reason, or with --all", exit_code=2)
+            raise Failure(
+                "select the letters: by ids, by filters such as --class and --reason, or with --all", exit_code=2
+            )
         run = _Change(admin_service_for(context, home), action, dry_run=dry_run, as_json=as_json)
         run.execute(ids or [], filters, ask=is_drop and not yes)
 
