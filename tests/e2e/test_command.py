@@ -442,7 +442,7 @@ async def test_a_search_can_prefer_what_was_said_lately_and_what_is_new(
     assert {"recency", "redundancy"} <= hits[0]["signals"].keys()
 
 
-async def test_documents_of_all_users_are_sent_found_exported_and_forgotten(
+async def test_documents_of_all_users_are_sent_found_exported_and_deleted(
     stack: RunningStack, tmp_path: Path, user: str
 ) -> None:
     document = {
@@ -458,7 +458,7 @@ async def test_documents_of_all_users_are_sent_found_exported_and_forgotten(
     found = await memstream("search", user, "How long does the kiln cool?", "--shared", "--json", *home)
     quoted = await memstream("context", user, "How long does the kiln cool?", "--shared", *home)
     exported = await memstream("export", "*", *home)
-    forgotten = await memstream("forget", "*", "manual", "--yes", "--wait", *home)
+    deleted = await memstream("delete", "*", "manual", "--yes", "--wait", *home)
     gone = await memstream("search", user, "How long does the kiln cool?", "--shared", "--json", *home)
 
     assert (sent.code, sent.out) == (0, "1 accepted, 0 duplicate, 0 rejected\n")
@@ -466,4 +466,4 @@ async def test_documents_of_all_users_are_sent_found_exported_and_forgotten(
     assert [(hit["message_id"], hit["shared"]) for hit in found.document["hits"]] == [("manual", True)]
     assert document["text"] in quoted.out
     assert document.items() <= json.loads(exported.out).items()
-    assert forgotten.code == 0
+    assert deleted.code == 0

@@ -1,4 +1,4 @@
-"""`memstream dlq` and `memstream forget` as their users meet them."""
+"""`memstream dlq` and `memstream delete` as their users meet them."""
 
 import asyncio
 import json
@@ -30,10 +30,10 @@ async def put_poison(stack: RunningStack, tenant: str, count: int) -> list[str]:
         data = json.dumps({**event, **times})
         await redis.xadd(keys.stream(0, "live"), {"type": "message.recorded.v1", "data": data})
 
-    async def buried() -> bool:
+    async def are_dead() -> bool:
         return int(await redis.xlen(dead)) == before + count
 
-    await until(buried, f"{count} letters more")
+    await until(are_dead, f"{count} more dead letters")
     return names
 
 
@@ -68,7 +68,7 @@ async def test_letters_are_listed_shown_replayed_and_dropped(stack: RunningStack
         *(memstream("dlq", "drop", letter_ids[1], "--home", stack.home, stdin=answer) for answer in (b"n\n", b""))
     )
     assert (kept.code, unsure.code) == (1, 1)
-    assert "Drop 1 dead letter for good?" in kept.err
+    assert "Drop 1 dead letter permanently?" in kept.err
     assert "nothing was done" in unsure.err
     dropped = await memstream("dlq", "drop", letter_ids[1], "--home", stack.home, stdin=b"y\n")
     assert (dropped.code, dropped.out) == (0, "1 dropped\n")
@@ -101,25 +101,25 @@ async def test_it_has_to_be_said_which_letters(stack: RunningStack) -> None:
         *(memstream("dlq", "drop", "--yes", *which, "--home", stack.home) for which in ways)
     ):
         assert (ran.code, ran.out) == (2, "")
-        assert ran.err.startswith("memstream: say which: ids, or filters")
+        assert ran.err.startswith("memstream: select the letters: by ids, by filters")
 
 
-async def test_a_message_and_then_all_of_a_user_is_forgotten(stack: RunningStack) -> None:
+async def test_a_message_is_deleted_and_then_its_user_erased(stack: RunningStack) -> None:
     user = f"user-{uuid.uuid4().hex[:12]}"
     sent = [await post(stack.ingest, user, f"The lamp is broken, {name}.", message_id=name) for name in ("a", "b")]
     found = await search(stack.retriever, user, "lamp", wait_for=[one["position"] for one in sent])
     assert len(found["hits"]) == 2
 
     unsure, one = await asyncio.gather(
-        memstream("forget", user, "--home", stack.home),
-        memstream("forget", user, "a", "--wait", "--yes", "--home", stack.home),
+        memstream("delete", user, "--home", stack.home),
+        memstream("delete", user, "a", "--wait", "--yes", "--home", stack.home),
     )
     left = await search(stack.retriever, user, "lamp")
     rest = await memstream("forget", user, "--wait", "--json", "--home", stack.home, stdin=b"y\n")
 
     assert (unsure.code, unsure.out) == (1, "")
-    assert f"Forget all that {user} said until now for good?" in unsure.err
-    assert (one.code, one.out) == (0, f"forgotten: message a of {user}\n")
+    assert f"Delete everything that {user} said until now permanently?" in unsure.err
+    assert (one.code, one.out) == (0, f"deleted: message a of {user}\n")
     assert [hit["message_id"] for hit in left["hits"]] == ["b"]
     assert (rest.document["state"], rest.document["scope"]) == ("done", "user")
     assert (await search(stack.retriever, user, "lamp"))["hits"] == []

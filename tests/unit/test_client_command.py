@@ -1,4 +1,4 @@
-"""How the command comes together."""
+"""Which commands there are, and how they are imported."""
 
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
@@ -46,3 +46,12 @@ def test_only_the_named_command_is_imported(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(EntryPoint, "load", unwanted)
 
     assert application.run(["status", "--help"], {}) == 0
+
+
+def test_the_former_name_of_delete_works_and_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert application.run(["forget", "--help"], {}) == 0
+    assert "Delete one message, or everything" in capsys.readouterr().out
+    assert application.run(["--help"], {}) == 0
+    commands = capsys.readouterr().out
+    assert "delete" in commands
+    assert "forget" not in commands

@@ -1,7 +1,7 @@
 """How an answer becomes an error, and which errors a call is repeated for."""
 
 import json
-import random
+from random import Random
 
 import httpx
 import pytest
@@ -22,10 +22,51 @@ from memstream.client import (
     Unauthenticated,
     Unavailable,
 )
-from memstream.client._errors import refusal
 from memstream.contracts.problems import Problem, ProblemType
 
-URL = "http://ingest/v1/messages"
+URL = "http://retriever/v1/search"
+
+
+def seeded() -> Random:
+    return Random(1)  # noqa: S311 - jitter
+
+
+class Script:
+    """A transport that gives prepared answers in order, and keeps the requests."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.requests: list[httpx.Request] = []
+        self.waits: list[float] = []
+        self._answers = iter(answers)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def memory(self, retries: Retries = Retries()) -> Memstream:  # noqa: B008 - frozen
+        return Memstream(
+            ingest_url="http://ingest/",
+            retriever_url="http://retriever",
+            api_key="key",
+            transport=httpx.MockTransport(self),
+            sleep=self.sleep,
+            rng=seeded(),
+            retries=retries,
+        )
+
+
+async def error_of(response: httpx.Response) -> MemstreamClientError:
+    """Search once, get this answer, and return the error that it becomes."""
+    async with Script(response).memory(ONCE) as memory:
+        with pytest.raises(MemstreamClientError) as raised:
+            await memory.search("ana", "where?")
+    return raised.value
 
 
 def test_the_package_exports_what_it_says() -> None:
@@ -53,15 +94,15 @@ def test_the_package_exports_what_it_says() -> None:
         (307, ServerFault),
     ],
 )
-def test_a_status_has_one_error(status: int, kind: type[MemstreamClientError]) -> None:
-    error = refusal(URL, status, {}, b"")
+async def test_a_status_has_one_error(status: int, kind: type[MemstreamClientError]) -> None:
+    error = await error_of(httpx.Response(status))
 
     assert type(error) is kind
     assert error.status == status
     assert str(error) == f"{URL} answered {status}"
 
 
-def test_a_problem_names_its_fields_in_one_line() -> None:
+async def test_a_problem_names_its_fields_in_one_line() -> None:
     problem = {
         "type": ProblemType.INVALID,
         "title": "Invalid",
@@ -70,7 +111,7 @@ def test_a_problem_names_its_fields_in_one_line() -> None:
         "errors": [{"field": "text", "message": "is\nblank"}],
     }
 
-    error = refusal(URL, 422, {}, json.dumps(problem).encode())
+    error = await error_of(httpx.Response(422, json=problem))
 
     assert isinstance(error, InvalidRequest)
     assert [(e.field, e.message) for e in error.errors] == [("text", "is\nblank")]
@@ -81,22 +122,18 @@ def test_a_problem_names_its_fields_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("header", "seconds"), [("3", 3.0), ("0.5", 0.5), (None, None), ("soon", None), ("-1", None), ("nan", None)]
 )
-def test_retry_after_is_read_in_seconds(header: str | None, seconds: float | None) -> None:
-    error = refusal(URL, 503, {"retry-after": header} if header else {}, b"")
+async def test_retry_after_is_read_in_seconds(header: str | None, seconds: float | None) -> None:
+    error = await error_of(httpx.Response(503, headers={"retry-after": header} if header else {}))
 
     assert isinstance(error, Unavailable)
     assert error.retry_after == seconds
 
 
-def test_what_is_not_a_problem_is_quoted_shortly() -> None:
-    error = refusal(URL, 502, {}, b"<html>" + b"x" * 5000)
+async def test_what_is_not_a_problem_is_quoted_shortly() -> None:
+    error = await error_of(httpx.Response(502, content=b"<html>" + b"x" * 5000))
 
     assert error.problem is None
     assert len(str(error)) < 300
-
-
-def chance() -> random.Random:
-    return random.Random(1)  # noqa: S311 - jitter
 
 
 @pytest.mark.parametrize(
@@ -105,64 +142,35 @@ def chance() -> random.Random:
     ids=lambda error: type(error).__name__,
 )
 def test_what_fails_for_good_is_not_repeated(error: MemstreamClientError) -> None:
-    assert Retries().wait(error, 1, 0.0, chance()) is None
+    assert Retries().wait(error, 1, 0.0, seeded()) is None
 
 
 def test_waits_grow_up_to_a_bound() -> None:
     retries = Retries(deadline=1000, unreachable=1000, initial=0.1, maximum=5.0)
 
-    waits = [retries.wait(ConnectionFailed("gone"), attempt, 0.0, chance()) for attempt in (1, 2, 3, 20, 5000)]
+    waits = [retries.wait(ConnectionFailed("gone"), attempt, 0.0, seeded()) for attempt in (1, 2, 3, 20, 5000)]
 
     bounds = [0.1, 0.2, 0.4, 5.0, 5.0]
     assert all(wait is not None and bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
 
 
 def test_retry_after_is_waited_for_in_full_and_never_much_longer() -> None:
-    wait = Retries().wait(Overloaded("later", retry_after=4.0), 1, 0.0, chance())
+    wait = Retries().wait(Overloaded("later", retry_after=4.0), 1, 0.0, seeded())
 
     assert wait is not None
     assert 4.0 <= wait <= 4.4
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
-    assert Retries(deadline=10).wait(Unavailable("down", retry_after=8.0), 1, 5.0, chance()) is None
-    assert ONCE.wait(Unavailable("down"), 1, 0.0, chance()) is None
+    assert Retries(deadline=10).wait(Unavailable("down", retry_after=8.0), 1, 5.0, seeded()) is None
+    assert ONCE.wait(Unavailable("down"), 1, 0.0, seeded()) is None
 
 
 def test_silence_is_borne_for_a_shorter_time_than_a_refusal() -> None:
     retries = Retries(deadline=float("inf"), unreachable=30.0)
 
-    assert retries.wait(ConnectionFailed("gone"), 3, 31.0, chance()) is None
-    assert retries.wait(Overloaded("later"), 3, 31.0, chance()) is not None
-
-
-class Script:
-    """A transport that gives prepared answers in order, and keeps the requests."""
-
-    def __init__(self, *answers: httpx.Response | Exception) -> None:
-        self.requests: list[httpx.Request] = []
-        self.waits: list[float] = []
-        self._answers = iter(answers)
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        answer = next(self._answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-    def memory(self) -> Memstream:
-        return Memstream(
-            ingest_url="http://ingest/",
-            retriever_url="http://retriever",
-            api_key="key",
-            transport=httpx.MockTransport(self),
-            sleep=self.sleep,
-            chance=chance(),
-        )
+    assert retries.wait(ConnectionFailed("gone"), 3, 31.0, seeded()) is None
+    assert retries.wait(Overloaded("later"), 3, 31.0, seeded()) is not None
 
 
 ACCEPTED = {"message_id": "m", "position": "0.live.1-1", "duplicate": False}
@@ -242,7 +250,7 @@ async def test_an_answer_that_is_not_memstreams_is_a_fault_of_the_server() -> No
     script = Script(httpx.Response(200, text="<html>"))
 
     async with script.memory() as memory:
-        with pytest.raises(ServerFault, match="http://retriever/v1/search gave an answer that is not Memstream's"):
+        with pytest.raises(ServerFault, match="the answer from http://retriever/v1/search did not come from Memstream"):
             await memory.search("ana", "where?")
 
 
@@ -260,7 +268,7 @@ async def test_status_is_an_answer_whatever_the_services_say() -> None:
     assert status.retriever.reason == "no answer from http://retriever/health/ready: refused"
 
 
-def test_a_problem_of_every_type_is_understood() -> None:
+async def test_a_problem_of_every_type_is_understood() -> None:
     for kind in ProblemType:
         body = Problem(type=kind, title="t", status=500, detail="d").model_dump_json().encode()
-        assert refusal(URL, 500, {}, body).type is kind
+        assert (await error_of(httpx.Response(500, content=body))).type is kind

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from memstream.client.command.failure import Failure
-from memstream.client.command.services import find_operations, find_services
+from memstream.client.command.services import find_admin_service, find_services
 from memstream.contracts.stack import Stack
 
 ENVIRONMENT = {
@@ -69,7 +69,7 @@ def test_a_damaged_stack_json_is_named(tmp_path: Path) -> None:
 def test_an_operator_needs_ingest_and_the_admin_key_alone(tmp_path: Path) -> None:
     environment = {"MEMSTREAM_INGEST_URL": "http://env:1", "MEMSTREAM_ADMIN_KEY": "env-admin"}
 
-    found = find_operations(environment, None, home(tmp_path / "default"))
+    found = find_admin_service(environment, None, home(tmp_path / "default"))
 
     assert (found.ingest_url, found.admin_key) == ("http://env:1", "env-admin")
 
@@ -77,13 +77,13 @@ def test_an_operator_needs_ingest_and_the_admin_key_alone(tmp_path: Path) -> Non
 def test_an_operator_finds_the_admin_key_of_a_stack(tmp_path: Path) -> None:
     given, default = home(tmp_path / "given"), home(tmp_path / "default")
 
-    assert find_operations({"MEMSTREAM_ADMIN_KEY": "x"}, given).admin_key == "admin"
-    assert find_operations({}, None, default).ingest_url == "http://home:1"
+    assert find_admin_service({"MEMSTREAM_ADMIN_KEY": "x"}, given).admin_key == "admin"
+    assert find_admin_service({}, None, default).ingest_url == "http://home:1"
 
 
 def test_a_tenants_environment_is_none_for_operators(tmp_path: Path) -> None:
     """Or else a request for one installation would go to another."""
     with pytest.raises(Failure, match="MEMSTREAM_ADMIN_KEY not set"):
-        find_operations(ENVIRONMENT, None, home(tmp_path / "default"))
+        find_admin_service(ENVIRONMENT, None, home(tmp_path / "default"))
     with pytest.raises(Failure, match="or set MEMSTREAM_INGEST_URL, MEMSTREAM_ADMIN_KEY"):
-        find_operations({}, None, tmp_path / "nowhere")
+        find_admin_service({}, None, tmp_path / "nowhere")

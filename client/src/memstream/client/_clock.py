@@ -1,8 +1,8 @@
-"""The one place where the client asks what time it is."""
+"""The one place where the client reads the clock."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Give the calendar time, in UTC."""
-    return datetime.now(UTC)  # noqa: TID251 - here is where the clock is read
+    """Return the current time, in UTC."""
+    return datetime.now(UTC)  # noqa: TID251 - the one place where the clock is read

@@ -1,34 +1,38 @@
-"""What can go wrong in a call, and the one place where an answer becomes an error. The package draws the tree."""
+"""The errors of a call, and the one place where an HTTP answer becomes an error. The package shows the tree."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from memstream.contracts.problems import FieldError, Problem, ProblemType
 
-_QUOTED = 200
-_LONGEST_WAIT = 86_400.0
+Body = TypeVar("Body", bound=BaseModel)
+
+_QUOTED_BYTES = 200
+_LONGEST_RETRY_AFTER = 86_400.0
+"""Seconds."""
 
 
 class MemstreamClientError(Exception):
-    """Any error of a call. Its text is one line."""
+    """Any error of a call. Its message is one line."""
 
     def __init__(self, message: str, *, status: int | None = None, problem: Problem | None = None) -> None:
         super().__init__(" ".join(message.split()))
         self.status = status
         """The answer's HTTP status, if there was an answer."""
         self.problem = problem
-        """The answer's body, if it was one of Memstream's."""
+        """The answer's body, if Memstream wrote it."""
 
     @property
     def type(self) -> ProblemType | None:
-        """The problem's stable type."""
+        """The problem's type, which never changes between versions; None without a problem."""
         return self.problem.type if self.problem else None
 
 
 class InvalidRequest(MemstreamClientError):
-    """The request is wrong, and stays wrong however often it is sent."""
+    """The request is wrong. Sending it again does not help."""
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class InvalidRequest(MemstreamClientError):
     ) -> None:
         super().__init__(message, status=status, problem=problem)
         self.errors = errors if errors is not None else list(problem.errors) if problem else []
-        """What is wrong with which field."""
+        """The fields that are wrong, and why."""
 
 
 class TooLarge(InvalidRequest):
@@ -48,18 +52,18 @@ class TooLarge(InvalidRequest):
 
 
 class Unauthenticated(MemstreamClientError):
-    """The key is missing or not known."""
+    """The API key is missing or unknown."""
 
 
 class Forbidden(MemstreamClientError):
-    """The key is known and may not do this."""
+    """The API key is known, but does not allow this."""
 
 
 class NotFound(MemstreamClientError):
-    """There is no such thing."""
+    """What was asked for does not exist."""
 
 
-class _TryLater(MemstreamClientError):
+class _TemporaryError(MemstreamClientError):
     def __init__(
         self,
         message: str,
@@ -70,26 +74,26 @@ class _TryLater(MemstreamClientError):
     ) -> None:
         super().__init__(message, status=status, problem=problem)
         self.retry_after = retry_after
-        """Seconds the service asked for, if it did."""
+        """Seconds that the service asked the caller to wait, if it did."""
 
 
-class Overloaded(_TryLater):
-    """The service has taken on as much as it can for now."""
+class Overloaded(_TemporaryError):
+    """The service has as much work as it can take at the moment."""
 
 
-class Unavailable(_TryLater):
-    """Something the service needs is down for now."""
+class Unavailable(_TemporaryError):
+    """Something that the service needs is temporarily down."""
 
 
 class ConnectionFailed(MemstreamClientError):
-    """Nothing answered, or not in time."""
+    """No answer came, or not in time."""
 
 
 class ServerFault(MemstreamClientError):
-    """The service failed, or what answered is not Memstream."""
+    """The service failed, or the answer did not come from Memstream."""
 
 
-_KINDS: dict[int, type[MemstreamClientError]] = {
+_ERROR_BY_STATUS: dict[int, type[MemstreamClientError]] = {
     HTTPStatus.UNAUTHORIZED: Unauthenticated,
     HTTPStatus.FORBIDDEN: Forbidden,
     HTTPStatus.NOT_FOUND: NotFound,
@@ -101,34 +105,43 @@ _KINDS: dict[int, type[MemstreamClientError]] = {
 }
 
 
-def refusal(url: str, status: int, headers: Mapping[str, str], body: bytes) -> MemstreamClientError:
-    """Make the error that an answer other than 2xx stands for."""
+def error_from_response(url: str, status: int, headers: Mapping[str, str], body: bytes) -> MemstreamClientError:
+    """Return the error for an answer whose status is not 2xx."""
     problem = _problem(body)
-    kind = _KINDS.get(status)
+    kind = _ERROR_BY_STATUS.get(status)
     if kind is None:
-        refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = InvalidRequest if refused else ServerFault
+        is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = InvalidRequest if is_client_error else ServerFault
     if problem is None:
-        told = body[:_QUOTED].decode(errors="replace").strip()
-        message = f"{url} answered {status}" + (f": {told}" if told else "")
+        quoted = body[:_QUOTED_BYTES].decode(errors="replace").strip()
+        message = f"{url} answered {status}" + (f": {quoted}" if quoted else "")
     else:
         message = "; ".join([problem.detail, *(f"{error.field}: {error.message}" for error in problem.errors)])
-    if issubclass(kind, _TryLater):
-        return kind(message, retry_after=_seconds(headers.get("retry-after")), status=status, problem=problem)
+    if issubclass(kind, _TemporaryError):
+        retry_after = _retry_after(headers.get("retry-after"))
+        return kind(message, retry_after=retry_after, status=status, problem=problem)
     return kind(message, status=status, problem=problem)
 
 
-def malformed(what: str, error: ValidationError) -> InvalidRequest:
-    """Make the error for a request that was found wrong before it was sent."""
-    errors = [
-        FieldError(
-            field=".".join(str(part) for part in fault["loc"]),
-            message=fault["msg"].removeprefix("Value error, "),
-        )
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    told = "; ".join(f"{error.field}: {error.message}" for error in errors)
-    return InvalidRequest(f"the {what} is not valid: {told}", errors=errors)
+def validated(kind: type[Body], fields: object, name: str) -> Body:
+    """Return the request body that `fields` make, checked before it is sent; `name` is what the error calls it.
+
+    Raises:
+        InvalidRequest: a field is missing, unknown or wrong; `errors` names it.
+
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        errors = [
+            FieldError(
+                field=".".join(str(part) for part in fault["loc"]),
+                message=fault["msg"].removeprefix("Value error, "),
+            )
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        reasons = "; ".join(f"{error.field}: {error.message}" for error in errors)
+        raise InvalidRequest(f"the {name} is not valid: {reasons}", errors=errors) from error
 
 
 def _problem(body: bytes) -> Problem | None:
@@ -138,10 +151,10 @@ def _problem(body: bytes) -> Problem | None:
         return None
 
 
-def _seconds(value: str | None) -> float | None:
-    """Read `Retry-After`; of its two forms, Memstream sends seconds."""
+def _retry_after(value: str | None) -> float | None:
+    """Return the seconds of a `Retry-After` header. Its other form, a date, is never sent by Memstream."""
     try:
         seconds = float(value) if value else None
     except ValueError:
         return None
-    return min(seconds, _LONGEST_WAIT) if seconds is not None and seconds >= 0 else None
+    return min(seconds, _LONGEST_RETRY_AFTER) if seconds is not None and seconds >= 0 else None

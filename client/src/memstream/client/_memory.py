@@ -1,22 +1,19 @@
-"""The client."""
+"""The client for a tenant's messages, searches and contexts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
-from random import Random, SystemRandom
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Unpack
 from urllib.parse import quote
 
-import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
-from memstream.client._calls import Calls, Request
 from memstream.client._clock import utc_now
-from memstream.client._errors import ConnectionFailed, InvalidRequest, MemstreamClientError, malformed
-from memstream.client._retries import Retries
-from memstream.client._status import ServiceStatus, Status, read_health
+from memstream.client._errors import ConnectionFailed, InvalidRequest, validated
+from memstream.client._http import ConnectionOptions, HttpClient, Request
+from memstream.client._options import ContextOptions, SearchOptions, TimelineOptions, given
+from memstream.client._status import ServiceStatus, Status, parse_readiness
 from memstream.contracts.ids import new_message_id
 from memstream.contracts.keys import Lane
 from memstream.contracts.messages import Accepted, BatchOut, Erasure, ErasureAccepted, MessageIn, MessageState
@@ -34,83 +31,64 @@ from memstream.contracts.timelines import PAGE, TimelineIn, TimelineMessage, Tim
 
 Message = MessageIn | Mapping[str, Any]
 
-QuestionT = TypeVar("QuestionT", bound=SearchIn)
 
+class Memstream(HttpClient):
+    """A tenant's memory: sends messages, and searches what users said.
 
-class Memstream:
-    """A tenant's memory: sends messages, and asks what a user's past says about a question.
-
-    Give it the URLs of the two services and a key, and use it as an asynchronous context::
+    It takes the URLs of the two services and an API key, and is an asynchronous context manager::
 
         async with Memstream(ingest_url=…, retriever_url=…, api_key=…) as memory:
             sent = await memory.send({"user_id": "ana", "text": "The spare key is under the third flower pot."})
             answer = await memory.search("ana", "Where is the spare key?", wait_for=[sent.position])
 
-    Every method may raise any `MemstreamClientError`. What failed for now (429, 503, no connection) is repeated first,
-    for as long as `retries` says. That is safe for writes too: a message without an id is given one before it is sent.
+    Every method may raise any `MemstreamClientError`. Temporary failures (429, 502, 503, 504, no connection) are
+    retried first, for as long as `retries` says. That is safe for writes too: a message without an id gets one before
+    it is sent. A request that is not valid raises `InvalidRequest` and is not sent.
 
-    `timeout` is for one attempt, in seconds. `on_wait` is told about each failure that is going to be repeated, and in
-    how many seconds. `transport`, `sleep`, `now` and `chance` are what it would otherwise take from the outside.
+    `now` returns the time for the ids of messages; `ConnectionOptions` describes the other optional arguments. Those of
+    the methods are described in `SearchOptions`, `ContextOptions` and `TimelineOptions`.
     """
 
-    def __init__(  # noqa: PLR0913 - named arguments, three of them needed
+    def __init__(
         self,
         *,
         ingest_url: str,
         retriever_url: str,
         api_key: str,
-        timeout: float = 30.0,
-        retries: Retries = Retries(),  # noqa: B008 - frozen
-        on_wait: Callable[[MemstreamClientError, float], None] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = utc_now,
-        chance: Random | None = None,
+        **options: Unpack[ConnectionOptions],
     ) -> None:
+        super().__init__(api_key=api_key, **options)
         self._ingest_url = ingest_url.rstrip("/")
         self._retriever_url = retriever_url.rstrip("/")
         self._now = now
-        self._chance = chance or SystemRandom()
-        self._timeout = timeout
-        self._calls = Calls(
-            api_key=api_key,
-            retries=retries,
-            timeout=timeout,
-            transport=transport,
-            sleep=sleep,
-            on_wait=on_wait,
-            chance=self._chance,
-        )
-
-    async def __aenter__(self) -> Self:
-        await self._calls.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._calls.__aexit__(kind, error, trace)
 
     async def send(self, message: Message) -> Accepted:
-        """Record a message. When this returns, it is on the stream durably, and searchable a moment later."""
-        try:
-            body = message if isinstance(message, MessageIn) else MessageIn.model_validate(message)
-        except ValidationError as error:
-            raise malformed("message", error) from error
-        if body.message_id is None:
-            body = body.model_copy(update={"message_id": self._new_id()})
-        content = body.model_dump_json(exclude_none=True).encode()
-        return await self._calls.ask(Request("POST", f"{self._ingest_url}/v1/messages", content), Accepted)
+        """Record a message, given as a `MessageIn` or as a mapping with the same fields.
+
+        When this returns, the message is durably on the stream; it is searchable a moment later.
+
+        Raises:
+            InvalidRequest: a field is missing, unknown or wrong; `errors` names it.
+            TooLarge: the message is over a limit of the server.
+
+        """
+        body = message if isinstance(message, MessageIn) else validated(MessageIn, message, "message")
+        request = Request("POST", f"{self._ingest_url}/v1/messages", self._json(body))
+        return await self._fetch(request, Accepted)
 
     async def send_batch(self, messages: Iterable[Message], *, lane: Lane = "live") -> BatchOut:
-        """Record up to 1,000 messages and 8 MiB at once; each is taken or refused for itself.
+        """Record up to 1,000 messages and 8 MiB at once. Each is accepted or rejected on its own.
 
-        `lane` is `bulk` for imports, which then never delay live messages.
+        Imports use the lane `bulk`: they never delay live messages.
         """
-        return await self.send_ndjson(b"\n".join(self._line(message) for message in messages), lane=lane)
+        return await self.send_ndjson(b"\n".join(self._json(message) for message in messages), lane=lane)
 
     async def send_ndjson(self, lines: bytes, *, lane: Lane = "live") -> BatchOut:
-        """Record messages that are JSON lines already. Each must carry its `message_id`: the call may be repeated."""
+        """Record messages that are JSON lines already.
+
+        Each must have its `message_id`, so that a retry adds nothing twice.
+        """
         request = Request(
             "POST",
             f"{self._ingest_url}/v1/messages/batch",
@@ -118,116 +96,165 @@ class Memstream:
             media_type="application/x-ndjson",
             params={"lane": lane},
         )
-        return await self._calls.ask(request, BatchOut)
+        return await self._fetch(request, BatchOut)
 
     async def state(self, user_id: str, message_id: str) -> MessageState:
-        """Say where a message is: queued, stored, dead or deleted."""
+        """Return the state of a message: queued, stored, dead or deleted.
+
+        Raises:
+            NotFound: no such message was accepted.
+
+        """
         request = Request(
             "GET",
             f"{self._ingest_url}/v1/messages/state",
             params={"user_id": user_id, "message_id": message_id},
         )
-        return await self._calls.ask(request, MessageState)
+        return await self._fetch(request, MessageState)
 
     async def delete_message(self, user_id: str, message_id: str) -> ErasureAccepted:
-        """Forget a message. When this returns, nothing brings it back; a moment later no search finds it."""
-        return await self._forget("messages", user_id=user_id, message_id=message_id)
+        """Request the deletion of a message.
+
+        When this returns, the deletion is recorded durably and can't be undone; a moment later no search finds the
+        message. `erasure` returns how far it is::
+
+            request = await memory.delete_message("ana", "m-1")
+            receipt = await memory.erasure(request.erasure_id)
+        """
+        params = {"user_id": user_id, "message_id": message_id}
+        return await self._fetch(Request("DELETE", f"{self._ingest_url}/v1/messages", params=params), ErasureAccepted)
 
     async def erase_user(self, user_id: str) -> ErasureAccepted:
-        """Forget all that a user said until now. What the user says from then on is remembered."""
-        return await self._forget("users", user_id=user_id)
+        """Request the erasure of everything that a user said until now; later messages are kept.
+
+        When this returns, the erasure is recorded durably and can't be undone; `erasure` returns how far it is.
+        """
+        params = {"user_id": user_id}
+        return await self._fetch(Request("DELETE", f"{self._ingest_url}/v1/users", params=params), ErasureAccepted)
 
     async def erasure(self, erasure_id: str) -> Erasure:
-        """Say what became of a request to forget: pending, done or failed."""
+        """Return the receipt of a deletion or an erasure: its state is pending, done or failed.
+
+        Raises:
+            NotFound: there is no such receipt, or not any more.
+
+        """
         request = Request("GET", f"{self._ingest_url}/v1/erasures/{quote(erasure_id, safe='')}")
-        return await self._calls.ask(request, Erasure)
+        return await self._fetch(request, Erasure)
 
-    async def search(self, user_id: str, query: str, **fields: Any) -> SearchOut:  # noqa: ANN401 - SearchIn types them
-        """Ask what a user's past says about a question; `fields` are those of `SearchIn`, `limit` for example."""
-        body = _question_of(SearchIn, user_id=user_id, query=query, **fields)
-        return await self._calls.ask(self._question("search", body, body.wait_timeout), SearchOut)
+    async def search(self, user_id: str, query: str, **options: Unpack[SearchOptions]) -> SearchOut:
+        """Return the messages of a user that are relevant to a question, the most relevant first.
 
-    async def context(self, user_id: str, query: str, **fields: Any) -> ContextOut:  # noqa: ANN401 - ContextIn types them
-        """Ask for a text for a prompt; `fields` are those of `ContextIn`, of which `token_budget` is needed."""
-        body = _question_of(ContextIn, user_id=user_id, query=query, **fields)
-        return await self._calls.ask(self._question("context", body, body.wait_timeout), ContextOut)
+        For example, where Jonas said this year that the key is::
+
+            said = {"speaker": "Jonas", "after": "2026-01-01T00:00:00Z"}
+            answer = await memory.search("ana", "Where is the spare key?", limit=3, filter=said)
+            for hit in answer.hits:
+                print(f"{hit.relevance:.2f} {hit.text}")
+
+        `SearchOptions` describes the keyword arguments. In the answer, `degraded` says that hits were found by words
+        only, because the embeddings server can't be reached; `pending` lists the positions of `wait_for` that did not
+        become searchable in time.
+
+        Raises:
+            InvalidRequest: an argument is not valid; `errors` names it.
+
+        """
+        body = validated(SearchIn, {"user_id": user_id, "query": query, **given(options)}, "search")
+        return await self._fetch(self._query("search", body, body.wait_timeout), SearchOut)
+
+    async def context(self, user_id: str, query: str, **options: Unpack[ContextOptions]) -> ContextOut:
+        """Return a text for a prompt: what a user said about a question, quoted and numbered.
+
+        For example, with room for 1,500 tokens::
+
+            answer = await memory.context("ana", "Where is the spare key?", token_budget=1500)
+            prompt = "I don't know." if answer.abstained else answer.context
+
+        `ContextOptions` describes the keyword arguments. In the answer, `citations` lists the message that each number
+        stands for, and `abstained` says that nothing relevant was found.
+
+        Raises:
+            InvalidRequest: an argument is not valid; `errors` names it.
+
+        """
+        body = validated(ContextIn, {"user_id": user_id, "query": query, **given(options)}, "search")
+        return await self._fetch(self._query("context", body, body.wait_timeout), ContextOut)
 
     async def search_batch(self, searches: Iterable[SearchIn | Mapping[str, Any]]) -> SearchBatchOut:
-        """Ask up to 100 questions at once; the answers come in their order."""
-        try:
-            body = SearchBatchIn.model_validate({"searches": list(searches)})
-        except ValidationError as error:
-            raise malformed("batch of searches", error) from error
-        patience = max((search.wait_timeout for search in body.searches if search.wait_for), default=0.0)
-        return await self._calls.ask(self._question("search/batch", body, patience), SearchBatchOut)
+        """Return the answers to up to 100 searches, in their order; each is a `SearchIn` or its fields."""
+        body = validated(SearchBatchIn, {"searches": list(searches)}, "batch of searches")
+        wait_seconds = max((search.wait_timeout for search in body.searches if search.wait_for), default=0.0)
+        return await self._fetch(self._query("search/batch", body, wait_seconds), SearchBatchOut)
 
-    async def timeline(self, user_id: str, **fields: Any) -> TimelineOut:  # noqa: ANN401 - TimelineIn types them
-        """Give a page of a user's messages in time order; `fields` are those of `TimelineIn`, `cursor` for example."""
-        try:
-            asked = TimelineIn.model_validate({"user_id": user_id, **fields})
-        except ValidationError as error:
-            raise malformed("timeline", error) from error
-        params = asked.model_dump(mode="json", exclude_none=True)
-        request = Request(
-            "GET", f"{self._retriever_url}/v1/timeline", params={name: str(value) for name, value in params.items()}
-        )
-        return await self._calls.ask(request, TimelineOut)
+    async def timeline(self, user_id: str, **options: Unpack[TimelineOptions]) -> TimelineOut:
+        """Return a page of a user's messages, the oldest first; `TimelineOptions` describes the keyword arguments.
 
-    async def messages(self, user_id: str, **fields: Any) -> AsyncIterator[TimelineMessage]:  # noqa: ANN401 - as above
-        """Give all of a user's messages in time order, page by page as they are read; `fields` as of `timeline`."""
+        For example, the second page of what was said in 2025::
+
+            year = {"after": "2025-01-01T00:00:00Z", "before": "2026-01-01T00:00:00Z"}
+            first = await memory.timeline("ana", **year)
+            second = await memory.timeline("ana", cursor=first.cursor, **year)
+
+        Raises:
+            InvalidRequest: an argument is not valid; `errors` names it.
+
+        """
+        body = validated(TimelineIn, {"user_id": user_id, **given(options)}, "timeline")
+        fields = body.model_dump(mode="json", exclude_none=True)
+        params = {name: str(value) for name, value in fields.items()}
+        return await self._fetch(Request("GET", f"{self._retriever_url}/v1/timeline", params=params), TimelineOut)
+
+    async def messages(self, user_id: str, **options: Unpack[TimelineOptions]) -> AsyncIterator[TimelineMessage]:
+        """Iterate over all of a user's messages, the oldest first; pages are fetched as they are needed.
+
+        For example::
+
+            async for message in memory.messages("ana", conversation_id="kitchen"):
+                print(message.occurred_at, message.text)
+        """
+        if options.get("limit") is None:
+            options["limit"] = PAGE
         while True:
-            page = await self.timeline(user_id, **{"limit": PAGE, **fields})
+            page = await self.timeline(user_id, **options)
             for message in page.messages:
                 yield message
             if page.cursor is None:
                 return
-            fields = {**fields, "cursor": page.cursor}
+            options["cursor"] = page.cursor
 
     async def similarity(self, texts: Iterable[str]) -> SimilarityOut:
-        """Compare 2 to 100 texts with each other."""
-        try:
-            body = SimilarityIn(texts=list(texts))
-        except ValidationError as error:
-            raise malformed("list of texts", error) from error
-        return await self._calls.ask(self._question("similarity", body), SimilarityOut)
+        """Return the cosine of every pair of 2 to 100 texts."""
+        body = validated(SimilarityIn, {"texts": list(texts)}, "list of texts")
+        return await self._fetch(self._query("similarity", body), SimilarityOut)
 
     async def status(self) -> Status:
-        """Ask both services whether they can serve. Raises nothing for one that can't: that is the answer."""
-        ingest, retriever = await asyncio.gather(self._health(self._ingest_url), self._health(self._retriever_url))
+        """Return whether both services are ready. A service that is not ready, or not reachable, raises nothing."""
+        ingest, retriever = await asyncio.gather(
+            self._readiness(self._ingest_url), self._readiness(self._retriever_url)
+        )
         return Status(ingest=ingest, retriever=retriever)
 
-    async def _forget(self, what: str, **params: str) -> ErasureAccepted:
-        request = Request("DELETE", f"{self._ingest_url}/v1/{what}", params=params)
-        return await self._calls.ask(request, ErasureAccepted)
-
-    def _question(self, path: str, body: SearchIn | SearchBatchIn | SimilarityIn, patience: float = 0.0) -> Request:
+    def _query(self, path: str, body: BaseModel, wait_seconds: float = 0.0) -> Request:
         content = body.model_dump_json(exclude_unset=True).encode()
-        return Request("POST", f"{self._retriever_url}/v1/{path}", content, patience=patience)
+        return Request("POST", f"{self._retriever_url}/v1/{path}", content, server_wait_seconds=wait_seconds)
 
-    async def _health(self, url: str) -> ServiceStatus:
+    async def _readiness(self, url: str) -> ServiceStatus:
         try:
-            response = await self._calls.once(Request("GET", f"{url}/health/ready"), self._timeout)
+            response = await self._send_once(Request("GET", f"{url}/health/ready"), self._timeout)
         except ConnectionFailed as error:
             return ServiceStatus(url=url, ready=False, reason=str(error))
-        return read_health(url, response)
+        return parse_readiness(url, response)
+
+    def _json(self, message: Message) -> bytes:
+        """Return a message as one line of JSON, with an id. Only ingest checks the fields of a mapping."""
+        if isinstance(message, MessageIn):
+            message_id = message.message_id or self._new_id()
+            return message.model_copy(update={"message_id": message_id}).model_dump_json(exclude_none=True).encode()
+        try:
+            return to_json({**message, "message_id": message.get("message_id") or self._new_id()})
+        except PydanticSerializationError as error:
+            raise InvalidRequest(f"the message can't be written as JSON: {error}") from error
 
     def _new_id(self) -> str:
-        return new_message_id(self._now(), self._chance)
-
-    def _line(self, message: Message) -> bytes:
-        if isinstance(message, MessageIn):
-            known = message.message_id or self._new_id()
-            return message.model_copy(update={"message_id": known}).model_dump_json(exclude_none=True).encode()
-        fields = dict(message)
-        fields["message_id"] = fields.get("message_id") or self._new_id()
-        try:
-            return to_json(fields)
-        except PydanticSerializationError as error:
-            raise InvalidRequest(f"a message can't be written as JSON: {error}") from error
-
-
-def _question_of(kind: type[QuestionT], **fields: Any) -> QuestionT:  # noqa: ANN401 - the body types them
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise malformed("search", error) from error
+        return new_message_id(self._now(), self._rng)

@@ -1,18 +1,13 @@
 """The client for operators."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from random import Random
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
+from typing import Unpack
 from urllib.parse import quote
 
-import httpx
-from pydantic import ValidationError
-
-from memstream.client._calls import Calls, Request
-from memstream.client._errors import MemstreamClientError, malformed
-from memstream.client._retries import Retries
+from memstream.client._errors import validated
+from memstream.client._http import ConnectionOptions, HttpClient, Request
+from memstream.client._options import DeadLetterFilters, given
 from memstream.contracts.dead_letters import (
     MAX_IDS,
     DeadLetter,
@@ -24,51 +19,37 @@ from memstream.contracts.dead_letters import (
 )
 
 
-class Operator:
-    """Looks after the messages that could not be stored: the dead letters of all tenants.
+class Operator(HttpClient):
+    """Lists, shows, replays and drops the dead letters of all tenants: messages that could not be stored.
 
-    `admin_key` is a key for operators. The other arguments, the errors and the repetitions are those of `Memstream`.
+    `admin_key` is a key for operators. `ConnectionOptions` describes the optional arguments. Errors and retries are
+    those of `Memstream`::
+
+        async with Operator(ingest_url=…, admin_key=…) as operator:
+            letters = [letter async for letter in operator.dead_letters(dead_class="poison", tenant="acme")]
+            results = await operator.replay([letter.id for letter in letters])
     """
 
-    def __init__(  # noqa: PLR0913 - named arguments, two of them needed
-        self,
-        *,
-        ingest_url: str,
-        admin_key: str,
-        timeout: float = 30.0,
-        retries: Retries = Retries(),  # noqa: B008 - frozen
-        on_wait: Callable[[MemstreamClientError, float], None] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        chance: Random | None = None,
-    ) -> None:
+    def __init__(self, *, ingest_url: str, admin_key: str, **options: Unpack[ConnectionOptions]) -> None:
+        super().__init__(api_key=admin_key, **options)
         self._url = f"{ingest_url.rstrip('/')}/v1/admin/dead-letters"
-        self._calls = Calls(
-            api_key=admin_key,
-            retries=retries,
-            timeout=timeout,
-            transport=transport,
-            sleep=sleep,
-            on_wait=on_wait,
-            chance=chance,
-        )
 
-    async def __aenter__(self) -> Self:
-        await self._calls.__aenter__()
-        return self
+    async def page(
+        self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[DeadLetterFilters]
+    ) -> DeadLetterPage:
+        """Return a page of up to `limit` dead letters, the newest last; `cursor` is that of the page before."""
+        fields = given({**filters, "cursor": cursor, "limit": limit})
+        if "dead_class" in fields:
+            fields["class"] = fields.pop("dead_class")
+        params = {
+            name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in fields.items()
+        }
+        return await self._fetch(Request("GET", self._url, params=params), DeadLetterPage)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._calls.__aexit__(kind, error, trace)
-
-    async def page(self, *, cursor: str | None = None, limit: int = 100, **filters: str) -> DeadLetterPage:
-        """List dead letters, the newest last; `filters` are `class`, `reason`, `tenant`, `after` and `before`."""
-        params = {**filters, "limit": str(limit), **({"cursor": cursor} if cursor is not None else {})}
-        return await self._calls.ask(Request("GET", self._url, params=params), DeadLetterPage)
-
-    async def dead_letters(self, *, limit: int = 100, **filters: str) -> AsyncGenerator[DeadLetter, None]:
-        """Give all dead letters that `page` would list, from pages of `limit`."""
+    async def dead_letters(
+        self, *, limit: int = 100, **filters: Unpack[DeadLetterFilters]
+    ) -> AsyncGenerator[DeadLetter, None]:
+        """Iterate over all dead letters, the newest last, fetched in pages of `limit`."""
         cursor: str | None = None
         while True:
             page = await self.page(cursor=cursor, limit=limit, **filters)
@@ -79,27 +60,30 @@ class Operator:
                 return
 
     async def dead_letter(self, letter_id: str) -> DeadLetterContent:
-        """Show what is in a dead letter."""
-        return await self._calls.ask(Request("GET", f"{self._url}/{quote(letter_id, safe='')}"), DeadLetterContent)
+        """Return a dead letter with its content.
+
+        Raises:
+            NotFound: there is no such letter, or not any more.
+
+        """
+        return await self._fetch(Request("GET", f"{self._url}/{quote(letter_id, safe='')}"), DeadLetterContent)
 
     async def replay(self, letter_ids: Sequence[str]) -> list[LetterResult]:
-        """Try messages again, and say what became of each letter.
+        """Put the messages of dead letters back on their streams, and return the outcome for each letter.
 
-        Each is replayed once. After a lost answer this is asked again, and then says `missing` of what was replayed.
+        A letter is replayed only once. If an answer is lost, the retry reports `missing` for letters that the first
+        request has already replayed.
         """
-        return await self._each("replay", letter_ids)
+        return await self._change("replay", letter_ids)
 
     async def drop(self, letter_ids: Sequence[str]) -> list[LetterResult]:
-        """Give messages up for good, and say what became of each letter; `missing` as for `replay`."""
-        return await self._each("drop", letter_ids)
+        """Remove dead letters permanently, and return the outcome for each; `missing` as for `replay`."""
+        return await self._change("drop", letter_ids)
 
-    async def _each(self, action: str, letter_ids: Sequence[str]) -> list[LetterResult]:
+    async def _change(self, action: str, letter_ids: Sequence[str]) -> list[LetterResult]:
         results: list[LetterResult] = []
         for start in range(0, len(letter_ids), MAX_IDS):
-            try:
-                body = DeadLetterIds(ids=list(letter_ids[start : start + MAX_IDS]))
-            except ValidationError as error:
-                raise malformed("list of ids", error) from error
+            body = validated(DeadLetterIds, {"ids": list(letter_ids[start : start + MAX_IDS])}, "list of ids")
             request = Request("POST", f"{self._url}/{action}", body.model_dump_json().encode())
-            results += (await self._calls.ask(request, LetterResults)).results
+            results += (await self._fetch(request, LetterResults)).results
         return results

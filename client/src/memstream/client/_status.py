@@ -1,4 +1,4 @@
-"""How the services are."""
+"""The readiness of the services."""
 
 from typing import Any
 
@@ -7,28 +7,28 @@ from pydantic import BaseModel, Field
 
 
 class ServiceStatus(BaseModel):
-    """What a service says of itself."""
+    """Whether a service is ready."""
 
     url: str
     ready: bool
-    reason: str | None = Field(default=None, description="Why it is not ready.")
-    details: dict[str, Any] = Field(default_factory=dict, description="What else its ready answer carried.")
+    reason: str | None = Field(default=None, description="Why the service is not ready.")
+    details: dict[str, Any] = Field(default_factory=dict, description="The body of `/health/ready`.")
 
 
 class Status(BaseModel):
-    """Whether messages are taken and questions answered."""
+    """Whether messages are accepted and searches answered."""
 
     ingest: ServiceStatus
     retriever: ServiceStatus
 
     @property
     def ready(self) -> bool:
-        """Both services can serve."""
+        """Whether both services are ready."""
         return self.ingest.ready and self.retriever.ready
 
 
-def read_health(url: str, response: httpx.Response) -> ServiceStatus:
-    """Read the answer of `/health/ready`, whatever its status is."""
+def parse_readiness(url: str, response: httpx.Response) -> ServiceStatus:
+    """Return what an answer of `/health/ready` says, whatever its status is."""
     try:
         body = response.json()
     except ValueError:
@@ -41,5 +41,5 @@ def read_health(url: str, response: httpx.Response) -> ServiceStatus:
 
 def _reason(details: dict[str, Any], status: int) -> str:
     parts = details.get("parts")
-    ill = [f"{name}: {state}" for name, state in parts.items() if state != "ok"] if isinstance(parts, dict) else []
-    return "; ".join(ill) or f"answered {status}"
+    failed = [f"{name}: {state}" for name, state in parts.items() if state != "ok"] if isinstance(parts, dict) else []
+    return "; ".join(failed) or f"answered {status}"

@@ -1,4 +1,4 @@
-"""The `memstream` command, the client's extra `command`."""
+"""The `memstream` command. It needs the extra `command` of the client."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ def main() -> None:
     if find_spec("typer") is None or find_spec("rich") is None:
         sys.exit("memstream: the command needs its extra: pip install 'memstream-client[command]'")
     try:
-        # Imported late: without the extra there is nothing to import.
+        # Imported late: without the extra it can't be imported.
         from memstream.client.command.application import run  # noqa: PLC0415
 
         sys.exit(run(sys.argv[1:], os.environ))

@@ -1,8 +1,9 @@
-"""The command's table of contents: its own commands, and those that other distributions bring along.
+"""The registry of commands: the client's own, and those that other distributions add.
 
-A distribution joins through the entry point group `memstream.commands`: the entry point's name is the command's name,
-and its object is a function as `typer.Typer.command` takes it. It raises `Failure` for what its user should read, and
-gets the environment and `--home` through `invocation_of`. Only what the arguments name is imported.
+A distribution adds a command with an entry point in the group `memstream.commands`: the entry point's name is the
+command's name, and its object is a function as `typer.Typer.command` takes it, or a `typer.Typer`. The function raises
+`Failure` with the message for its user, and gets the environment and `--home` from `invocation_of`. Only the commands
+that the arguments name are imported.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,38 +24,43 @@ GROUP = "memstream.commands"
 Function = Callable[..., Any]
 Command = Function | typer.Typer
 
-_OWN = {
-    "context": "memstream.client.command.prompting",
-    "export": "memstream.client.command.exporting",
-    "forget": "memstream.client.command.forgetting",
-    "send": "memstream.client.command.sending",
-    "search": "memstream.client.command.searching",
-    "status": "memstream.client.command.health",
+_FUNCTIONS = {
+    "context": "memstream.client.command.context:context",
+    "delete": "memstream.client.command.deletion:delete",
+    "export": "memstream.client.command.export:export",
+    "forget": "memstream.client.command.deletion:delete",
+    "search": "memstream.client.command.search:search",
+    "send": "memstream.client.command.upload:send",
+    "status": "memstream.client.command.status:status",
 }
+"""The client's own commands, as module and function."""
 
-_OWN_GROUPS = {"dlq": "memstream.client.command.dead_letters"}
-"""Commands with commands of their own."""
+_GROUPS = {"dlq": "memstream.client.command.dead_letters:group"}
+"""Commands with subcommands, as module and the function that makes the group."""
+
+_HIDDEN = frozenset({"forget"})
+"""Former names of commands. They work, and the help doesn't list them."""
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Do what the arguments say; give the exit code. Whatever goes wrong is said in one line on stderr."""
+    """Run the command that the arguments name, and return its exit code. Errors are one line on stderr."""
     try:
         result = _application(arguments, environment)(
             args=list(arguments), prog_name="memstream", standalone_mode=False
         )
         return result if isinstance(result, int) else 0
     except Failure as failure:
-        return _complain(failure, failure.exit_code)
+        return _print_error(failure, failure.exit_code)
     except typer.TyperException as error:
-        return _complain(f"{error.format_message()} (see memstream --help)", error.exit_code)
+        return _print_error(f"{error.format_message()} (see memstream --help)", error.exit_code)
     except (MemstreamClientError, OSError) as error:
-        return _complain(error, 1)
+        return _print_error(error, 1)
     except typer.Abort:
         return 1
 
 
-def _complain(what: object, exit_code: int) -> int:
-    typer.echo(f"memstream: {what}", err=True)
+def _print_error(error: object, exit_code: int) -> int:
+    typer.echo(f"memstream: {error}", err=True)
     return exit_code
 
 
@@ -64,15 +70,15 @@ def _application(arguments: Sequence[str], environment: Mapping[str, str]) -> ty
     @application.callback(invoke_without_command=True)
     def memstream(
         context: typer.Context,
-        home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack to talk to.")] = None,
+        home: Annotated[Path | None, typer.Option(help="Data directory of the embedded stack to use.")] = None,
         show_version: Annotated[  # noqa: FBT002 - a flag of the command line
             bool, typer.Option("--version", help="Show the version and exit.")
         ] = False,
     ) -> None:
         """Searchable memory for wearables and chat assistants.
 
-        Services are found through --home, or MEMSTREAM_INGEST_URL, MEMSTREAM_RETRIEVER_URL and MEMSTREAM_API_KEY, or
-        the stack that runs in ./.memstream.
+        Commands use the stack in --home, or else the services that MEMSTREAM_INGEST_URL, MEMSTREAM_RETRIEVER_URL and
+        MEMSTREAM_API_KEY name, or else the stack in ./.memstream.
         """
         context.obj = Invocation(environment, home)
         if show_version:
@@ -86,24 +92,25 @@ def _application(arguments: Sequence[str], environment: Mapping[str, str]) -> ty
         if isinstance(command, typer.Typer):
             application.add_typer(command, name=name)
         else:
-            application.command(name)(command)
+            application.command(name, hidden=name in _HIDDEN)(command)
     return application
 
 
 def _commands(arguments: Sequence[str]) -> list[tuple[str, Callable[[], Command]]]:
-    """Give the commands that the arguments name, or all of them when they name none."""
+    """Return the commands that the arguments name, or all if they name none; each with what imports it."""
     table: dict[str, Callable[[], Command]] = {point.name: point.load for point in entry_points(group=GROUP)}
-    table |= {name: partial(_own, name) for name in _OWN}
-    table |= {name: partial(_own_group, name) for name in _OWN_GROUPS}
+    table |= {name: partial(_imported, target) for name, target in _FUNCTIONS.items()}
+    table |= {name: partial(_group, target) for name, target in _GROUPS.items()}
     named = [name for name in table if name in arguments]
     return [(name, table[name]) for name in named or sorted(table)]
 
 
-def _own(name: str) -> Function:
-    function: Function = getattr(import_module(_OWN[name]), name)
+def _imported(target: str) -> Function:
+    module, _, name = target.partition(":")
+    function: Function = getattr(import_module(module), name)
     return function
 
 
-def _own_group(name: str) -> typer.Typer:
-    group: typer.Typer = import_module(_OWN_GROUPS[name]).group()
+def _group(target: str) -> typer.Typer:
+    group: typer.Typer = _imported(target)()
     return group

@@ -1,4 +1,4 @@
-"""Where the services are, and with which key to call them."""
+"""The services that a command calls: their URLs and API keys."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,19 @@ from memstream.contracts.stack import Stack
 
 DEFAULT_HOME = Path(".memstream")
 
+INTERACTIVE_RETRIES = Retries(deadline=20.0, unreachable=2.0)
+"""For a single request that somebody waits for."""
+
+PATIENT_RETRIES = Retries(deadline=float("inf"), unreachable=30.0)
+"""For long work: an overloaded server is retried for ever, an unreachable one for as long as a restart takes."""
+
 _ADMIN_VARIABLES = ("MEMSTREAM_INGEST_URL", "MEMSTREAM_ADMIN_KEY")
 _VARIABLES = ("MEMSTREAM_INGEST_URL", "MEMSTREAM_RETRIEVER_URL", "MEMSTREAM_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Two URLs and a key; and the embedded stack they are of, if they are of one."""
+    """The URLs of both services, a tenant's API key, and the embedded stack they belong to, if any."""
 
     ingest_url: str
     retriever_url: str
@@ -33,7 +39,7 @@ class Services:
     def memory(
         self, retries: Retries, *, on_wait: Callable[[MemstreamClientError, float], None] | None = None
     ) -> Memstream:
-        """Make a client of them."""
+        """Return a new client of these services."""
         return Memstream(
             ingest_url=self.ingest_url,
             retriever_url=self.retriever_url,
@@ -44,8 +50,8 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Operations:
-    """What an operator needs: where ingest is, and a key."""
+class AdminService:
+    """What an operator needs: the URL of ingest and an admin key."""
 
     ingest_url: str
     admin_key: str
@@ -53,28 +59,28 @@ class Operations:
     def operator(
         self, retries: Retries, *, on_wait: Callable[[MemstreamClientError, float], None] | None = None
     ) -> Operator:
-        """Make a client."""
+        """Return a new client for operators."""
         return Operator(ingest_url=self.ingest_url, admin_key=self.admin_key, retries=retries, on_wait=on_wait)
 
 
 def services_for(context: typer.Context, home: Path | None) -> Services:
-    """Find the services for a command; `home` is what its own `--home` says.
+    """Return the services for a command; `home` is the value of its own `--home`.
 
     Raises:
-        Failure: there are none.
+        Failure: none are configured or running.
 
     """
-    called = invocation_of(context)
-    return find_services(called.environment, home or called.home)
+    invocation = invocation_of(context)
+    return find_services(invocation.environment, home or invocation.home)
 
 
 def find_services(environment: Mapping[str, str], home: Path | None, default_home: Path = DEFAULT_HOME) -> Services:
-    """Find the services: `home` first, then the environment, then the default home.
+    """Return the services: those of `home`, else of the environment, else of the default home.
 
-    The environment counts as a whole: a key of one installation is never sent to the URL of another.
+    The environment must have all variables or none, so the key of one installation is never sent to another.
 
     Raises:
-        Failure: there are none; the text says what to do.
+        Failure: none are configured or running; the message says what to do.
 
     """
     values = None if home is not None else _values(environment, _VARIABLES)
@@ -85,45 +91,52 @@ def find_services(environment: Mapping[str, str], home: Path | None, default_hom
     return Services(stack.ingest_url, stack.retriever_url, stack.api_key, stack)
 
 
-def operations_for(context: typer.Context, home: Path | None) -> Operations:
-    """Find what an operator's command needs; `home` is what its own `--home` says.
+def admin_service_for(context: typer.Context, home: Path | None) -> AdminService:
+    """Return the service for an operator's command; `home` is the value of its own `--home`.
 
     Raises:
-        Failure: it is not there.
+        Failure: none is configured or running.
 
     """
-    called = invocation_of(context)
-    return find_operations(called.environment, home or called.home)
+    invocation = invocation_of(context)
+    return find_admin_service(invocation.environment, home or invocation.home)
 
 
-def find_operations(environment: Mapping[str, str], home: Path | None, default_home: Path = DEFAULT_HOME) -> Operations:
-    """Find ingest and the admin key, in the order of `find_services`.
+def find_admin_service(
+    environment: Mapping[str, str], home: Path | None, default_home: Path = DEFAULT_HOME
+) -> AdminService:
+    """Return the service for operators, looked for in the order of `find_services`.
 
     Raises:
-        Failure: they are not there; the text says what to do.
+        Failure: none is configured or running; the message says what to do.
 
     """
     values = None if home is not None else _values(environment, _ADMIN_VARIABLES)
     if values is not None:
         ingest_url, admin_key = values
-        return Operations(ingest_url, admin_key)
+        return AdminService(ingest_url, admin_key)
     stack = _stack(home, default_home, _ADMIN_VARIABLES)
-    return Operations(stack.ingest_url, stack.admin_key)
+    return AdminService(stack.ingest_url, stack.admin_key)
 
 
 def _values(environment: Mapping[str, str], names: Sequence[str]) -> list[str] | None:
-    """Give the values of all of these variables; None if none of them is set."""
+    """Return the values of these variables, or None if none of them is set.
+
+    Raises:
+        Failure: only some of them are set.
+
+    """
     values = {name: environment.get(name, "").strip() for name in names}
     if not any(values.values()):
         return None
     missing = [name for name, value in values.items() if not value]
     if missing:
-        raise Failure(f"{' and '.join(missing)} not set: set all of {', '.join(names)}, or give --home")
+        raise Failure(f"{' and '.join(missing)} not set: set all of {', '.join(names)}, or use --home")
     return list(values.values())
 
 
 def _stack(home: Path | None, default_home: Path, names: Sequence[str]) -> Stack:
-    found = _stack_in(home or default_home)
+    found = _read_stack(home or default_home)
     if found is not None:
         return found
     if home is not None:
@@ -131,7 +144,7 @@ def _stack(home: Path | None, default_home: Path, names: Sequence[str]) -> Stack
     raise Failure(f"no stack is running here: start one with `memstream up`, or set {', '.join(names)}")
 
 
-def _stack_in(home: Path) -> Stack | None:
+def _read_stack(home: Path) -> Stack | None:
     path = home / "stack.json"
     try:
         return Stack.model_validate_json(path.read_bytes())

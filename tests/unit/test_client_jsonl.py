@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memstream.client.command.lines import BadLine, Batch, Line, LineSplitter, batches, read_chunks, read_line
+from memstream.client.command.jsonl import Batch, Line, LineSplitter, Rejection, batches, read_chunks, read_line
 
 MIB = 1024 * 1024
 
@@ -70,7 +70,7 @@ def test_an_id_of_null_counts_as_none() -> None:
 def test_a_bad_line_has_a_reason(raw: bytes, reason: str) -> None:
     bad = read_line(7, raw)
 
-    assert isinstance(bad, BadLine)
+    assert isinstance(bad, Rejection)
     assert bad.number == 7
     assert bad.reason.startswith(reason)
 
@@ -101,9 +101,9 @@ async def test_batches_hold_at_most_so_many_lines_and_count_them_as_the_file_doe
     (first, second) = await gathered(b'{"text":"1"}\n\nbad\n{"text":"4"}\n{"text":"5"}', limit=3)
 
     assert [one.number for one in first.lines] == [1, 4]
-    assert [one.number for one in first.bad] == [3]
+    assert [one.number for one in first.rejections] == [3]
     assert [one.number for one in second.lines] == [5]
-    assert first.span + second.span == len(b'{"text":"1"}\n\nbad\n{"text":"4"}\n{"text":"5"}') + 1
+    assert first.file_bytes + second.file_bytes == len(b'{"text":"1"}\n\nbad\n{"text":"4"}\n{"text":"5"}') + 1
 
 
 async def test_batches_hold_at_most_eight_mib() -> None:

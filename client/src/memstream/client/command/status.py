@@ -11,14 +11,14 @@ from memstream.client.command.services import Services, services_for
 
 
 def status(context: typer.Context, *, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Say whether messages are taken and questions answered; exit 1 if not."""
+    """Show whether both services are ready; exit code 1 if not."""
     services = services_for(context, home)
-    answer = asyncio.run(_ask(services))
+    answer = asyncio.run(_status(services))
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
         for name, service in (("ingest", answer.ingest), ("retriever", answer.retriever)):
-            typer.echo(f"{name:<10} {service.url:<28} {_words(service)}")
+            typer.echo(f"{name:<10} {service.url:<28} {_description(service)}")
         if services.stack is not None:
             pids = ", ".join(f"{process.name} {process.pid}" for process in services.stack.processes)
             typer.echo(f"{'model':<10} {services.stack.embedding_model}\n{'processes':<10} {pids}")
@@ -26,13 +26,13 @@ def status(context: typer.Context, *, home: HomeOption = None, as_json: JsonOpti
         raise typer.Exit(1)
 
 
-async def _ask(services: Services) -> Status:
+async def _status(services: Services) -> Status:
     async with services.memory(ONCE) as memory:
         return await memory.status()
 
 
-def _words(service: ServiceStatus) -> str:
+def _description(service: ServiceStatus) -> str:
     if not service.ready:
         return f"not ready: {service.reason}"
-    extras = {key: value for key, value in service.details.items() if isinstance(value, int | float)}
-    return ", ".join(["ready", *(f"{key} {value}" for key, value in extras.items())])
+    numbers = {key: value for key, value in service.details.items() if isinstance(value, int | float)}
+    return ", ".join(["ready", *(f"{key} {value}" for key, value in numbers.items())])

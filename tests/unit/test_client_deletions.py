@@ -1,4 +1,4 @@
-"""What the client says to have something forgotten, and to look after dead letters."""
+"""What the client sends for deletions, erasures and dead letters."""
 
 import json
 from collections.abc import Callable
@@ -59,7 +59,7 @@ async def test_a_message_is_deleted_by_ids_in_the_query_and_asked_for_again_afte
     assert dict(script.requests[1].url.params) == {"user_id": "a?b", "message_id": "a/b&c"}
 
 
-async def test_a_user_is_erased_and_the_receipt_asked_for() -> None:
+async def test_a_user_is_erased_and_the_receipt_fetched() -> None:
     script = Script(httpx.Response(202, json=DELETED), httpx.Response(200, json=RECEIPT))
 
     async with script.memory() as memory:
@@ -92,7 +92,7 @@ async def test_all_pages_are_read_even_past_an_empty_one() -> None:
     )
 
     async with script.operator() as operator:
-        found = [one async for one in operator.dead_letters(limit=2, **{"class": "poison"})]
+        found = [one async for one in operator.dead_letters(limit=2, dead_class="poison")]
 
     assert [one.id for one in found] == ["0.1-0", "0.2-0", "0.3-0"]
     assert found[0].dead_class == "poison"
