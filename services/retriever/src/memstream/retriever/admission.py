@@ -1,62 +1,60 @@
-"""How many questions are worked on at once, and how many may wait for that."""
+"""Admission control: how many requests are worked on at once, and how many may wait for that."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from memstream.runtime.errors import Busy
+from memstream.runtime.deadline import Deadline
+from memstream.runtime.errors import Busy, Unavailable
+
+_RETRY_AFTER = 1.0
+"""Seconds."""
 
 
-class Turnstile:
-    """Lets so many through at once and so many wait; turns the others away.
+class ConcurrencyLimiter:
+    """Admits so many requests at once, lets so many wait, and turns the others away.
 
-    What is beyond it would only make all answers later, and the memory of the process the limit.
+    What is beyond that would only make all answers later, and the memory of the process the limit.
     """
 
     def __init__(self, at_once: int, waiting: int) -> None:
-        self._places = asyncio.Semaphore(at_once)
-        self._most_waiting = waiting
+        self._permits = asyncio.Semaphore(at_once)
+        self._max_waiting = waiting
         self._waiting = 0
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place now."""
+        """How many wait for a permit now."""
         return self._waiting
 
-    @property
-    def is_full(self) -> bool:
-        """Whoever enters now has to wait."""
-        return self._places.locked()
-
-    async def enter(self) -> None:
-        """Take a place, once there is one; it has to be given back by `leave`.
-
-        Raises:
-            Busy: as many wait as may.
-
-        """
-        if self.is_full and self._waiting >= self._most_waiting:
-            raise Busy("the retriever", f"{self._waiting} questions wait already", retry_after=1.0)
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-
-    def leave(self) -> None:
-        """Give a place back."""
-        self._places.release()
-
     @contextlib.asynccontextmanager
-    async def passed(self) -> AsyncIterator[None]:
-        """Hold a place, once there is one.
+    async def admitted(self, deadline: Deadline | None = None) -> AsyncIterator[None]:
+        """Hold a permit, once there is one.
 
         Raises:
-            Busy: as many wait as may.
+            Busy: as many wait as may, or there was no permit before the deadline.
 
         """
-        await self.enter()
+        await self._acquire(deadline)
         try:
             yield
         finally:
-            self.leave()
+            self._permits.release()
+
+    async def _acquire(self, deadline: Deadline | None) -> None:
+        if not self._permits.locked():
+            await self._permits.acquire()
+            return
+        if self._waiting >= self._max_waiting:
+            raise Busy("the retriever", f"{self._waiting} requests wait already", retry_after=_RETRY_AFTER)
+        self._waiting += 1
+        try:
+            if deadline is None:
+                await self._permits.acquire()
+            else:
+                async with deadline.enforced("the retriever"):
+                    await self._permits.acquire()
+        except Unavailable as error:
+            raise Busy("the retriever", "too many requests are made at once", retry_after=_RETRY_AFTER) from error
+        finally:
+            self._waiting -= 1

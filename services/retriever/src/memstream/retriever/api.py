@@ -19,7 +19,9 @@ from memstream.contracts.searches import (
     SimilarityOut,
 )
 from memstream.contracts.timelines import TimelineIn, TimelineOut
-from memstream.retriever.searching import Searching
+from memstream.retriever.context.service import Contexts
+from memstream.retriever.search import Searches
+from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline.pages import Timeline
 from memstream.runtime.access import KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
@@ -38,7 +40,9 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 class RetrieverParts:
     """What the routes call."""
 
-    searching: Searching
+    searches: Searches
+    contexts: Contexts
+    similarity: Similarity
     timeline: Timeline
     ring: KeyRing
     limits: Limits
@@ -76,7 +80,7 @@ async def post_search(request: Request) -> Response:
     caller = await authenticate(request, parts.ring)
     search = await _read(request, SearchIn)
     async with attended(request):
-        (answer,) = await parts.searching.search([search], caller.tenant)
+        (answer,) = await parts.searches.search([search], caller.tenant)
     return _answer(answer)
 
 
@@ -94,7 +98,7 @@ async def post_search_batch(request: Request, caller: Caller) -> Response:
     """Answer each question as if it were asked by itself, in one round trip."""
     batch = await _read(request, SearchBatchIn)
     async with attended(request):
-        return _answer(SearchBatchOut(results=await _parts(request).searching.search(batch.searches, caller.tenant)))
+        return _answer(SearchBatchOut(results=await _parts(request).searches.search(batch.searches, caller.tenant)))
 
 
 @router.post(
@@ -107,7 +111,7 @@ async def post_context(request: Request, caller: Caller) -> Response:
     """Answer with numbered passages within the token budget; with none, and `abstained`, when nothing is relevant."""
     question = await _read(request, ContextIn)
     async with attended(request):
-        return _answer(await _parts(request).searching.context(question, caller.tenant))
+        return _answer(await _parts(request).contexts.build(question, caller.tenant))
 
 
 @router.post(
@@ -120,7 +124,7 @@ async def post_similarity(request: Request, _caller: Caller) -> Response:
     """Answer with the cosine of every pair."""
     body = await _read(request, SimilarityIn)
     async with attended(request):
-        return _answer(await _parts(request).searching.similarity(body.texts))
+        return _answer(await _parts(request).similarity.compare(body.texts))
 
 
 @router.get("/timeline", response_model=TimelineOut, summary="What did a user say, in time order?")

@@ -1,27 +1,32 @@
 """The composition root: the one place that knows which parts the retriever is made of."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import get_args
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from memstream.contracts.searches import Encoding
-from memstream.retriever.admission import Turnstile
+from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.api import BODY_MODELS, DIRECT, RetrieverParts, router
+from memstream.retriever.asking.embedding import QueryEmbedder
+from memstream.retriever.asking.known_speakers import KnownSpeakers
 from memstream.retriever.asking.query_vectors import QueryPolicy, QueryVectors
+from memstream.retriever.context.service import Contexts
 from memstream.retriever.metrics import RetrieverMetrics
+from memstream.retriever.positions import PositionWaiter
 from memstream.retriever.ranking.calibrations import calibration_of
-from memstream.retriever.searching import Searching
+from memstream.retriever.search import Searches, SearchPolicy
 from memstream.retriever.settings import RetrieverSettings
+from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline.pages import Timeline
-from memstream.retriever.waiting import Waiting
 from memstream.runtime.access import KeyRing
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
 from memstream.runtime.streams import connect, ping
 from memstream.vectors.composition import open_embeddings, open_store
+from memstream.vectors.space import Vectors
 from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
 from memstream.web.operations import include_operations
@@ -45,33 +50,48 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     embeddings = open_embeddings(settings, client, clock)
     registry = CollectorRegistry()
     metrics = RetrieverMetrics(registry)
-    turnstile = Turnstile(settings.searches_at_once, settings.searches_waiting)
-    metrics.waiting.set_function(lambda: turnstile.waiting)
+    limiter = ConcurrencyLimiter(settings.searches_at_once, settings.searches_waiting)
+    metrics.waiting.set_function(lambda: limiter.waiting)
+    timeout = settings.search_timeout.total_seconds()
+
+    async def embed_queries(texts: Sequence[str]) -> Vectors:
+        return await embeddings.embed(texts, "query", input_type="query", patience=_PATIENCE)
+
+    async def embed_texts(texts: Sequence[str]) -> Vectors:
+        return await embeddings.embed(texts, "query", patience=_PATIENCE)
+
     queries = QueryVectors(
-        lambda texts: embeddings.embed(texts, "query", input_type="query", patience=_PATIENCE),
+        embed_queries,
         QueryPolicy(settings.query_cache, settings.query_batch, settings.query_calls),
         lambda source: metrics.query_vectors.labels(source).inc(),
+    )
+    positions = PositionWaiter(
+        client, clock, partitions=settings.partitions, limiter=ConcurrencyLimiter(settings.searches_held, 0)
+    )
+    searches = Searches(
+        store=store,
+        embedder=QueryEmbedder(queries.get, KnownSpeakers(store.speakers, clock), metrics),
+        wait_for=positions.wait,
+        limiter=limiter,
+        calibration=calibration_of(settings.space.vector_name, settings.calibrations),
+        policy=SearchPolicy(settings.embeddings_model, settings.candidates, timeout),
+        clock=clock,
+        metrics=metrics,
+    )
+    contexts = Contexts(
+        searches.answer,
+        clock,
+        model=settings.embeddings_model,
+        abstain_below=settings.abstain_below,
+        token_counters={name: token_counter(name) for name in get_args(Encoding)},
     )
     health = Health(clock)
     health.check("redis", lambda: ping(client))
     health.check("qdrant", store.check)
     parts = RetrieverParts(
-        searching=Searching(
-            store=store,
-            queries=queries,
-            compare=lambda texts: embeddings.embed(texts, "query", patience=_PATIENCE),
-            calibration=calibration_of(settings.space.vector_name, settings.calibrations),
-            waiting=Waiting(client, clock, settings.partitions),
-            held=Turnstile(settings.searches_held, 0),
-            turnstile=turnstile,
-            timeout=settings.search_timeout.total_seconds(),
-            clock=clock,
-            metrics=metrics,
-            model=settings.embeddings_model,
-            candidates=settings.candidates,
-            abstain_below=settings.abstain_below,
-            counters={name: token_counter(name) for name in get_args(Encoding)},
-        ),
+        searches=searches,
+        contexts=contexts,
+        similarity=Similarity(embed_texts, limiter, clock, model=settings.embeddings_model, timeout=timeout),
         timeline=Timeline(store),
         ring=KeyRing(client, clock),
         limits=settings.limits(),

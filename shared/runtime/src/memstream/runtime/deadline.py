@@ -21,7 +21,7 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Nothing is left."""
+        """Whether no time is left."""
         return self.left() == 0.0
 
     def part(self, share: float) -> "Deadline":

@@ -1,4 +1,4 @@
-"""The retriever's small decisions: cosines, and how much of a question is embedded."""
+"""The similarity of texts, and how much of a text is embedded."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from memstream.retriever.searching import _shortened, cosines
+from memstream.retriever.asking.embedding import shortened
+from memstream.retriever.similarity import cosines
 from memstream.vectors.space import Vectors
 
 matrices = arrays.arrays(
@@ -44,7 +45,7 @@ def test_cosines_of_known_vectors() -> None:
 
 @given(st.text(st.characters(codec="utf-8"), min_size=0, max_size=50).map(lambda text: text * 400))
 def test_a_long_question_is_cut_to_8000_bytes_of_whole_characters(text: str) -> None:
-    short = _shortened(text)
+    short = shortened(text)
 
     assert text.startswith(short)
     assert len(short.encode()) <= 8000
