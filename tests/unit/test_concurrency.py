@@ -1,6 +1,7 @@
 """How many calls may be under way: it finds the level of simulated providers, and doesn't knock in vain."""
 
 from collections.abc import Callable
+from math import ceil
 from random import Random
 
 import pytest
@@ -72,7 +73,7 @@ def test_it_starts_low() -> None:
 
 @example(most=27, seed=250)
 @given(st.integers(1, 32), st.integers(0, 1000))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=ceil(settings().max_examples / 12))
 def test_a_provider_that_takes_them_all_soon_gets_as_many_as_may_be(most: int, seed: int) -> None:
     provider = Provider(Concurrency(most), steady, chance=Random(seed))  # noqa: S311 - nothing secret
     provider.run(60.0)
@@ -82,7 +83,7 @@ def test_a_provider_that_takes_them_all_soon_gets_as_many_as_may_be(most: int, s
 
 @example(allowed=20, seed=8)
 @given(st.integers(2, 20), st.integers(0, 1000))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=ceil(settings().max_examples / 12))
 def test_it_stays_just_below_what_is_refused(allowed: int, seed: int) -> None:
     provider = Provider(Concurrency(64), steady, allowed, chance=Random(seed))  # noqa: S311 - same
     provider.run(60.0)
