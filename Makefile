@@ -8,7 +8,7 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test check format reliability bench quality lock requirements docs clean
+.PHONY: help setup up demo test fuzz check format reliability bench quality lock requirements docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,8 +31,11 @@ up: setup ## start the embedded stack in the foreground
 demo: setup ## send a sample conversation and ask some questions, on a throw-away stack
 	.venv/bin/memstream demo
 
-test: setup ## run the tests
+test: setup ## run the tests, the same in every run
 	$(PY) -m pytest -n $(JOBS) --dist loadfile
+
+fuzz: setup ## try properties on other examples each time: make fuzz EXAMPLES=10000 SEED=7
+	$(PY) -m pytest -m hypothesis -n $(JOBS) --fuzz $(or $(EXAMPLES),1000) --timeout 3600 $(if $(SEED),--hypothesis-seed $(SEED))
 
 check: setup ## format, lint and types
 	.venv/bin/ruff format --check $(SOURCES)

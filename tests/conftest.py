@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from running_stack import RunningStack, embedded, on_containers
 
 _users: Iterator[int] = count(1)
@@ -16,9 +17,14 @@ _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of this user
 _ROOM = 4 * 2**30
 """Bytes that tests may need at once, with those of a session that failed kept beside them."""
 
+# How long an example takes says something about the machine, and what else it is busy with.
+settings.register_profile("test", derandomize=True, deadline=None, database=None)
+settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the caller choose what the shared stack runs on."""
+    """Let the caller choose what the shared stack runs on, and how often property tests are tried."""
+    parser.addoption("--fuzz", type=int, metavar="EXAMPLES", help="draw examples anew, so many for each property")
     parser.addoption(
         "--stack",
         choices=("local", "containers"),
@@ -27,11 +33,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
-    """Keep files in memory where that can be: Redis syncs every write, and a disk of others' makes it wait seconds.
+def pytest_configure(config: pytest.Config) -> None:
+    """Load a profile for property tests, and keep files in memory.
 
-    Nothing is tested less for it. What a killed process wrote is with the system, synced or not.
+    In memory where that can be: Redis syncs every write, and a disk of others' makes it wait seconds. Nothing is tested
+    less for it. What a killed process wrote is with the system, synced or not.
     """
+    examples = config.getoption("--fuzz")
+    if examples is None:
+        settings.load_profile("test")
+    else:
+        settings.register_profile("fuzz", settings.get_profile("fuzz"), max_examples=examples)
+        settings.load_profile("fuzz")
     if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 

@@ -6,9 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +15,13 @@ from pathlib import Path
 import httpx
 import pytest
 from qdrant_client import AsyncQdrantClient, models
+from waiting import until
 
 IMAGE = "qdrant/qdrant:v1.20.0"
 BACKENDS = ("memory", "edge", "container")
 
 _DEADLINE = 20.0
 DOCKER_SOCKET = "/var/run/docker.sock"
-
-
-async def wait_until(holds: Callable[[], Awaitable[bool]], what: str, within: float = _DEADLINE) -> None:
-    """Wait until the predicate holds; fail the test when it does not in time."""
-    end = time.perf_counter() + within
-    while not await holds():
-        if time.perf_counter() > end:
-            pytest.fail(f"not within {within} s: {what}")
-        await asyncio.sleep(0.01)
 
 
 def free_port() -> int:
@@ -62,7 +53,7 @@ class EdgeServer:
                 except httpx.TransportError:
                     return False
 
-            await wait_until(answers, "the edge server answers")
+            await until(answers, "the edge server answers")
         return self
 
     def kill(self) -> None:

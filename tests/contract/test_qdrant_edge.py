@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from contract.qdrant_backends import EdgeServer, free_port, run_edge, wait_until
+from contract.qdrant_backends import EdgeServer, free_port, run_edge
+from waiting import until
 
 from memstream.local.qdrant.catalog import Catalog
 from memstream.local.qdrant.updates import STEP, upsert
@@ -82,7 +83,7 @@ async def test_every_acknowledged_point_survives_a_kill_in_mid_write(
     async def has_enough() -> bool:
         return len(acknowledged) >= enough
 
-    await wait_until(has_enough, "enough writes are acknowledged")
+    await until(has_enough, "enough writes are acknowledged")
     qdrant_edge.kill()
     await asyncio.gather(*writers)
 
@@ -216,7 +217,7 @@ async def test_upkeep_flushes_and_optimizes_when_it_is_quiet(tmp_path: Path) -> 
     async def is_done() -> bool:
         return collection.unflushed == collection.unoptimized == 0
 
-    await wait_until(is_done, "what was written is flushed and optimised")
+    await until(is_done, "what was written is flushed and optimised")
     assert upkeep.stop(timedelta(seconds=5))
     assert collection.read(lambda shard: shard.info()).points_count == WORTHWHILE
     catalog.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from exchanges import entries_of, line
 from installation import Installation, free_ports, installed
+from waiting import until
 
 CONFIGURATION = 78
 NEEDED = {"MEMSTREAM_RETRIEVER_EMBEDDINGS_API_KEY": "x"}
@@ -134,14 +135,11 @@ async def test_sigterm_answers_what_is_under_way_and_ends_well(tmp_path: Path, u
 
 async def refuses_newcomers(parts: Installation) -> None:
     """Come back when ingest takes no connection any more."""
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", parts.plan.port_base)
-            except ConnectionRefusedError:
-                return
-            writer.close()
-            await asyncio.sleep(0.02)
+
+    async def refuses() -> bool:
+        return not await takes_connections(parts)
+
+    await until(refuses, "ingest takes no connection any more")
 
 
 async def test_sigterm_before_anything_is_reached_ends_well(tmp_path: Path) -> None:
@@ -155,12 +153,14 @@ async def test_sigterm_before_anything_is_reached_ends_well(tmp_path: Path) -> N
 
 async def listens(parts: Installation) -> None:
     """Come back when ingest takes connections."""
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", parts.plan.port_base)
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+    await until(lambda: takes_connections(parts), "ingest takes connections")
+
+
+async def takes_connections(parts: Installation) -> bool:
+    """Say whether ingest takes connections."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", parts.plan.port_base)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True

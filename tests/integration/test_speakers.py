@@ -1,7 +1,5 @@
 """Questions that name a speaker, on a running stack."""
 
-import asyncio
-
 from exchanges import ids_of, post, search
 from running_stack import RunningStack
 
@@ -16,12 +14,11 @@ async def test_the_one_who_is_named_comes_first_and_the_name_does_not_count_for_
     stack: RunningStack,
 ) -> None:
     user = "one with speakers"
-    posted = await asyncio.gather(
-        *(
-            post(stack.ingest, user, text, message_id=name, speaker=speaker, occurred_at="2025-05-01T10:00:00Z")
-            for name, (speaker, text) in SAID.items()
-        )
-    )
+    # One after the other: which came first counts in the ranking where nothing else tells them apart.
+    posted = [
+        await post(stack.ingest, user, text, message_id=name, speaker=speaker, occurred_at="2025-05-01T10:00:00Z")
+        for name, (speaker, text) in SAID.items()
+    ]
     await search(stack.retriever, user, "x", wait_for=[one["position"] for one in posted], wait_timeout=30)
 
     by_ann, by_bo, unnamed = [

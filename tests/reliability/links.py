@@ -157,7 +157,7 @@ class Link:
 
     async def _hold(self) -> None:
         if self.delay:
-            await asyncio.sleep(self.delay)
+            await asyncio.sleep(self.delay)  # the fault: a slow link
         await self.flowing.wait()
 
     async def _look(self, phase: Phase, words: set[Word]) -> bool:

@@ -50,13 +50,13 @@ class Site:
             for part in PARTS:
                 if not self.parts.runs(part) and not self._held_down[part]:
                     await self._start_again(part)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)  # a supervisor looks from time to time
 
     async def _start_again(self, part: str) -> None:
         code = self.parts.process(part).returncode
         if code not in {-signal.SIGKILL, 0}:
             self.history.add(Ended(part, -1 if code is None else code))
-            await asyncio.sleep(_PAUSE_AFTER_END)
+            await asyncio.sleep(_PAUSE_AFTER_END)  # a supervisor waits before it starts what failed
         await self.parts.start(part, ready=False)
 
     def hold_down(self, part: str) -> None:

@@ -89,7 +89,7 @@ class Striker:
         try:
             if self._parts.runs(part):
                 await self._parts.kill(part)
-            await asyncio.sleep(down)
+            await asyncio.sleep(down)  # the fault: for so long nobody starts it again
         finally:
             self._site.let_up(part)
 
@@ -116,7 +116,7 @@ class Striker:
         process = self._parts.process(part)
         process.send_signal(signal.SIGSTOP)
         try:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)  # the fault: it stands still for so long
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
@@ -127,7 +127,7 @@ class Striker:
         else:
             await self._site.script(fail={"name": fault.how})
         try:
-            await asyncio.sleep(fault.seconds)
+            await asyncio.sleep(fault.seconds)  # the fault: it lasts so long
         finally:
             await self._site.script(**({"storm": 0.0} if isinstance(fault, Storm) else {"mend": True}))
 
@@ -142,7 +142,7 @@ class Striker:
             case Slow():
                 link.delay = fault.delay
         try:
-            await asyncio.sleep(fault.seconds)
+            await asyncio.sleep(fault.seconds)  # the fault: it lasts so long
         finally:
             link.mend()
 

@@ -1,10 +1,11 @@
 """How many calls may be under way: it finds the level of simulated providers, and doesn't knock in vain."""
 
 from collections.abc import Callable
+from math import ceil
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from unit.examples import seeded
 
@@ -70,8 +71,9 @@ def test_it_starts_low() -> None:
     assert Concurrency(1).limit == 1
 
 
+@example(most=27, seed=250)
 @given(st.integers(1, 32), st.integers(0, 1000))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=ceil(settings().max_examples / 12))
 def test_a_provider_that_takes_them_all_soon_gets_as_many_as_may_be(most: int, seed: int) -> None:
     provider = Provider(Concurrency(most), steady, chance=Random(seed))  # noqa: S311 - nothing secret
     provider.run(60.0)
@@ -79,8 +81,9 @@ def test_a_provider_that_takes_them_all_soon_gets_as_many_as_may_be(most: int, s
     assert sum(provider.run(120.0)[-200:]) / 200 > 0.75 * most
 
 
+@example(allowed=20, seed=8)
 @given(st.integers(2, 20), st.integers(0, 1000))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=ceil(settings().max_examples / 12))
 def test_it_stays_just_below_what_is_refused(allowed: int, seed: int) -> None:
     provider = Provider(Concurrency(64), steady, allowed, chance=Random(seed))  # noqa: S311 - same
     provider.run(60.0)
@@ -107,6 +110,18 @@ def test_it_does_not_pile_up_calls_that_only_make_each_other_slower() -> None:
     limits = provider.run(60.0)
 
     assert sum(limits) / len(limits) < 4
+
+
+@pytest.mark.parametrize("capacity", [8, 16, 40])
+def test_it_stays_near_the_number_from_which_on_more_only_make_each_other_slower(capacity: int) -> None:
+    def crowded(under_way: int, chance: Random) -> float:
+        return 0.05 * max(1, under_way / capacity) * chance.lognormvariate(0, 0.2)
+
+    provider = Provider(Concurrency(64), crowded, chance=seeded())
+    provider.run(30.0)
+    limits = provider.run(60.0)
+
+    assert 0.75 * capacity < sum(limits) / len(limits) < 1.4 * capacity
 
 
 def test_a_storm_is_forgotten_when_it_is_over() -> None:

@@ -110,7 +110,7 @@ async def test_every_text_is_stored_with_its_own_vector(messages: int, texts: in
 
 
 @given(st.integers(0, 127))
-@settings(max_examples=20)
+@settings(max_examples=math.ceil(settings().max_examples / 5))
 async def test_one_poison_among_128_is_found_in_few_calls(place: int) -> None:
     bench = Bench()
     works = batch(128)

@@ -91,13 +91,21 @@ class _Ceiling:
 
     def lowers(self, level: int, present: int, now: float) -> int:
         """Give how far one may go from the present number towards another."""
-        if present >= self._level:
-            # It went well after all.
-            self._level, self._trust = math.inf, _FIRST_TRUST
+        self._forget_if_passed(present)
         if level < self._level:
             return level
         below = int(self._level) - 1
         return below if below > present or now < self._until else int(self._level)
+
+    def bars(self, level: int, present: int, now: float) -> bool:
+        """Say whether one may not go from the present number to another."""
+        self._forget_if_passed(present)
+        return level >= self._level and now < self._until
+
+    def _forget_if_passed(self, present: int) -> None:
+        if present >= self._level:
+            # It went well after all.
+            self._level, self._trust = math.inf, _FIRST_TRUST
 
 
 class Concurrency:
@@ -111,6 +119,7 @@ class Concurrency:
         self._before: _Epoch | None = None
         self._came_from: int | None = None
         self._reached = False
+        self._begun_before = 0
         self._shrunk_at = -math.inf
         self._refused = _Ceiling()
         self._slow = _Ceiling()
@@ -126,11 +135,14 @@ class Concurrency:
 
     def succeeded(self, texts: int, seconds: float, now: float) -> None:
         """Note an answer, and decide when enough of them are there."""
+        if self._begun_before:
+            # It began before the step, so it took as long as calls did then.
+            self._begun_before -= 1
+            return
         self._epoch.add(texts, seconds)
         if self._epoch.count < self._enough():
             return
-        step = math.log(self.limit / self._came_from) if self._came_from else 0.0
-        if self._before is not None and self._took_longer(self._before, step):
+        if self._before is not None and self._took_longer(self._before):
             if self._came_from:
                 self._slow.believe(self.limit, now)
                 self._limit = self._came_from
@@ -144,18 +156,23 @@ class Concurrency:
             self._reached = False
 
     def _enough(self) -> float:
-        """Give how many calls it takes to see half of the next step's rise."""
+        """Give how many calls it takes to see half of a step's rise: of the step that was made, and of the next."""
         step = math.log(self._next() / self.limit)
-        needed = 2 * self._epoch.variance * (_DEVIATIONS / (step / 2)) ** 2
+        variance = self._epoch.variance
+        if self._before is not None:
+            # A few calls that happen to be alike don't say that all are.
+            variance = max(variance, self._before.variance)
+        needed = 2 * variance * (_DEVIATIONS / (step / 2)) ** 2
         return min(_MOST, max(_FEWEST, self.limit, needed))
 
     def _next(self) -> int:
         return max(self.limit + 1, int(self.limit * _GROWTH))
 
-    def _took_longer(self, before: _Epoch, step: float) -> bool:
+    def _took_longer(self, before: _Epoch) -> bool:
         rise, deviation = self._epoch.rise_since(before)
-        # After a step there are calls enough to see half of its rise.
-        return rise > (step / 2 if step else max(_RISE, _DEVIATIONS * deviation))
+        # A step may be too small (below what was refused, or up to the most) for its rise to be told from chance.
+        threshold = math.log(self.limit / self._came_from) / 2 if self._came_from else _RISE
+        return rise > max(threshold, _DEVIATIONS * deviation)
 
     def failed(self, seconds: float, now: float, *, refused: bool) -> None:
         """Note that a call was refused, or that it failed in another way that passes.
@@ -170,11 +187,11 @@ class Concurrency:
         self._begin(None)
 
     def _grow(self, now: float) -> None:
-        level = min(self._next(), self.most)
-        for ceiling in (self._refused, self._slow):
-            level = ceiling.lowers(level, self.limit, now)
-        if level > self.limit:
+        level = self._refused.lowers(min(self._next(), self.most), self.limit, now)
+        # No smaller step instead of one that made calls slower: what little that costs couldn't be told from chance.
+        if level > self.limit and not self._slow.bars(level, self.limit, now):
             self._came_from, self._limit = self.limit, level
+            self._begun_before = self._came_from
 
     def _shrink(self, now: float) -> None:
         self._limit = max(1.0, self._limit * _SHRINK)
@@ -184,3 +201,4 @@ class Concurrency:
         self._before = before
         self._epoch = _Epoch()
         self._came_from = None
+        self._begun_before = 0
