@@ -63,7 +63,7 @@ class Site:
     def __init__(self, parts: Installation, settings: dict[str, str]) -> None:
         self.parts = parts
         self.settings = settings
-        self.home = parts.plan.home.folder
+        self.home = parts.plan.directory.path
 
     async def calibrate(self, questions: Path, out: Path, *options: str) -> Ran:
         """Run the command."""
