@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import psutil
 
-from memstream.local.stack.child import Child
-from memstream.local.stack.home import Home, Keys
+from memstream.local.stack.data_directory import DataDirectory, Keys
 from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.ports import free_base
 from memstream.local.stack.process import Process, clean_environment
+from memstream.local.stack.process_spec import ProcessSpec
 from memstream.local.stack.readiness import http_probe
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.streams import Redis, connect
@@ -73,7 +73,7 @@ class Site:
 
     def __init__(  # noqa: PLR0913 - named arguments, set in one place
         self,
-        home: Home,
+        home: DataDirectory,
         lock: int,
         provider: Provider | None,
         *,
@@ -132,7 +132,7 @@ class Site:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise Failed(f"{name} is not ready after {_READY_SECONDS:g} s: {why}\n{self.log(name)}") from None
-        if child.lasts or process.exit_code != 0:
+        if child.restart or process.exit_code != 0:
             raise Failed(f"{name} ended with {process.exit_code}\n{self.log(name)}")
 
     def log(self, name: str) -> str:
@@ -149,7 +149,7 @@ class Site:
 
         """
         for name, process in self._processes.items():
-            if self._children[name].lasts and process.exit_code is not None:
+            if self._children[name].restart and process.exit_code is not None:
                 raise Failed(f"{name} ended with {process.exit_code}\n{self.log(name)}")
 
     def reset(self, name: str, **settings: object) -> None:
@@ -212,7 +212,7 @@ class Site:
         await self.redis.aclose()
 
 
-def _set(child: Child, provider: Provider | None, settings: Mapping[str, Mapping[str, object]]) -> Child:
+def _set(child: ProcessSpec, provider: Provider | None, settings: Mapping[str, Mapping[str, object]]) -> ProcessSpec:
     part = child.name.partition("-")[0]
     given: dict[str, object] = {}
     if provider is not None and part in ("embedder", "retriever"):
@@ -222,9 +222,9 @@ def _set(child: Child, provider: Provider | None, settings: Mapping[str, Mapping
     return replace(child, environment={**child.environment, **named})
 
 
-def _provider(place: Child, provider: Provider) -> Child:
+def _provider(place: ProcessSpec, provider: Provider) -> ProcessSpec:
     """Put the provider where a stack has its embeddings server."""
-    return Child(
+    return ProcessSpec(
         "provider",
         provider.command(place.argv[0], place.port),
         {"PYTHONPATH": str(_ROOT)},
@@ -247,7 +247,7 @@ async def opened(
     Without a simulated provider it has the stack's own embeddings server, the part `embeddings`.
     """
     with tempfile.TemporaryDirectory(prefix="memstream-bench-", ignore_cleanup_errors=True) as folder:
-        home = Home(Path(folder))
+        home = DataDirectory(Path(folder))
         home.create()
         async with home.locked(SystemClock()) as lock:
             site = Site(

@@ -15,9 +15,9 @@ import httpx
 from waiting import until
 
 from memstream.contracts.stack import Stack
-from memstream.local.stack.child import Child
-from memstream.local.stack.home import Home
+from memstream.local.stack.data_directory import DataDirectory
 from memstream.local.stack.plan import FIXED_PORTS, Plan
+from memstream.local.stack.process_spec import ProcessSpec
 from memstream.local.stack.readiness import http_probe
 from memstream.runtime.streams import Redis, connect
 
@@ -48,9 +48,9 @@ class Installation:
         `settings` are variables by the part's name, looked up whenever it starts. `embeddings` is a program with its
         arguments that takes the place of the embeddings server; it gets `--port` and answers `GET /counts`.
         """
-        home = Home(folder)
-        home.create()
-        self.plan = Plan(home, model=model, embedders=embedders, port_base=free_ports(FIXED_PORTS + embedders))
+        directory = DataDirectory(folder)
+        directory.create()
+        self.plan = Plan(directory, model=model, embedders=embedders, port_base=free_ports(FIXED_PORTS + embedders))
         self._children = {child.name: child for stage in self.plan.stages() for child in stage}
         if embeddings:
             own = self._children["embeddings"]
@@ -63,7 +63,7 @@ class Installation:
     @property
     def info(self) -> Stack:
         """What `stack.json` would say."""
-        return self.plan.describe(self.plan.home.keys(), [])
+        return self.plan.describe(self.plan.directory.keys(), [])
 
     def url(self, name: str) -> str:
         """Give where a part answers."""
@@ -74,7 +74,7 @@ class Installation:
         return self._log(name).read_text(errors="replace")
 
     def _log(self, name: str) -> Path:
-        return self.plan.home.folder / f"{name}.log"
+        return self.plan.directory.path / f"{name}.log"
 
     async def start(self, *names: str, ready: bool = True) -> None:
         """Start parts, all at once, and wait until they are ready; with `ready=False` just start them."""
@@ -83,7 +83,7 @@ class Installation:
         if ready:
             await asyncio.gather(*(self.ready(name) for name in names))
 
-    async def _spawn(self, child: Child) -> None:
+    async def _spawn(self, child: ProcessSpec) -> None:
         environment = {**os.environ, **child.environment, **self._settings.get(child.name, {})}
         with self._log(child.name).open("ab") as output:
             self._processes[child.name] = await asyncio.create_subprocess_exec(
@@ -93,7 +93,7 @@ class Installation:
     async def ready(self, name: str) -> None:
         """Wait until a part is ready; a part that has to succeed once is ready when it did."""
         child, process = self._children[name], self._processes[name]
-        if not child.lasts:
+        if not child.restart:
             assert await process.wait() == 0, self.log(name)
             return
         probe = child.probe

@@ -12,10 +12,10 @@ from pathlib import Path
 from random import Random
 
 from memstream.contracts.stack import Stack
-from memstream.local.stack.child import Child
+from memstream.local.stack.data_directory import DataDirectory
 from memstream.local.stack.embedded import EmbeddedStack
-from memstream.local.stack.home import Home
 from memstream.local.stack.plan import Plan
+from memstream.local.stack.process_spec import ProcessSpec
 from memstream.runtime.clock import SystemClock
 
 _PATIENT: Mapping[str, Mapping[str, str]] = {
@@ -35,12 +35,12 @@ async def installed(home: Path, model: str, first_port: int) -> AsyncIterator[St
         CannotStart: it can't be started.
 
     """
-    plan = Plan(Home(home), model=model, port_base=first_port)
+    plan = Plan(DataDirectory(home), model=model, port_base=first_port)
     stack = EmbeddedStack(
         plan,
         environment=os.environ,
         clock=SystemClock(),
-        chance=Random(1),  # noqa: S311 - spreads restarts
+        rng=Random(1),  # noqa: S311 - spreads restarts
         say=lambda line: print(line, file=sys.stderr),
         stages=[[_patient(child) for child in stage] for stage in plan.stages()],
     )
@@ -48,7 +48,7 @@ async def installed(home: Path, model: str, first_port: int) -> AsyncIterator[St
         yield running
 
 
-def _patient(child: Child) -> Child:
+def _patient(child: ProcessSpec) -> ProcessSpec:
     service = child.name.rpartition("-")[0]
     settings = {f"MEMSTREAM_{service.upper()}_{name}": value for name, value in _PATIENT.get(service, {}).items()}
     return replace(child, environment={**child.environment, **settings})

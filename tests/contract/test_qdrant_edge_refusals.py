@@ -5,6 +5,8 @@ import pytest
 import pytest_asyncio
 
 PATH = "/collections/refusals"
+QUERY = ("POST", f"{PATH}/points/query/batch")
+SHAPE = {"vectors": {"dense": {"size": 2, "distance": "Dot"}}, "sparse_vectors": {"terms": {}}}
 POINT = {"id": 1, "vector": {"dense": [1.0, 0.0]}, "payload": {}}
 FILTER = {"must": [{"key": "a", "match": {"value": 1}}]}
 
@@ -12,8 +14,7 @@ FILTER = {"must": [{"key": "a", "match": {"value": 1}}]}
 @pytest_asyncio.fixture(scope="session")
 async def http(qdrant_http: httpx.AsyncClient) -> httpx.AsyncClient:
     """Make a collection to be refused by."""
-    shape = {"vectors": {"dense": {"size": 2, "distance": "Dot"}}, "sparse_vectors": {"terms": {}}}
-    (await qdrant_http.put(PATH, json=shape)).raise_for_status()
+    (await qdrant_http.put(PATH, json=SHAPE)).raise_for_status()
     (await qdrant_http.put(f"{PATH}/points?wait=true", json={"points": [POINT]})).raise_for_status()
     return qdrant_http
 
@@ -27,26 +28,28 @@ def error_of(answer: httpx.Response) -> str:
 
 
 UNKNOWN_FIELDS: list[tuple[str, str, object, str]] = [
-    ("PUT", "/collections/new", {"vectors": {"size": 2, "distance": "Dot"}, "init_from": "x"}, "init_from"),
+    ("PUT", "/collections/new", {"vectors": {"a": {"size": 2, "distance": "Dot"}}, "init_from": "x"}, "init_from"),
     ("PUT", "/collections/new", {"vectors": {"a": {"size": 2, "distance": "Dot", "sise": 3}}}, "sise"),
     ("PUT", "/collections/new", {"sparse_vectors": {"a": {"modifer": "idf"}}}, "modifer"),
-    ("PUT", "/collections/new", {"vectors": {"size": 2, "distance": "Dot"}, "hnsw_config": {"mm": 1}}, "mm"),
-    ("PATCH", PATH, {"hnsw": {}}, "hnsw"),
+    ("PUT", "/collections/new", {"sparse_vectors": {"a": {}}, "hnsw_config": {"mm": 1}}, "mm"),
+    ("PUT", "/collections/new", {"strict_mode_config": {"enabled": True}}, "strict_mode_config"),
     ("PUT", f"{PATH}/index", {"field_name": "a", "field_schema": {"type": "keyword", "tenant": True}}, "tenant"),
+    ("PUT", f"{PATH}/index", {"field_name": "a", "field_schema": {"type": "datetime", "is_tenant": True}}, "is_tenant"),
     ("PUT", f"{PATH}/points", {"points": [{**POINT, "score": 1}]}, "score"),
     ("PUT", f"{PATH}/points", {"points": [], "mode": "x"}, "mode"),
     ("PUT", f"{PATH}/points", {"points": [{"id": 1, "vector": {"terms": {"indices": [], "value": []}}}]}, "value"),
+    ("PUT", f"{PATH}/points?ordering=strong", {"points": [POINT]}, "ordering"),
     ("POST", f"{PATH}/points/delete", {"points": [1], "force": True}, "force"),
+    ("POST", f"{PATH}/points/delete", {"points": [1], "shard_key": "a"}, "shard_key"),
     ("POST", f"{PATH}/points/payload", {"payload": {}, "points": [1], "keys": "x"}, "keys"),
-    ("POST", f"{PATH}/points/batch", {"operations": [{"upsurt": {}}]}, "upsurt"),
-    ("POST", f"{PATH}/points/query", {"query": [1, 0], "using": "dense", "with_payloads": True}, "with_payloads"),
-    ("POST", f"{PATH}/points/query", {"query": [1, 0], "using": "dense", "params": {"ef": 1}}, "ef"),
-    ("POST", f"{PATH}/points/query", {"prefetch": [{"offset": 1}], "query": {"fusion": "rrf"}}, "offset"),
-    ("POST", f"{PATH}/points/query", {"query": {"nearest": [1, 0], "mmr": {"lambda": 1}}, "using": "dense"}, "lambda"),
-    ("POST", f"{PATH}/points/query/batch", {"searches": [], "limit": 1}, "limit"),
-    ("POST", f"{PATH}/points/query/groups", {"group_by": "a", "offset": 1}, "offset"),
+    ("PUT", f"{PATH}/points/vectors", {"points": [], "filter": {}}, "filter"),
+    (*QUERY, {"searches": [{"query": [1, 0], "using": "dense", "with_payloads": True}]}, "with_payloads"),
+    (*QUERY, {"searches": [{"query": [1, 0], "using": "dense", "params": {"ef": 1}}]}, "ef"),
+    (*QUERY, {"searches": [{"prefetch": [{"offset": 1}], "query": [1, 0], "using": "dense"}]}, "offset"),
+    (*QUERY, {"searches": [], "limit": 1}, "limit"),
     ("POST", f"{PATH}/points/scroll", {"filter": {"must": [{"key": "a", "match": {"values": 1}}]}}, "values"),
     ("POST", f"{PATH}/points/scroll", {"filter": {"mustnot": []}}, "mustnot"),
+    ("POST", f"{PATH}/points/scroll", {"filter": {"must": [{"slice": {"total": 2, "index": 0}}]}}, "slice"),
     ("POST", f"{PATH}/points/count", {"filter": {"must": [{"has_id": [1], "key2": 1}]}}, "key2"),
     ("POST", f"{PATH}/facet", {"key": "a", "top": 3}, "top"),
     ("POST", f"{PATH}/points/count?consistancy=1", {}, "consistancy"),
@@ -64,11 +67,13 @@ async def test_an_unknown_field_is_named(
 
 WRONG: list[tuple[str, str, object, int, str]] = [
     ("GET", "/collections/absent", None, 404, "Not found: Collection `absent` doesn't exist!"),
-    ("POST", "/collections/absent/points/query", {}, 404, "Collection `absent` doesn't exist!"),
-    ("PUT", PATH, {}, 409, "Collection `refusals` already exists!"),
-    ("PUT", "/collections/a:b", {}, 422, "invalid characters"),
+    ("POST", "/collections/absent/points/query/batch", {}, 404, "Collection `absent` doesn't exist!"),
+    ("PUT", PATH, SHAPE, 409, "Collection `refusals` already exists!"),
+    ("PUT", "/collections/a:b", SHAPE, 422, "invalid characters"),
+    ("PUT", "/collections/new", {}, 501, "a collection without any vectors"),
+    ("PUT", "/collections/new", {"vectors": {"size": 2, "distance": "Dot"}}, 501, "an unnamed vector"),
     ("PUT", f"{PATH}/points", {"points": [{**POINT, "vector": {"b": [1]}}]}, 400, "Not existing vector name error: b"),
-    ("PUT", f"{PATH}/points", {"points": [{**POINT, "vector": [1]}]}, 400, "Not existing vector name error"),
+    ("PUT", f"{PATH}/points", {"points": [{**POINT, "vector": [1]}]}, 400, "must be an object"),
     ("PUT", f"{PATH}/points", {"points": [{**POINT, "vector": {"dense": [1]}}]}, 400, "expected dim: 2, got 1"),
     ("PUT", f"{PATH}/points", {"points": [{**POINT, "vector": {"dense": ["x", 1]}}]}, 400, "points[0]"),
     ("PUT", f"{PATH}/points", {"points": [{**POINT, "id": "abc"}]}, 400, "points[0].id"),
@@ -89,30 +94,21 @@ WRONG: list[tuple[str, str, object, int, str]] = [
         400,
         "openai/x",
     ),
-    ("POST", f"{PATH}/points/query", {"query": [1], "using": "dense"}, 400, "expected dim: 2, got 1"),
-    ("POST", f"{PATH}/points/query", {"query": [1, 0], "using": "b"}, 400, "Not existing vector name error: b"),
-    ("POST", f"{PATH}/points/query", {"query": {"fusion": "rrf"}}, 400, "without prefetches"),
-    ("POST", f"{PATH}/points/query", {"query": 99, "using": "dense"}, 404, "No point with id 99"),
-    ("POST", f"{PATH}/points/query", {"query": [1, 0], "using": "dense", "limit": 0}, 422, "limit"),
-    ("POST", f"{PATH}/points/query", {"query": [1, 0], "using": "dense", "limit": -1}, 422, "limit"),
+    (*QUERY, {"searches": [{"query": [1], "using": "dense"}]}, 400, "expected dim: 2, got 1"),
+    (*QUERY, {"searches": [{"query": [1, 0], "using": "b"}]}, 400, "Not existing vector name error: b"),
+    (*QUERY, {"searches": [{"query": [1, 0]}]}, 400, "missing field `using`"),
+    (*QUERY, {"searches": [{"query": {"fusion": "rrf"}, "using": "terms"}]}, 400, "`fusion`"),
+    (*QUERY, {"searches": [{"query": 99, "using": "dense"}]}, 400, "searches[0].query"),
+    (*QUERY, {"searches": [{"query": [1, 0], "using": "dense", "limit": 0}]}, 422, "limit"),
+    (*QUERY, {"searches": [{"query": [1, 0], "using": "dense", "limit": -1}]}, 422, "limit"),
     ("POST", f"{PATH}/points/scroll", {"order_by": "unindexed"}, 400, "No range index"),
     ("POST", f"{PATH}/points/scroll", {"filter": {"must": [{"key": "a", "range": {"gte": "soon"}}]}}, 400, "date-time"),
-    ("POST", f"{PATH}/points/scroll", {"filter": {"must": [{"slice": {"total": 2, "index": 0}}]}}, 501, "slice"),
     ("POST", f"{PATH}/facet", {"key": "unindexed"}, 400, "No appropriate index"),
     ("POST", f"{PATH}/points/delete", {"points": [1], "filter": FILTER}, 400, "exactly one of `points` and `filter`"),
-    ("POST", f"{PATH}/points/delete", {"points": [1], "shard_key": "a"}, 501, "shard_key"),
     ("POST", f"{PATH}/points/payload", {"payload": {"a": 1}, "points": [99]}, 404, "No point with id 99"),
-    ("GET", f"{PATH}/points/99", None, 404, "Point with id 99 does not exists!"),
     ("DELETE", f"{PATH}/vectors/b", None, 404, "`b`"),
     ("PUT", f"{PATH}/vectors/dense", {"dense": {"size": 2, "distance": "Dot"}}, 400, "already exists"),
-    ("POST", "/collections/aliases", {"actions": [{"delete_alias": {"alias_name": "x"}}]}, 404, "Alias x"),
-    ("POST", f"{PATH}/snapshots?wait=true", None, 501, "snapshots"),
-    ("GET", "/telemetry", None, 501, "telemetry"),
-    ("POST", f"{PATH}/points/search/matrix/pairs", {}, 501, "distance matrices"),
-    ("POST", f"{PATH}/points/search", {}, 405, f"POST {PATH}/points/search is not a route"),
-    ("POST", "/healthz", None, 405, "POST /healthz is not a route"),
     ("PUT", f"{PATH}/points?wait=maybe", {"points": []}, 400, "`wait`"),
-    ("PUT", "/collections/new", {"strict_mode_config": {"enabled": True}}, 501, "strict_mode_config"),
 ]
 
 
@@ -124,6 +120,25 @@ async def test_a_wrong_request_is_told_what_is_wrong(
     answer = await http.request(method, path, json=body)
     assert text in error_of(answer)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"{PATH}/points/query"),
+        ("POST", f"{PATH}/points/search"),
+        ("POST", f"{PATH}/points/batch"),
+        ("POST", f"{PATH}/snapshots"),
+        ("PATCH", PATH),
+        ("GET", "/collections"),
+        ("GET", "/telemetry"),
+        ("POST", "/healthz"),
+    ],
+)
+async def test_a_route_that_is_not_served_is_not_found(http: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await http.request(method, path)
+    assert answer.status_code == 404
+    assert error_of(answer) == f"Not found: the embedded Qdrant does not serve {method} {path}"
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"points": [NaN]}', b"[1]", b"\xff"])
@@ -143,7 +158,7 @@ async def test_a_body_that_is_too_large_is_refused(http: httpx.AsyncClient) -> N
 async def test_a_refused_batch_of_points_writes_none_of_them(http: httpx.AsyncClient) -> None:
     points = [{**POINT, "id": 77}, {**POINT, "id": 78, "vector": {"dense": [1.0, 2.0, 3.0]}}]
     assert (await http.put(f"{PATH}/points?wait=true", json={"points": points})).status_code == 400
-    assert (await http.get(f"{PATH}/points/77")).status_code == 404
+    assert (await http.post(f"{PATH}/points", json={"ids": [77]})).json()["result"] == []
 
 
 async def test_a_refused_index_is_not_remembered(http: httpx.AsyncClient) -> None:

@@ -14,7 +14,7 @@ from e2e.test_life import living, say
 from exchanges import search
 from installation import Installation, installed
 
-from memstream.local.calibrating import signals_of
+from memstream.retriever.command.calibration import signals_of
 from memstream.retriever.ranking.calibrations import CALIBRATIONS, DEFAULT, read_calibrations, write_calibrations
 from memstream.retriever.ranking.relevance import prior_among_rarity, probability
 
@@ -63,7 +63,7 @@ class Site:
     def __init__(self, parts: Installation, settings: dict[str, str]) -> None:
         self.parts = parts
         self.settings = settings
-        self.home = parts.plan.home.folder
+        self.home = parts.plan.directory.path
 
     async def calibrate(self, questions: Path, out: Path, *options: str) -> Ran:
         """Run the command."""
@@ -262,4 +262,4 @@ async def test_without_embeddings_nothing_is_fitted(site: Site, tmp_path: Path) 
         await site.parts.start("embeddings")
 
     assert ran.code == 1
-    assert "mode hybrid: the questions were answered by words alone" in ran.err
+    assert "mode hybrid: the searches were answered by keywords alone" in ran.err

@@ -17,14 +17,14 @@ from typing import Any, cast
 import pytest
 from waiting import until
 
-from memstream.local.stack.child import Child
-from memstream.local.stack.keeper import Keeper, Patience
 from memstream.local.stack.ports import free_base
 from memstream.local.stack.process import Process
+from memstream.local.stack.process_spec import ProcessSpec
+from memstream.local.stack.process_supervisor import ProcessSupervisor, Timeouts
 
 STACK = Path(__file__).parent / "stubs" / "stack.py"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the leash is Linux's")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
 
 
 class Run:
@@ -183,8 +183,9 @@ async def test_a_part_that_hangs_is_given_up_at_its_deadline_with_what_it_answer
 
 
 async def test_a_port_in_use_is_named_and_nothing_starts(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    # Not any free port: the one below it must be free, too.
+    port = free_base(2, first=25_000) + 1
+    with socket.create_server(("127.0.0.1", port)):
         run = start("first=well,second=well", port_base=port - 1)
         assert await run.exit_code() == 1
 
@@ -335,7 +336,7 @@ async def test_a_child_that_keeps_dying_is_started_ever_more_rarely_until_it_sta
     lives = iter([1.0, 1.0, 1.0, 1.0, 100.0, 1.0])
     ended = asyncio.Event()
 
-    async def spawn(_child: Child) -> Process:
+    async def spawn(_child: ProcessSpec) -> Process:
         life = next(lives, None)
         if life is None:
             ended.set()
@@ -345,18 +346,18 @@ async def test_a_child_that_keeps_dying_is_started_ever_more_rarely_until_it_sta
     async def ready(_port: int) -> None:
         return None
 
-    keeper = Keeper(
-        Child("part", ("true",), probe=ready),
+    keeper = ProcessSupervisor(
+        ProcessSpec("part", ("true",), probe=ready),
         spawn=spawn,
         log=Path("part.log"),
-        patience=Patience(),
+        timeouts=Timeouts(),
         clock=clock,
-        chance=Random(1),  # noqa: S311 - jitter
+        rng=Random(1),  # noqa: S311 - jitter
         say=lambda _line: None,
         on_replaced=lambda: None,
     )
     await keeper.start()
-    keeping = asyncio.create_task(keeper.keep())
+    keeping = asyncio.create_task(keeper.supervise())
     await ended.wait()
     keeping.cancel()
 

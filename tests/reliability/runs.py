@@ -81,7 +81,7 @@ def keep(history: History, site: Site, broken: list[str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     history.write(folder / "history.jsonl")
     (folder / "violations.txt").write_text("\n".join(broken) + "\n")
-    for log in site.parts.plan.home.folder.glob("*.log"):
+    for log in site.parts.plan.directory.path.glob("*.log"):
         shutil.copy(log, folder / log.name)
 
 

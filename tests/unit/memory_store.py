@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import (
     CandidateQuery,
     Candidates,
@@ -122,6 +123,12 @@ class InMemoryStore:
         """See `MemoryStore`."""
         await self._answer()
         return sorted({c.message.speaker for c in self.chunks.values() if c.owner == owner and c.message.speaker})
+
+    async def project(
+        self, owner: Owner, target: EmbeddingSpace, *, after: str | None = None, count: int = 1000
+    ) -> str | None:
+        """See `MemoryStore`. It keeps no second vector."""
+        raise NotImplementedError((owner, target, after, count))
 
     async def aclose(self) -> None:
         """See `MemoryStore`."""

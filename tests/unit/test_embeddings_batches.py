@@ -10,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memstream.local.embeddings.app import build
-from memstream.local.embeddings.batches import plan
-from memstream.local.embeddings.lanes import SMALL_IN_A_ROW, SMALL_REQUEST, Job, Lanes, deliver, job_of
+from memstream.local.embeddings.batches import plan_batches
+from memstream.local.embeddings.cpu import use_widest_instructions
 from memstream.local.embeddings.model import Tokens, Vectors
-from memstream.local.embeddings.processor import use_widest_instructions
+from memstream.local.embeddings.queue import (
+    MAX_CONSECUTIVE_SMALL,
+    SMALL_REQUEST,
+    BatchQueue,
+    Job,
+    new_job,
+    store_vectors,
+)
 from memstream.local.embeddings.scheduler import Overloaded, Scheduler
 
 lengths_of_texts = st.lists(st.integers(1, 300), max_size=200)
@@ -22,26 +29,26 @@ budgets = st.integers(1, 2000)
 
 @given(lengths_of_texts, budgets)
 def test_every_text_is_in_exactly_one_batch(lengths: list[int], budget: int) -> None:
-    batches = plan(lengths, budget)
+    batches = plan_batches(lengths, budget)
     assert all(batches)
     assert sorted(position for batch in batches for position in batch) == list(range(len(lengths)))
 
 
 @given(lengths_of_texts, budgets)
 def test_only_a_text_alone_may_exceed_the_budget(lengths: list[int], budget: int) -> None:
-    for batch in plan(lengths, budget):
+    for batch in plan_batches(lengths, budget):
         assert len(batch) == 1 or max(lengths[position] for position in batch) * len(batch) <= budget
 
 
 @given(lengths_of_texts, budgets)
 def test_batches_go_from_long_to_short(lengths: list[int], budget: int) -> None:
-    planned = [lengths[position] for batch in plan(lengths, budget) for position in batch]
+    planned = [lengths[position] for batch in plan_batches(lengths, budget) for position in batch]
     assert planned == sorted(lengths, reverse=True)
 
 
 @given(lengths_of_texts, budgets)
 def test_a_batch_is_closed_only_when_the_next_text_has_no_room(lengths: list[int], budget: int) -> None:
-    for batch in plan(lengths, budget)[:-1]:
+    for batch in plan_batches(lengths, budget)[:-1]:
         assert lengths[batch[0]] * (len(batch) + 1) > budget
 
 
@@ -49,51 +56,51 @@ def texts(count: int, length: int = 10) -> list[Tokens]:
     return [Tokens([7] * length, length)] * count
 
 
-def taken(lanes: Lanes) -> list[set[Job]]:
+def taken(queue: BatchQueue) -> list[set[Job]]:
     found = []
-    while batch := lanes.take():
+    while batch := queue.next_batch():
         found.append({place.job for place in batch})
     return found
 
 
 def test_small_requests_overtake_and_are_computed_together() -> None:
-    lanes = Lanes(batch_tokens=100)
-    large, first, second = job_of(texts(20), 2), job_of(texts(1), 2), job_of(texts(SMALL_REQUEST), 2)
+    queue = BatchQueue(batch_tokens=100)
+    large, first, second = new_job(texts(20), 2), new_job(texts(1), 2), new_job(texts(SMALL_REQUEST), 2)
     for job in (large, first, second):
-        lanes.add(job)
-    assert taken(lanes) == [{first, second}, {large}, {large}]
+        queue.add(job)
+    assert taken(queue) == [{first, second}, {large}, {large}]
 
 
 def test_small_requests_do_not_hold_up_a_large_one_for_ever() -> None:
-    lanes = Lanes(batch_tokens=10)
-    large = job_of(texts(5), 2)
-    lanes.add(large)
+    queue = BatchQueue(batch_tokens=10)
+    large = new_job(texts(5), 2)
+    queue.add(large)
     for _ in range(20):
-        lanes.add(job_of(texts(1), 2))
-    order = taken(lanes)
-    assert order.index({large}) == SMALL_IN_A_ROW
+        queue.add(new_job(texts(1), 2))
+    order = taken(queue)
+    assert order.index({large}) == MAX_CONSECUTIVE_SMALL
     assert len(order) == 25
 
 
 def test_dropped_jobs_are_never_taken() -> None:
-    lanes = Lanes(batch_tokens=20)
-    jobs = [job_of(texts(count), 2) for count in (1, 1, 1, 30, 30)]
+    queue = BatchQueue(batch_tokens=20)
+    jobs = [new_job(texts(count), 2) for count in (1, 1, 1, 30, 30)]
     for job in jobs:
-        lanes.add(job)
+        queue.add(job)
     for number in (0, 2, 3):
-        jobs[number].dropped = True
-    assert set().union(*taken(lanes)) == {jobs[1], jobs[4]}
+        jobs[number].cancelled = True
+    assert set().union(*taken(queue)) == {jobs[1], jobs[4]}
 
 
 @given(st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=30), max_size=12), st.integers(1, 200))
 def test_every_vector_reaches_its_place(requests: list[list[int]], budget: int) -> None:
-    lanes = Lanes(budget)
-    jobs = [job_of([Tokens([0] * length, length) for length in lengths], 1) for lengths in requests]
+    queue = BatchQueue(budget)
+    jobs = [new_job([Tokens([0] * length, length) for length in lengths], 1) for lengths in requests]
     for job in jobs:
-        lanes.add(job)
+        queue.add(job)
     complete: list[Job] = []
-    while batch := lanes.take():
-        complete += deliver(batch, np.array([[len(place.tokens.ids)] for place in batch], dtype=np.float32))
+    while batch := queue.next_batch():
+        complete += store_vectors(batch, np.array([[len(place.tokens.ids)] for place in batch], dtype=np.float32))
     assert sorted(map(id, complete)) == sorted(map(id, jobs))
     assert [job.vectors[:, 0].tolist() for job in jobs] == requests
 

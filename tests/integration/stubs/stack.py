@@ -8,32 +8,32 @@ from random import Random
 
 from memstream.contracts.stack import Stack
 from memstream.local.stack import foreground
-from memstream.local.stack.child import Child, Stage
+from memstream.local.stack.data_directory import DataDirectory, Keys, write_private
 from memstream.local.stack.embedded import EmbeddedStack
 from memstream.local.stack.failure import CannotStart
-from memstream.local.stack.home import Home, Keys, write_private
-from memstream.local.stack.keeper import Patience
 from memstream.local.stack.plan import Plan
+from memstream.local.stack.process_spec import ProcessSpec, Stage
+from memstream.local.stack.process_supervisor import Timeouts
 from memstream.local.stack.readiness import http_probe
 from memstream.runtime.clock import SystemClock
 
 SERVER = Path(__file__).with_name("server.py")
 
 
-def stages(home: Home, port_base: int, moods: dict[str, str]) -> list[Stage]:
+def stages(directory: DataDirectory, port_base: int, moods: dict[str, str]) -> list[Stage]:
     """One stage a part; parts named `twin…` share a stage and a port."""
 
-    def child(name: str, mood: str, port: int, *, share: bool) -> Child:
+    def child(name: str, mood: str, port: int, *, share: bool) -> ProcessSpec:
         environment = {
             "NAME": name,
             "PORT": str(port),
             "MOOD": mood,
             "SHARE": str(int(share)),
-            "EVENTS": str(home.folder / "events"),
+            "EVENTS": str(directory.path / "events"),
         }
         argv = (sys.executable, str(SERVER))
         url = f"http://127.0.0.1:{port}"
-        return Child(name, argv, environment, port=port, probe=http_probe("/"), url=url, share_port=share)
+        return ProcessSpec(name, argv, environment, port=port, probe=http_probe("/"), url=url, share_port=share)
 
     table: list[Stage] = [
         [child(name, mood, port_base + n, share=False)]
@@ -50,18 +50,18 @@ async def watch(stack: EmbeddedStack, _running: Stack) -> None:
 
 
 def main() -> None:
-    home, port_base = Home(Path(sys.argv[1])), int(sys.argv[2])
+    directory, port_base = DataDirectory(Path(sys.argv[1])), int(sys.argv[2])
     moods = dict(pair.split("=") for pair in sys.argv[3].split(","))
-    home.create()
-    write_private(home.keys_file, Keys(api_key="key", admin_key="admin"))
+    directory.create()
+    write_private(directory.keys_file, Keys(api_key="key", admin_key="admin"))
     stack = EmbeddedStack(
-        Plan(home=home, port_base=port_base, model=os.environ.get("MODEL", "minilm")),
+        Plan(directory=directory, port_base=port_base, model=os.environ.get("MODEL", "minilm")),
         environment=os.environ,
         clock=SystemClock(),
-        chance=Random(7),  # noqa: S311 - jitter
+        rng=Random(7),  # noqa: S311 - jitter
         say=foreground.say,
-        stages=stages(home, port_base, moods),
-        patience=Patience(start=3.0, stop=float(os.environ.get("GRACE", "5"))),
+        stages=stages(directory, port_base, moods),
+        timeouts=Timeouts(ready=3.0, stop=float(os.environ.get("GRACE", "5"))),
     )
     try:
         asyncio.run(foreground.run(stack, watch))

@@ -10,30 +10,30 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from memstream.local.embeddings.cpu import usable_cores, use_widest_instructions
 from memstream.local.embeddings.model import Model
-from memstream.local.embeddings.processor import usable_cores, use_widest_instructions
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command. Exits 0 when told to stop, 1 with one line on stderr when it can't start."""
+    """Run the command. Exits with 0 after a signal, with 1 and one line on stderr if it can't start."""
     options = _options(os.environ).parse_args(arguments)
     logging.basicConfig(level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, _leave)
+        signal.signal(stop, _exit)
     use_widest_instructions(os.environ)
 
-    # These load CTranslate2, which reads the environment, and too slowly for `--help`.
+    # These load CTranslate2, which reads the environment, and is too slow for `--help`.
     from memstream.local.embeddings.server import listen, serve  # noqa: PLC0415
     from memstream.local.embeddings.weights import WeightsError  # noqa: PLC0415
 
     try:
         listening = listen(options.host, options.port)
-    except OSError as taken:
-        _give_up(f"can't listen on {options.host} port {options.port}: {taken.strerror}")
+    except OSError as error:
+        _fail(f"can't listen on {options.host} port {options.port}: {error.strerror}")
     try:
         model = _model(options)
-    except (WeightsError, OSError) as missing:
-        _give_up(str(missing))
+    except (WeightsError, OSError) as error:
+        _fail(str(error))
     serve(model, listening, threads=options.threads, log_level=options.log_level)
 
 
@@ -50,10 +50,10 @@ def _options(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--model",
         choices=("minilm", "wordllama"),
         default="minilm",
-        help="all-MiniLM-L6-v2 (384 dimensions) or wordllama-256 (rough, and fifty times as fast)",
+        help="all-MiniLM-L6-v2 (384 dimensions) or wordllama-256 (lower quality, fifty times as fast)",
     )
     parser.add_argument("--cache", type=Path, default=caches / "memstream", help="where the converted model is kept")
-    parser.add_argument("--threads", type=_threads, default=usable_cores(), help="batches computed side by side")
+    parser.add_argument("--threads", type=_threads, default=usable_cores(), help="batches computed in parallel")
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="warning", help="for stderr"
     )
@@ -83,11 +83,11 @@ def _model(options: argparse.Namespace) -> Model:
     return MiniLm(options.cache, threads=options.threads)
 
 
-def _leave(_: int, __: FrameType | None) -> NoReturn:
+def _exit(_: int, __: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def _give_up(reason: str) -> NoReturn:
+def _fail(reason: str) -> NoReturn:
     print(f"embeddings: {reason}", file=sys.stderr)  # noqa: T201 - the one line that says why
     raise SystemExit(1)
 

@@ -1,12 +1,12 @@
-"""Which texts are computed together."""
+"""Batches of texts that are embedded together."""
 
 from collections.abc import Sequence
 
 
-def plan(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group texts of `lengths` tokens, each at least 1, into batches of at most `budget` tokens, padding included.
+def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Return batches of at most `budget` tokens, padding included, for texts of `lengths` tokens, each at least 1.
 
-    A batch is padded to its longest text, so texts of similar length go together. Returns positions in `lengths`,
+    A batch is padded to its longest text, so texts of similar length go together. Batches hold positions in `lengths`,
     each exactly once, longest first; a text longer than the budget is a batch of its own.
     """
     batches: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 as an int8 CTranslate2 model, made from the published weights."""
+"""Converts the published weights of all-MiniLM-L6-v2 to an int8 CTranslate2 model."""
 
 import hashlib
 from collections.abc import Callable
@@ -22,9 +22,9 @@ _Tensor = Callable[[str], npt.NDArray[np.float32]]
 
 
 def convert(source: Path, folder: Path) -> None:
-    """Write the model made of the files in `source` into `folder`.
+    """Convert the model in `source`, and write it into `folder`.
 
-    Raises `WeightsError` when the weights are missing, or are not the ones this was checked with.
+    Raises `WeightsError` if the weights are missing or not the expected ones.
     """
     weights = source / "model.safetensors"
     try:

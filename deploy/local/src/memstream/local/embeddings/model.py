@@ -1,4 +1,4 @@
-"""What the server asks of a model."""
+"""The interface of an embedding model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One text, tokenised: the ids the model will read, and how many tokens the whole text has."""
+    """A tokenised text: the ids that the model reads, and the number of tokens of the whole text."""
 
     ids: list[int]
     count: int
@@ -23,7 +23,7 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """The model id in requests and answers."""
+        """The model id in requests and responses."""
         ...
 
     @property
@@ -33,7 +33,7 @@ class Model(Protocol):
 
     @property
     def accepts_dimensions(self) -> bool:
-        """Whether a request may state the length of the vectors, as for OpenAI's third generation of models."""
+        """Whether a request may have `dimensions`, as with OpenAI's third generation of models."""
         ...
 
     @property
@@ -42,9 +42,9 @@ class Model(Protocol):
         ...
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokenise each text, cutting it to what the model reads."""
+        """Return the tokens of each text, truncated to what the model reads."""
         ...
 
     def embed(self, batch: Sequence[Tokens]) -> Vectors:
-        """One row per text, float32, in the order given. A text needs at least one token."""
+        """Return one float32 row per text, in order. Each text must have at least one token."""
         ...

@@ -1,4 +1,4 @@
-"""OpenAI's embeddings API as data: what a request may say, what an answer and an error look like."""
+"""OpenAI's embeddings API: parsing requests, and the JSON of responses and errors."""
 
 import binascii
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,15 @@ MAX_INPUTS = 2048
 MAX_TOKENS_PER_INPUT = 8192
 MAX_TOKENS_PER_REQUEST = 300_000
 
-# Five times what 300,000 tokens of English take, for languages and escapes that need more bytes a token.
+# Five times what 300,000 tokens of English take, because other languages and escapes need more bytes per token.
 MAX_BODY_BYTES = 8 * 2**20
 
 _FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
 _JSON_TYPES = {bool: "a boolean", int: "an integer", float: "a number", dict: "an object", list: "an array"}
 
 
-class Refused(Exception):
-    """A request that is answered with an error of OpenAI's shape."""
+class ApiError(Exception):
+    """A request that fails with one of OpenAI's errors."""
 
     def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class Refused(Exception):
         self.code = code
 
     def body(self) -> bytes:
-        """Return the JSON body of the answer."""
+        """Return the JSON body of the response."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"  # noqa: PLR2004 - HTTP's own boundary
         error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
         return orjson.dumps({"error": error})
@@ -46,19 +46,19 @@ class EmbeddingsRequest:
 
 
 def parse(body: bytes, model: Model) -> EmbeddingsRequest:
-    """Read a request to `POST /v1/embeddings`. Raises `Refused` naming the field that is wrong."""
+    """Return the request in the body of `POST /v1/embeddings`. Raises `ApiError`, which names the wrong field."""
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as broken:
-        raise Refused(f"We could not parse the JSON body of your request: {broken}", code="invalid_json") from broken
+        raise ApiError(f"We could not parse the JSON body of your request: {broken}", code="invalid_json") from broken
     if not isinstance(fields, dict):
-        raise Refused(f"The JSON body must be an object, got {_named(fields)}.", code="invalid_type")
+        raise ApiError(f"The JSON body must be an object, got {_named(fields)}.", code="invalid_type")
     for name in fields:
         if name not in _FIELDS:
-            raise Refused(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+            raise ApiError(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     for name in ("input", "model"):
         if fields.get(name) is None:
-            raise Refused(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+            raise ApiError(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
     check_model(fields["model"], model)
     _check_dimensions(fields.get("dimensions"), model)
     _check_type("user", fields.get("user"))
@@ -66,19 +66,19 @@ def parse(body: bytes, model: Model) -> EmbeddingsRequest:
 
 
 def check_model(name: object, model: Model) -> None:
-    """Raise `Refused` unless the model asked for is the one served."""
+    """Raise `ApiError` if the requested model is not the one that is served."""
     if not isinstance(name, str):
         _check_type("model", name)
     if name != model.name:
         message = f"The model '{name}' does not exist here: this server serves '{model.name}'."
-        raise Refused(message, status=404, param="model", code="model_not_found")
+        raise ApiError(message, status=404, param="model", code="model_not_found")
 
 
 def check_tokens(texts: Sequence[Tokens]) -> None:
-    """Raise `Refused` when a text, or all of them together, has more tokens than OpenAI takes."""
+    """Raise `ApiError` if a text, or all of them together, has more tokens than OpenAI accepts."""
     for index, text in enumerate(texts):
         if text.count > MAX_TOKENS_PER_INPUT:
-            raise Refused(
+            raise ApiError(
                 f"Invalid 'input[{index}]': maximum context length is {MAX_TOKENS_PER_INPUT} tokens, "
                 f"this text has {text.count}.",
                 param="input",
@@ -87,14 +87,13 @@ def check_tokens(texts: Sequence[Tokens]) -> None:
     total = sum(text.count for text in texts)
     if total > MAX_TOKENS_PER_REQUEST:
         message = f"Invalid 'input': maximum request size is {MAX_TOKENS_PER_REQUEST} tokens, this one has {total}."
-        raise Refused(message, param="input", code="max_tokens_per_request")
+        raise ApiError(message, param="input", code="max_tokens_per_request")
 
 
-def answer(request: EmbeddingsRequest, tokens: Sequence[Tokens], vectors: Vectors, model: Model) -> bytes:
-    """Return the JSON body of a successful answer.
+def response_body(request: EmbeddingsRequest, tokens: Sequence[Tokens], vectors: Vectors, model: Model) -> bytes:
+    """Return the JSON body of a successful response.
 
-    `usage` counts the tokens of the whole texts as the served model sees them: before a text is cut to what the model
-    reads, and without the tokens that mark its start and end.
+    `usage` counts the model's tokens of the whole texts: before truncation, and without start and end tokens.
     """
     encoded: list[Any]
     if request.encoding == "base64":
@@ -132,8 +131,8 @@ def _texts(value: object) -> list[str]:
     return value
 
 
-def _bad_input(message: str, code: str = "invalid_value") -> Refused:
-    return Refused(message, param="input", code=code)
+def _bad_input(message: str, code: str = "invalid_value") -> ApiError:
+    return ApiError(message, param="input", code=code)
 
 
 def _encoding(fields: Mapping[str, object]) -> Literal["float", "base64"]:
@@ -143,7 +142,7 @@ def _encoding(fields: Mapping[str, object]) -> Literal["float", "base64"]:
     if value == "base64":
         return "base64"
     message = f"Invalid value for 'encoding_format': expected 'float' or 'base64', got {orjson.dumps(value).decode()}."
-    raise Refused(message, param="encoding_format", code="invalid_value")
+    raise ApiError(message, param="encoding_format", code="invalid_value")
 
 
 def _check_dimensions(value: object, model: Model) -> None:
@@ -155,13 +154,13 @@ def _check_dimensions(value: object, model: Model) -> None:
         message = (
             f"The model '{model.name}' does not support specifying dimensions: its vectors have {model.dimensions}."
         )
-    raise Refused(message, param="dimensions", code="invalid_value")
+    raise ApiError(message, param="dimensions", code="invalid_value")
 
 
 def _check_type(name: str, value: object) -> None:
     if value is not None and not isinstance(value, str):
         message = f"Invalid type for '{name}': expected a string, got {_named(value)}."
-        raise Refused(message, param=name, code="invalid_type")
+        raise ApiError(message, param=name, code="invalid_type")
 
 
 def _named(value: object) -> str:

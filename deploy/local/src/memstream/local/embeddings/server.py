@@ -1,4 +1,4 @@
-"""Serves one model on one address until told to stop."""
+"""Serves one model on one address until a signal arrives."""
 
 import socket
 
@@ -15,9 +15,9 @@ _BACKLOG = 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take the address; port 0 is any free one. Raises `OSError` when it can't be had.
+    """Return a listening socket; port 0 is any free port. Raises `OSError` if it can't be bound.
 
-    Connections that come before the model is loaded wait, rather than being refused.
+    Connections that arrive while the model is being loaded wait.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listening = socket.socket(family, kind, protocol)
@@ -32,9 +32,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(model: Model, listening: socket.socket, *, threads: int, log_level: str) -> None:
-    """Say that the server is ready, and answer requests until SIGTERM or SIGINT.
+    """Print that the server is ready, and answer requests until SIGTERM or SIGINT.
 
-    What was begun by then is finished, for at most ten seconds. The signal goes to the handler it had before.
+    Requests in progress have ten seconds to finish. Then the signal goes to the handler it had before.
     """
     scheduler = Scheduler(model, threads=threads)
     config = uvicorn.Config(
@@ -48,18 +48,18 @@ def serve(model: Model, listening: socket.socket, *, threads: int, log_level: st
         log_level=log_level,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    # The first batch is slow, and shows that the model works.
+    # The first batch is slow; it also shows that the model works.
     model.embed(model.tokenise(["ready"]))
     try:
-        _Announced(config, f"embeddings: {model.name}, {model.dimensions} dimensions, ready at {_url(listening)}").run(
-            sockets=[listening]
-        )
+        _AnnouncingServer(
+            config, f"embeddings: {model.name}, {model.dimensions} dimensions, ready at {_url(listening)}"
+        ).run(sockets=[listening])
     finally:
         scheduler.close()
 
 
-class _Announced(uvicorn.Server):
-    """Prints a line once it answers requests, and signals are its own."""
+class _AnnouncingServer(uvicorn.Server):
+    """Prints a line once it answers requests."""
 
     def __init__(self, config: uvicorn.Config, line: str) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""Where the packages with the models' weights are."""
+"""The installed packages that contain the models' weights."""
 
 import importlib.util
 from pathlib import Path
@@ -8,11 +8,11 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 
 class WeightsError(Exception):
-    """The weights of a model are missing, or are not the ones this code was checked with."""
+    """The weights of a model are missing, or not the expected ones."""
 
 
 def package_folder(name: str) -> Path:
-    """Find an installed package without importing it. Raises `WeightsError` when it is not installed."""
+    """Return the directory of an installed package, without importing it. Raises `WeightsError` if it is missing."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise WeightsError(f"the package {name}, which carries the model's weights, is not installed")

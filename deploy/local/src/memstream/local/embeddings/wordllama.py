@@ -1,4 +1,4 @@
-"""WordLlama's 256-dimensional static vectors: fast and rough, for load rather than for quality."""
+"""WordLlama's 256-dimensional static vectors: fast and of low quality, for load tests."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ class WordLlama:
     The vectors are those of the package `wordllama` (`embed(norm=True)`), whose two files are read here directly:
     importing that package sets up logging, loads an HTTP client, and keeps a second copy of the weights.
 
-    Raises `weights.WeightsError` when the package is not installed.
+    Raises `weights.WeightsError` if the package is not installed.
     """
 
     name = "wordllama-256"
@@ -27,19 +27,19 @@ class WordLlama:
     def __init__(self) -> None:
         folder = package_folder("wordllama")
         with safe_open(folder / "weights" / "l2_supercat_256.safetensors", framework="numpy") as tensors:
-            # Stored in half precision; adding that up takes four times as long.
+            # Stored in half precision, in which the sum would take four times as long.
             self._table = tensors.get_tensor("embedding.weight").astype(np.float32)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
-        """Nothing is cut: the mean may be over any number of tokens."""
+        """Return the tokens of each text, all of them: the mean may be over any number."""
         found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [Tokens(encoding.ids, len(encoding.ids)) for encoding in found]
 
     def embed(self, batch: Sequence[Tokens]) -> Vectors:
-        """Compute the means, one row per text."""
+        """Return the means, one row per text."""
         vectors = np.empty((len(batch), self.dimensions), dtype=np.float32)
         for vector, text in zip(vectors, batch, strict=True):
             self._table[text.ids].mean(axis=0, out=vector)
@@ -47,5 +47,5 @@ class WordLlama:
         return vectors
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of any number of texts, in order: what the server answers, without the server."""
+        """Return the vectors of any number of texts, in order, as the server does."""
         return self.embed(self.tokenise(texts))

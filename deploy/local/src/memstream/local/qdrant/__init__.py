@@ -1,8 +1,9 @@
-"""Qdrant's REST API over Qdrant's own engine (``qdrant-edge-py``), in one process and one folder.
+"""The part of Qdrant's REST API that Memstream uses, served by Qdrant's own engine (``qdrant-edge-py``).
 
-Start it with ``python -m memstream.local.qdrant --port 6333 --data DIR``. Clients of a Qdrant server speak to it
-unchanged. What it cannot do it refuses by name; it never accepts a field in order to forget it.
+One process, one data directory: ``python -m memstream.local.qdrant --port 6333 --data DIR``. Memstream's services talk
+to it exactly as they talk to a Qdrant server. A route, field or value that it does not implement is refused by name,
+never ignored. To use more of Qdrant, add it here together with a conformance case.
 
-One default differs: `indexing_threshold` is 0, so that no HNSW graphs are built unless a collection sets another, and a
-search compares with every point that its filter lets through. Made for searches within one owner's points.
+No HNSW graphs are built: a search compares the query with every point that matches its filter, which is exact, and
+fast because every search is limited to one owner's points.
 """

@@ -10,42 +10,42 @@ from pathlib import Path
 import orjson
 import uvicorn
 
-from memstream.local.qdrant.catalog import Catalog, FolderInUseError
-from memstream.local.qdrant.refusals import Refusal
-from memstream.local.qdrant.server import GRACE, build
+from memstream.local.qdrant.errors import ApiError
+from memstream.local.qdrant.server import SHUTDOWN_TIMEOUT, build
+from memstream.local.qdrant.storage import DirectoryInUseError, Storage
 
 _BACKLOG = 2048
-_KEEP_ALIVE = 75  # seconds, longer than pools of clients keep connections
-_TURN = 0.001
-"""Seconds after which a thread that computes lets another go on; Python's own 5 ms, several times a request, add up."""
+_KEEP_ALIVE = 75  # seconds, longer than clients keep idle connections
+_SWITCH_INTERVAL = 0.001
+"""Seconds after which a computing thread yields to another. Python's 5 ms add up, several times per request."""
 _LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
 def main() -> int:
-    """Serve until told to stop; return the exit status."""
+    """Serve until a signal arrives; return the exit status."""
     arguments = _arguments()
-    sys.setswitchinterval(_TURN)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     logging.basicConfig(level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         listener = _listen(arguments.host, arguments.port)
     except OSError as error:
         return _fail(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}")
     try:
-        catalog = Catalog(arguments.data)
-    except (FolderInUseError, OSError, Refusal, orjson.JSONDecodeError) as error:
+        storage = Storage(arguments.data)
+    except (DirectoryInUseError, OSError, ApiError, orjson.JSONDecodeError) as error:
         return _fail(f"cannot open {arguments.data}: {error}")
-    _serve(listener, catalog, arguments)
+    _serve(listener, storage, arguments)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m memstream.local.qdrant",
-        description="Serve Qdrant's REST API from Qdrant's own engine, in one process and one folder.",
+        description="Serve the part of Qdrant's REST API that Memstream uses, from Qdrant's own engine.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=6333, help="port to listen on, 0 for any (default: %(default)s)")
-    parser.add_argument("--data", type=Path, required=True, help="folder that keeps the collections")
+    parser.add_argument("--data", type=Path, required=True, help="data directory, which holds the collections")
     parser.add_argument("--log-level", choices=_LEVELS, default="warning", help="default: %(default)s")
     return parser.parse_args()
 
@@ -63,24 +63,24 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _serve(listener: socket.socket, catalog: Catalog, arguments: argparse.Namespace) -> None:
+def _serve(listener: socket.socket, storage: Storage, arguments: argparse.Namespace) -> None:
     host, port = listener.getsockname()[:2]
     line = f"qdrant: ready on http://{f'[{host}]' if ':' in host else host}:{port}, data in {arguments.data}\n"
 
-    def ready() -> None:
+    def on_ready() -> None:
         sys.stdout.write(line)
         sys.stdout.flush()
 
     config = uvicorn.Config(
-        build(catalog, ready),
+        build(storage, on_ready),
         log_level=arguments.log_level,
         access_log=False,
         server_header=False,
-        # Nothing here asks where a request came from, and nobody opens a web socket.
+        # Nothing here uses a client's address or a web socket.
         proxy_headers=False,
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=int(GRACE.total_seconds()),
+        timeout_graceful_shutdown=int(SHUTDOWN_TIMEOUT.total_seconds()),
     )
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)  # uvicorn raises the signal again when it is done

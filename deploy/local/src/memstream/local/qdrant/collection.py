@@ -1,4 +1,4 @@
-"""One collection: the engine's files, beside them what the engine does not remember, and the order of writes."""
+"""One collection: the engine's files, a record of what the engine does not remember, and the order of writes."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -8,12 +8,11 @@ from typing import TypeVar
 
 import qdrant_edge as qe
 
-from memstream.local.qdrant.atomic import read_json, sync_files, write_json
-from memstream.local.qdrant.fields import Json
+from memstream.local.qdrant.configuration import INDEXING_THRESHOLD, add_vector, engine_config, vector_schema
+from memstream.local.qdrant.durable_files import read_json, sync_files, write_json
+from memstream.local.qdrant.errors import ApiError, EngineClosedError, engine_errors, no_collection
 from memstream.local.qdrant.indexes import read_schema
-from memstream.local.qdrant.refusals import EngineClosedError, Refusal, engine_words, no_collection
-from memstream.local.qdrant.schemas import build, by_name, indexing_threshold, layout_of
-from memstream.local.qdrant.vectors import Layout
+from memstream.local.qdrant.json_fields import Json
 
 RECORD = "collection.json"
 _SHARD = "shard"
@@ -22,16 +21,16 @@ _T = TypeVar("_T")
 
 
 class Collection:
-    """An open collection. Writes run one after the other and are applied when they return; reads wait for nobody.
+    """An open collection. Writes run one at a time and are applied when they return; reads wait for none of them.
 
-    The record on disk is the authority on vectors, payload indexes and settings; it is written before the engine
+    The record on disk decides which vectors and payload indexes the collection has. It is written before the engine
     changes, and ``open`` makes the engine agree with it.
     """
 
-    def __init__(self, folder: Path, record: Json, shard: qe.EdgeShard) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, record: Json, shard: qe.EdgeShard) -> None:
+        self.directory = directory
         self.record = record
-        self.layout: Layout = layout_of(record["config"])
+        self.schema = vector_schema(record["config"])
         self.is_optimizing = False
         self.uses = 0
         self.unflushed = 0
@@ -42,113 +41,90 @@ class Collection:
         self._closed = False
 
     @classmethod
-    def create(cls, folder: Path, name: str, config: Json) -> "Collection":
-        """Make a collection in a new folder. It exists from the moment its record does."""
-        with engine_words():
-            engine_config = build(config)
-            shard_folder = folder / _SHARD
-            shard_folder.mkdir(parents=True)
-            shard = qe.EdgeShard.create(str(shard_folder), engine_config)
+    def create(cls, directory: Path, name: str, config: Json) -> "Collection":
+        """Return a new collection in a new directory. It exists from the moment its record does."""
+        with engine_errors():
+            built = engine_config(config)
+            shard_directory = directory / _SHARD
+            shard_directory.mkdir(parents=True)
+            shard = qe.EdgeShard.create(str(shard_directory), built)
             shard.flush()
         record: Json = {"format": 1, "name": name, "config": config, "indexes": {}}
-        write_json(folder / RECORD, record)
-        return cls(folder, record, shard)
+        write_json(directory / RECORD, record)
+        return cls(directory, record, shard)
 
     @classmethod
-    def open(cls, folder: Path, record: Json) -> "Collection":
-        """Open what is in the folder, replaying the write-ahead log, and finish changes that a crash cut short."""
-        with engine_words():
-            collection = cls(folder, record, qe.EdgeShard.load(str(folder / _SHARD)))
+    def open(cls, directory: Path, record: Json) -> "Collection":
+        """Return the collection in a directory: replay the write-ahead log and finish interrupted changes."""
+        with engine_errors():
+            collection = cls(directory, record, qe.EdgeShard.load(str(directory / _SHARD)))
             collection._reconcile()
         return collection
 
     @property
     def name(self) -> str:
-        """The collection's own name, not an alias."""
+        """The collection's name."""
         name: str = self.record["name"]
         return name
 
     @property
     def config(self) -> Json:
-        """The settings, as they were given over REST."""
+        """The configuration, as it was given over REST."""
         config: Json = self.record["config"]
         return config
 
     @property
     def points(self) -> int:
-        """About how many points there are."""
+        """The approximate number of points."""
         return self._call(lambda shard: shard.info().points_count)
 
     def read(self, call: Callable[[qe.EdgeShard], _T]) -> _T:
-        """Run a call that changes nothing; waits out a change of settings and refuses if the collection was deleted."""
+        """Return the result of an engine call that changes nothing; raise an error if the collection was deleted."""
         self.uses += 1
         return self._call(call)
 
-    def _call(self, call: Callable[[qe.EdgeShard], _T]) -> _T:
-        try:
-            with engine_words():
-                return call(self._shard)
-        except EngineClosedError:
-            with self._writing() as shard, engine_words():
-                return call(shard)
+    def write(self, operations: Sequence[qe.UpdateOperation], points: int = 1) -> int:
+        """Apply operations and return the write's number in this run of the server. From then on it survives a crash.
 
-    def write(self, steps: Sequence[qe.UpdateOperation], points: int = 1) -> int:
-        """Apply an operation and return its number in this run of the server; it survives a crash from then on.
-
-        Reads get in between its steps, other writes don't.
+        Reads may run between the operations, other writes may not.
         """
-        with self._writing() as shard, engine_words():
-            for step in steps:
-                shard.update(step)
+        with self._writing() as shard, engine_errors():
+            for operation in operations:
+                shard.update(operation)
             self.uses += 1
             self.unflushed += points
             self.unoptimized += points
             return self._next_operation()
 
-    def set_index(self, field: str, schema: object | None) -> int:
-        """Create a payload index from its REST schema, or drop it if that is None."""
-        engine_schema = None if schema is None else read_schema(schema)
+    def create_index(self, field: str, schema: object) -> int:
+        """Create a payload index from its REST schema."""
+        index = read_schema(schema)
         with self._writing() as shard:
-            if engine_schema is None:
-                operation = qe.UpdateOperation.delete_field_index(field)
-            else:
-                with engine_words():
-                    operation = qe.UpdateOperation.create_field_index(field, engine_schema)
-            indexes = {each: value for each, value in self.record["indexes"].items() if each != field}
-            if schema is not None:
-                indexes[field] = schema
+            with engine_errors():
+                operation = qe.UpdateOperation.create_field_index(field, index)
+            indexes = {**self.record["indexes"], field: schema}
             return self._change({**self.record, "indexes": indexes}, shard, operation)
 
     def change_vectors(self, config: Json, operation: qe.UpdateOperation) -> int:
-        """Apply an operation that adds or drops a named vector, so that the vectors are those of ``config``."""
+        """Apply an operation that adds or drops a named vector, and remember the new configuration."""
         with self._writing() as shard:
             return self._change({**self.record, "config": config}, shard, operation)
 
-    def reconfigure(self, config: Json) -> None:
-        """Reopen the engine with other settings; reads wait for it."""
-        with self._writing() as shard:
-            with engine_words():
-                engine_config = build(config)
-                shard.flush()
-                shard.close()
-                self._shard = self._reopen(engine_config)
-            self._save({**self.record, "config": config})
-
     def flush(self) -> None:
-        """Bring everything that was written into the segments, so that the log need not be replayed.
+        """Write everything into the segments, so that the write-ahead log need not be replayed.
 
-        Most of it is synced before, for the engine lets no other thread run while it waits for the disk.
+        Most of it is synced beforehand, because the engine blocks all other threads while it waits for the disk.
         """
         pending, self.unflushed = self.unflushed, 0
-        sync_files(self.folder / _SHARD)
+        sync_files(self.directory / _SHARD)
         try:
             self._call(lambda shard: shard.flush())
-        except Refusal:
+        except ApiError:
             self.unflushed += pending
             raise
 
     def optimize(self) -> None:
-        """Merge and index segments."""
+        """Merge segments and reclaim the space of deleted points."""
         self.unoptimized = 0
         self.is_optimizing = True
         try:
@@ -157,11 +133,18 @@ class Collection:
             self.is_optimizing = False
 
     def close(self) -> None:
-        """Close the engine's files. Calls that are under way end with an answer that the collection is gone."""
+        """Close the engine's files. Calls in progress fail as if the collection had been deleted."""
         with self._lock:
             if not self._closed:
                 self._closed = True
                 self._shard.close()
+
+    def _call(self, call: Callable[[qe.EdgeShard], _T]) -> _T:
+        try:
+            with engine_errors():
+                return call(self._shard)
+        except EngineClosedError as error:
+            raise no_collection(self.name) from error
 
     @contextmanager
     def _writing(self) -> Iterator[qe.EdgeShard]:
@@ -170,22 +153,13 @@ class Collection:
                 raise no_collection(self.name)
             yield self._shard
 
-    def _reopen(self, engine_config: qe.EdgeConfig) -> qe.EdgeShard:
-        folder = str(self.folder / _SHARD)
-        try:
-            with engine_words():
-                return qe.EdgeShard.load(folder, engine_config)
-        except Refusal:
-            self._shard = qe.EdgeShard.load(folder)
-            raise
-
     def _change(self, record: Json, shard: qe.EdgeShard, operation: qe.UpdateOperation) -> int:
         before = self.record
         self._save(record)
         try:
-            with engine_words():
+            with engine_errors():
                 shard.update(operation)
-        except Refusal:
+        except ApiError:
             self._save(before)
             raise
         self.unflushed += 1
@@ -196,37 +170,26 @@ class Collection:
         return self._operations
 
     def _save(self, record: Json) -> None:
-        write_json(self.folder / RECORD, record)
+        write_json(self.directory / RECORD, record)
         self.record = record
-        self.layout = layout_of(record["config"])
+        self.schema = vector_schema(record["config"])
 
     def _reconcile(self) -> None:
+        """Make the engine's indexes, vectors and settings agree with the record."""
         present = self._shard.info().payload_schema
         wanted = self.record["indexes"]
         for field in present.keys() - wanted.keys():
             self._shard.update(qe.UpdateOperation.delete_field_index(field))
         for field in wanted.keys() - present.keys():
             self._shard.update(qe.UpdateOperation.create_field_index(field, read_schema(wanted[field])))
-        held = read_json(self.folder / _SHARD / "edge_config.json") or {}
-        names = {*by_name(held.get("vectors")), *(held.get("sparse_vectors") or {})}
-        for name in names - self.layout.dense.keys() - self.layout.sparse:
+        held = read_json(self.directory / _SHARD / "edge_config.json") or {}
+        names = {*(held.get("vectors") or {}), *(held.get("sparse_vectors") or {})}
+        for name in names - self.schema.dense.keys() - self.schema.sparse:
             self._shard.update(qe.UpdateOperation.delete_vector_name(name))
-        for name in (self.layout.dense.keys() | self.layout.sparse) - names:
+        for name in self.schema.dense.keys() - names:
             self._shard.update(add_vector(name, self.config))
-        wanted_threshold = indexing_threshold(self.config.get("optimizers_config") or {})
-        if (held.get("optimizers") or {}).get("indexing_threshold") != wanted_threshold:
-            self._shard.flush()  # an earlier release made the collection, with another default
+        if (held.get("optimizers") or {}).get("indexing_threshold") != INDEXING_THRESHOLD:
+            # An earlier release created the collection, with another default.
+            self._shard.flush()
             self._shard.close()
-            self._shard = self._reopen(build(self.config))
-
-
-def add_vector(name: str, config: Json) -> qe.UpdateOperation:
-    """Return the operation that adds this one of the vectors of ``config`` to a collection that lacks it."""
-    engine_config = build(config)
-    dense = engine_config.vectors.get(name)
-    if dense is not None:
-        return qe.UpdateOperation.create_dense_vector(
-            name, dense.size, dense.distance, dense.multivector_config, dense.datatype
-        )
-    sparse = engine_config.sparse_vectors[name]
-    return qe.UpdateOperation.create_sparse_vector(name, sparse.modifier, sparse.datatype)
+            self._shard = qe.EdgeShard.load(str(self.directory / _SHARD), engine_config(self.config))

@@ -1,4 +1,4 @@
-"""The HTTP edge: routes, bounded bodies, the worker threads, and Qdrant's shape of answers."""
+"""The HTTP edge: routes, bounded bodies, worker threads, and the form of Qdrant's responses."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
 
 import orjson
@@ -17,33 +18,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from memstream.local.qdrant import operations
-from memstream.local.qdrant.catalog import Catalog
-from memstream.local.qdrant.operations import Call, integer_parameter
-from memstream.local.qdrant.refusals import (
-    EngineClosedError,
-    Refusal,
-    engine_words,
-    malformed,
-    no_collection,
-    unsupported,
-)
-from memstream.local.qdrant.upkeep import Upkeep
+from memstream.local.qdrant import operations, updates
+from memstream.local.qdrant.errors import ApiError, engine_errors, malformed, not_found
+from memstream.local.qdrant.maintenance import Maintenance
+from memstream.local.qdrant.operations import Call
+from memstream.local.qdrant.storage import Storage
 
-REST_VERSION = "1.20.0"  # the release whose REST API this speaks; clients compare it with theirs
+REST_VERSION = "1.20.0"  # the release whose REST API this implements; clients compare it with theirs
 MAX_BODY = 33_554_432  # bytes, as a Qdrant server's `max_request_size_mb` of 32
-GRACE = timedelta(seconds=10)
+SHUTDOWN_TIMEOUT = timedelta(seconds=10)
 
 _MAX_DISCARDED = 8 * MAX_BODY
 _READERS = 4
 _WRITERS = 2
-_QUICK_WRITERS = 2
-_QUICK = 65_536
-"""Bytes of a write that has threads of its own: a message just said must not stand behind the batches of an import."""
-_WRITE_PARAMETERS = frozenset(("wait", "ordering", "timeout"))
-_READ_PARAMETERS = frozenset(("consistency", "timeout"))
-_ORDERINGS = ("weak", "medium", "strong")
-_CONSISTENCIES = ("majority", "quorum", "all")
+_SMALL_WRITERS = 2
+_SMALL_BODY = 65_536
+"""Smaller writes have threads of their own, so that a single new message need not wait for the batches of an import."""
 
 Operation = Callable[[Call], object]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -51,55 +41,56 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 log = logging.getLogger(__name__)
 
 
-def build(catalog: Catalog, ready: Callable[[], None]) -> Starlette:
-    """Return the application; it calls ``ready`` when it can answer, and closes the catalog when it ends."""
+def build(storage: Storage, on_ready: Callable[[], None]) -> Starlette:
+    """Return the application. It calls ``on_ready`` once it can answer, and closes the storage when it ends."""
     readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
     writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
-    quick_writers = ThreadPoolExecutor(_QUICK_WRITERS, thread_name_prefix="quick-write")
+    small_writers = ThreadPoolExecutor(_SMALL_WRITERS, thread_name_prefix="small-write")
 
-    def endpoint(operation: Operation) -> Endpoint:
-        if operation in _WRITES or isinstance(operation, partial):
-            return partial(_answer, catalog, (quick_writers, writers), _WRITE_PARAMETERS, operation)
-        return partial(_answer, catalog, (readers, readers), _READ_PARAMETERS, operation)
+    def reading(operation: Operation) -> Endpoint:
+        return partial(_answer, storage, (readers, readers), frozenset(), operation)
 
-    routes = [Route(path, endpoint(operation), methods=[method]) for method, path, operation in _ROUTES]
-    routes += [Route(path, partial(_absent, what), methods=[method]) for method, path, what in _ABSENT]
-    routes.append(Route("/", _welcome, methods=["GET"]))
-    routes += [Route(path, _alive, methods=["GET"]) for path in ("/healthz", "/livez", "/readyz")]
+    def writing(operation: Operation) -> Endpoint:
+        return partial(_answer, storage, (small_writers, writers), frozenset(("wait",)), operation)
+
+    routes = [Route(path, reading(operation), methods=[method]) for method, path, operation in _READS]
+    routes += [Route(path, writing(operation), methods=[method]) for method, path, operation in _WRITES]
+    routes.append(Route("/", _version, methods=["GET"]))
+    routes += [Route(path, _healthy, methods=["GET"]) for path in ("/healthz", "/livez", "/readyz")]
     return Starlette(
         routes=routes,
-        lifespan=_lifespan(catalog, ready, (readers, writers, quick_writers)),
-        exception_handlers={HTTPException: _no_route, Exception: _broken},
+        lifespan=_lifespan(storage, on_ready, (readers, writers, small_writers)),
+        exception_handlers={HTTPException: _no_route, Exception: _failed},
     )
 
 
 def _lifespan(
-    catalog: Catalog, ready: Callable[[], None], pools: tuple[ThreadPoolExecutor, ...]
+    storage: Storage, on_ready: Callable[[], None], pools: tuple[ThreadPoolExecutor, ...]
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        upkeep = Upkeep(catalog)
-        upkeep.start()
-        ready()
+        maintenance = Maintenance(storage)
+        maintenance.start()
+        on_ready()
         yield
         for pool in pools:
             pool.shutdown()
-        if not await asyncio.to_thread(upkeep.stop, GRACE):
-            log.warning("an optimisation is still running: leaving it, the write-ahead log has everything")
+        if not await asyncio.to_thread(maintenance.stop, SHUTDOWN_TIMEOUT):
+            log.warning("ending during an optimisation; the write-ahead log has everything")
             return
-        await asyncio.to_thread(_flush_and_close, catalog)
+        await asyncio.to_thread(_flush_and_close, storage)
 
     return lifespan
 
 
-def _flush_and_close(catalog: Catalog) -> None:
-    for collection in catalog.all():
+def _flush_and_close(storage: Storage) -> None:
+    for collection in storage.all():
         collection.flush()
-    catalog.close()
+    storage.close()
 
 
 async def _answer(
-    catalog: Catalog,
+    storage: Storage,
     pools: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
     parameters: frozenset[str],
     operation: Operation,
@@ -109,26 +100,23 @@ async def _answer(
     started = time.perf_counter()
     try:
         _check_parameters(request, parameters)
-        call = Call(catalog, request.path_params, request.query_params, await _read_body(request))
-        pool = pools[len(call.raw) > _QUICK]
+        call = Call(storage, request.path_params, request.query_params, await _read_body(request))
+        pool = pools[len(call.raw) > _SMALL_BODY]
         content = await asyncio.get_running_loop().run_in_executor(pool, _run, operation, call, started)
-    except Refusal as refusal:
-        return _refused(refusal, started)
+    except ApiError as error:
+        return _error_response(error, started)
     return Response(content, media_type="application/json")
 
 
 def _run(operation: Operation, call: Call, started: float) -> bytes:
-    try:
-        with engine_words():
-            result = operation(call)
-    except EngineClosedError as error:
-        raise no_collection(call.path.get("collection", "")) from error
+    with engine_errors():
+        result = operation(call)
     answer = {"result": result, "status": "ok", "time": time.perf_counter() - started}
     return orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS)
 
 
 async def _read_body(request: Request) -> bytes:
-    """Return the body. What is too large is read on and dropped: a client that still sends does not hear a refusal."""
+    """Return the body. One that is too large is read and dropped: a client does not read a response while it sends."""
     parts: list[bytes] = []
     size = 0
     try:
@@ -143,124 +131,66 @@ async def _read_body(request: Request) -> bytes:
     except ClientDisconnect as error:
         raise malformed("the body ended early") from error
     if size > MAX_BODY:
-        raise _too_large()
+        raise ApiError(413, f"Payload error: JSON payload is larger than allowed (limit: {MAX_BODY} bytes)")
     return b"".join(parts)
 
 
-def _too_large() -> Refusal:
-    return Refusal(413, f"Payload error: JSON payload is larger than allowed (limit: {MAX_BODY} bytes)")
-
-
 def _check_parameters(request: Request, allowed: frozenset[str]) -> None:
-    """Check the query string. With one copy of everything, any ordering and consistency asked for is what one gets."""
     for name, value in request.query_params.items():
         if name not in allowed:
-            raise malformed(f"unknown query parameter `{name}`, expected one of {', '.join(sorted(allowed))}")
-        if name == "wait" and value not in ("true", "false"):
-            raise malformed("query parameter `wait` must be true or false")
-        if name == "timeout":
-            integer_parameter(value, name)
-        if name == "ordering" and value not in _ORDERINGS:
-            raise malformed(f"query parameter `ordering` must be one of {', '.join(_ORDERINGS)}")
-        if name == "consistency" and value not in _CONSISTENCIES and not value.isdecimal():
-            raise malformed("query parameter `consistency` must be a number, majority, quorum or all")
+            raise malformed(f"unknown query parameter `{name}`")
+        if value not in ("true", "false"):
+            raise malformed(f"query parameter `{name}` must be true or false")
 
 
-def _refused(refusal: Refusal, started: float) -> Response:
-    if refusal.status >= 500 and refusal.status != 501:  # noqa: PLR2004 - 501 is the client's matter
-        log.error("%s", refusal)
-    body = {"status": {"error": str(refusal)}, "time": time.perf_counter() - started}
-    headers = {"connection": "close"} if refusal.status == 413 else None  # noqa: PLR2004 - the rest is not read
-    return Response(orjson.dumps(body), refusal.status, headers, media_type="application/json")
+def _error_response(error: ApiError, started: float) -> Response:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.status != HTTPStatus.NOT_IMPLEMENTED:
+        log.error("%s", error)
+    body = {"status": {"error": str(error)}, "time": time.perf_counter() - started}
+    # The rest of a body that is too large was not read, so the connection cannot be used again.
+    headers = {"connection": "close"} if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None
+    return Response(orjson.dumps(body), error.status, headers, media_type="application/json")
 
 
-async def _alive(_request: Request) -> Response:
+async def _healthy(_request: Request) -> Response:
     return PlainTextResponse("healthz check passed")
 
 
-async def _welcome(_request: Request) -> Response:
-    """Tell who answers; this answer has no envelope."""
+async def _version(_request: Request) -> Response:
+    """Return name and version, which clients check; unlike other responses this one has no envelope."""
     title = f"memstream.local.qdrant on qdrant-edge-py {version('qdrant-edge-py')}"
     return Response(orjson.dumps({"title": title, "version": REST_VERSION}), media_type="application/json")
 
 
-async def _absent(what: str, _request: Request) -> Response:
-    return _refused(unsupported(what), time.perf_counter())
-
-
-async def _broken(_request: Request, error: Exception) -> Response:
-    return _refused(Refusal(500, f"Service internal error: {type(error).__name__}: {error}"), time.perf_counter())
-
-
-async def _no_route(request: Request, error: Exception) -> Response:
-    path, method = request.url.path, request.method
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    text = f"Not found: {method} {path} is not a route of the embedded Qdrant"
-    return _refused(Refusal(status, text), time.perf_counter())
-
-
-_WRITES: frozenset[Operation] = frozenset(
-    (
-        operations.create_collection,
-        operations.update_collection,
-        operations.delete_collection,
-        operations.change_aliases,
-        operations.create_index,
-        operations.delete_index,
-        operations.create_vector,
-        operations.delete_vector,
-        operations.write_many,
+async def _failed(_request: Request, error: Exception) -> Response:
+    return _error_response(
+        ApiError(500, f"Service internal error: {type(error).__name__}: {error}"), time.perf_counter()
     )
-)
+
+
+async def _no_route(request: Request, _error: Exception) -> Response:
+    text = f"the embedded Qdrant does not serve {request.method} {request.url.path}"
+    return _error_response(not_found(text), time.perf_counter())
+
+
 _C = "/collections/{collection}"
-
-
-def _write(name: str) -> Operation:
-    return partial(operations.write_one, name=name)
-
-
-_ROUTES: list[tuple[str, str, Operation]] = [
-    ("GET", "/collections", operations.list_collections),
-    ("POST", "/collections/aliases", operations.change_aliases),
-    ("GET", "/aliases", operations.list_aliases),
-    ("PUT", f"{_C}/points", _write("upsert")),
+_READS: list[tuple[str, str, Operation]] = [
     ("POST", f"{_C}/points/query/batch", operations.query_batch),
-    ("POST", f"{_C}/points/query", operations.query),
-    ("POST", f"{_C}/points/query/groups", operations.groups),
-    ("POST", f"{_C}/points/batch", operations.write_many),
-    ("POST", f"{_C}/points/delete", _write("delete")),
-    ("POST", f"{_C}/points/payload", _write("set_payload")),
-    ("PUT", f"{_C}/points/payload", _write("overwrite_payload")),
-    ("POST", f"{_C}/points/payload/delete", _write("delete_payload")),
-    ("POST", f"{_C}/points/payload/clear", _write("clear_payload")),
-    ("PUT", f"{_C}/points/vectors", _write("update_vectors")),
-    ("POST", f"{_C}/points/vectors/delete", _write("delete_vectors")),
     ("POST", f"{_C}/points/scroll", operations.scroll),
     ("POST", f"{_C}/points/count", operations.count),
-    ("POST", f"{_C}/points", operations.get_points),
-    ("GET", f"{_C}/points/{{point}}", operations.get_point),
+    ("POST", f"{_C}/points", operations.retrieve),
     ("POST", f"{_C}/facet", operations.facet),
-    ("PUT", f"{_C}/index", operations.create_index),
-    ("DELETE", f"{_C}/index/{{field}}", operations.delete_index),
-    ("PUT", f"{_C}/vectors/{{vector}}", operations.create_vector),
-    ("DELETE", f"{_C}/vectors/{{vector}}", operations.delete_vector),
-    ("GET", f"{_C}/aliases", operations.list_collection_aliases),
     ("GET", f"{_C}/exists", operations.collection_exists),
     ("GET", _C, operations.get_collection),
-    ("PUT", _C, operations.create_collection),
-    ("PATCH", _C, operations.update_collection),
-    ("DELETE", _C, operations.delete_collection),
 ]
-_ABSENT: list[tuple[str, str, str]] = [
-    ("POST", f"{_C}/points/search/matrix/{{form}}", "distance matrices"),
-    *((method, f"{_C}/snapshots", "snapshots; stop the server and copy its data folder") for method in ("GET", "POST")),
-    *(
-        (method, f"{_C}/snapshots/{{rest:path}}", "snapshots; stop the server and copy its data folder")
-        for method in ("GET", "PUT", "POST", "DELETE")
-    ),
-    *((method, "/snapshots", "snapshots; stop the server and copy its data folder") for method in ("GET", "POST")),
-    ("GET", "/telemetry", "telemetry and metrics"),
-    ("GET", "/metrics", "telemetry and metrics"),
-    ("GET", "/cluster", "clusters; there is one node"),
-    ("GET", f"{_C}/cluster", "clusters; there is one node"),
+_WRITES: list[tuple[str, str, Operation]] = [
+    ("PUT", f"{_C}/points", partial(operations.write, read=updates.read_upsert)),
+    ("POST", f"{_C}/points/delete", partial(operations.write, read=updates.read_deletion)),
+    ("POST", f"{_C}/points/payload", partial(operations.write, read=updates.read_payload_update)),
+    ("PUT", f"{_C}/points/vectors", partial(operations.write, read=updates.read_vector_update)),
+    ("PUT", f"{_C}/index", operations.create_index),
+    ("PUT", f"{_C}/vectors/{{vector}}", operations.create_vector),
+    ("DELETE", f"{_C}/vectors/{{vector}}", operations.delete_vector),
+    ("PUT", _C, operations.create_collection),
+    ("DELETE", _C, operations.delete_collection),
 ]

@@ -1,215 +1,101 @@
-"""Changes to points: from the bodies of Qdrant's write operations to the engine's operations."""
+"""Writes to points: from the JSON of Qdrant's write operations to the engine's operations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import qdrant_edge as qe
 
-from memstream.local.qdrant.documents import is_document
-from memstream.local.qdrant.fields import (
+from memstream.local.qdrant.errors import invalid, malformed, wrong_input
+from memstream.local.qdrant.filters import optional_filter, read_filter
+from memstream.local.qdrant.json_fields import (
     Json,
     PointId,
-    choice,
-    known,
-    listing,
-    no_shards,
-    optional,
+    array,
+    json_object,
     point_id,
     point_ids,
     required,
-    table,
-    text,
-    texts,
+    strict_object,
 )
-from memstream.local.qdrant.filters import optional_filter, read_filter
-from memstream.local.qdrant.refusals import invalid, malformed, wrong
-from memstream.local.qdrant.vectors import Layout, read_stored
+from memstream.local.qdrant.vectors import VectorSchema, read_point_vectors
 
-Operation = tuple[Sequence[qe.UpdateOperation], int]
-"""What the engine is to do, one after the other, and about how many points that changes."""
-
-Write = qe.UpdateOperation
-_MODES = {
-    "upsert": qe.UpdateMode.Upsert,
-    "insert_only": qe.UpdateMode.InsertOnly,
-    "update_only": qe.UpdateMode.UpdateOnly,
-}
-_UPSERT = ("points", "batch", "shard_key", "update_filter", "update_mode")
-_POINT = frozenset(("id", "vector", "payload"))
-_SELECTOR = ("points", "filter", "shard_key")
-_BY_FILTER_WEIGHT = 100
+Write = tuple[Sequence[qe.UpdateOperation], int]
+"""The engine's operations, in order, and about how many points they change."""
 
 STEP = 32
-"""Points that one call of the engine writes: a search waits for the call that is under way, not for the whole upsert.
-One of 128 points takes 4 to 10 ms of CPU, and four of 32 together a twentieth more."""
+"""Points per engine call. A search waits for the call in progress, not for the whole upsert: a call with 128 points
+takes 4 to 10 ms of CPU; four calls with 32 take 5% more in total."""
+
+_UPSERT = ("points", "update_filter")
+_POINT = frozenset(("id", "vector", "payload"))
+_SELECTION = ("points", "filter")
+_POINTS_PER_FILTER = 100
 
 
-def upsert(body: Json, layout: Layout) -> Operation:
-    """Read ``{"points": [...]}`` or ``{"batch": {...}}``; the points are all checked before any is written."""
-    known(body, _UPSERT, "upsert")
-    no_shards(body)
-    if ("points" in body) == ("batch" in body):
-        raise malformed("an upsert must have exactly one of `points` and `batch`")
-    if "points" in body:
-        points = [_point(each, layout, index) for index, each in enumerate(listing(body["points"], "points"))]
-    else:
-        points = _batch(body["batch"], layout)
+def read_upsert(body: Json, schema: VectorSchema) -> Write:
+    """Return an upsert of ``{"points": [...]}``; every point is checked before any is written."""
+    strict_object(body, _UPSERT, "upsert")
+    rows = array(required(body, "points", "upsert"), "points")
+    points = [_point(each, schema, f"points[{index}]") for index, each in enumerate(rows)]
     if not points:
-        raise wrong("Empty update request")
-    mode = None if body.get("update_mode") is None else choice(body["update_mode"], _MODES, "update_mode")
+        raise wrong_input("Empty update request")
     condition = optional_filter(body, "update_filter")
-    # What depends on the points that are there would depend on the steps before, if an id came twice.
-    is_plain = mode is None and condition is None
-    step = STEP if is_plain or len({point.id for point in points}) == len(points) else len(points)
+    # If an id occurs twice, the condition of a later step would see what an earlier step wrote.
+    is_divisible = condition is None or len({point.id for point in points}) == len(points)
+    step = STEP if is_divisible else len(points)
     starts = range(0, len(points), step)
-    return [Write.upsert_points(points[start : start + step], condition, mode) for start in starts], len(points)
+    operations = [qe.UpdateOperation.upsert_points(points[at : at + step], condition, None) for at in starts]
+    return operations, len(points)
 
 
-def delete(body: Json, _layout: Layout) -> Operation:
-    """Read ``{"points": [ids]}`` or ``{"filter": ...}``."""
-    ids, condition = _targets(body, _SELECTOR)
+def read_deletion(body: Json, _schema: VectorSchema) -> Write:
+    """Return the deletion of ``{"points": [ids]}`` or ``{"filter": ...}``."""
+    ids, condition = _selection(body, _SELECTION)
     if condition is not None:
-        return [Write.delete_points_by_filter(condition)], _BY_FILTER_WEIGHT
-    return [Write.delete_points(ids)], len(ids)
+        return [qe.UpdateOperation.delete_points_by_filter(condition)], _POINTS_PER_FILTER
+    return [qe.UpdateOperation.delete_points(ids)], len(ids)
 
 
-def set_payload(body: Json, _layout: Layout) -> Operation:
-    """Read ``{"payload": {...}, "points" or "filter", "key"}``: these keys are set, others stay."""
-    payload, key, ids, condition = _payload(body)
+def read_payload_update(body: Json, _schema: VectorSchema) -> Write:
+    """Return the setting of ``{"payload": {...}, "points" or "filter"}``; other keys of the payload stay."""
+    ids, condition = _selection(body, (*_SELECTION, "payload"))
+    payload = json_object(required(body, "payload", "body"), "payload")
     if condition is not None:
-        return [Write.set_payload_by_filter(condition, payload, key)], _BY_FILTER_WEIGHT
-    return [Write.set_payload(ids, payload, key)], len(ids)
+        return [qe.UpdateOperation.set_payload_by_filter(condition, payload, None)], _POINTS_PER_FILTER
+    return [qe.UpdateOperation.set_payload(ids, payload, None)], len(ids)
 
 
-def overwrite_payload(body: Json, _layout: Layout) -> Operation:
-    """Read the same as ``set_payload``: the payload becomes this one."""
-    payload, key, ids, condition = _payload(body)
-    if condition is not None:
-        return [Write.overwrite_payload_by_filter(condition, payload, key)], _BY_FILTER_WEIGHT
-    return [Write.overwrite_payload(ids, payload, key)], len(ids)
-
-
-def delete_payload(body: Json, _layout: Layout) -> Operation:
-    """Read ``{"keys": [...], "points" or "filter"}``."""
-    ids, condition = _targets(body, (*_SELECTOR, "keys"))
-    keys = texts(required(body, "keys", "delete_payload"), "keys")
-    if condition is not None:
-        return [Write.delete_payload_by_filter(condition, keys)], _BY_FILTER_WEIGHT
-    return [Write.delete_payload(ids, keys)], len(ids)
-
-
-def clear_payload(body: Json, _layout: Layout) -> Operation:
-    """Read ``{"points": [ids]}`` or ``{"filter": ...}``."""
-    ids, condition = _targets(body, _SELECTOR)
-    if condition is not None:
-        return [Write.clear_payload_by_filter(condition)], _BY_FILTER_WEIGHT
-    return [Write.clear_payload(ids)], len(ids)
-
-
-def update_vectors(body: Json, layout: Layout) -> Operation:
-    """Read ``{"points": [{"id", "vector"}, ...]}``: these vectors are replaced, others stay."""
-    known(body, ("points", "shard_key", "update_filter"), "update_vectors")
-    no_shards(body)
+def read_vector_update(body: Json, schema: VectorSchema) -> Write:
+    """Return the replacement of the vectors in ``{"points": [{"id", "vector"}, ...]}``; other vectors stay."""
+    strict_object(body, ("points",), "update_vectors")
     vectors: list[qe.PointVectors] = []
-    for index, each in enumerate(listing(required(body, "points", "update_vectors"), "points")):
+    for index, each in enumerate(array(required(body, "points", "update_vectors"), "points")):
         where = f"points[{index}]"
-        row = known(each, ("id", "vector"), where)
-        vector = read_stored(required(row, "vector", where), layout, f"{where}.vector")
+        row = strict_object(each, ("id", "vector"), where)
+        vector = read_point_vectors(required(row, "vector", where), schema, f"{where}.vector")
         if not vector:
             raise invalid(f"{where}.vector", "must specify vectors to update for point")
         vectors.append(qe.PointVectors(point_id(required(row, "id", where), f"{where}.id"), vector))
-    return [Write.update_vectors(vectors, optional_filter(body, "update_filter"))], len(vectors)
+    return [qe.UpdateOperation.update_vectors(vectors, None)], len(vectors)
 
 
-def delete_vectors(body: Json, layout: Layout) -> Operation:
-    """Read ``{"vector": [names], "points" or "filter"}``."""
-    ids, condition = _targets(body, (*_SELECTOR, "vector"))
-    names = texts(required(body, "vector", "delete_vectors"), "vector")
-    for name in names:
-        layout.check(name)
-    if condition is not None:
-        return [Write.delete_vectors_by_filter(condition, names)], _BY_FILTER_WEIGHT
-    return [Write.delete_vectors(ids, names)], len(ids)
-
-
-OPERATIONS: dict[str, Callable[[Json, Layout], Operation]] = {
-    "upsert": upsert,
-    "delete": delete,
-    "set_payload": set_payload,
-    "overwrite_payload": overwrite_payload,
-    "delete_payload": delete_payload,
-    "clear_payload": clear_payload,
-    "update_vectors": update_vectors,
-    "delete_vectors": delete_vectors,
-}
-"""The write operations by the names that ``points/batch`` knows them under."""
-
-
-def read_batch(body: Json) -> list[tuple[str, Json]]:
-    """Read ``{"operations": [{name: body}, ...]}``; an operation is translated when its turn comes."""
-    operations: list[tuple[str, Json]] = []
-    known(body, ("operations",), "batch")
-    for index, each in enumerate(listing(required(body, "operations", "batch"), "operations")):
-        where = f"operations[{index}]"
-        entry = known(each, OPERATIONS, where)
-        if len(entry) != 1:
-            raise malformed(f"`{where}` must have exactly one operation")
-        ((name, inner),) = entry.items()
-        operations.append((name, table(inner, f"{where}.{name}")))
-    return operations
-
-
-def _point(value: object, layout: Layout, index: int) -> qe.Point:
-    where = f"points[{index}]"
-    if not isinstance(value, dict) or not _POINT.issuperset(value):
-        known(value, _POINT, where)
-    body = table(value, where)
-    return _built(body.get("id"), required(body, "vector", where), body.get("payload"), layout, where)
-
-
-def _built(identity: object, vector: object, payload: object, layout: Layout, where: str) -> qe.Point:
+def _point(value: object, schema: VectorSchema, where: str) -> qe.Point:
+    body = strict_object(value, _POINT, where)
+    payload = body.get("payload")
     try:
         return qe.Point(
-            point_id(identity, f"{where}.id"),
-            read_stored(vector, layout, f"{where}.vector"),
-            None if payload is None else table(payload, f"{where}.payload"),
+            point_id(body.get("id"), f"{where}.id"),
+            read_point_vectors(required(body, "vector", where), schema, f"{where}.vector"),
+            None if payload is None else json_object(payload, f"{where}.payload"),
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise malformed(f"`{where}` has a value that is no number where a vector should be") from error
 
 
-def _batch(value: object, layout: Layout) -> list[qe.Point]:
-    body = known(value, ("ids", "vectors", "payloads"), "batch")
-    ids = listing(required(body, "ids", "batch"), "batch.ids")
-    vectors = required(body, "vectors", "batch")
-    payloads = listing(body.get("payloads") or [None] * len(ids), "batch.payloads")
-    rows: list[object]
-    if isinstance(vectors, dict) and not is_document(vectors):
-        columns = {name: listing(each, f"batch.vectors.{name}") for name, each in vectors.items()}
-        if any(len(column) != len(ids) for column in columns.values()):
-            raise invalid("batch.vectors", "number of ids and vectors must be equal")
-        rows = [{name: column[at] for name, column in columns.items()} for at in range(len(ids))]
-    else:
-        rows = listing(vectors, "batch.vectors")
-    if len(rows) != len(ids) or len(payloads) != len(ids):
-        raise invalid("batch", "number of ids, vectors and payloads must be equal")
-    return [
-        _built(identity, vector, payload, layout, f"batch[{index}]")
-        for index, (identity, vector, payload) in enumerate(zip(ids, rows, payloads, strict=True))
-    ]
-
-
-def _targets(body: Json, allowed: tuple[str, ...]) -> tuple[list[PointId], qe.Filter | None]:
-    known(body, allowed, "body")
-    no_shards(body)
+def _selection(body: Json, allowed: tuple[str, ...]) -> tuple[list[PointId], qe.Filter | None]:
+    strict_object(body, allowed, "body")
     ids, condition = body.get("points"), body.get("filter")
     if (ids is None) == (condition is None):
         raise malformed("exactly one of `points` and `filter` must say which points are meant")
     if condition is not None:
         return [], read_filter(condition)
     return point_ids(ids, "points"), None
-
-
-def _payload(body: Json) -> tuple[Json, str | None, list[PointId], qe.Filter | None]:
-    ids, condition = _targets(body, (*_SELECTOR, "payload", "key"))
-    payload = table(required(body, "payload", "body"), "payload")
-    return payload, optional(text, body, "key"), ids, condition

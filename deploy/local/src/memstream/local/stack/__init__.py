@@ -1,1 +1,1 @@
-"""The embedded stack: every part of Memstream as a child process of one supervisor."""
+"""The embedded stack: all services of Memstream and what they depend on, as processes of one supervisor."""

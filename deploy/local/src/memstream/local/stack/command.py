@@ -15,9 +15,9 @@ from memstream.client.command.failure import Failure
 from memstream.client.command.invocation import invocation_of
 from memstream.contracts.stack import Stack
 from memstream.local.stack import foreground
+from memstream.local.stack.data_directory import DataDirectory
 from memstream.local.stack.embedded import EmbeddedStack
 from memstream.local.stack.failure import CannotStart
-from memstream.local.stack.home import Home
 from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.ports import free_base
 from memstream.runtime.clock import SystemClock
@@ -33,30 +33,26 @@ class ModelName(StrEnum):
     WORDLLAMA = "wordllama"
 
 
-ModelOption = Annotated[
-    ModelName, typer.Option(help="minilm understands best; wordllama is far faster, for tests of load.")
-]
+ModelOption = Annotated[ModelName, typer.Option(help="minilm finds more; wordllama is far faster, for load tests.")]
 
 
 def up(  # noqa: PLR0913 - one argument per option
     context: typer.Context,
     *,
-    home: Annotated[Path | None, typer.Option(help="Folder to keep everything in. [default: .memstream]")] = None,
-    port_base: Annotated[int, typer.Option(min=1024, max=65_000, help="First of the ports.")] = 8100,
+    home: Annotated[Path | None, typer.Option(help="Data directory. [default: .memstream]")] = None,
+    port_base: Annotated[int, typer.Option(min=1024, max=65_000, help="The first of the consecutive ports.")] = 8100,
     model: ModelOption = ModelName.MINILM,
     embedders: Annotated[int, typer.Option(min=1, max=32, help="How many embedders.")] = 1,
-    retrievers: Annotated[int, typer.Option(min=1, max=32, help="How many retrievers, on one port.")] = 1,
-    ingests: Annotated[int, typer.Option(min=1, max=32, help="How many ingests, on one port.")] = 1,
+    retrievers: Annotated[int, typer.Option(min=1, max=32, help="How many retrievers, sharing a port.")] = 1,
+    ingests: Annotated[int, typer.Option(min=1, max=32, help="How many ingests, sharing a port.")] = 1,
     calibrations: Annotated[
         Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, readable=True, help="What relevance means: a file of `memstream calibrate`."
-        ),
+        typer.Option(exists=True, dir_okay=False, readable=True, help="A file written by `memstream calibrate`."),
     ] = None,
 ) -> None:
-    """Run all of Memstream on this machine, until Ctrl-C. What was stored is there at the next start."""
+    """Run all of Memstream on this machine until Ctrl-C. Stored messages are kept for the next start."""
     plan = Plan(
-        home=Home(home or invocation_of(context).home or _DEFAULT_HOME),
+        directory=DataDirectory(home or invocation_of(context).home or _DEFAULT_HOME),
         model=model.value,
         port_base=port_base,
         ingests=ingests,
@@ -64,11 +60,11 @@ def up(  # noqa: PLR0913 - one argument per option
         retrievers=retrievers,
         calibrations=calibrations,
     )
-    foreground.say(f"starting a stack in {plan.home.folder}")
-    is_default = plan.home.folder == _DEFAULT_HOME.absolute()
+    foreground.say(f"starting a stack in {plan.directory.path}")
+    is_default = plan.directory.path == _DEFAULT_HOME.absolute()
 
     async def serve(stack: EmbeddedStack, running: Stack) -> None:
-        foreground.say(_welcome(running, plan.home, is_default=is_default))
+        foreground.say(_welcome(running, plan.directory, is_default=is_default))
         await stack.watch()
 
     _run(context, plan, serve)
@@ -76,17 +72,17 @@ def up(  # noqa: PLR0913 - one argument per option
 
 
 def demo(context: typer.Context, *, model: ModelOption = ModelName.MINILM) -> None:
-    """Send a sample conversation to a stack of its own, ask some questions, and leave nothing behind."""
-    # Imported here, since `up` has no use for it.
+    """Send a sample conversation to a temporary stack, ask some questions, and leave nothing behind."""
+    # `up` does not need this module.
     from memstream.local.stack import demonstration  # noqa: PLC0415
 
     async def show(_stack: EmbeddedStack, running: Stack) -> None:
         await demonstration.show(running, foreground.say)
 
-    foreground.say("starting a stack of its own")
+    foreground.say("starting a temporary stack")
     with TemporaryDirectory(prefix="memstream-demo-") as folder:
         try:
-            plan = Plan(home=Home(Path(folder)), model=model.value, port_base=free_base(FIXED_PORTS + 1))
+            plan = Plan(directory=DataDirectory(Path(folder)), model=model.value, port_base=free_base(FIXED_PORTS + 1))
         except CannotStart as error:
             raise Failure(str(error)) from error
         if not _run(context, plan, show):
@@ -99,7 +95,7 @@ def _run(context: typer.Context, plan: Plan, work: Callable[[EmbeddedStack, Stac
             plan,
             environment=invocation_of(context).environment,
             clock=SystemClock(),
-            chance=SystemRandom(),
+            rng=SystemRandom(),
             say=foreground.say,
         )
         return asyncio.run(foreground.run(stack, work))
@@ -109,9 +105,9 @@ def _run(context: typer.Context, plan: Plan, work: Callable[[EmbeddedStack, Stac
         raise Failure(str(error)) from error
 
 
-def _welcome(running: Stack, home: Home, *, is_default: bool) -> str:
-    option = "" if is_default else f" --home {shlex.quote(str(home.folder))}"
-    stack_file = shlex.quote(str(home.stack_file))
+def _welcome(running: Stack, directory: DataDirectory, *, is_default: bool) -> str:
+    option = "" if is_default else f" --home {shlex.quote(str(directory.path))}"
+    stack_file = shlex.quote(str(directory.stack_file))
     return f"""
 ready. In another terminal:
 
@@ -123,4 +119,4 @@ ready. In another terminal:
   memstream send FILE.jsonl{option}
   memstream status{option}
 
-Logs are in {home.logs}. Ctrl-C stops everything."""
+Logs are in {directory.logs}. Ctrl-C stops everything."""

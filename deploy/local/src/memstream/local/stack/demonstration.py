@@ -20,20 +20,20 @@ QUESTIONS = (
 )
 
 _HITS = 3
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 
 _LATE_MESSAGE = "The parcel with the new bicycle pump is at the neighbours on the second floor."
 _LATE_QUESTION = "Who has my parcel?"
 
 
 def sample_conversation() -> list[MessageIn]:
-    """Give forty messages of two people and an assistant, over five weeks."""
+    """Return forty messages of two people and an assistant, over five weeks."""
     lines = files("memstream.local.stack").joinpath("sample.jsonl").read_text(encoding="utf-8").splitlines()
     return [MessageIn.model_validate_json(line) for line in lines]
 
 
 async def show(running: Stack, say: Callable[[str], None]) -> None:
-    """Send the conversation, ask about it, and say how long each took.
+    """Send the conversation, ask questions about it, and print hits and times.
 
     Raises:
         MemstreamClientError: a call failed.
@@ -48,7 +48,7 @@ async def show(running: Stack, say: Callable[[str], None]) -> None:
         sent = await memory.send_batch(messages)
         accepted = seconds() - started
         positions = [result.position for result in sent.results if isinstance(result, AcceptedLine)]
-        await memory.search(USER, QUESTIONS[0], wait_for=positions, wait_timeout=_PATIENCE)
+        await memory.search(USER, QUESTIONS[0], wait_for=positions, wait_timeout=_TIMEOUT)
         say(
             f"\n{sent.accepted} messages from {messages[0].occurred_at:%d %B} to {messages[-1].occurred_at:%d %B %Y}: "
             f"accepted in {accepted * 1000:.0f} ms, all searchable after {(seconds() - started) * 1000:.0f} ms"
@@ -58,7 +58,7 @@ async def show(running: Stack, say: Callable[[str], None]) -> None:
         started = seconds()
         late = await memory.send(MessageIn(user_id=USER, text=_LATE_MESSAGE, speaker="Jonas"))
         accepted = seconds() - started
-        await memory.search(USER, _LATE_QUESTION, wait_for=[late.position], wait_timeout=_PATIENCE)
+        await memory.search(USER, _LATE_QUESTION, wait_for=[late.position], wait_timeout=_TIMEOUT)
         say(
             f"\na new message: {_LATE_MESSAGE}\n"
             f"accepted in {accepted * 1000:.0f} ms, searchable after {(seconds() - started) * 1000:.0f} ms"

@@ -1,4 +1,4 @@
-"""A stack in the foreground of a terminal: a signal stops it in order, a second one at once."""
+"""A stack in the foreground of a terminal: the first signal stops it in order, a second one kills it."""
 
 import asyncio
 import signal
@@ -11,10 +11,10 @@ from memstream.local.stack.embedded import EmbeddedStack
 
 
 async def run(stack: EmbeddedStack, work: Callable[[EmbeddedStack, Stack], Awaitable[None]]) -> bool:
-    """Start a stack, work with it, stop it. Says whether the work came to its end, or a signal came first.
+    """Start a stack, do the work, stop the stack. Return whether the work was completed, and not ended by a signal.
 
     Raises:
-        CannotStart: it can't start; nothing is left running.
+        CannotStart: the stack can't start; nothing is left running.
 
     """
     loop = asyncio.get_running_loop()
@@ -24,7 +24,7 @@ async def run(stack: EmbeddedStack, work: Callable[[EmbeddedStack, Stack], Await
     def end() -> None:
         nonlocal signalled
         if signalled:
-            # It is on its way out already; a second cancel would break off the orderly stop.
+            # It is stopping already, and a second cancel would interrupt that.
             stack.kill()
             return
         signalled = True
@@ -32,7 +32,7 @@ async def run(stack: EmbeddedStack, work: Callable[[EmbeddedStack, Stack], Await
 
     caught = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        # Under nohup it outlives its terminal. SIGINT counts even where it was ignored, as in a shell's background job.
+        # Under nohup the stack outlives its terminal. SIGINT is handled even if it was ignored, as in a background job.
         caught.append(signal.SIGHUP)
     for number in caught:
         loop.add_signal_handler(number, end)
@@ -54,7 +54,7 @@ async def _within(stack: EmbeddedStack, work: Callable[[EmbeddedStack, Stack], A
 
 
 def say(line: str) -> None:
-    """Show a line. A screen that is gone is no reason to stop."""
+    """Print a line. A terminal that is gone is no reason to stop."""
     try:
         typer.echo(line)
     except OSError:

@@ -1,35 +1,35 @@
-"""Makes a home's keys and makes them known to the services: `python -m memstream.local.stack.keys REDIS_URL HOME`.
+"""Creates the API keys and stores them in Redis: `python -m memstream.local.stack.keys REDIS_URL DIRECTORY`.
 
-A process of its own, since the Redis library would more than double what the supervisor weighs.
+A separate process, because the Redis library would more than double the supervisor's memory.
 """
 
 import asyncio
 import sys
 from pathlib import Path
 
-from memstream.local.stack.home import Home, Keys, write_private
+from memstream.local.stack.data_directory import DataDirectory, Keys, write_private
 from memstream.runtime.access import Credential, new_key, store_key
 from memstream.runtime.errors import MemstreamError
 from memstream.runtime.streams import connect
 
 
-def settled_keys(home: Home) -> Keys:
-    """Give a home's keys, made at the first time.
+def ensure_keys(directory: DataDirectory) -> Keys:
+    """Return the keys; create them if they don't exist.
 
     Raises:
-        CannotStart: they are there and can't be read.
+        CannotStart: they exist and can't be read.
 
     """
-    if not home.keys_file.exists():
-        write_private(home.keys_file, Keys(api_key=new_key(), admin_key=new_key()))
-    return home.keys()
+    if not directory.keys_file.exists():
+        write_private(directory.keys_file, Keys(api_key=new_key(), admin_key=new_key()))
+    return directory.keys()
 
 
 async def store_keys(redis_url: str, keys: Keys) -> None:
-    """Store both keys; storing them again changes nothing.
+    """Store both keys in Redis; storing them again changes nothing.
 
     Raises:
-        Unavailable: Redis is out of reach.
+        Unavailable: Redis does not answer.
 
     """
     redis = connect(redis_url)
@@ -42,6 +42,6 @@ async def store_keys(redis_url: str, keys: Keys) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(store_keys(sys.argv[1], settled_keys(Home(Path(sys.argv[2])))))
+        asyncio.run(store_keys(sys.argv[1], ensure_keys(DataDirectory(Path(sys.argv[2])))))
     except MemstreamError as error:
         sys.exit(str(error))

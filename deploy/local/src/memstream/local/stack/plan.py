@@ -1,4 +1,4 @@
-"""What an embedded stack consists of."""
+"""The processes of an embedded stack, with their ports and settings."""
 
 import sys
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memstream.contracts.stack import Stack, StackProcess
-from memstream.local.stack.child import Child, Stage
-from memstream.local.stack.home import Home, Keys
+from memstream.local.stack.data_directory import DataDirectory, Keys
+from memstream.local.stack.process_spec import ProcessSpec, Stage
 from memstream.local.stack.readiness import http_probe, redis_probe
 from memstream.local.stack.valkey import server_binary
 
@@ -23,7 +23,7 @@ class Model:
 
 
 MODELS = {"minilm": Model("all-MiniLM-L6-v2", 384), "wordllama": Model("wordllama-256", 256)}
-"""The models by what the command calls them."""
+"""The models, by their names in the command."""
 
 FIXED_PORTS = 5
 """Ports besides those of the embedders: ingest, retriever, Redis, Qdrant, embeddings."""
@@ -31,44 +31,44 @@ FIXED_PORTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where the parts listen, how many of each there are, and with which model."""
+    """Where the processes listen, how many of each there are, and which model they use."""
 
-    home: Home
+    directory: DataDirectory
     model: str = "minilm"
     port_base: int = 8100
     ingests: int = 1
     embedders: int = 1
     retrievers: int = 1
     calibrations: Path | None = None
-    """A file that `memstream calibrate` wrote, for the retrievers."""
+    """A file written by `memstream calibrate`, for the retrievers."""
 
     @property
     def ingest_url(self) -> str:
-        """Where messages are taken."""
+        """The URL of ingest."""
         return self._http(0)
 
     @property
     def retriever_url(self) -> str:
-        """Where questions are answered."""
+        """The URL of the retriever."""
         return self._http(1)
 
     @property
     def redis_url(self) -> str:
-        """Where the streams are."""
+        """The URL of Redis."""
         return f"redis://{_HOST}:{self.port_base + 2}/0"
 
     @property
     def qdrant_url(self) -> str:
-        """Where messages are stored."""
+        """The URL of Qdrant."""
         return self._http(3)
 
     @property
     def embeddings_url(self) -> str:
-        """What an OpenAI client takes as its base URL."""
+        """The URL of the embeddings server, as an OpenAI client's base URL."""
         return f"{self._http(4)}/v1"
 
     def describe(self, keys: Keys, processes: list[StackProcess]) -> Stack:
-        """Give what `stack.json` says."""
+        """Return the contents of `stack.json`."""
         return Stack(
             ingest_url=self.ingest_url,
             retriever_url=self.retriever_url,
@@ -82,7 +82,7 @@ class Plan:
         )
 
     def stages(self) -> list[Stage]:
-        """Give the children, in the order they start."""
+        """Return the processes in the order in which they start."""
         return [
             [self._redis()],
             [self._keys(), self._qdrant(), self._embeddings()],
@@ -92,40 +92,42 @@ class Plan:
     def _http(self, offset: int) -> str:
         return f"http://{_HOST}:{self.port_base + offset}"
 
-    def _redis(self) -> Child:
+    def _redis(self) -> ProcessSpec:
         port = self.port_base + 2
         options = {
             "bind": _HOST,
             "port": str(port),
-            "dir": str(self.home.redis),
+            "dir": str(self.directory.redis),
             "daemonize": "no",
             "appendonly": "yes",
-            # An accepted message is on disk; group commit in ingest makes it affordable.
+            # An accepted message is on disk. Group commit in ingest keeps that fast.
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
             "save": "",
         }
         argv = [str(server_binary()), *(word for name, value in options.items() for word in (f"--{name}", value))]
-        return Child("redis", argv, port=port, probe=redis_probe, url=self.redis_url)
+        return ProcessSpec("redis", argv, port=port, probe=redis_probe, url=self.redis_url)
 
-    def _keys(self) -> Child:
-        argv = _module("memstream.local.stack.keys", self.redis_url, str(self.home.folder))
-        return Child("keys", argv, lasts=False)
+    def _keys(self) -> ProcessSpec:
+        argv = _module("memstream.local.stack.keys", self.redis_url, str(self.directory.path))
+        return ProcessSpec("keys", argv, restart=False)
 
-    def _qdrant(self) -> Child:
+    def _qdrant(self) -> ProcessSpec:
         port = self.port_base + 3
-        argv = _module("memstream.local.qdrant", "--host", _HOST, "--port", str(port), "--data", str(self.home.qdrant))
-        return Child("qdrant", argv, port=port, probe=http_probe("/readyz"), url=self.qdrant_url)
+        argv = _module(
+            "memstream.local.qdrant", "--host", _HOST, "--port", str(port), "--data", str(self.directory.qdrant)
+        )
+        return ProcessSpec("qdrant", argv, port=port, probe=http_probe("/readyz"), url=self.qdrant_url)
 
-    def _embeddings(self) -> Child:
+    def _embeddings(self) -> ProcessSpec:
         port = self.port_base + 4
         argv = _module("memstream.local.embeddings", "--host", _HOST, "--port", str(port), "--model", self.model)
-        return Child("embeddings", argv, port=port, probe=http_probe("/health/ready"), url=self.embeddings_url)
+        return ProcessSpec("embeddings", argv, port=port, probe=http_probe("/health/ready"), url=self.embeddings_url)
 
-    def _ingests(self) -> list[Child]:
+    def _ingests(self) -> list[ProcessSpec]:
         return [self._service("ingest", n, self.port_base, shared=self.ingests > 1) for n in range(self.ingests)]
 
-    def _retrievers(self) -> list[Child]:
+    def _retrievers(self) -> list[ProcessSpec]:
         settings = self._storage()
         if self.calibrations is not None:
             settings["CALIBRATIONS"] = str(self.calibrations.absolute())
@@ -134,9 +136,9 @@ class Plan:
             for n in range(self.retrievers)
         ]
 
-    def _embedders(self) -> list[Child]:
+    def _embedders(self) -> list[ProcessSpec]:
         return [
-            # The name is what its pending entries are filed under: it must be the same after a restart.
+            # Redis keeps pending entries by consumer name, so the name must be the same after a restart.
             self._service(
                 "embedder", n, self.port_base + FIXED_PORTS + n, {**self._storage(), "CONSUMER": f"embedder-{n + 1}"}
             )
@@ -145,7 +147,7 @@ class Plan:
 
     def _service(
         self, part: str, index: int, port: int, settings: dict[str, str] | None = None, *, shared: bool = False
-    ) -> Child:
+    ) -> ProcessSpec:
         values = {
             "HOST": _HOST,
             "PORT": str(port),
@@ -155,7 +157,7 @@ class Plan:
             "LOG_LEVEL": "INFO",
             **(settings or {}),
         }
-        return Child(
+        return ProcessSpec(
             f"{part}-{index + 1}",
             _module(f"memstream.{part}"),
             {f"MEMSTREAM_{part.upper()}_{name}": value for name, value in values.items()},

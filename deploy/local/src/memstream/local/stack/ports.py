@@ -1,26 +1,26 @@
-"""Ports of this machine."""
+"""Which TCP ports of this machine are free."""
 
 import socket
 from collections.abc import Iterable
 
-from memstream.local.stack.child import Child
 from memstream.local.stack.failure import CannotStart
+from memstream.local.stack.process_spec import ProcessSpec
 
 _HOST = "127.0.0.1"
 _HIGHEST = 65_535
 
 
-def require_free(children: Iterable[Child]) -> None:
-    """Make sure that nothing listens where the children are to listen.
+def require_free(processes: Iterable[ProcessSpec]) -> None:
+    """Check that the ports of the processes are free.
 
     Raises:
-        CannotStart: something does; the text names every such port.
+        CannotStart: some are not; the text names each of them.
 
     """
     wanted: dict[int, str] = {}
-    for child in children:
-        if child.port:
-            wanted.setdefault(child.port, child.name)
+    for spec in processes:
+        if spec.port:
+            wanted.setdefault(spec.port, spec.name)
     beyond = [port for port in wanted if port > _HIGHEST]
     if beyond:
         raise CannotStart(f"port {beyond[0]} for {wanted[beyond[0]]} does not exist: choose a lower --port-base")
@@ -31,9 +31,9 @@ def require_free(children: Iterable[Child]) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on a port."""
+    """Return whether a server could listen on a port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: the leftovers of closed connections don't count.
+        # As servers do, so that closed connections in TIME_WAIT don't count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
@@ -44,10 +44,10 @@ def is_free(port: int) -> bool:
 
 
 def free_base(count: int, *, first: int = 18_100, step: int = 20) -> int:
-    """Find a port from which on `count` ports are free.
+    """Return the first of `count` consecutive free ports.
 
     Raises:
-        CannotStart: there is none.
+        CannotStart: there are none.
 
     """
     for base in range(first, 32_000, step):

@@ -1,4 +1,4 @@
-"""A child that runs."""
+"""A running process."""
 
 import asyncio
 import os
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from memstream.local.stack import leash
-from memstream.local.stack.child import Child
+from memstream.local.stack import parent_death_signal
+from memstream.local.stack.process_spec import ProcessSpec
 
 _KEPT = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"}
@@ -19,24 +19,24 @@ _KEPT_PREFIXES = ("LC_", "SSL_")
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Keep of an environment what any program needs: no setting, proxy or Python path of the caller's gets through."""
+    """Return the variables that any program needs, without the caller's settings, proxies and Python paths."""
     return {name: value for name, value in environment.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)} | {
         "PYTHONUNBUFFERED": "1"
     }
 
 
 class Process:
-    """A running child in a session of its own, on the leash, writing to its log."""
+    """A running process in its own session. It writes to its log, and dies with the supervisor."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
-    async def spawn(cls, child: Child, *, environment: Mapping[str, str], log: Path, lock: int) -> Self:
-        """Start a child. It inherits the home's lock.
+    async def spawn(cls, spec: ProcessSpec, *, environment: Mapping[str, str], log: Path, lock: int) -> Self:
+        """Start a process. It inherits the data directory's lock.
 
         Raises:
-            OSError: it can't be started.
+            OSError: the process can't be started.
 
         """
         with log.open("ab") as output:
@@ -44,13 +44,13 @@ class Process:
                 sys.executable,
                 "-I",
                 "-S",
-                leash.__file__,
+                parent_death_signal.__file__,
                 str(os.getpid()),
-                *child.argv,
+                *spec.argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**environment, **child.environment},
+                env={**environment, **spec.environment},
                 start_new_session=True,
                 pass_fds=(lock,),
             )
@@ -58,20 +58,20 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id, and that of its group."""
+        """The id of the process and of its process group."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; the negative number of the signal that ended it."""
+        """The exit code, or the negative number of the signal that ended the process; None while it runs."""
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Come back when it has ended, with its exit code."""
+        """Wait until the process has ended, and return its exit code."""
         return await self._process.wait()
 
     async def stop(self, grace: float) -> bool:
-        """Ask it to end, and kill it after `grace` seconds. Says whether it ended by itself."""
+        """Ask the process to end, and kill it after `grace` seconds. Return whether it ended in time."""
         if self.exit_code is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -84,7 +84,7 @@ class Process:
         return True
 
     def kill(self) -> None:
-        """End it and what it started, at once."""
+        """Kill the process and its process group."""
         if self.exit_code is None:
             try:
                 os.killpg(self.pid, signal.SIGKILL)
@@ -92,8 +92,8 @@ class Process:
                 return
 
 
-def how_it_ended(exit_code: int) -> str:
-    """Say how a process ended."""
+def describe_exit(exit_code: int) -> str:
+    """Return how a process ended, in words."""
     if exit_code >= 0:
         return f"exit code {exit_code}"
     try:

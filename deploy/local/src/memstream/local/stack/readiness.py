@@ -1,4 +1,4 @@
-"""Asking a child whether it is ready, over plain sockets: the supervisor needs no HTTP or Redis library for it."""
+"""Readiness probes over plain sockets, so that the supervisor needs no HTTP or Redis library."""
 
 import asyncio
 import re
@@ -6,26 +6,26 @@ from functools import partial
 
 import psutil
 
-from memstream.local.stack.child import Probe
+from memstream.local.stack.process_spec import Probe
 
-_WITHIN = 2.0
+_TIMEOUT = 2.0
 _HOST = "127.0.0.1"
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
 def http_probe(path: str) -> Probe:
-    """Make a probe that is content with any 2xx of a GET."""
+    """Return a probe that succeeds if a GET is answered with any 2xx status."""
     return partial(_ask_http, path)
 
 
 async def redis_probe(port: int) -> str | None:
-    """Ask Redis for a PONG; while it loads its file it says LOADING instead."""
+    """Send PING to Redis. While Redis loads its data, it answers LOADING instead of PONG."""
     answer = await _exchange(port, b"PING\r\n", until=b"\n")
     return None if answer.startswith(b"+PONG") else _quoted(answer)
 
 
 def listens(pid: int, port: int) -> bool:
-    """Say whether this very process listens on a port."""
+    """Return whether this process itself listens on a port."""
     try:
         connections = psutil.Process(pid).net_connections(kind="tcp")
     except psutil.Error:
@@ -45,7 +45,7 @@ async def _ask_http(path: str, port: int) -> str | None:
 
 async def _exchange(port: int, request: bytes, until: bytes | None) -> bytes:
     try:
-        async with asyncio.timeout(_WITHIN):
+        async with asyncio.timeout(_TIMEOUT):
             reader, writer = await asyncio.open_connection(_HOST, port)
             try:
                 writer.write(request)

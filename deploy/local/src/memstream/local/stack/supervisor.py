@@ -1,4 +1,4 @@
-"""Children in stages: started in order, kept running, stopped in reverse."""
+"""Processes in stages: started in order, restarted when they end, stopped in reverse order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -6,58 +6,58 @@ from pathlib import Path
 from random import Random
 
 from memstream.contracts.stack import StackProcess
-from memstream.local.stack.child import Child, Stage
 from memstream.local.stack.failure import CannotStart
-from memstream.local.stack.keeper import Keeper, Patience
 from memstream.local.stack.process import Process
+from memstream.local.stack.process_spec import ProcessSpec, Stage
+from memstream.local.stack.process_supervisor import ProcessSupervisor, Timeouts
 from memstream.runtime.clock import Clock
 
 
 class Supervisor:
-    """Runs the children of a table, one stage after the other."""
+    """Runs the processes of several stages, one stage after the other."""
 
     def __init__(  # noqa: PLR0913 - named arguments, set in one place
         self,
         stages: Sequence[Stage],
         *,
-        spawn: Callable[[Child], Awaitable[Process]],
+        spawn: Callable[[ProcessSpec], Awaitable[Process]],
         log_of: Callable[[str], Path],
-        patience: Patience,
+        timeouts: Timeouts,
         clock: Clock,
-        chance: Random,
+        rng: Random,
         say: Callable[[str], None],
         on_replaced: Callable[[], None],
     ) -> None:
         self._stages = [
             [
-                Keeper(
-                    child,
+                ProcessSupervisor(
+                    spec,
                     spawn=spawn,
-                    log=log_of(child.name),
-                    patience=patience,
+                    log=log_of(spec.name),
+                    timeouts=timeouts,
                     clock=clock,
-                    chance=chance,
+                    rng=rng,
                     say=say,
                     on_replaced=on_replaced,
                 )
-                for child in stage
+                for spec in stage
             ]
             for stage in stages
         ]
-        self._keeping: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start every stage; come back when the last is ready. What is ready is kept running from then on.
+        """Start every stage; return when the last is ready. Processes that are ready are restarted whenever they end.
 
         Raises:
-            CannotStart: a child does not become ready. Those that run go on running: stop them.
+            CannotStart: a process does not become ready. The others keep running: call `stop`.
 
         """
         for stage in self._stages:
             try:
                 async with asyncio.TaskGroup() as group:
-                    for keeper in stage:
-                        group.create_task(self._start(keeper))
+                    for process in stage:
+                        group.create_task(self._start(process))
             except ExceptionGroup as failures:
                 expected = failures.subgroup(CannotStart)
                 if expected is None:
@@ -65,35 +65,35 @@ class Supervisor:
                 raise expected.exceptions[0] from None
 
     async def watch(self) -> None:
-        """Keep the children running until this is cancelled."""
-        await asyncio.gather(*self._keeping)
+        """Supervise the processes until cancelled."""
+        await asyncio.gather(*self._tasks)
 
     async def stop(self) -> None:
-        """Stop every stage, the last one first, and come back when no child runs any more."""
-        for task in self._keeping:
+        """Stop every stage, the last one first, and return when no process is left."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for stage in reversed(self._stages):
-            await asyncio.gather(*(keeper.stop() for keeper in stage))
+            await asyncio.gather(*(process.stop() for process in stage))
 
     def kill(self) -> None:
-        """End every child at once; `stop` then has nothing to wait for."""
-        for keeper in self._keepers():
-            keeper.kill()
+        """Kill every process; `stop` then has nothing to wait for."""
+        for process in self._supervised():
+            process.kill()
 
     @property
     def processes(self) -> list[StackProcess]:
-        """The children that are kept, as they run now."""
+        """The processes that run permanently, with their current process ids."""
         return [
-            StackProcess(name=keeper.child.name, pid=keeper.process.pid)
-            for keeper in self._keepers()
-            if keeper.child.lasts and keeper.process is not None
+            StackProcess(name=process.spec.name, pid=process.process.pid)
+            for process in self._supervised()
+            if process.spec.restart and process.process is not None
         ]
 
-    async def _start(self, keeper: Keeper) -> None:
-        await keeper.start()
-        if keeper.child.lasts:
-            self._keeping.append(asyncio.create_task(keeper.keep(), name=keeper.child.name))
+    async def _start(self, process: ProcessSupervisor) -> None:
+        await process.start()
+        if process.spec.restart:
+            self._tasks.append(asyncio.create_task(process.supervise(), name=process.spec.name))
 
-    def _keepers(self) -> Iterable[Keeper]:
-        return (keeper for stage in self._stages for keeper in stage)
+    def _supervised(self) -> Iterable[ProcessSupervisor]:
+        return (process for stage in self._stages for process in stage)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner
@@ -77,6 +78,17 @@ class MemoryStore(Protocol):
 
     async def speakers(self, owner: Owner) -> list[str]:
         """Return the speakers of an owner's messages, the most frequent first; at most `MAX_SPEAKERS`."""
+        ...
+
+    async def project(
+        self, owner: Owner, target: EmbeddingSpace, *, after: str | None = None, count: int = 1000
+    ) -> str | None:
+        """Give stored messages the vectors of another space too, made from those that are stored.
+
+        `target` has the model of the store's own space and a projection of its vectors. At most `count` chunks get
+        theirs, in the order of their ids from `after` on; the result is where to go on, None at the end. Doing it again
+        writes the same vectors again.
+        """
         ...
 
     async def aclose(self) -> None:

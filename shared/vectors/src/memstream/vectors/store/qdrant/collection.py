@@ -261,6 +261,43 @@ class Collection:
             )
         return _records(records)
 
+    async def vectors(
+        self, name: str, which: OwnedFilter, limit: int, first: str | None
+    ) -> tuple[dict[str, list[float]], str | None]:
+        """Return a named vector of the points of a filter by their ids, from the `first` on, and the id to go on from.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        with qdrant_faults():
+            records, following = await self.client.scroll(
+                self.name,
+                scroll_filter=which.model,
+                limit=limit,
+                offset=first,
+                with_payload=False,
+                with_vectors=[name],
+            )
+        with _readable():
+            found = msgspec.convert(
+                {str(record.id): (record.vector or {})[name] for record in records if isinstance(record.vector, dict)},
+                dict[str, list[float]],
+            )
+        return found, None if following is None else str(following)
+
+    async def set_vectors(self, name: str, vectors: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Write a named vector of points that exist; their other vectors and their payload stay.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they are not written, or not known to be.
+
+        """
+        points = [models.PointVectors(id=point, vector={name: row.tolist()}) for point, row in vectors.items()]
+        with qdrant_faults():
+            result = await self.client.update_vectors(self.name, points, wait=True)
+        _completed(result, "an update of vectors")
+
     async def facet(self, field: str, which: OwnedFilter, limit: int) -> list[str]:
         """Return the values of a keyword field, those of the most points first.
 

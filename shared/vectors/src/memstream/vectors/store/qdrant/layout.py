@@ -41,6 +41,25 @@ async def ensure_layout(collection: Collection, space: EmbeddingSpace) -> None:
                 await client.create_payload_index(name, field, _SCHEMAS[index], wait=True)
 
 
+async def ensure_vector(collection: Collection, space: EmbeddingSpace) -> None:
+    """Add a space's vector to the collection, if it is missing; no point has one yet.
+
+    Raises:
+        GlobalFault: it exists in other dimensions.
+        Unavailable: Qdrant is out of reach.
+
+    """
+    client, name = collection.client, collection.name
+    config = models.DenseVectorConfig(size=space.dimensions, distance=models.Distance.COSINE)
+    with qdrant_faults():
+        info = await client.get_collection(name)
+        vectors = info.config.params.vectors
+        if isinstance(vectors, dict) and space.vector_name not in vectors:
+            await client.create_vector_name(name, space.vector_name, models.DenseVectorNameConfig(dense=config))
+            info = await client.get_collection(name)
+    _check(info, name, space)
+
+
 async def check_presence(collection: Collection) -> None:
     """Return if the collection answers.
 

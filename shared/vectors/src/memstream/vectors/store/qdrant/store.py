@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from memstream.vectors.refusals import unreadable
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
@@ -13,7 +15,7 @@ from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
 from memstream.vectors.store.qdrant.filters import owned, until_entry
-from memstream.vectors.store.qdrant.layout import check_presence, ensure_layout
+from memstream.vectors.store.qdrant.layout import check_presence, ensure_layout, ensure_vector
 from memstream.vectors.store.qdrant.queries import BM25_VECTOR, bm25_document, queries_for, read_candidates
 from memstream.vectors.store.qdrant.timeline import Walk
 from memstream.vectors.store.queries import (
@@ -113,6 +115,19 @@ class QdrantStore:
     async def speakers(self, owner: Owner) -> list[str]:
         """See `MemoryStore`."""
         return await self._collection.facet("speaker", owned(owner), MAX_SPEAKERS)
+
+    async def project(
+        self, owner: Owner, target: EmbeddingSpace, *, after: str | None = None, count: int = 1000
+    ) -> str | None:
+        """See `MemoryStore`."""
+        if target.projection is None or target.provider_dimensions != self._space.dimensions:
+            raise ValueError(f"{target.vector_name} is no projection of {self._vector_name}")
+        await ensure_vector(self._collection, target)
+        points, following = await self._collection.vectors(self._vector_name, owned(owner), count, after)
+        if points:
+            rows = target.project(np.array(list(points.values()), np.float32))
+            await self._collection.set_vectors(target.vector_name, dict(zip(points, rows, strict=True)))
+        return following
 
     async def aclose(self) -> None:
         """See `MemoryStore`."""

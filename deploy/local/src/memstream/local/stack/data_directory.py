@@ -1,4 +1,4 @@
-"""The folder a stack lives in: what it holds, and whose turn it is."""
+"""The data directory of an embedded stack: its files, and the lock that lets one stack at a time use it."""
 
 import fcntl
 import os
@@ -14,72 +14,72 @@ from memstream.local.stack.failure import CannotStart
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
 
-_LEFTOVERS_WITHIN = 5.0
+_ORPHANS_TIMEOUT = 5.0
 _LOG_BYTES = 10 * 1024 * 1024
 
 Document = TypeVar("Document", bound=BaseModel)
 
 
 class Keys(BaseModel):
-    """`keys.json`: made at the first start, and the same ever after."""
+    """`keys.json`: API keys, created at the first start and kept."""
 
     tenant: str = "local"
     api_key: str
     admin_key: str
 
 
-class Origin(BaseModel):
-    """`home.json`: what the home was filled with."""
+class DirectoryInfo(BaseModel):
+    """`home.json`: the embedding model that the stored vectors come from."""
 
     model: str
 
 
-class Home:
-    """A stack's folder. Only its owner can look into it."""
+class DataDirectory:
+    """The data directory of a stack. Only its owner has access."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
-        self.stack_file = self.folder / "stack.json"
-        self.keys_file = self.folder / "keys.json"
-        self.origin_file = self.folder / "home.json"
-        self.logs = self.folder / "logs"
-        self.redis = self.folder / "redis"
-        self.qdrant = self.folder / "qdrant"
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.stack_file = self.path / "stack.json"
+        self.keys_file = self.path / "keys.json"
+        self.info_file = self.path / "home.json"
+        self.logs = self.path / "logs"
+        self.redis = self.path / "redis"
+        self.qdrant = self.path / "qdrant"
 
     def create(self) -> None:
-        """Make the folders that are not there yet.
+        """Create the directories that are missing.
 
         Raises:
-            CannotStart: they can't be made.
+            CannotStart: they can't be created.
 
         """
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for part in (self.logs, self.redis, self.qdrant):
                 part.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise CannotStart(f"{error.filename} can't be made: {error.strerror}") from error
+            raise CannotStart(f"{error.filename} can't be created: {error.strerror}") from error
 
     @asynccontextmanager
     async def locked(self, clock: Clock) -> AsyncIterator[int]:
-        """Hold the home; gives the descriptor that children inherit.
+        """Lock the directory, and yield the lock's file descriptor, which processes inherit.
 
-        The lock is the kernel's and ends with the last process that holds it: while a child of a supervisor that was
-        killed is still dying, the home is still taken, so two stacks never write to it.
+        The kernel releases the lock when the last process that holds it has ended. So two stacks never write to the
+        directory, even while processes of a supervisor that was killed are still ending.
 
         Raises:
-            CannotStart: another stack runs in it.
+            CannotStart: another stack uses the directory.
 
         """
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            deadline = Deadline(clock, _LEFTOVERS_WITHIN)
+            deadline = Deadline(clock, _ORPHANS_TIMEOUT)
             while not _try_lock(descriptor):
                 holder = _holder(descriptor)
                 if holder is not None:
-                    raise CannotStart(f"a stack is running in {self.folder} already, as process {holder}")
+                    raise CannotStart(f"a stack is running in {self.path} already, as process {holder}")
                 if deadline.passed:
-                    raise CannotStart(f"processes of a former run still use {self.folder}: end them first")
+                    raise CannotStart(f"processes of a former run still use {self.path}: end them first")
                 await clock.sleep(0.05)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -87,24 +87,24 @@ class Home:
         finally:
             os.close(descriptor)
 
-    def settle_model(self, model: str) -> None:
-        """Remember what the home is filled with.
+    def require_model(self, model: str) -> None:
+        """Record the embedding model at the first start; later, check that it is the same.
 
         Raises:
-            CannotStart: it was filled with another model.
+            CannotStart: the stored vectors come from another model.
 
         """
-        if not self.origin_file.exists():
-            write_private(self.origin_file, Origin(model=model))
+        if not self.info_file.exists():
+            write_private(self.info_file, DirectoryInfo(model=model))
             return
-        former = _read(self.origin_file, Origin).model
+        former = _read(self.info_file, DirectoryInfo).model
         if former != model:
             raise CannotStart(
-                f"{self.folder} was filled with --model {former}, not {model}: use {former}, or another --home"
+                f"{self.path} was filled with --model {former}, not {model}: use {former}, or another --home"
             )
 
     def keys(self) -> Keys:
-        """Give the keys, once they were made.
+        """Return the keys, which must have been created.
 
         Raises:
             CannotStart: they can't be read.
@@ -112,27 +112,27 @@ class Home:
         """
         return _read(self.keys_file, Keys)
 
-    def publish(self, stack: Stack) -> None:
+    def write_stack(self, stack: Stack) -> None:
         """Write `stack.json`."""
         write_private(self.stack_file, stack)
 
-    def withdraw(self) -> None:
+    def remove_stack(self) -> None:
         """Remove `stack.json`."""
         self.stack_file.unlink(missing_ok=True)
 
     def log_of(self, name: str) -> Path:
-        """Name the log of a child."""
+        """Return the path of a process' log."""
         return self.logs / f"{name}.log"
 
     def rotate_logs(self) -> None:
-        """Set aside the logs over 10 MiB."""
+        """Rename logs that are larger than 10 MiB, replacing the ones renamed before."""
         for log in self.logs.glob("*.log"):
             if log.stat().st_size > _LOG_BYTES:
                 log.replace(log.with_suffix(".log.1"))
 
 
 def write_private(path: Path, document: BaseModel) -> None:
-    """Write a document whole or not at all, for its owner's eyes only."""
+    """Write a document atomically, readable by its owner alone."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -160,7 +160,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _holder(descriptor: int) -> int | None:
-    """Give the supervisor that took the lock, if it is alive."""
+    """Return the process id of the supervisor that holds the lock, or None if it has ended."""
     try:
         pid = int(os.pread(descriptor, 20, 0))
         os.kill(pid, 0)

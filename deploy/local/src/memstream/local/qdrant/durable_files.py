@@ -1,4 +1,4 @@
-"""Small JSON files that are either the old or the new one, whenever the power goes; and what else is durable when."""
+"""File operations that survive a power failure: a small JSON file is always either the old or the new version."""
 
 import os
 from contextlib import suppress
@@ -6,30 +6,30 @@ from pathlib import Path
 
 import orjson
 
-from memstream.local.qdrant.fields import Json
+from memstream.local.qdrant.json_fields import Json
 
 
 def write_json(path: Path, value: Json) -> None:
-    """Replace the file: written beside it, synced, renamed, and the rename synced."""
+    """Replace a file atomically: write a draft beside it, sync it, rename it, and sync the rename."""
     draft = path.with_name(f"{path.name}.draft")
     with draft.open("wb") as file:
         file.write(orjson.dumps(value, option=orjson.OPT_INDENT_2))
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
-    sync_folder(path.parent)
+    sync_directory(path.parent)
 
 
 def read_json(path: Path) -> Json | None:
-    """Return what the file holds, or None if there is none."""
+    """Return the contents of a JSON file, or None if there is no such file."""
     if not path.exists():
         return None
     value: Json = orjson.loads(path.read_bytes())
     return value
 
 
-def sync_folder(path: Path) -> None:
-    """Make creations, renames and removals inside the folder durable."""
+def sync_directory(path: Path) -> None:
+    """Make the creations, renames and removals in a directory durable."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -37,12 +37,12 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def sync_files(folder: Path) -> None:
-    """Write out what the files below a folder have by now, mapped or not, while other threads run.
+def sync_files(directory: Path) -> None:
+    """Write every file below a directory to the disk, memory-mapped ones included, without blocking other threads.
 
-    This only takes work off a sync that follows, which fails where this one does; so a failure here is passed over.
+    Errors are ignored: this only shortens a sync that follows, and that one reports them.
     """
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(directory):
         for name in names:
             with suppress(OSError):
                 handle = os.open(os.path.join(parent, name), os.O_RDONLY)  # noqa: PTH118 - a path as text is enough

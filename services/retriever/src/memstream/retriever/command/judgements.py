@@ -1,4 +1,4 @@
-"""Judged questions of one's own, as a file of JSON lines gives them."""
+"""Judged questions: which messages answer which question, from a file of JSON lines."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,8 +9,8 @@ from memstream.client.command.failure import Failure
 from memstream.contracts.ids import UserId
 from memstream.contracts.messages import Text
 
-FEWEST = 30
-"""Fewer questions say too little about a dozen of coefficients."""
+MIN_QUESTIONS = 30
+"""Fewer questions are too few to fit a dozen coefficients."""
 
 
 class JudgedQuestion(BaseModel):
@@ -19,18 +19,18 @@ class JudgedQuestion(BaseModel):
     user_id: UserId
     question: Text
     evidence: frozenset[str]
-    """Ids of the messages that answer it."""
+    """Ids of the messages that answer the question."""
 
 
-Judged = Mapping[int, JudgedQuestion]
-"""Questions by the number of their line."""
+JudgedQuestions = Mapping[int, JudgedQuestion]
+"""Questions by line number."""
 
 
-def read_judged(file: Path) -> dict[int, JudgedQuestion]:
-    """Read the questions that have evidence; blank lines, and questions that nothing answers, are passed over.
+def read_judgements(file: Path) -> dict[int, JudgedQuestion]:
+    """Return the questions that have evidence. Blank lines and questions without evidence are skipped.
 
     Raises:
-        Failure: the file can't be read, a line is no question, or there are too few.
+        Failure: the file can't be read, a line is not a judged question, or there are too few questions.
 
     """
     judged = {}
@@ -49,16 +49,16 @@ def read_judged(file: Path) -> dict[int, JudgedQuestion]:
             raise Failure(f"{file}, line {number}: {place}: {fault['msg']}") from error
         if question.evidence:
             judged[number] = question
-    if len(judged) < FEWEST:
-        raise Failure(f"{file} has {len(judged)} questions with evidence; fewer than {FEWEST} say too little")
+    if len(judged) < MIN_QUESTIONS:
+        raise Failure(f"{file} has {len(judged)} questions with evidence; fewer than {MIN_QUESTIONS} say too little")
     return judged
 
 
-def check_evidence(file: Path, judged: Judged, messages: Mapping[str, Collection[str]]) -> None:
-    """Check that every user has the messages that are said to answer; `messages` gives their ids by user.
+def check_evidence(file: Path, judged: JudgedQuestions, messages: Mapping[str, Collection[str]]) -> None:
+    """Check that the messages named as evidence exist; `messages` has each user's message ids.
 
     Raises:
-        Failure: one is missing.
+        Failure: a message does not exist.
 
     """
     for number, question in judged.items():

@@ -1,4 +1,4 @@
-"""What this machine's processor can do for CTranslate2."""
+"""The CPU: the instruction set for CTranslate2, and the number of cores."""
 
 import os
 from collections.abc import MutableMapping
@@ -9,9 +9,9 @@ _AVX512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 
 
 def use_widest_instructions(environment: MutableMapping[str, str], cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
-    """Have CTranslate2 use AVX-512 where the processor has it: 13% more texts a second here than its choice, AVX2.
+    """Make CTranslate2 use AVX-512 if the CPU has it: 13% more texts per second than with its own choice, AVX2.
 
-    Call it with `os.environ` before the first model is loaded. It leaves a choice that was made already.
+    Call it with `os.environ` before the first model is loaded. A choice in the environment is kept.
     """
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()

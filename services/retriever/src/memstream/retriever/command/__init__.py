@@ -1,0 +1,1 @@
+"""Commands that this distribution adds to `memstream`, if installed with its extra `command`."""
