@@ -13,7 +13,7 @@ from benchmarks.site import Failed, Site
 from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Lane
-from memstream.runtime.streams import create_groups
+from memstream.streams.groups import create_groups
 from memstream.vectors.space import render
 
 _PIPELINED = 1000

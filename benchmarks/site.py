@@ -20,7 +20,7 @@ from memstream.local.stack.process import Process, clean_environment
 from memstream.local.stack.process_spec import ProcessSpec
 from memstream.local.stack.readiness import http_probe
 from memstream.runtime.clock import SystemClock
-from memstream.runtime.streams import Redis, connect
+from memstream.streams.connections import Redis, connect
 
 _ROOT = Path(__file__).parents[1]
 _READY_SECONDS = 60.0

@@ -8,7 +8,7 @@ import httpx
 
 from memstream.contracts import keys
 from memstream.contracts.keys import Lane
-from memstream.runtime.streams import Redis
+from memstream.streams.connections import Redis
 
 PROBLEM = "urn:memstream:problem:"
 

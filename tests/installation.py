@@ -19,7 +19,7 @@ from memstream.local.stack.data_directory import DataDirectory
 from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.process_spec import ProcessSpec
 from memstream.local.stack.readiness import http_probe
-from memstream.runtime.streams import Redis, connect
+from memstream.streams.connections import Redis, connect
 
 _TRIES = 50
 _LOWEST_PORT = 20_000

@@ -18,7 +18,7 @@ from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 from waiting import until
 
 from memstream.contracts.stack import Stack
-from memstream.runtime.streams import Redis, connect
+from memstream.streams.connections import Redis, connect
 
 REDIS_IMAGE = "redis:8"
 QDRANT_IMAGE = "qdrant/qdrant:v1.20.0"

@@ -25,7 +25,7 @@ from memstream.retriever.ranking.ranking import Ranked, rank
 from memstream.retriever.ranking.relevance import Calibration
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
-from memstream.runtime.streams import connect
+from memstream.streams.connections import connect
 from memstream.vectors.collection import Collection
 from memstream.vectors.composition import ServerSettings, connect_servers
 from memstream.vectors.embeddings.metering import MeteredEmbeddings

@@ -6,7 +6,7 @@ import pytest
 from integration.worksite import Worksite, texts
 
 from memstream.contracts import keys
-from memstream.runtime.streams import backlog
+from memstream.streams.backlog import backlog
 
 COUNTED = 10_000
 

@@ -22,9 +22,9 @@ from memstream.embedder.settlement import Settlement
 from memstream.embedder.work import Dead, Delivery, Settled
 from memstream.ingest.dead_letters import DeadLetters, LetterFilter
 from memstream.ingest.durability import Durability
-from memstream.runtime.access import Credential, new_key, store_key
 from memstream.runtime.clock import SystemClock
-from memstream.runtime.streams import decoded
+from memstream.streams.connections import decoded
+from memstream.web.credentials import Credential, new_key, store_key
 
 TENANT = "acme"
 PATH = "/v1/admin/dead-letters"

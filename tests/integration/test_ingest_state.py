@@ -13,8 +13,8 @@ from waiting import until
 
 from memstream.contracts import ids, keys
 from memstream.contracts.keys import Position, Seen
-from memstream.runtime.access import digest_of
-from memstream.runtime.streams import decoded
+from memstream.streams.connections import decoded
+from memstream.web.credentials import digest_of
 
 
 @dataclass(frozen=True, slots=True)

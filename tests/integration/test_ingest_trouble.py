@@ -14,7 +14,7 @@ from installation import Installation, installed
 from waiting import until
 
 from memstream.contracts import keys
-from memstream.runtime.streams import backlog
+from memstream.streams.backlog import backlog
 
 LIMIT = 5
 

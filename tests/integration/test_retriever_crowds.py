@@ -12,7 +12,7 @@ from exchanges import answered, ids_of, problem
 from integration.worksite import Worksite
 from waiting import until
 
-from memstream.runtime.access import Credential, store_key
+from memstream.web.credentials import Credential, store_key
 
 NEVER = "0.live.18446744073709551615-0"
 LONG = 60.0

@@ -21,7 +21,7 @@ from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.streams import source_streams
 from memstream.embedder.trimming import DECLARED_GROUPS, Trimming
 from memstream.runtime.errors import Unavailable
-from memstream.runtime.streams import backlog
+from memstream.streams.backlog import backlog
 
 HOUR = 3600.0
 BLOCK = 100

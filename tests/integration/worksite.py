@@ -18,7 +18,8 @@ from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Lane
 from memstream.runtime.clock import SystemClock
-from memstream.runtime.streams import Redis, create_groups
+from memstream.streams.connections import Redis
+from memstream.streams.groups import create_groups
 
 EMBEDDERS = ("embedder-1", "embedder-2")
 _OTHERS = ("ingest-1", "retriever-1")

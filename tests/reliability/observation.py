@@ -15,7 +15,7 @@ from reliability.validators import MOST_ENTRIES
 from waiting import until
 
 from memstream.contracts import keys
-from memstream.runtime.streams import Redis
+from memstream.streams.connections import Redis
 
 AnswerT = TypeVar("AnswerT")
 

@@ -19,7 +19,7 @@ from waiting import until
 
 from memstream.contracts import keys
 from memstream.runtime.errors import Unavailable
-from memstream.runtime.streams import backlog
+from memstream.streams.backlog import backlog
 
 OLD_WORKER = "embedder-2"
 _TESTS = Path(__file__).parents[1]

@@ -22,7 +22,7 @@ from memstream.embedder.trouble import Trouble
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.health import Pulse
-from memstream.runtime.streams import Redis, connect
+from memstream.streams.connections import Redis, connect
 from memstream.vectors.space import Vectors
 from memstream.vectors.store import EmbeddedChunk
 

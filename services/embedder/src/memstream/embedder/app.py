@@ -34,7 +34,8 @@ from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.runtime.health import Health, Pulse
-from memstream.runtime.streams import Redis, connect, create_groups, ping
+from memstream.streams.connections import Redis, connect, ping
+from memstream.streams.groups import create_groups
 from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
 from memstream.vectors.embeddings.metering import MeteredEmbeddings, Watch

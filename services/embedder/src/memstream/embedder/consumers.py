@@ -8,7 +8,7 @@ import redis.exceptions
 
 from memstream.embedder.streams import SourceStream
 from memstream.embedder.trimming import DECLARED_GROUPS
-from memstream.runtime.streams import Redis, redis_faults
+from memstream.streams.connections import Redis, redis_faults
 
 _log = logging.getLogger(__name__)
 

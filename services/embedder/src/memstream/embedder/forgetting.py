@@ -8,7 +8,7 @@ from memstream.contracts import ids, keys
 from memstream.contracts.events import UserErased
 from memstream.contracts.keys import Seen
 from memstream.embedder.work import Order, Work
-from memstream.runtime.streams import Redis, decoded, redis_faults
+from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.vectors.store import MemoryStore, Owner, owner_of
 
 _REMEMBERED = 2048

@@ -10,7 +10,7 @@ from memstream.embedder.work import Delivery
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
 from memstream.runtime.health import Pulse
-from memstream.runtime.streams import Redis, decoded, redis_faults
+from memstream.streams.connections import Redis, decoded, redis_faults
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
 from memstream.runtime.health import Pulse
-from memstream.runtime.streams import DEPENDENCY
+from memstream.streams.connections import DEPENDENCY
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Position, Seen
 from memstream.embedder.work import Dead, Delivery, Erased, Forgotten, Left, Settled, Stored
 from memstream.runtime.clock import Clock
-from memstream.runtime.streams import Redis, redis_faults
+from memstream.streams.connections import Redis, redis_faults
 
 # One step on the server: acknowledge the entry, keep its bytes in the dead letters, and note that with its seen-key.
 # An entry that is acknowledged already is left alone, so doing this again adds nothing. Of a message that was deleted

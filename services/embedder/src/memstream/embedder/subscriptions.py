@@ -17,7 +17,7 @@ from memstream.contracts import keys
 from memstream.embedder.streams import SourceStream
 from memstream.embedder.work import Delivery
 from memstream.runtime.errors import Unavailable
-from memstream.runtime.streams import decoded, redis_faults
+from memstream.streams.connections import decoded, redis_faults
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from memstream.contracts.keys import Lane
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.retention import GroupProgress, Refused, TrimBefore, decide
 from memstream.embedder.streams import SourceStream
-from memstream.runtime.streams import Redis, decoded, redis_faults
+from memstream.streams.connections import Redis, decoded, redis_faults
 
 _log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from memstream.contracts.ids import Tenant
 from memstream.ingest.app import build
 from memstream.ingest.settings import IngestSettings
-from memstream.runtime.access import Credential, new_key, store_key
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
 from memstream.runtime.errors import ConfigurationError, Unavailable
 from memstream.runtime.listening import listen
-from memstream.runtime.streams import connect
 from memstream.runtime.telemetry import configure_logging
+from memstream.streams.connections import connect
+from memstream.web.credentials import Credential, new_key, store_key
 from memstream.web.serving import serve
 
 

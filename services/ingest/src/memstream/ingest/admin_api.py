@@ -23,11 +23,11 @@ from memstream.contracts.ids import Id
 from memstream.contracts.messages import written_time
 from memstream.ingest.dead_letters import DeadLetters, LetterFilter
 from memstream.ingest.pressure import Pressure
-from memstream.runtime.access import KeyRing
 from memstream.runtime.errors import Invalid
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import authenticate_admin
 from memstream.web.bodies import JSON, read_json
+from memstream.web.credentials import KeyRing
 
 ADMIN_BODY_MODELS = (DeadLetterIds,)
 """Models that only the descriptions of bodies name."""

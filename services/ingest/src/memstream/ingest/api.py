@@ -28,11 +28,11 @@ from memstream.ingest.erasing import Request as ErasureRequest
 from memstream.ingest.intake import Intake
 from memstream.ingest.pressure import Pressure
 from memstream.ingest.stream_log import StreamLog
-from memstream.runtime.access import Credential, KeyRing
 from memstream.runtime.errors import Invalid
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
+from memstream.web.credentials import Credential, KeyRing
 from memstream.web.direct import Endpoints
 
 BODY_MODELS = (MessageIn, BatchIn)

@@ -23,12 +23,12 @@ from memstream.ingest.pressure import Pressure
 from memstream.ingest.recording import Recorder, size_of
 from memstream.ingest.settings import MIB, IngestSettings
 from memstream.ingest.stream_log import StreamLog
-from memstream.runtime.access import KeyRing
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
-from memstream.runtime.streams import connect
+from memstream.streams.connections import connect
 from memstream.web.application import make_application
+from memstream.web.credentials import KeyRing
 from memstream.web.operations import include_operations
 
 _COMMIT = Amount(1_000, 8 * MIB)

@@ -21,7 +21,7 @@ from memstream.contracts.dead_letters import (
 )
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased, decode_event
 from memstream.ingest.durability import Durability
-from memstream.runtime.streams import Redis, decoded, redis_faults
+from memstream.streams.connections import Redis, decoded, redis_faults
 
 # One step on the server: the letter goes, and what was in it is on its stream again, once however often this is asked.
 # It goes without coming back if its message was deleted meanwhile, or if the seen-key tells of a later message with

@@ -5,9 +5,8 @@ from typing import Any
 import redis.asyncio
 import redis.exceptions
 
-from memstream.runtime import streams
 from memstream.runtime.errors import ConfigurationError, Unavailable
-from memstream.runtime.streams import Redis, redis_faults
+from memstream.streams.connections import DEPENDENCY, Redis, redis_faults
 
 
 class Durability:
@@ -61,5 +60,5 @@ class Durability:
             return answers
         *writes, (on_disk, *_) = answers
         if on_disk < 1:
-            raise Unavailable(streams.DEPENDENCY, "the append-only file was not written in time")
+            raise Unavailable(DEPENDENCY, "the append-only file was not written in time")
         return writes

@@ -9,8 +9,8 @@ from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.contracts.keys import Position
 from memstream.contracts.messages import Erasure
 from memstream.ingest.durability import Durability
-from memstream.runtime import streams
-from memstream.runtime.streams import Redis, decoded, redis_faults
+from memstream.streams import groups
+from memstream.streams.connections import Redis, decoded, redis_faults
 
 # Asking again answers with the first request. But a note of before its user was erased counts as none, as it does when
 # a message is appended: without one of its own, this request would not hold for what is posted under the id later.
@@ -110,7 +110,7 @@ class Erasing:
             first = {decoded(field): decoded(value) for field, value in (await self._client.hgetall(name)).items()}
         if first.get("tenant") != tenant:
             return None
-        (handled,) = await streams.are_done(self._client, [Position.parse(first["position"])])
+        (handled,) = await groups.are_done(self._client, [Position.parse(first["position"])])
         with redis_faults():
             # Read after the question above: it is noted as done before it is acknowledged.
             done_at = await self._client.hget(name, "done_at")

@@ -14,8 +14,9 @@ from memstream.ingest.admission import Reading
 from memstream.ingest.append_script import APPEND, Appended, Call, calls
 from memstream.ingest.durability import Durability
 from memstream.ingest.recording import Entry
-from memstream.runtime import streams
-from memstream.runtime.streams import Redis, decoded, redis_faults
+from memstream.streams import groups
+from memstream.streams.backlog import backlog
+from memstream.streams.connections import Redis, decoded, redis_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class StreamLog:
             Unavailable: Redis is out of reach.
 
         """
-        await streams.create_groups(self._client, partitions)
+        await groups.create_groups(self._client, partitions)
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
         """Append entries in one round trip; each is on disk when this returns. In the order given.
@@ -86,7 +87,7 @@ class StreamLog:
         if first is None:
             return None
         position = Seen.parse(decoded(first)).position
-        (done,) = await streams.are_done(self._client, [position])
+        (done,) = await groups.are_done(self._client, [position])
         with redis_faults():
             # Read again after the question above: a message's end is written in one step with its acknowledgement.
             seen, erased = await self._client.mget(names)
@@ -108,14 +109,14 @@ class StreamLog:
             Unavailable: Redis is out of reach, or a group is missing.
 
         """
-        backlog = 0
+        waiting = 0
         with redis_faults():
             for partition in range(partitions):
                 for lane in keys.LANES:
-                    backlog += await streams.backlog(self._client, keys.stream(partition, lane))
+                    waiting += await backlog(self._client, keys.stream(partition, lane))
             memory = await self._client.info("memory")
         limit = int(memory.get("maxmemory") or 0)
-        return Reading(backlog=backlog, memory=int(memory["used_memory"]) / limit if limit else 0.0)
+        return Reading(backlog=waiting, memory=int(memory["used_memory"]) / limit if limit else 0.0)
 
 
 def _was_before(mark: object, position: Position) -> bool:

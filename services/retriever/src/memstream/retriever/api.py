@@ -23,11 +23,11 @@ from memstream.retriever.context.service import Contexts
 from memstream.retriever.search import Searches
 from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline.pages import Timeline
-from memstream.runtime.access import KeyRing
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
 from memstream.web.attendance import attended
 from memstream.web.bearer import Caller, authenticate
 from memstream.web.bodies import JSON, read_json
+from memstream.web.credentials import KeyRing
 from memstream.web.direct import Endpoints
 
 BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn, ContextIn)

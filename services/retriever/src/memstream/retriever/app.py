@@ -21,14 +21,14 @@ from memstream.retriever.search import Searches, SearchPolicy
 from memstream.retriever.settings import RetrieverSettings
 from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline.pages import Timeline
-from memstream.runtime.access import KeyRing
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
-from memstream.runtime.streams import connect, ping
+from memstream.streams.connections import connect, ping
 from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.space import Vectors
 from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
+from memstream.web.credentials import KeyRing
 from memstream.web.operations import include_operations
 
 _PATIENCE = 1.0

@@ -7,7 +7,8 @@ from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
 from memstream.runtime.errors import Invalid
-from memstream.runtime.streams import Redis, are_done
+from memstream.streams.connections import Redis
+from memstream.streams.groups import are_done
 
 _FIRST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.05

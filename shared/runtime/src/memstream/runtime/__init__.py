@@ -1,1 +1,1 @@
-"""Clock, backoff, deadline, Redis streams, telemetry and health of a Memstream service."""
+"""Clock, backoff, deadline, settings, telemetry and health of a Memstream service."""

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 
 from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
-from memstream.runtime.streams import Redis
+from memstream.streams.connections import Redis
 from memstream.vectors.embeddings import MeteredEmbeddings
 from memstream.vectors.embeddings.budget import Budget, Limits
 from memstream.vectors.embeddings.metering import Watch, ignore

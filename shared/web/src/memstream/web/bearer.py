@@ -7,7 +7,7 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from memstream.runtime.access import Credential, KeyRing
+from memstream.web.credentials import Credential, KeyRing
 from memstream.web.headers import header
 
 _SCHEME = "bearer "

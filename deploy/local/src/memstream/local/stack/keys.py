@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from memstream.local.stack.data_directory import DataDirectory, Keys, write_private
-from memstream.runtime.access import Credential, new_key, store_key
 from memstream.runtime.errors import MemstreamError
-from memstream.runtime.streams import connect
+from memstream.streams.connections import connect
+from memstream.web.credentials import Credential, new_key, store_key
 
 
 def ensure_keys(directory: DataDirectory) -> Keys:

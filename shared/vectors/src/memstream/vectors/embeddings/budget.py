@@ -24,7 +24,7 @@ from uuid import uuid4
 from memstream.contracts import keys
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
-from memstream.runtime.streams import Redis, redis_faults
+from memstream.streams.connections import Redis, redis_faults
 from memstream.vectors.embeddings.budget_scripts import CORRECT, TAKE
 from memstream.vectors.embeddings.quotas import Quota, Quotas
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import MemstreamError, Unavailable
-from memstream.runtime.streams import DEPENDENCY as REDIS
+from memstream.streams.connections import DEPENDENCY as REDIS
 from memstream.vectors.embeddings.budget import Budget, Charge, Use
 from memstream.vectors.embeddings.provider import EmbeddingsProvider
 from memstream.vectors.embeddings.quotas import Quotas

@@ -1,0 +1,1 @@
+"""Redis as Memstream uses it: connections, consumer groups, backlogs and scripts."""

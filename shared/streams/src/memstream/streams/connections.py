@@ -1,0 +1,72 @@
+"""Connections to Redis, and the translation of its errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis.asyncio
+import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from memstream.runtime.errors import ConfigurationError, Unavailable
+
+Redis = redis.asyncio.Redis
+
+Pipeline = redis.asyncio.client.Pipeline
+
+DEPENDENCY = "Redis"
+
+_CONNECTIONS = 64
+
+
+def connect(url: str, *, timeout: float = 5.0) -> Redis:
+    """Return a client that answers bytes and gives up after `timeout` seconds. It connects at the first command.
+
+    Raises:
+        ConfigurationError: the URL is not a Redis URL.
+
+    """
+    try:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url,
+            # A caller that finds all connections busy waits for one; it is not told that Redis is down.
+            max_connections=_CONNECTIONS,
+            timeout=timeout,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            socket_keepalive=True,
+            health_check_interval=30,
+            # Only the caller retries. The exception: a kept connection that the server has closed is replaced at once,
+            # since it says nothing about the server. Every command here may be sent twice.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
+        )
+        return Redis.from_pool(pool)
+    except ValueError as error:
+        raise ConfigurationError(f"the Redis URL is not usable: {error}") from error
+
+
+def decoded(value: object) -> str:
+    """Return an answer that is text; the server sends bytes."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@contextmanager
+def redis_faults() -> Iterator[None]:
+    """Translate what redis-py raises into `Unavailable`: also "loading", "read only" and "out of memory"."""
+    try:
+        yield
+    except redis.exceptions.RedisError as error:
+        raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
+    except OSError as error:
+        raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
+
+
+async def ping(client: Redis) -> None:
+    """Return if Redis answers.
+
+    Raises:
+        Unavailable: it does not.
+
+    """
+    with redis_faults():
+        await client.ping()
