@@ -6,9 +6,10 @@ from integration.worksite import Worksite
 from unit.examples import seeded
 
 from memstream.contracts import keys
+from memstream.streams.stream_scripts import ERASURE_MARKS
 
 _ASK = (
-    keys.WAS_BEFORE_LUA
+    ERASURE_MARKS
     + """
 local answer = {}
 for i = 1, #ARGV, 3 do answer[#answer + 1] = was_before(ARGV[i], ARGV[i + 1], ARGV[i + 2]) and 1 or 0 end

@@ -58,7 +58,11 @@ def of(stack: RunningStack, service: str) -> httpx.AsyncClient:
 def test_every_route_is_described(service: str) -> None:
     described = {path for name, _, path in ROUTES if name == service}
     routers = {
-        "ingest": [memstream.ingest.api.router, memstream.ingest.api.erasures, memstream.ingest.admin_api.admin],
+        "ingest": [
+            memstream.ingest.api.message_routes,
+            memstream.ingest.api.erasure_routes,
+            memstream.ingest.admin_api.admin_routes,
+        ],
         "retriever": [memstream.retriever.api.router],
     }[service]
 

@@ -22,6 +22,8 @@ from memstream.embedder.streams import source_streams
 from memstream.embedder.trimming import DECLARED_GROUPS, Trimming
 from memstream.runtime.errors import Unavailable
 from memstream.streams.backlog import backlog
+from memstream.streams.scripts import Scripts
+from memstream.streams.stream_scripts import REMOVE_CONSUMER, GroupArguments, StreamKeys
 
 HOUR = 3600.0
 BLOCK = 100
@@ -240,7 +242,8 @@ async def test_removing_a_consumer_looks_again_at_what_is_pending_and_spares_one
     await consumers.remove_gone()
     assert await consumer_names(site) == {"me", "busy"}
     # As if it had read only after it was seen to have nothing.
-    assert await consumers._remove(keys=[site.stream], args=[keys.GROUP, "busy"]) == 0
+    call = REMOVE_CONSUMER.call(StreamKeys(site.stream), GroupArguments(keys.GROUP), ["busy"])
+    assert not await Scripts(site.redis).run(call)
     assert len(await site.pending("busy")) == 1
     await Consumers(site.redis, SOURCES, own="me", idle=HOUR).remove_gone()
     assert await consumer_names(site) == {"me", "busy"}

@@ -19,8 +19,9 @@ class Pipe:
         """Queue the wait for the disk."""
         self._answers.append([1, 0])
 
-    async def execute(self) -> list[Any]:
+    async def execute(self, *, raise_on_error: bool) -> list[Any]:
         """Run what is queued."""
+        assert raise_on_error
         self._durability._wait = self._waits_then
         return self._answers
 

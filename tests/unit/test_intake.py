@@ -17,7 +17,7 @@ from memstream.contracts.limits import Limits
 from memstream.contracts.messages import AcceptedLine, BatchOut, RejectedLine
 from memstream.ingest import answers
 from memstream.ingest.answers import Outcome
-from memstream.ingest.append_script import Appended
+from memstream.ingest.appends import Appended
 from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics

@@ -9,16 +9,10 @@ import redis.exceptions
 from memstream.embedder.streams import SourceStream
 from memstream.embedder.trimming import DECLARED_GROUPS
 from memstream.streams.connections import Redis, redis_faults
+from memstream.streams.scripts import Scripts
+from memstream.streams.stream_scripts import REMOVE_CONSUMER, GroupArguments, StreamKeys
 
 _log = logging.getLogger(__name__)
-
-# One step on the server, for removing a consumer drops what is pending with it: nothing may become so in between.
-# KEYS: stream. ARGV: group, consumer.
-_REMOVE = """
-if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
-redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
-return 1
-"""
 
 
 class Consumers:
@@ -32,7 +26,7 @@ class Consumers:
         self._sources = sources
         self._own = own.encode()
         self._idle_ms = idle * 1000
-        self._remove = client.register_script(_REMOVE)
+        self._scripts = Scripts(client)
 
     async def remove_gone(self) -> None:
         """Look through all groups once.
@@ -58,5 +52,5 @@ class Consumers:
             name = consumer["name"]
             if name == self._own or consumer["pending"] or consumer["idle"] < self._idle_ms:
                 continue
-            if await self._remove(keys=[stream], args=[group, name]):
+            if await self._scripts.run(REMOVE_CONSUMER.call(StreamKeys(stream), GroupArguments(group), [name])):
                 _log.info("removed the consumer %r of %s, gone for %d s", name, stream, consumer["idle"] // 1000)

@@ -5,29 +5,13 @@ from collections.abc import Sequence
 
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded
-from memstream.contracts.keys import Position, Seen
+from memstream.contracts.keys import Position
 from memstream.embedder.work import Dead, Delivery, Erased, Forgotten, Left, Settled, Stored
 from memstream.runtime.clock import Clock
 from memstream.streams.connections import Redis, redis_faults
-
-# One step on the server: acknowledge the entry, keep its bytes in the dead letters, and note that with its seen-key.
-# An entry that is acknowledged already is left alone, so doing this again adds nothing. Of a message that was deleted
-# no letter is kept, and a seen-key that is about another entry is not touched.
-# KEYS: stream, dead letters, and as far as the message is known its seen-key and its user's erased-key.
-# ARGV: group, entry id, position, lane, then the fields of the dead letter.
-_BURY = (
-    keys.WAS_BEFORE_LUA
-    + """
-if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return false end
-local seen = KEYS[3] and redis.call('GET', KEYS[3])
-if seen and seen:find(' deleted ', 1, true) then return false end
-local erased = KEYS[4] and redis.call('GET', KEYS[4])
-if erased and was_before(erased, ARGV[4], ARGV[2]) then return false end
-local id = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 5))
-if seen == ARGV[3] then redis.call('SET', KEYS[3], ARGV[3] .. ' dead ' .. id, 'KEEPTTL') end
-return id
-"""
-)
+from memstream.streams.dead_letter_scripts import DEAD_LETTER, DeadLetterArguments, DeadLetterKeys
+from memstream.streams.scripts import Scripts
+from memstream.streams.stream_scripts import COMPLETE_RECEIPT, CompletionArguments, ReceiptKeys
 
 
 class Settlement:
@@ -36,10 +20,10 @@ class Settlement:
     def __init__(self, client: Redis, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._bury = client.register_script(_BURY)
+        self._scripts = Scripts(client)
 
     async def settle(self, outcomes: Sequence[Settled]) -> None:
-        """Acknowledge what is stored, bury what is dead, leave what has no outcome. Doing it twice changes nothing.
+        """Acknowledge what is stored, dead-letter what is dead, leave the rest. Doing it twice changes nothing.
 
         Raises:
             Unavailable: Redis is out of reach; some may be settled.
@@ -66,28 +50,28 @@ class Settlement:
 
     async def _note(self, delivery: Delivery, erasure_id: str) -> None:
         """Complete the receipt, unless it is too old to be kept."""
-        name = keys.erasure(delivery.partition, erasure_id)
-        if await self._client.exists(name):
-            await self._client.hset(name, "done_at", self._clock.now().isoformat())
+        receipt = ReceiptKeys(keys.erasure(delivery.partition, erasure_id))
+        await self._scripts.run(COMPLETE_RECEIPT.call(receipt, CompletionArguments(self._clock.now().isoformat())))
 
     async def _move(self, delivery: Delivery, message: MessageRecorded | None, dead: Dead) -> None:
-        names = [delivery.stream, keys.dead_letters(delivery.partition)]
+        names = DeadLetterKeys(delivery.stream, keys.dead_letters(delivery.partition))
         if message is not None:
             key = ids.message_key(message.tenant, message.user_id, message.message_id)
             owner = ids.owner_key(message.tenant, message.user_id)
-            names += [keys.seen(delivery.partition, key), keys.erased(delivery.partition, owner)]
-        position = Seen(Position(delivery.partition, delivery.lane, delivery.entry_id))
-        arguments: list[str | bytes | int] = [keys.GROUP, delivery.entry_id, str(position), delivery.lane]
-        letter: dict[str | bytes, str | bytes | int] = {
+            names = names._replace(
+                seen=keys.seen(delivery.partition, key), erased=keys.erased(delivery.partition, owner)
+            )
+        position = Position(delivery.partition, delivery.lane, delivery.entry_id)
+        arguments = DeadLetterArguments(keys.GROUP, delivery.entry_id, delivery.lane, str(position))
+        letter: dict[str | bytes, str | bytes] = {
             "reason": dead.reason,
             "class": dead.dead_class,
-            "attempts": delivery.attempts,
+            "attempts": str(delivery.attempts),
             "stream": delivery.stream,
             "entry_id": delivery.entry_id,
             "died_at": self._clock.now().isoformat(),
         }
         # The original fields as they were, so that the message can be put back.
         letter.update({b"original:" + name: value for name, value in delivery.fields.items()})
-        for name, value in letter.items():
-            arguments += [name, value]
-        await self._bury(keys=names, args=arguments)
+        fields = [part for field in letter.items() for part in field]
+        await self._scripts.run(DEAD_LETTER.call(names, arguments, fields))

@@ -57,7 +57,7 @@ async def _operator(request: Request) -> None:
 
 Time = Annotated[AwareDatetime, BeforeValidator(written_time)]
 
-admin = APIRouter(
+admin_routes = APIRouter(
     prefix="/v1/admin/dead-letters",
     tags=["admin"],
     responses=PROBLEM_ANSWERS | problem_answers(HTTPStatus.FORBIDDEN),
@@ -77,7 +77,7 @@ class _Wanted:
     before: Annotated[Time | None, Query(description="Died earlier.")] = None
 
 
-@admin.get("", summary="Which messages could not be stored?")
+@admin_routes.get("", summary="Which messages could not be stored?")
 async def list_letters(
     request: Request,
     wanted: Annotated[_Wanted, Depends()],
@@ -94,7 +94,7 @@ async def list_letters(
     return await _parts(request).letters.page(chosen, place, limit)
 
 
-@admin.get("/{letter_id}", summary="What is in a dead letter?", responses=problem_answers(HTTPStatus.NOT_FOUND))
+@admin_routes.get("/{letter_id}", summary="What is in a dead letter?", responses=problem_answers(HTTPStatus.NOT_FOUND))
 async def get_letter(request: Request, letter_id: Id) -> DeadLetterContent:
     """Answer with all of it: the event, or the bytes where they are none."""
     parts = _parts(request)
@@ -105,7 +105,7 @@ async def get_letter(request: Request, letter_id: Id) -> DeadLetterContent:
     return letter
 
 
-@admin.post(
+@admin_routes.post(
     "/replay",
     summary="Try messages again",
     responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
@@ -119,7 +119,7 @@ async def replay_letters(request: Request) -> LetterResults:
     return await _each(body, parts, parts.letters.replay)
 
 
-@admin.post(
+@admin_routes.post(
     "/drop",
     summary="Give messages up",
     responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),

@@ -23,8 +23,7 @@ from memstream.contracts.messages import (
     MessageState,
 )
 from memstream.ingest import answers
-from memstream.ingest.erasing import Erasing
-from memstream.ingest.erasing import Request as ErasureRequest
+from memstream.ingest.erasures import ErasureRequest, Erasures
 from memstream.ingest.intake import Intake
 from memstream.ingest.pressure import Pressure
 from memstream.ingest.stream_log import StreamLog
@@ -66,8 +65,8 @@ class IngestParts:
     intake: Intake
     pressure: Pressure
     log: StreamLog
-    erasing: Erasing
-    new_name: Callable[[], str]
+    erasures: Erasures
+    new_id: Callable[[], str]
     now: Callable[[], datetime]
     ring: KeyRing
     partitions: int
@@ -77,12 +76,12 @@ def _parts(request: Request) -> IngestParts:
     return cast("IngestParts", request.app.state.parts)
 
 
-router = APIRouter(prefix="/v1/messages", tags=["messages"], responses=PROBLEM_ANSWERS)
-erasures = APIRouter(prefix="/v1", tags=["erasures"], responses=PROBLEM_ANSWERS)
+message_routes = APIRouter(prefix="/v1/messages", tags=["messages"], responses=PROBLEM_ANSWERS)
+erasure_routes = APIRouter(prefix="/v1", tags=["erasures"], responses=PROBLEM_ANSWERS)
 """The routes; `IngestParts` are taken from the application's state."""
 
 
-@router.post(
+@message_routes.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
     response_model=Accepted,
@@ -99,7 +98,7 @@ async def post_message(request: Request) -> Response:
     return Response(answers.accepted(taken), HTTPStatus.ACCEPTED, media_type=JSON)
 
 
-@router.post(
+@message_routes.post(
     "/batch",
     response_model=BatchOut,
     summary="Remember many messages",
@@ -143,7 +142,7 @@ DIRECT: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/messa
 """The routes that devices ask all the time."""
 
 
-@router.get("/state", summary="Where is a message?", responses=problem_answers(HTTPStatus.NOT_FOUND))
+@message_routes.get("/state", summary="Where is a message?", responses=problem_answers(HTTPStatus.NOT_FOUND))
 async def get_state(
     request: Request, caller: Caller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
 ) -> MessageState:
@@ -159,7 +158,7 @@ async def get_state(
     return MessageState(message_id=message_id, state=fate.state, position=str(fate.position), reason=fate.reason)
 
 
-@erasures.delete("/messages", status_code=HTTPStatus.ACCEPTED, summary="Forget a message")
+@erasure_routes.delete("/messages", status_code=HTTPStatus.ACCEPTED, summary="Forget a message")
 async def delete_message(
     request: Request, caller: Caller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
 ) -> ErasureAccepted:
@@ -168,7 +167,7 @@ async def delete_message(
     return await _erase(request, caller, user_id, message_id)
 
 
-@erasures.delete("/users", status_code=HTTPStatus.ACCEPTED, summary="Forget all that a user said until now")
+@erasure_routes.delete("/users", status_code=HTTPStatus.ACCEPTED, summary="Forget all that a user said until now")
 async def delete_user(request: Request, caller: Caller, user_id: Annotated[Id, Query()]) -> ErasureAccepted:
     """Answer once the order is on disk. What the user says from now on is remembered."""
     _nothing_else(request, "user_id")
@@ -192,18 +191,18 @@ def _nothing_else(request: Request, *names: str) -> None:
 
 async def _erase(request: Request, caller: Credential, user_id: str, message_id: str | None) -> ErasureAccepted:
     parts = _parts(request)
-    order = ErasureRequest(caller.tenant, user_id, message_id, parts.now())
-    return ErasureAccepted(erasure_id=await parts.erasing.request(order, parts.new_name()))
+    erasure = ErasureRequest(caller.tenant, user_id, message_id, parts.now())
+    return ErasureAccepted(erasure_id=await parts.erasures.request(erasure, parts.new_id()))
 
 
-@erasures.get(
+@erasure_routes.get(
     "/erasures/{erasure_id}",
     summary="What became of a request to forget?",
     responses=problem_answers(HTTPStatus.NOT_FOUND),
 )
 async def get_erasure(request: Request, caller: Caller, erasure_id: Id) -> Erasure:
     """Answer for a request of the last days."""
-    receipt = await _parts(request).erasing.receipt(erasure_id, caller.tenant)
+    receipt = await _parts(request).erasures.receipt(erasure_id, caller.tenant)
     if receipt is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "no such request, or it is older than is kept")
     return receipt

@@ -10,12 +10,12 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from memstream.contracts import ids
-from memstream.ingest.admin_api import ADMIN_BODY_MODELS, AdminParts, admin
+from memstream.ingest.admin_api import ADMIN_BODY_MODELS, AdminParts, admin_routes
 from memstream.ingest.admission import Watermarks
-from memstream.ingest.api import BODY_MODELS, DIRECT, IngestParts, erasures, router
+from memstream.ingest.api import BODY_MODELS, DIRECT, IngestParts, erasure_routes, message_routes
 from memstream.ingest.dead_letters import DeadLetters
 from memstream.ingest.durability import Durability
-from memstream.ingest.erasing import Erasing
+from memstream.ingest.erasures import Erasures
 from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
@@ -49,7 +49,7 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
     client = connect(str(settings.redis_url), timeout=timeout)
     durability = Durability(client, fsync=settings.durability == "fsync", timeout=timeout)
     log = StreamLog(client, durability, dedup_seconds=_whole_seconds(settings.dedup_window))
-    erasing = Erasing(
+    erasures = Erasures(
         client, durability, partitions=settings.partitions, lifetime=_whole_seconds(settings.erasure_window)
     )
     registry = CollectorRegistry()
@@ -73,8 +73,8 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         intake=Intake(recorder, commits, settings.limits(), clock.now, metrics),
         pressure=pressure,
         log=log,
-        erasing=erasing,
-        new_name=lambda: ids.new_message_id(clock.now(), chance),
+        erasures=erasures,
+        new_id=lambda: ids.new_message_id(clock.now(), chance),
         now=clock.now,
         ring=ring,
         partitions=settings.partitions,
@@ -98,9 +98,9 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         body_models=BODY_MODELS + ADMIN_BODY_MODELS,
         direct=DIRECT,
     )
-    app.include_router(router)
-    app.include_router(erasures)
-    app.include_router(admin)
+    app.include_router(message_routes)
+    app.include_router(erasure_routes)
+    app.include_router(admin_routes)
     include_operations(app, health, registry)
     app.state.parts = parts
     app.state.admin_parts = AdminParts(letters, pressure, ring, settings.partitions)

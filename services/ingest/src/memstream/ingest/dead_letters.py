@@ -22,48 +22,14 @@ from memstream.contracts.dead_letters import (
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased, decode_event
 from memstream.ingest.durability import Durability
 from memstream.streams.connections import Redis, decoded, redis_faults
-
-# One step on the server: the letter goes, and what was in it is on its stream again, once however often this is asked.
-# It goes without coming back if its message was deleted meanwhile, or if the seen-key tells of a later message with
-# the same id. An order's receipt is told where the order lies now.
-# KEYS: dead letters, the original stream; then seen-key and erased-key of a message, or the receipt of an order.
-# ARGV: the letter's id, "partition.lane.", the original entry's id, its lane, seconds a message is seen.
-_REPLAY = (
-    keys.WAS_BEFORE_LUA
-    + """
-local letter = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
-if not letter then return 'missing' end
-local known = #KEYS == 4 and redis.call('GET', KEYS[3])
-if #KEYS == 4 then
-  local erased = redis.call('GET', KEYS[4])
-  local outcome
-  if known and known:find(' deleted ', 1, true) then outcome = 'deleted'
-  elseif erased and was_before(erased, ARGV[4], ARGV[3]) then outcome = 'deleted'
-  elseif known and known:match(' dead (%S+)$') ~= ARGV[1] and known ~= ARGV[2] .. ARGV[3] then outcome = 'dropped' end
-  if outcome then
-    redis.call('XDEL', KEYS[1], ARGV[1])
-    return outcome
-  end
-end
-local fields = {}
-for i = 1, #letter[2], 2 do
-  local name = letter[2][i]
-  if name:sub(1, 9) == 'original:' then
-    fields[#fields + 1] = name:sub(10)
-    fields[#fields + 1] = letter[2][i + 1]
-  end
-end
-local position = ARGV[2] .. redis.call('XADD', KEYS[2], '*', unpack(fields))
-if #KEYS == 4 then
-  if known then redis.call('SET', KEYS[3], position, 'KEEPTTL')
-  else redis.call('SET', KEYS[3], position, 'EX', ARGV[5]) end
-elseif #KEYS == 3 and redis.call('EXISTS', KEYS[3]) == 1 then
-  redis.call('HSET', KEYS[3], 'position', position)
-end
-redis.call('XDEL', KEYS[1], ARGV[1])
-return 'replayed'
-"""
+from memstream.streams.dead_letter_scripts import (
+    REPLAY,
+    REPLAY_DELETION,
+    ReplayArguments,
+    ReplayDeletionKeys,
+    ReplayKeys,
 )
+from memstream.streams.scripts import ScriptCall, Scripts
 
 _ORIGINAL = b"original:"
 _ENTRY = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
@@ -111,6 +77,7 @@ class DeadLetters:
     def __init__(self, client: Redis, durability: Durability, *, partitions: int, dedup_seconds: int) -> None:
         self._client = client
         self._durability = durability
+        self._scripts = Scripts(client, durability.execute)
         self._partitions = partitions
         self._dedup_seconds = dedup_seconds
 
@@ -162,18 +129,15 @@ class DeadLetters:
         results: list[LetterResult] = []
         for start in range(0, len(names), _CHUNK):
             part = names[start : start + _CHUNK]
-            calls = [_call(name, fields) for name, fields in zip(part, await self._read(part), strict=True)]
-            with redis_faults():
-                async with self._client.pipeline(transaction=False) as pipe:
-                    for call in calls:
-                        if isinstance(call, _Call):
-                            pipe.eval(_REPLAY, len(call.names), *call.names, *call.arguments, self._dedup_seconds)
-                    answers = iter(await self._durability.execute(pipe))
+            fields = await self._read(part)
+            replays = [_replay(name, found, self._dedup_seconds) for name, found in zip(part, fields, strict=True)]
+            calls = [replay for replay in replays if isinstance(replay, ScriptCall)]
+            answers = iter(await self._scripts.run_all(calls) if calls else [])
             results += [
                 LetterResult.model_validate(
-                    {"id": str(name), "outcome": decoded(next(answers)) if isinstance(call, _Call) else call}
+                    {"id": str(name), "outcome": next(answers) if isinstance(replay, ScriptCall) else replay}
                 )
-                for name, call in zip(part, calls, strict=True)
+                for name, replay in zip(part, replays, strict=True)
             ]
         return results
 
@@ -278,31 +242,25 @@ def _text(fields: Fields, name: bytes) -> str | None:
     return None if value is None else value.decode(errors="replace")
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A call of the script, without what is the same for all."""
-
-    names: Sequence[str]
-    arguments: Sequence[str | int]
-
-
-def _call(name: LetterName, fields: Fields | None) -> _Call | LetterOutcome:
-    """Make the call that replays a letter, or say at once what becomes of it. A letter never changes."""
+def _replay(name: LetterName, fields: Fields | None, lifetime: int) -> ScriptCall[str] | LetterOutcome:
+    """Return the call that replays a dead letter, or its outcome if that is clear. A dead letter never changes."""
     if fields is None:
         return "missing"
     event = _event(fields)
-    stream, entry_id = _text(fields, b"stream"), _text(fields, b"entry_id") or ""
+    stream, entry_id = _text(fields, b"stream") or "", _text(fields, b"entry_id") or ""
     lane = next((lane for lane in keys.LANES if keys.stream(name.partition, lane) == stream), None)
-    whole = any(key.startswith(_ORIGINAL) for key in fields) and _ENTRY.fullmatch(entry_id)
-    if lane is None or not whole or isinstance(event, UserErased):
+    is_complete = any(key.startswith(_ORIGINAL) for key in fields) and _ENTRY.fullmatch(entry_id)
+    if lane is None or not is_complete or isinstance(event, UserErased):
         return "refused"
-    names = [keys.dead_letters(name.partition), keys.stream(name.partition, lane)]
+    dead_letters = keys.dead_letters(name.partition)
+    arguments = ReplayArguments(name.entry_id, entry_id, lane, f"{name.partition}.{lane}.", lifetime)
     match event:
         case MessageRecorded():
-            names.append(keys.seen(name.partition, ids.message_key(event.tenant, event.user_id, event.message_id)))
-            names.append(keys.erased(name.partition, ids.owner_key(event.tenant, event.user_id)))
+            seen = keys.seen(name.partition, ids.message_key(event.tenant, event.user_id, event.message_id))
+            erased = keys.erased(name.partition, ids.owner_key(event.tenant, event.user_id))
+            return REPLAY.call(ReplayKeys(dead_letters, stream, seen, erased), arguments)
         case MessageDeleted():
-            names.append(keys.erasure(name.partition, event.erasure_id))
+            receipt = keys.erasure(name.partition, event.erasure_id)
+            return REPLAY_DELETION.call(ReplayDeletionKeys(dead_letters, stream, receipt), arguments)
         case None:
-            pass
-    return _Call(names, [name.entry_id, f"{name.partition}.{lane}.", entry_id, lane])
+            return REPLAY.call(ReplayKeys(dead_letters, stream), arguments)

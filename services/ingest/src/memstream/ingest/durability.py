@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import redis.asyncio
 import redis.exceptions
 
 from memstream.runtime.errors import ConfigurationError, Unavailable
-from memstream.streams.connections import DEPENDENCY, Redis, redis_faults
+from memstream.streams.connections import DEPENDENCY, Pipeline, Redis, redis_faults
 
 
 class Durability:
@@ -44,21 +43,25 @@ class Durability:
             )
         self._wait = policy != "always"
 
-    async def execute(self, pipe: "redis.asyncio.client.Pipeline") -> list[Any]:
-        """Run a pipeline of writes, wait for the disk if that is needed, and give the answers of the writes.
+    async def execute(self, pipe: Pipeline, /, *, raise_on_error: bool = True) -> list[Any]:
+        """Run a pipeline of writes, wait for the disk if needed, and return the answers to the writes.
+
+        Unless `raise_on_error`, writes that Redis refused are among the answers as errors.
 
         Raises:
-            Unavailable: they were not on disk in time.
+            Unavailable: the writes were not on disk in time.
 
         """
-        # How Redis is set up may be found out anew while this one is under way.
+        # `settle` may change this while the pipeline is under way.
         waits = self._wait
         if waits:
             pipe.waitaof(1, 0, self._wait_ms)
-        answers = await pipe.execute()
+        answers = await pipe.execute(raise_on_error=raise_on_error)
         if not waits:
             return answers
-        *writes, (on_disk, *_) = answers
-        if on_disk < 1:
+        *writes, flushed = answers
+        if isinstance(flushed, Exception):
+            raise flushed
+        if flushed[0] < 1:
             raise Unavailable(DEPENDENCY, "the append-only file was not written in time")
         return writes

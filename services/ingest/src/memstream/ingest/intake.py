@@ -11,7 +11,7 @@ from memstream.contracts.keys import Lane
 from memstream.contracts.limits import Limits
 from memstream.contracts.messages import LineError, MessageIn
 from memstream.ingest.answers import Outcome, Taken
-from memstream.ingest.append_script import Appended
+from memstream.ingest.appends import Appended
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recording import Entry, Recorder

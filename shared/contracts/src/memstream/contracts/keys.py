@@ -168,19 +168,3 @@ def was_before(mark: str, lane: Lane, entry_id: str) -> bool:
     """
     at, entry = entry_order(mark), entry_order(entry_id)
     return entry <= at if lane == "live" else entry[0] <= at[0]
-
-
-WAS_BEFORE_LUA = """
-local function was_before(mark, lane, entry_id)
-  local function compare(one, other)
-    if #one ~= #other then return #one - #other end
-    return one == other and 0 or one < other and -1 or 1
-  end
-  local mark_ms, mark_seq = mark:match('^(%d+)%-(%d+)$')
-  local ms, seq = entry_id:match('^(%d+)%-(%d+)$')
-  local order = compare(ms, mark_ms)
-  if order == 0 and lane == 'live' then order = compare(seq, mark_seq) end
-  return order <= 0
-end
-"""
-"""`was_before` for scripts on the server, to stand before them. Numbers are inexact there, so digits are compared."""

@@ -6,18 +6,14 @@ from typing import Any
 from memstream.contracts import keys
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.groups import missing_group
+from memstream.streams.scripts import Scripts
+from memstream.streams.stream_scripts import COUNT, CountArguments, StreamKeys
 
 _COUNTED = 10_000
 """Entries counted one by one at most; of a larger backlog only an upper bound is returned."""
 
 _COUNTED_AT_ONCE = 200
 """The server copies whole entries to count them, and serves nobody else meanwhile."""
-
-# KEYS: a stream. ARGV: behind which entry to count, and how many at the most. Answers how many, and the last one's id.
-_COUNT = """
-local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])
-return {#entries, #entries > 0 and entries[#entries][1] or ARGV[1]}
-"""
 
 
 async def backlog(client: Redis, stream: str) -> int:
@@ -45,10 +41,11 @@ async def backlog(client: Redis, stream: str) -> int:
 
 async def _count_after(client: Redis, stream: str, entry_id: str) -> int:
     """Count entries on the server, a few at a time, up to `_COUNTED`."""
+    scripts = Scripts(client)
     count, found = 0, _COUNTED_AT_ONCE
     while found == _COUNTED_AT_ONCE and count < _COUNTED:
-        answer: Any = await client.eval(_COUNT, 1, stream, entry_id, _COUNTED_AT_ONCE)
-        found, entry_id = int(answer[0]), decoded(answer[1])
+        counted = await scripts.run(COUNT.call(StreamKeys(stream), CountArguments(entry_id, _COUNTED_AT_ONCE)))
+        found, entry_id = counted
         count += found
     return count
 

@@ -24,8 +24,17 @@ from uuid import uuid4
 from memstream.contracts import keys
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
-from memstream.streams.connections import Redis, redis_faults
-from memstream.vectors.embeddings.budget_scripts import CORRECT, TAKE
+from memstream.streams.budget_scripts import (
+    CORRECT,
+    TAKE,
+    BucketCharge,
+    BucketCorrection,
+    BudgetKeys,
+    CorrectArguments,
+    TakeArguments,
+)
+from memstream.streams.connections import Redis
+from memstream.streams.scripts import Scripts
 from memstream.vectors.embeddings.quotas import Quota, Quotas
 
 Use = Literal["query", "live", "bulk"]
@@ -51,9 +60,6 @@ _LOOK_MS = 5
 
 _NOTED_MS = 200
 """How long it is known that somebody found no place."""
-
-_PLAIN = 4
-"""Arguments that settle a call where there are no buckets."""
 
 _HANDED_ON = 16
 """Times that a place stays in one process; then the others get a chance."""
@@ -107,7 +113,7 @@ class Budget:
 
     def __init__(self, client: Redis, name: str, clock: Clock, limits: Limits, *, call_seconds: float = 60.0) -> None:
         """Make it. No call takes longer than half of `call_seconds`."""
-        self._keys = [keys.budget(name), keys.budget_calls(name)]
+        self._keys = BudgetKeys(keys.budget(name), keys.budget_calls(name))
         self._call_ms = round(call_seconds * 1000)
         self._is_outbid: dict[Use, bool] = {}
         # The first of a kind asks; the others stand behind it. A place that becomes free here is for any of them.
@@ -115,8 +121,7 @@ class Budget:
         self._clock = clock
         self._limits = limits
         self._told: dict[str, float] = {}
-        self._take = client.register_script(TAKE)
-        self._correct = client.register_script(CORRECT)
+        self._scripts = Scripts(client)
 
     @property
     def limited(self) -> bool:
@@ -180,24 +185,29 @@ class Budget:
 
     async def _try(self, charge: Charge) -> float:
         """Take, or give the seconds until that may succeed."""
-        with redis_faults():
-            wait = int(await self._take(keys=self._keys, args=[_KEPT_MS, *self._taking(charge)])) / 1000
+        wait = await self._scripts.run(TAKE.call(self._keys, self._taking(charge))) / 1000
         self._is_outbid[charge.use] = wait < 0
         return abs(wait)
 
-    def _taking(self, charge: Charge) -> list[str | int | float]:
+    def _taking(self, charge: Charge) -> TakeArguments:
         use = charge.use
         calls = self._limits.calls or 0
         # An import leaves one place free.
         places = max(1, calls - 1) if calls and use == "bulk" else calls
         uses = list(_LEAVES)
-        more_urgent = " ".join(uses[: uses.index(use)])
-        place: list[str | int | float] = [places, charge.place, self._call_ms, _LOOK_MS, _NOTED_MS]
-        taking = [_LEAVES[use], *place, more_urgent, use]
-        for unit, cost in (("requests", 1.0), ("tokens", charge.tokens)):
-            if bucket := self._bucket(unit):
-                taking += [unit, *bucket, cost]
-        return taking
+        costs = (("requests", 1.0), ("tokens", charge.tokens))
+        return TakeArguments(
+            lifetime=_KEPT_MS,
+            use=use,
+            more_urgent=uses[: uses.index(use)],
+            headroom=_LEAVES[use],
+            permit=charge.place,
+            permits=places,
+            permit_lifetime=self._call_ms,
+            retry_after=_LOOK_MS,
+            note_lifetime=_NOTED_MS,
+            buckets=[BucketCharge(unit, *bucket, cost) for unit, cost in costs if (bucket := self._bucket(unit))],
+        )
 
     async def correct(
         self, charge: Charge, *, tokens: float | None, quotas: Quotas, retry_after: float | None = None
@@ -211,18 +221,21 @@ class Budget:
         told: dict[str, Quota | None] = {"requests": quotas.requests, "tokens": quotas.tokens}
         self._told.update({unit: quota.per_minute for unit, quota in told.items() if quota is not None})
         owed = {"requests": 0.0, "tokens": 0.0 if tokens is None else tokens - charge.tokens}
-        buckets: list[str | int | float] = []
-        for unit, quota in told.items():
-            if bucket := self._bucket(unit):
-                buckets += [unit, *bucket, owed[unit], bucket[1] if quota is None else quota.remaining]
+        buckets = [
+            BucketCorrection(unit, *bucket, owed[unit], bucket[1] if quota is None else quota.remaining)
+            for unit, quota in told.items()
+            if (bucket := self._bucket(unit))
+        ]
         if self.limited or retry_after:
             away = round((retry_after or 0.0) * 1000)
-            await self._settle(charge, [_KEPT_MS, away, charge.place, len(buckets) // 5, *buckets])
+            await self._settle(charge, CorrectArguments(_KEPT_MS, charge.place, away, buckets))
 
     async def _release(self, charge: Charge) -> None:
         if self._limits.calls:
-            with redis_faults():
-                await self._correct(keys=self._keys, args=[_KEPT_MS, 0, charge.place, 0])
+            await self._correct(CorrectArguments(_KEPT_MS, charge.place, 0, []))
+
+    async def _correct(self, arguments: CorrectArguments) -> int:
+        return await self._scripts.run(CORRECT.call(self._keys, arguments))
 
     def _may_keep(self, charge: Charge, use: Use) -> bool:
         """Say whether a place may go on to this use unasked: known to be nobody's who matters more, and for as long."""
@@ -230,27 +243,26 @@ class Budget:
         is_early = self._clock.monotonic() - charge.since < self._call_ms / 3000
         return is_early and uses.index(use) <= uses.index(charge.use) and not self._is_outbid.get(use, True)
 
-    async def _settle(self, charge: Charge, arguments: list[str | int | float]) -> None:
+    async def _settle(self, charge: Charge, arguments: CorrectArguments) -> None:
         """Settle a call; its place goes to the most urgent one that waits here, if it may stay in this process."""
         may_stay = bool(self._limits.calls) and charge.handed_on < _HANDED_ON
         open_ones = (waiter for use in _LEAVES for waiter in self._queues[use] if waiter.is_open)
         heir = next(open_ones, None) if may_stay else None
         if heir is None or heir.offer is None:
-            with redis_faults():
-                await self._correct(keys=self._keys, args=arguments)
+            await self._correct(arguments)
             self._look_again()
             return
         heir.is_chosen, offer, wanted = True, heir.offer, heir.charge
         handed: Charge | None = None
         try:
-            if len(arguments) == _PLAIN and not arguments[1] and self._may_keep(charge, wanted.use):
+            is_plain = not arguments.buckets and not arguments.retry_after
+            if is_plain and self._may_keep(charge, wanted.use):
                 handed = replace(charge, use=wanted.use, tokens=wanted.tokens, handed_on=charge.handed_on + 1)
                 return
-            with redis_faults():
-                if int(await self._correct(keys=self._keys, args=[*arguments, *self._taking(wanted)])) == 0:
-                    handed = replace(wanted, since=self._clock.monotonic(), handed_on=charge.handed_on + 1)
-                    if offer.cancelled():
-                        await self._release(handed)
+            if await self._correct(replace(arguments, following=self._taking(wanted))) == 0:
+                handed = replace(wanted, since=self._clock.monotonic(), handed_on=charge.handed_on + 1)
+                if offer.cancelled():
+                    await self._release(handed)
         finally:
             if not offer.done():
                 offer.set_result(handed)

@@ -1,4 +1,4 @@
-"""How entries are put into calls of the append script."""
+"""How entries are split into calls of the append script."""
 
 from collections import defaultdict
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memstream.contracts import keys
-from memstream.ingest.append_script import calls
+from memstream.ingest.appends import appends
 from memstream.ingest.recording import Entry
 
 MESSAGES, SIZE = 250, 1024 * 1024
@@ -23,7 +23,7 @@ places = st.tuples(st.integers(0, 2), st.sampled_from(keys.LANES), st.sampled_fr
 @given(st.lists(places, max_size=12))
 def test_every_entry_is_in_one_call_of_its_stream_and_in_order(chosen: list[tuple[int, keys.Lane, int]]) -> None:
     entries = [entry(*place) for place in chosen]
-    made = calls(entries)
+    made = appends(entries)
 
     assert sorted(index for call in made for index in call.indexes) == list(range(len(entries)))
     by_stream: defaultdict[str, list[int]] = defaultdict(list)
@@ -35,12 +35,12 @@ def test_every_entry_is_in_one_call_of_its_stream_and_in_order(chosen: list[tupl
 
 
 def test_a_call_holds_so_many_messages_and_no_more() -> None:
-    made = calls([entry(0, "live", 1)] * (2 * MESSAGES + 1))
+    made = appends([entry(0, "live", 1)] * (2 * MESSAGES + 1))
 
     assert [len(call.indexes) for call in made] == [MESSAGES, MESSAGES, 1]
 
 
 def test_a_call_holds_so_many_bytes_and_no_more() -> None:
-    made = calls([entry(0, "live", SIZE // 2)] * 5)
+    made = appends([entry(0, "live", SIZE // 2)] * 5)
 
     assert [len(call.indexes) for call in made] == [2, 2, 1]

@@ -1,0 +1,77 @@
+"""Appending messages, each once: how they are split into calls of the script, and what it answers. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from memstream.contracts import keys
+from memstream.contracts.keys import Seen
+from memstream.ingest.recording import EVENT_TYPE, Entry, size_of
+from memstream.streams.scripts import ScriptCall
+from memstream.streams.stream_scripts import APPEND, AppendArguments, AppendKeys
+
+_MESSAGES = 250
+_BYTES = 1024 * 1024
+"""What one call holds at most, or a single message: it blocks the server for some milliseconds."""
+
+
+class Appended(NamedTuple):
+    """The position of a message, and whether it was there before."""
+
+    position: str
+    """As `Position` writes itself."""
+    duplicate: bool
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Which entries are appended to one stream in one call."""
+
+    partition: int
+    lane: keys.Lane
+    indexes: Sequence[int]
+
+    @property
+    def stream(self) -> str:
+        """The stream they are appended to."""
+        return keys.stream(self.partition, self.lane)
+
+    @property
+    def _prefix(self) -> str:
+        """What stands before an entry's id in a position."""
+        return f"{self.partition}.{self.lane}."
+
+    def call(self, entries: Sequence[Entry], lifetime: int) -> ScriptCall[str]:
+        """Return the call; `lifetime` is that of seen-keys in seconds."""
+        chosen = [entries[index] for index in self.indexes]
+        names = AppendKeys(self.stream, [entry.seen_key for entry in chosen], [entry.erased_key for entry in chosen])
+        arguments = AppendArguments(lifetime, self._prefix, EVENT_TYPE)
+        return APPEND.call(names, arguments, [entry.data for entry in chosen])
+
+    def read(self, answer: str) -> list[Appended]:
+        """Read the script's answer, in the order of the indexes."""
+        found = []
+        prefix = self._prefix
+        for line in answer.split("\n"):
+            if line[0] == "=":
+                seen = Seen.parse(line[1:])
+                found.append(Appended(str(seen.position), duplicate=True, deleted=seen.erasure_id is not None))
+            else:
+                found.append(Appended(prefix + line, duplicate=False))
+        return found
+
+
+def appends(entries: Sequence[Entry]) -> list[Append]:
+    """Split entries into calls: each for one stream, and small enough not to block the server for long."""
+    found: list[Append] = []
+    open_appends: dict[tuple[int, keys.Lane], tuple[list[int], int]] = {}
+    for index, entry in enumerate(entries):
+        indexes, size = open_appends.get((entry.partition, entry.lane), ([], _BYTES))
+        size += size_of(entry)
+        if size > _BYTES or len(indexes) == _MESSAGES:
+            indexes, size = [], size_of(entry)
+            found.append(Append(entry.partition, entry.lane, indexes))
+        indexes.append(index)
+        open_appends[entry.partition, entry.lane] = indexes, size
+    return found

@@ -1,0 +1,110 @@
+"""Requests to delete a message or to erase a user: the tombstone, the event and the receipt are written in one step."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from memstream.contracts import ids, keys
+from memstream.contracts.events import MessageDeleted, UserErased
+from memstream.contracts.keys import Position
+from memstream.contracts.messages import Erasure
+from memstream.ingest.durability import Durability
+from memstream.streams.connections import Redis, decoded, redis_faults
+from memstream.streams.groups import are_done
+from memstream.streams.scripts import ScriptCall, Scripts
+from memstream.streams.stream_scripts import DELETE_MESSAGE, ERASE_USER, DeletionKeys, ErasureArguments, ErasureKeys
+
+_SEPARATOR = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRequest:
+    """A message to delete; without a message id, a user to erase."""
+
+    tenant: str
+    user_id: str
+    message_id: str | None
+    now: datetime
+
+
+class Erasures:
+    """Appends deletions and erasures to the streams, and keeps their receipts.
+
+    For `lifetime` seconds nothing brings the deleted messages back: no redelivery, no repeated post, no entry that a
+    worker holds.
+    """
+
+    def __init__(self, client: Redis, durability: Durability, *, partitions: int, lifetime: int) -> None:
+        self._client = client
+        self._scripts = Scripts(client, durability.execute)
+        self._partitions = partitions
+        self._lifetime = lifetime
+
+    async def request(self, request: ErasureRequest, name: str) -> str:
+        """Append a request durably and return its id: `name` with a prefix, or the id of the message's first request.
+
+        Raises:
+            Unavailable: Redis cannot be reached. Repeating the request does no harm.
+
+        """
+        partition = ids.partition(request.tenant, request.user_id, self._partitions)
+        (erasure_id,) = await self._scripts.run_all([self._call(request, partition, f"{partition}{_SEPARATOR}{name}")])
+        return erasure_id
+
+    def _call(self, request: ErasureRequest, partition: int, erasure_id: str) -> ScriptCall[str]:
+        stream, receipt = keys.stream(partition, "live"), keys.erasure(partition, erasure_id)
+        erased = keys.erased(partition, ids.owner_key(request.tenant, request.user_id))
+        event = _event(request, erasure_id)
+        arguments = ErasureArguments(
+            lifetime=self._lifetime,
+            prefix=f"{partition}.live.",
+            type=event.type,
+            erasure_id=erasure_id,
+            tenant=request.tenant,
+            requested_at=request.now.isoformat(),
+        )
+        data = [event.model_dump_json()]
+        if request.message_id is None:
+            return ERASE_USER.call(ErasureKeys(stream, receipt, erased), arguments, data)
+        seen = keys.seen(partition, ids.message_key(request.tenant, request.user_id, request.message_id))
+        return DELETE_MESSAGE.call(DeletionKeys(stream, receipt, seen, erased), arguments, data)
+
+    async def receipt(self, erasure_id: str, tenant: str) -> Erasure | None:
+        """Return the state of a request; None if it is not this tenant's, or no longer kept.
+
+        Raises:
+            Unavailable: Redis cannot be reached, or the group is missing.
+
+        """
+        partition, _, _ = erasure_id.partition(_SEPARATOR)
+        if not (partition.isascii() and partition.isdigit() and int(partition) < self._partitions):
+            return None
+        name = keys.erasure(int(partition), erasure_id)
+        with redis_faults():
+            first = {decoded(field): decoded(value) for field, value in (await self._client.hgetall(name)).items()}
+        if first.get("tenant") != tenant:
+            return None
+        (handled,) = await are_done(self._client, [Position.parse(first["position"])])
+        with redis_faults():
+            # Read after the question above: `done_at` is written before the entry is acknowledged.
+            done_at = await self._client.hget(name, "done_at")
+        return Erasure.model_validate(
+            {
+                "erasure_id": erasure_id,
+                "scope": first["scope"],
+                "state": "done" if done_at else "failed" if handled else "pending",
+                "requested_at": first["requested_at"],
+                "done_at": decoded(done_at) if done_at else None,
+            }
+        )
+
+
+def _event(request: ErasureRequest, erasure_id: str) -> MessageDeleted | UserErased:
+    if request.message_id is None:
+        return UserErased(tenant=request.tenant, user_id=request.user_id, erasure_id=erasure_id, erased_at=request.now)
+    return MessageDeleted(
+        tenant=request.tenant,
+        user_id=request.user_id,
+        message_id=request.message_id,
+        erasure_id=erasure_id,
+        deleted_at=request.now,
+    )

@@ -1,0 +1,160 @@
+"""What a provider's budget does in one step on the server. Times are in milliseconds, by the server's clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from memstream.streams.scripts import Script
+
+
+class BudgetKeys(NamedTuple):
+    """The hash of the buckets, and the sorted set of the permits that are held."""
+
+    buckets: str
+    permits: str
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCharge:
+    """What a call costs of one bucket."""
+
+    name: str
+    per_ms: float
+    """Refill."""
+    capacity: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakeArguments:
+    """A call to the provider that wants to be made."""
+
+    lifetime: int
+    """Of what is kept in Redis."""
+    use: str
+    more_urgent: Sequence[str]
+    """Uses that go first."""
+    headroom: float
+    """Share of each bucket that is left to more urgent uses."""
+    permit: str
+    """Name of the permit."""
+    permits: int
+    """How many may be held when this use asks; 0 is no limit."""
+    permit_lifetime: int
+    retry_after: int
+    """Until it is worth asking again when all permits are held."""
+    note_lifetime: int
+    """Of the note that this use waits for a permit."""
+    buckets: Sequence[BucketCharge]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCorrection:
+    """What is now known about one bucket."""
+
+    name: str
+    per_ms: float
+    capacity: float
+    owed: float
+    """Units still to be taken; negative if too many were."""
+    remaining: float
+    """What is left at most: what the provider said, or the capacity."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectArguments:
+    """A call to the provider that has ended."""
+
+    lifetime: int
+    permit: str
+    retry_after: int
+    """How long nobody may call; 0 is no time."""
+    buckets: Sequence[BucketCorrection]
+    following: TakeArguments | None = None
+    """A call that waits, to be taken in the same step."""
+
+
+# How full a bucket is now, and how a call is taken from it. Both scripts need it.
+#
+# `take` takes from every bucket or from none, and a permit if those are limited. It returns 0 when the call was taken,
+# else the milliseconds to wait, as a negative number while a more urgent use waits for a permit. A call that costs more
+# than half of a bucket may go when half of the bucket is there above the headroom; the bucket is then in debt. A use
+# that finds no permit leaves a note. While the note holds, no less urgent use gets a permit. The note is removed with
+# the permit. It holds for many retries, since each note is a write to the disk.
+_BUCKETS = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local buckets_key, permits_key = KEYS[1], KEYS[2]
+local function level(name, per_ms, capacity)
+  local kept = redis.call('HMGET', buckets_key, name, name .. '_at')
+  if not kept[1] then return capacity end
+  return math.min(capacity, tonumber(kept[1]) + math.max(0, now - tonumber(kept[2])) * per_ms)
+end
+local function keep(name, left)
+  redis.call('HSET', buckets_key, name, string.format('%.6f', left), name .. '_at', now)
+  redis.call('PEXPIRE', buckets_key, arguments.lifetime)
+end
+local function is_wanted(uses)
+  for _, use in ipairs(uses) do
+    if tonumber(redis.call('HGET', buckets_key, 'wanted_' .. use) or 0) > now then return true end
+  end
+  return false
+end
+local function take(call)
+  local wait = tonumber(redis.call('HGET', buckets_key, 'closed_until') or 0) - now
+  local note = 'wanted_' .. call.use
+  local noted = tonumber(redis.call('HGET', buckets_key, note) or 0)
+  local outbid = false
+  if call.permits > 0 then
+    redis.call('ZREMRANGEBYSCORE', permits_key, '-inf', now)
+    -- Taken before: only the answer was lost.
+    if redis.call('ZSCORE', permits_key, call.permit) then return 0 end
+    outbid = is_wanted(call.more_urgent)
+    if outbid or redis.call('ZCARD', permits_key) >= call.permits then
+      wait = math.max(wait, call.retry_after)
+      if noted < now + call.note_lifetime / 2 then
+        redis.call('HSET', buckets_key, note, now + call.note_lifetime)
+        redis.call('PEXPIRE', buckets_key, arguments.lifetime)
+      end
+    end
+  end
+  local levels = {}
+  for _, bucket in ipairs(call.buckets) do
+    local left = level(bucket.name, bucket.per_ms, bucket.capacity)
+    local missing = bucket.capacity * call.headroom + math.min(bucket.cost, bucket.capacity / 2) - left
+    if missing > 0 then wait = math.max(wait, missing / bucket.per_ms) end
+    levels[bucket.name] = left - bucket.cost
+  end
+  if wait > 0 then return math.max(1, math.ceil(wait)) * (outbid and -1 or 1) end
+  for name, left in pairs(levels) do keep(name, left) end
+  if call.permits > 0 then
+    redis.call('ZADD', permits_key, now + call.permit_lifetime, call.permit)
+    redis.call('PEXPIRE', permits_key, arguments.lifetime)
+    if noted > 0 then redis.call('HDEL', buckets_key, note) end
+  end
+  return 0
+end
+"""
+
+TAKE: Script[BudgetKeys, TakeArguments, int] = Script(_BUCKETS + "return take(arguments)", int)
+
+# Corrects what was taken by an estimate, also by what the provider says is left, and returns the permit. A call that
+# waits may be taken in the same step, before anybody else sees the permit. Returns what `take` returns, or -1 if no
+# call waits.
+CORRECT: Script[BudgetKeys, CorrectArguments, int] = Script(
+    _BUCKETS
+    + """
+redis.call('ZREM', permits_key, arguments.permit)
+for _, bucket in ipairs(arguments.buckets) do
+  local left = level(bucket.name, bucket.per_ms, bucket.capacity) - bucket.owed
+  keep(bucket.name, math.min(bucket.capacity, left, bucket.remaining))
+end
+if arguments.retry_after > 0 then
+  local closed_until = tonumber(redis.call('HGET', buckets_key, 'closed_until') or 0)
+  redis.call('HSET', buckets_key, 'closed_until', math.max(closed_until, now + arguments.retry_after))
+  redis.call('PEXPIRE', buckets_key, arguments.lifetime)
+end
+return arguments.following ~= cjson.null and take(arguments.following) or -1
+""",
+    int,
+)

@@ -1,0 +1,234 @@
+"""What is done to streams in one step on the server: append, delete, erase, count.
+
+Each may be sent twice, as after a lost answer: the second time adds nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from memstream.streams.connections import decoded
+from memstream.streams.scripts import Script
+
+ERASURE_MARKS = """
+-- Whether an entry was appended before a mark in the live lane, as `keys.was_before` says. Numbers are inexact in Lua,
+-- so digits are compared.
+local function was_before(mark, lane, entry_id)
+  local function compare(one, other)
+    if #one ~= #other then return #one - #other end
+    return one == other and 0 or one < other and -1 or 1
+  end
+  local mark_ms, mark_seq = mark:match('^(%d+)%-(%d+)$')
+  local ms, seq = entry_id:match('^(%d+)%-(%d+)$')
+  local order = compare(ms, mark_ms)
+  if order == 0 and lane == 'live' then order = compare(seq, mark_seq) end
+  return order <= 0
+end
+-- Whether an entry was appended before its user's erasure.
+local function is_erased(erased_key, lane, entry_id)
+  local mark = redis.call('GET', erased_key)
+  return mark and was_before(mark, lane, entry_id)
+end
+-- What a seen-key says. A message of before its user's erasure counts as never seen.
+local function read_seen(seen_key, erased_key)
+  local seen = redis.call('GET', seen_key)
+  if not seen then return false end
+  local lane, entry_id = seen:match('%.(%a+)%.(%d+%-%d+)')
+  return not is_erased(erased_key, lane, entry_id) and seen
+end
+"""
+"""Stands before each script that asks whether something was erased or deleted."""
+
+
+class AppendKeys(NamedTuple):
+    """The stream, and the seen-key and the erased-key of each message."""
+
+    stream: str
+    seen: Sequence[str]
+    erased: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendArguments:
+    """What is the same for all messages of a call."""
+
+    lifetime: int
+    """Of the seen-keys, in seconds."""
+    prefix: str
+    """What stands before an entry's id in a position: `partition.lane.`."""
+    type: str
+
+
+# Appends messages, each once. The payload is the data of each message. Answers with a line for each, since one text is
+# read faster than many: the id of the new entry, or `=` and what the seen-key says.
+APPEND: Script[AppendKeys, AppendArguments, str] = Script(
+    ERASURE_MARKS
+    + """
+local stream, count = KEYS[1], #ARGV - 1
+local lifetime, prefix, type = arguments.lifetime, arguments.prefix, arguments.type
+local answer = {}
+for i = 1, count do
+  local seen = read_seen(KEYS[1 + i], KEYS[1 + count + i])
+  if seen then
+    answer[i] = '=' .. seen
+  else
+    local id = redis.call('XADD', stream, '*', 'type', type, 'data', ARGV[1 + i])
+    redis.call('SET', KEYS[1 + i], prefix .. id, 'EX', lifetime)
+    answer[i] = id
+  end
+end
+return table.concat(answer, '\\n')
+""",
+    decoded,
+)
+
+
+class DeletionKeys(NamedTuple):
+    """The live stream, the receipt, and the two keys that say what became of a message and of its user."""
+
+    stream: str
+    receipt: str
+    seen: str
+    erased: str
+
+
+class ErasureKeys(NamedTuple):
+    """The live stream, the receipt, and the key that says up to when a user was erased."""
+
+    stream: str
+    receipt: str
+    erased: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureArguments:
+    """A request to delete a message or to erase a user. The payload is the data of its event."""
+
+    lifetime: int
+    """Of the tombstone and of the receipt, in seconds."""
+    prefix: str
+    type: str
+    erasure_id: str
+    tenant: str
+    requested_at: str
+
+
+_WRITE_RECEIPT = """
+local function write_receipt(key, scope, position)
+  redis.call('HSET', key, 'scope', scope, 'tenant', arguments.tenant, 'requested_at', arguments.requested_at,
+    'position', position)
+  redis.call('EXPIRE', key, arguments.lifetime)
+end
+"""
+
+# Requests the deletion of a message. Answers with the id of the erasure. A repeated request gets the id of the first;
+# but not when that was before the user's erasure: the new request has to hold for a message posted since.
+DELETE_MESSAGE: Script[DeletionKeys, ErasureArguments, str] = Script(
+    ERASURE_MARKS
+    + _WRITE_RECEIPT
+    + """
+local stream, receipt, seen_key, erased_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local seen = read_seen(seen_key, erased_key)
+local earlier = seen and seen:match(' deleted (%S+)$')
+if earlier then return earlier end
+local position = arguments.prefix .. redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
+local first = seen and seen:match('^%S+') or position
+redis.call('SET', seen_key, first .. ' deleted ' .. arguments.erasure_id, 'EX', arguments.lifetime)
+write_receipt(receipt, 'message', position)
+return arguments.erasure_id
+""",
+    decoded,
+)
+
+# Requests the erasure of a user. Answers with the id of the erasure.
+ERASE_USER: Script[ErasureKeys, ErasureArguments, str] = Script(
+    _WRITE_RECEIPT
+    + """
+local stream, receipt, erased_key = KEYS[1], KEYS[2], KEYS[3]
+local id = redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
+redis.call('SET', erased_key, id, 'EX', arguments.lifetime)
+write_receipt(receipt, 'user', arguments.prefix .. id)
+return arguments.erasure_id
+""",
+    decoded,
+)
+
+
+class ReceiptKeys(NamedTuple):
+    """The receipt."""
+
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionArguments:
+    """When what was asked for was done."""
+
+    done_at: str
+
+
+# Completes a receipt, if it is still kept. In one step, since a receipt that expires in between would be left without
+# an expiry.
+COMPLETE_RECEIPT: Script[ReceiptKeys, CompletionArguments, bool] = Script(
+    """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'done_at', arguments.done_at)
+return 1
+""",
+    bool,
+)
+
+
+class StreamKeys(NamedTuple):
+    """A stream."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountArguments:
+    """Which entries to count."""
+
+    after: str
+    """The id behind which to begin."""
+    limit: int
+
+
+class Count(NamedTuple):
+    """How many entries were found, and the id of the last one."""
+
+    entries: int
+    last: str
+
+
+def _count(answer: Any) -> Count:  # noqa: ANN401 - as the server sent it
+    entries, last = answer
+    return Count(int(entries), decoded(last))
+
+
+COUNT: Script[StreamKeys, CountArguments, Count] = Script(
+    """
+local entries = redis.call('XRANGE', KEYS[1], '(' .. arguments.after, '+', 'COUNT', arguments.limit)
+return {#entries, #entries > 0 and entries[#entries][1] or arguments.after}
+""",
+    _count,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupArguments:
+    """A consumer group."""
+
+    group: str
+
+
+# Removes a consumer, whose name is the payload, unless something is pending for it: that would be lost with it.
+REMOVE_CONSUMER: Script[StreamKeys, GroupArguments, bool] = Script(
+    """
+local stream, group, consumer = KEYS[1], arguments.group, ARGV[2]
+if #redis.call('XPENDING', stream, group, '-', '+', 1, consumer) > 0 then return 0 end
+redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)
+return 1
+""",
+    bool,
+)

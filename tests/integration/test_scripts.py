@@ -1,0 +1,140 @@
+"""Scripts on the server: how they are called, and what of it a cluster asks for."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pytest
+from integration.worksite import Worksite
+
+from memstream.contracts import keys
+from memstream.runtime.errors import Unavailable
+from memstream.streams.connections import Pipeline, Redis, connect
+from memstream.streams.dead_letter_scripts import DEAD_LETTER, REPLAY, REPLAY_DELETION
+from memstream.streams.scripts import NoArguments, Script, Scripts
+from memstream.streams.stream_scripts import (
+    COMPLETE_RECEIPT,
+    CompletionArguments,
+    ReceiptKeys,
+)
+
+
+class OneKey(NamedTuple):
+    """A key."""
+
+    counter: str
+
+
+class SomeKeys(NamedTuple):
+    """Keys of which some may be missing."""
+
+    first: str
+    others: tuple[str, ...]
+    last: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Arguments of several kinds."""
+
+    amount: int
+    name: str
+    nothing: str | None = None
+
+
+INCREASE: Script[OneKey, Amounts, int] = Script("return redis.call('INCRBY', KEYS[1], arguments.amount)", int)
+
+
+def increase(counter: str, amount: int = 1) -> Any:  # noqa: ANN401 - a call
+    return INCREASE.call(OneKey(counter), Amounts(amount, "x"))
+
+
+async def test_a_script_gets_its_keys_its_arguments_and_its_payload(site: Worksite) -> None:
+    script: Script[SomeKeys, Amounts, list[Any]] = Script(
+        "return {KEYS, arguments.amount, arguments.name, arguments.nothing == cjson.null and 1 or 0, ARGV[2]}", list
+    )
+
+    call = script.call(SomeKeys("{0}:a", ("{0}:b", "{0}:c")), Amounts(2**53, 'it\'s "é"'), [b"\xff\0"])
+
+    expected = [[b"{0}:a", b"{0}:b", b"{0}:c"], 2**53, 'it\'s "é"'.encode(), 1, b"\xff\0"]
+    assert await Scripts(site.redis).run(call) == expected
+    assert await Scripts(site.redis).run_all([call]) == [expected]
+
+
+async def test_a_script_the_server_does_not_know_is_run_all_the_same(site: Worksite) -> None:
+    scripts = Scripts(site.redis)
+    await site.redis.script_flush()
+    assert await scripts.run(increase("{0}:n")) == 1
+    assert await scripts.run(increase("{0}:n")) == 2
+    await site.redis.script_flush()
+    assert await scripts.run_all([increase("{0}:n"), increase("{0}:n", 5)]) == [3, 8]
+
+
+async def test_only_calls_that_were_not_run_are_sent_again(site: Worksite) -> None:
+    """Else a step would be taken twice, and its second answer told."""
+    other: Script[OneKey, NoArguments, int] = Script("return redis.call('DECR', KEYS[1])", int)
+    scripts = Scripts(site.redis)
+    await site.redis.script_flush()
+    await scripts.run(increase("{0}:n", 10))
+
+    assert await scripts.run_all([increase("{0}:n"), other.call(OneKey("{0}:n"), NoArguments())]) == [11, 10]
+
+
+async def test_a_call_that_the_server_refuses_is_an_error(site: Worksite) -> None:
+    await site.redis.set("{0}:text", "abc")
+    scripts = Scripts(site.redis)
+
+    with pytest.raises(Unavailable, match="not an integer"):
+        await scripts.run_all([increase("{0}:n"), increase("{0}:text")])
+    with pytest.raises(Unavailable, match="not an integer"):
+        await scripts.run(increase("{0}:text"))
+
+
+class TwoNodes(Scripts):
+    """Calls scripts as on a cluster of two nodes; both are the one server."""
+
+    def __init__(self, nodes: list[Redis], execute: Any) -> None:  # noqa: ANN401 - a callable
+        super().__init__(nodes[0], execute)
+        self._nodes = nodes
+
+    def client_of(self, key: str) -> Redis:
+        """Return the node of a key's partition."""
+        return self._nodes[int(key[key.index("{") + 1 : key.index("}")])]
+
+
+async def test_calls_for_several_nodes_take_one_pipeline_each(site: Worksite) -> None:
+    nodes = [site.redis, connect(site.parts.plan.redis_url)]
+    pipelines: Counter[int] = Counter()
+
+    async def execute(pipe: Pipeline, /, *, raise_on_error: bool = True) -> list[Any]:
+        pipelines[id(pipe.connection_pool)] += len(pipe)
+        return await pipe.execute(raise_on_error=raise_on_error)
+
+    scripts = TwoNodes(nodes, execute)
+    await scripts.run(increase("{1}:n"))
+    counters = ["{0}:n", "{1}:n", "{0}:n", "{0}:n", "{1}:n"]
+
+    assert await scripts.run_all([increase(counter) for counter in counters]) == [1, 2, 2, 3, 3]
+
+    assert list(pipelines.values()) == [3, 2]
+    await nodes[1].aclose()
+
+
+async def test_a_receipt_is_completed_only_while_it_is_kept(site: Worksite) -> None:
+    """A field written to a receipt that has just expired would stay for good."""
+    receipt = keys.erasure(0, "0-x")
+    call = COMPLETE_RECEIPT.call(ReceiptKeys(receipt), CompletionArguments("2026-01-31T09:30:00+00:00"))
+    scripts = Scripts(site.redis)
+
+    assert await scripts.run(call) is False
+    assert await site.redis.exists(receipt) == 0
+
+    await site.redis.hset(receipt, "scope", "user")
+    await site.redis.expire(receipt, 100)
+    assert await scripts.run(call) is True
+    assert 0 < await site.redis.ttl(receipt) <= 100
+    assert await site.redis.hget(receipt, "done_at") == b"2026-01-31T09:30:00+00:00"
+
+
+def test_scripts_differ_by_their_text() -> None:
+    assert len({script.sha for script in (DEAD_LETTER, REPLAY, REPLAY_DELETION, COMPLETE_RECEIPT, INCREASE)}) == 5
