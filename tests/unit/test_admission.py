@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.ingest.admission import Admitted, Reading, Refused, Unknown, Watermarks
+from memstream.ingest.admission import Admitted, LimitReached, Reading, Unknown, Watermarks
 
 readings = st.builds(Reading, backlog=st.integers(0, 10**7), memory=st.floats(0, 2))
 watermarks = st.builds(
@@ -51,7 +51,7 @@ def test_more_waiting_never_opens_the_door(marks: Watermarks, one: Reading, othe
     ],
 )
 def test_a_refusal_says_why_and_when_to_come_back(reading: Reading, reason: str) -> None:
-    assert MARKS.admit(reading, 0.0) == Refused(reason, 10.0)
+    assert MARKS.admit(reading, 0.0) == LimitReached(reason, 10.0)
 
 
 def test_a_redis_without_a_limit_is_never_full() -> None:

@@ -46,7 +46,7 @@ def make(
     store: Store, *, most: int = 100, waiting: int = 1000, most_size: int = PLENTY, waiting_size: int = PLENTY
 ) -> Commits:
     """Make the group commit over a store; an item's size is its length."""
-    return GroupCommit(store.write, len, most=Amount(most, most_size), waiting=Amount(waiting, waiting_size))
+    return GroupCommit(store.write, len, limit=Amount(most, most_size), waiting_limit=Amount(waiting, waiting_size))
 
 
 async def test_a_single_caller_does_not_wait_for_others() -> None:

@@ -24,7 +24,7 @@ def test_a_loop_that_beats_is_live() -> None:
     pulse = health.pulse("reader", max_silence=10)
     for _ in range(5):
         clock.advance(10)
-        assert health.live().well
+        assert health.live().healthy
         pulse.beat()
 
 
@@ -35,7 +35,7 @@ def test_a_loop_that_is_silent_for_too_long_is_not_live() -> None:
     health.pulse("writer", max_silence=20)
     clock.advance(10.5)
 
-    assert not health.live().well
+    assert not health.live().healthy
     assert health.live().parts == {"reader": "silent for 10 s", "writer": "ok"}
 
 
@@ -47,14 +47,14 @@ def test_a_loop_that_beats_again_is_live_again() -> None:
     pulse.beat()
 
     assert pulse.silence() == 0
-    assert health.live().well
+    assert health.live().healthy
 
 
 async def test_a_process_without_parts_is_live_and_ready() -> None:
     health = Health(ManualClock())
 
-    assert health.live().well
-    assert (await health.ready()).well
+    assert health.live().healthy
+    assert (await health.ready()).healthy
 
 
 async def test_a_process_is_ready_when_every_part_is_well() -> None:
@@ -75,7 +75,7 @@ async def test_each_part_that_is_ill_is_named_with_its_trouble() -> None:
     health.check("qdrant", misconfigured)
     verdict = await health.ready()
 
-    assert not verdict.well
+    assert not verdict.healthy
     assert verdict.parts == {
         "redis": "Redis: connection refused",
         "clock": "ok",
@@ -101,14 +101,14 @@ async def test_parts_are_asked_at_the_same_time() -> None:
     for name in ("a", "b", "c"):
         health.check(name, meet)
 
-    assert (await health.ready()).well
+    assert (await health.ready()).healthy
 
 
 def test_bad_health_does_not_make_a_process_dead() -> None:
     health = Health(ManualClock())
     health.check("redis", ill)
 
-    assert health.live().well
+    assert health.live().healthy
 
 
 async def test_a_mistake_of_ours_is_not_taken_for_bad_health() -> None:

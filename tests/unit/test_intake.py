@@ -48,7 +48,7 @@ def make(log: Log, *, batch_messages: int = 100) -> Intake:
     clock = ManualClock()
     return Intake(
         recorder=Recorder(1, clock.now, seeded()),
-        commits=GroupCommit(log.append, size_of, most=Amount(1000, 10**6), waiting=Amount(1000, 10**6)),
+        commits=GroupCommit(log.append, size_of, limit=Amount(1000, 10**6), waiting_limit=Amount(1000, 10**6)),
         limits=Limits(batch_messages=batch_messages),
         now=clock.now,
         metrics=IngestMetrics(CollectorRegistry()),

@@ -29,5 +29,7 @@ def operation_routes(health: Health, registry: CollectorRegistry) -> list[tuple[
 
 
 def _answer(verdict: Verdict) -> AsgiResponse:
-    body = {"status": "ok" if verdict.well else "unwell", "parts": verdict.parts}
-    return AsgiResponse(json.dumps(body).encode(), 200 if verdict.well else 503, {"content-type": "application/json"})
+    body = {"status": "ok" if verdict.healthy else "unwell", "parts": verdict.parts}
+    return AsgiResponse(
+        json.dumps(body).encode(), 200 if verdict.healthy else 503, {"content-type": "application/json"}
+    )

@@ -1,1 +1,1 @@
-"""Takes messages over HTTP and appends them to Redis streams."""
+"""Accepts messages over HTTP and appends them to Redis streams."""

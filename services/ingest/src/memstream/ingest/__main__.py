@@ -1,4 +1,4 @@
-"""Run ingest: `python -m memstream.ingest`; or make a key: `python -m memstream.ingest issue-key TENANT`."""
+"""Run ingest: `python -m memstream.ingest`; or create a key: `python -m memstream.ingest issue-key TENANT`."""
 
 import argparse
 import asyncio
@@ -21,14 +21,14 @@ from memstream.web.serving import serve
 
 
 def main() -> None:
-    """Read the command line and the environment, and do what they say."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m memstream.ingest",
-        description="Takes messages over HTTP and appends them to Redis streams. "
+        description="Accepts messages over HTTP and appends them to Redis streams. "
         "Settings come from the environment: MEMSTREAM_INGEST_REDIS_URL, …_PORT, …_PARTITIONS and so on.",
     )
     commands = parser.add_subparsers(dest="command")
-    issue = commands.add_parser("issue-key", help="make a key for a tenant, and print it; Redis keeps only its digest")
+    issue = commands.add_parser("issue-key", help="create and print a key for a tenant; Redis stores its digest")
     issue.add_argument("tenant")
     issue.add_argument("--admin", action="store_true", help="a key for operators")
     arguments = parser.parse_args()
@@ -50,7 +50,7 @@ async def _issue_key(settings: IngestSettings, tenant: str, *, admin: bool) -> N
         TypeAdapter(Tenant).validate_python(tenant)
     except ValidationError:
         raise ConfigurationError(
-            f"{tenant!r} can't be a tenant's name: use up to 63 of a-z, 0-9, _, . and -, the first a letter or digit"
+            f"{tenant!r} is not a tenant name: use up to 63 of a-z, 0-9, _, . and -, and begin with a letter or digit"
         ) from None
     client = connect(str(settings.redis_url))
     key = new_key()

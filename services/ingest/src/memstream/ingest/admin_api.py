@@ -1,4 +1,4 @@
-"""The edge for operators: routes that decode, call once and answer. They need an admin key."""
+"""The HTTP routes for operators: they decode, call once and respond. They need an admin key."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from memstream.web.bodies import JSON, read_json
 from memstream.web.credentials import KeyRing
 
 ADMIN_BODY_MODELS = (DeadLetterIds,)
-"""Models that only the descriptions of bodies name."""
+"""Models that are referenced from described bodies only."""
 
 _BODY_BYTES = 1024 * 1024
 
@@ -39,7 +39,7 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class AdminParts:
-    """What the routes call."""
+    """The objects that the routes call."""
 
     letters: DeadLetters
     pressure: Pressure
@@ -63,40 +63,40 @@ admin_routes = APIRouter(
     responses=PROBLEM_ANSWERS | problem_answers(HTTPStatus.FORBIDDEN),
     dependencies=[Depends(_operator)],
 )
-"""The routes; `AdminParts` are taken from the application's state. A stranger learns nothing of what else is wrong."""
+"""The routes; they read `AdminParts` from the application's state. The key is checked before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """The filters, as they stand in the query."""
+class _FilterQuery:
+    """The filters in the query."""
 
     dead_class: Annotated[str | None, Query(alias="class")] = None
-    reason: Annotated[str | None, Query(description="A part of it.")] = None
+    reason: Annotated[str | None, Query(description="A part of the reason.")] = None
     tenant: Annotated[str | None, Query()] = None
-    after: Annotated[Time | None, Query(description="Died then or later.")] = None
-    before: Annotated[Time | None, Query(description="Died earlier.")] = None
+    after: Annotated[Time | None, Query(description="Dead-lettered at this time or later.")] = None
+    before: Annotated[Time | None, Query(description="Dead-lettered before this time.")] = None
 
 
-@admin_routes.get("", summary="Which messages could not be stored?")
+@admin_routes.get("", summary="List dead letters")
 async def list_letters(
     request: Request,
-    wanted: Annotated[_Wanted, Depends()],
-    cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
+    wanted: Annotated[_FilterQuery, Depends()],
+    cursor: Annotated[str | None, Query(description="The `cursor` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LETTERS)] = _PAGE,
 ) -> DeadLetterPage:
-    """Answer with dead letters of all tenants and partitions, the newest last, without their texts."""
+    """Return the dead letters of all tenants and partitions, the newest last, without their texts."""
     try:
-        place = None if cursor is None else LetterName.parse(cursor)
+        after_letter = None if cursor is None else LetterName.parse(cursor)
     except ValueError:
         raise Invalid("cursor", "is not one that a page gave out") from None
     after: datetime | None = wanted.after
     chosen = LetterFilter(wanted.dead_class, wanted.reason, wanted.tenant, after, wanted.before)
-    return await _parts(request).letters.page(chosen, place, limit)
+    return await _parts(request).letters.page(chosen, after_letter, limit)
 
 
-@admin_routes.get("/{letter_id}", summary="What is in a dead letter?", responses=problem_answers(HTTPStatus.NOT_FOUND))
+@admin_routes.get("/{letter_id}", summary="Get a dead letter", responses=problem_answers(HTTPStatus.NOT_FOUND))
 async def get_letter(request: Request, letter_id: Id) -> DeadLetterContent:
-    """Answer with all of it: the event, or the bytes where they are none."""
+    """Return a dead letter with its content: the event, or the bytes if they cannot be decoded."""
     parts = _parts(request)
     name = _name(letter_id, parts.partitions)
     letter = await parts.letters.read(name) if name else None
@@ -107,12 +107,12 @@ async def get_letter(request: Request, letter_id: Id) -> DeadLetterContent:
 
 @admin_routes.post(
     "/replay",
-    summary="Try messages again",
+    summary="Replay dead letters",
     responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     openapi_extra=described_body({JSON: reference(DeadLetterIds)}),
 )
 async def replay_letters(request: Request) -> LetterResults:
-    """Answer once they are back on their streams, durably. A letter is replayed once, however often that is asked."""
+    """Respond once they are durable on their streams. A repeated request does not replay them again."""
     parts = _parts(request)
     body = await _body(request)
     parts.pressure.admit()
@@ -121,12 +121,12 @@ async def replay_letters(request: Request) -> LetterResults:
 
 @admin_routes.post(
     "/drop",
-    summary="Give messages up",
+    summary="Drop dead letters",
     responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     openapi_extra=described_body({JSON: reference(DeadLetterIds)}),
 )
 async def drop_letters(request: Request) -> LetterResults:
-    """Answer once they are gone for good. Their state stays `dead`, without a reason."""
+    """Respond once they are removed for good. The state of their messages stays `dead`, without a reason."""
     parts = _parts(request)
     return await _each(await _body(request), parts, parts.letters.drop)
 
@@ -138,21 +138,21 @@ async def _body(request: Request) -> list[str]:
 async def _each(
     letter_ids: Sequence[str],
     parts: AdminParts,
-    deal_with: Callable[[Sequence[LetterName]], Awaitable[list[LetterResult]]],
+    handle: Callable[[Sequence[LetterName]], Awaitable[list[LetterResult]]],
 ) -> LetterResults:
-    """Deal with those that can be there, and answer for all, in the order they were named."""
+    """Handle those that may exist, and return a result for each, in the order of the request."""
     names = [_name(letter_id, parts.partitions) for letter_id in letter_ids]
-    dealt_with = iter(await deal_with([name for name in names if name is not None]))
+    handled = iter(await handle([name for name in names if name is not None]))
     return LetterResults(
         results=[
-            LetterResult(id=letter_id, outcome="missing" if name is None else next(dealt_with).outcome)
+            LetterResult(id=letter_id, outcome="missing" if name is None else next(handled).outcome)
             for letter_id, name in zip(letter_ids, names, strict=True)
         ]
     )
 
 
 def _name(letter_id: str, partitions: int) -> LetterName | None:
-    """Read an id; None if no letter can have it."""
+    """Parse an id; None if no dead letter can have it."""
     try:
         name = LetterName.parse(letter_id)
     except ValueError:

@@ -1,11 +1,11 @@
-"""Whether new messages are taken, given how much waits already. Pure."""
+"""Admission control: whether new messages are accepted, given the backlog and Redis' memory. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How much waits to be embedded (messages), and how full Redis is (0 to 1; 0 without a limit)."""
+    """The backlog (messages not yet embedded), and how full Redis is (0 to 1; 0 without a limit)."""
 
     backlog: int
     memory: float
@@ -13,12 +13,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Take it."""
+    """New messages are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Try again later: there is too much already."""
+class LimitReached:
+    """A watermark is reached; try again later."""
 
     reason: str
     retry_after: float
@@ -26,25 +26,25 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody knows how much there is, so nothing is taken."""
+    """There is no recent reading, so no message is accepted."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Watermarks:
-    """Up to where messages are taken; `lifetime` is how many seconds a reading counts."""
+    """The backlog and the memory from which on messages are refused; a reading is valid for `lifetime` seconds."""
 
     backlog: int
     memory: float
     lifetime: float
 
-    def admit(self, reading: Reading | None, age: float) -> Admitted | Refused | Unknown:
-        """Decide by a reading that is `age` seconds old; None when there never was one."""
+    def admit(self, reading: Reading | None, age: float) -> Admitted | LimitReached | Unknown:
+        """Decide by a reading that is `age` seconds old; None if there was none yet."""
         if reading is None or age > self.lifetime:
-            return Unknown("how much waits in Redis is not known")
+            return Unknown("the backlog in Redis is not known")
         if reading.backlog >= self.backlog:
-            return Refused(f"{reading.backlog} messages wait to be embedded, the limit is {self.backlog}", 10.0)
+            return LimitReached(f"{reading.backlog} messages wait to be embedded, the limit is {self.backlog}", 10.0)
         if reading.memory >= self.memory:
-            return Refused(f"Redis is {reading.memory:.0%} full, the limit is {self.memory:.0%}", 10.0)
+            return LimitReached(f"Redis is {reading.memory:.0%} full, the limit is {self.memory:.0%}", 10.0)
         return Admitted()

@@ -1,4 +1,4 @@
-"""Answers to what was posted, as JSON. They are `Accepted` and `BatchOut`, written without being made first. Pure."""
+"""Response bodies of posted messages: the JSON of `Accepted` and `BatchOut`, without building the models. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from memstream.contracts.messages import LineError
 
 
 class Taken(NamedTuple):
-    """A message that is on the stream, durably."""
+    """A message that is on the stream durably."""
 
     message_id: str
     position: str
@@ -18,16 +18,16 @@ class Taken(NamedTuple):
 
 
 Outcome = Taken | LineError
-"""What became of a message of a batch."""
+"""The outcome for a message of a batch."""
 
 
 def accepted(taken: Taken) -> bytes:
-    """Write the answer for one message."""
+    """Return the body for one message."""
     return to_json(taken._asdict())
 
 
 def batch(outcomes: Sequence[Outcome]) -> bytes:
-    """Write the answer for a batch, in the order it came in."""
+    """Return the body for a batch, in the order of the request."""
     results: list[dict[str, Any]] = []
     duplicates = rejected = 0
     for index, outcome in enumerate(outcomes):

@@ -1,4 +1,4 @@
-"""The edge: routes that decode, call once and answer."""
+"""The HTTP routes of ingest: they decode, call once and respond."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,10 +35,10 @@ from memstream.web.credentials import Credential, KeyRing
 from memstream.web.direct import Endpoints
 
 BODY_MODELS = (MessageIn, BatchIn)
-"""Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
+"""Models that are referenced from described bodies only; the OpenAPI file needs their schemas too."""
 
 _SINGLE_BODY_BYTES = 1024 * 1024
-"""A message within its limits is smaller, even with every character escaped."""
+"""Larger than any message within the limits, even with every character escaped."""
 
 NDJSON = "application/x-ndjson"
 
@@ -50,17 +50,17 @@ _LANE_PARAMETER = {
     "schema": {
         "enum": list(LANES),
         "type": "string",
-        "description": "With NDJSON.",
+        "description": "With NDJSON only.",
         "default": "live",
         "title": "Lane",
     },
-    "description": "With NDJSON.",
+    "description": "With NDJSON only.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class IngestParts:
-    """What the routes call."""
+    """The objects that the routes call."""
 
     intake: Intake
     pressure: Pressure
@@ -78,18 +78,18 @@ def _parts(request: Request) -> IngestParts:
 
 message_routes = APIRouter(prefix="/v1/messages", tags=["messages"], responses=PROBLEM_ANSWERS)
 erasure_routes = APIRouter(prefix="/v1", tags=["erasures"], responses=PROBLEM_ANSWERS)
-"""The routes; `IngestParts` are taken from the application's state."""
+"""The routes; they read `IngestParts` from the application's state."""
 
 
 @message_routes.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
     response_model=Accepted,
-    summary="Remember a message",
+    summary="Post a message",
     openapi_extra=described_body({JSON: reference(MessageIn)}),
 )
 async def post_message(request: Request) -> Response:
-    """Answer once the message is on the stream and on disk. It is searchable a moment later."""
+    """Respond once the message is durable on the stream. It becomes searchable a moment later."""
     caller = await caller_of(request)
     parts = _parts(request)
     body = await read_json(request, _SINGLE_BODY_BYTES)
@@ -101,13 +101,13 @@ async def post_message(request: Request) -> Response:
 @message_routes.post(
     "/batch",
     response_model=BatchOut,
-    summary="Remember many messages",
+    summary="Post a batch of messages",
     responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     openapi_extra={"parameters": [_LANE_PARAMETER]}
     | described_body({NDJSON: {"type": "string", "description": "One MessageIn a line."}, JSON: reference(BatchIn)}),
 )
 async def post_batch(request: Request) -> Response:
-    """Answer once every message that was taken is on disk. A bad one never spoils the others."""
+    """Respond once all accepted messages are durable. A rejected message does not affect the others."""
     caller = await caller_of(request)
     parts = _parts(request)
     lane = _lane(request)
@@ -125,10 +125,10 @@ async def post_batch(request: Request) -> Response:
 
 
 def _lane(request: Request) -> Lane:
-    """Read the lane from the query.
+    """Return the lane from the query.
 
     Raises:
-        Invalid: it is none.
+        Invalid: there is no such lane.
 
     """
     given = request.query_params.get("lane", "live") if request.scope["query_string"] else "live"
@@ -139,14 +139,14 @@ def _lane(request: Request) -> Lane:
 
 
 DIRECT: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/messages/batch"): post_batch}
-"""The routes that devices ask all the time."""
+"""The routes that devices call all the time."""
 
 
-@message_routes.get("/state", summary="Where is a message?", responses=problem_answers(HTTPStatus.NOT_FOUND))
+@message_routes.get("/state", summary="Get the state of a message", responses=problem_answers(HTTPStatus.NOT_FOUND))
 async def get_state(
     request: Request, caller: Caller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
 ) -> MessageState:
-    """Answer for a message that was posted within the dedup window."""
+    """Return the state of a message that was posted within the deduplication window."""
     parts = _parts(request)
     fate = await parts.log.look_up(
         ids.partition(caller.tenant, user_id, parts.partitions),
@@ -154,31 +154,31 @@ async def get_state(
         ids.owner_key(caller.tenant, user_id),
     )
     if fate is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "no such message, or it was posted longer ago than the dedup window")
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no such message, or it was posted before the deduplication window")
     return MessageState(message_id=message_id, state=fate.state, position=str(fate.position), reason=fate.reason)
 
 
-@erasure_routes.delete("/messages", status_code=HTTPStatus.ACCEPTED, summary="Forget a message")
+@erasure_routes.delete("/messages", status_code=HTTPStatus.ACCEPTED, summary="Delete a message")
 async def delete_message(
     request: Request, caller: Caller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
 ) -> ErasureAccepted:
-    """Answer once the order is on disk. Nothing brings the message back; a moment later no search finds it."""
-    _nothing_else(request, "user_id", "message_id")
+    """Respond once the deletion is durable. Nothing restores the message; a moment later no search finds it."""
+    _refuse_other_parameters(request, "user_id", "message_id")
     return await _erase(request, caller, user_id, message_id)
 
 
-@erasure_routes.delete("/users", status_code=HTTPStatus.ACCEPTED, summary="Forget all that a user said until now")
+@erasure_routes.delete("/users", status_code=HTTPStatus.ACCEPTED, summary="Erase a user's messages")
 async def delete_user(request: Request, caller: Caller, user_id: Annotated[Id, Query()]) -> ErasureAccepted:
-    """Answer once the order is on disk. What the user says from now on is remembered."""
-    _nothing_else(request, "user_id")
+    """Respond once the erasure is durable. It covers all messages posted until now, and none posted later."""
+    _refuse_other_parameters(request, "user_id")
     return await _erase(request, caller, user_id, None)
 
 
-def _nothing_else(request: Request, *names: str) -> None:
-    """Refuse parameters that are not meant here: one that is overlooked would erase more than was asked for.
+def _refuse_other_parameters(request: Request, *names: str) -> None:
+    """Refuse unknown parameters: ignoring a misspelt one would erase more than was asked for.
 
     Raises:
-        Invalid: there is one, or one twice.
+        Invalid: a parameter is unknown, or given more than once.
 
     """
     given = [name for name, _ in request.query_params.multi_items()]
@@ -197,12 +197,12 @@ async def _erase(request: Request, caller: Credential, user_id: str, message_id:
 
 @erasure_routes.get(
     "/erasures/{erasure_id}",
-    summary="What became of a request to forget?",
+    summary="Get the receipt of a deletion or an erasure",
     responses=problem_answers(HTTPStatus.NOT_FOUND),
 )
 async def get_erasure(request: Request, caller: Caller, erasure_id: Id) -> Erasure:
-    """Answer for a request of the last days."""
+    """Return the receipt, as long as it is kept."""
     receipt = await _parts(request).erasures.receipt(erasure_id, caller.tenant)
     if receipt is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "no such request, or it is older than is kept")
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no such deletion or erasure, or its receipt is no longer kept")
     return receipt

@@ -1,4 +1,4 @@
-"""The composition root: the one place that knows which parts ingest is made of."""
+"""The composition root of ingest."""
 
 import asyncio
 import contextlib
@@ -35,14 +35,14 @@ _COMMIT = Amount(1_000, 8 * MIB)
 _COMMIT_WAITING = Amount(20_000, 64 * MIB)
 _WATCH_SECONDS = 1.0
 _WATCH_SILENCE = 30.0
-"""Seconds that a look at Redis may take, besides waiting for a few answers in vain."""
+"""Seconds that a reading of Redis may take, in addition to a few timeouts."""
 
 
-def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
-    """Wire ingest. Nothing is connected before the application starts.
+def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
+    """Return the application of ingest. Nothing is connected before it starts.
 
     Raises:
-        ConfigurationError: a setting can't be used.
+        ConfigurationError: a setting is not usable.
 
     """
     timeout = settings.append_timeout.total_seconds()
@@ -66,15 +66,15 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         pulse=health.pulse("watch", _WATCH_SILENCE + 4 * timeout),
     )
     health.check("redis", pressure.check)
-    commits = GroupCommit(log.append, size_of, most=_COMMIT, waiting=_COMMIT_WAITING)
-    recorder = Recorder(settings.partitions, clock.now, chance)
+    commits = GroupCommit(log.append, size_of, limit=_COMMIT, waiting_limit=_COMMIT_WAITING)
+    recorder = Recorder(settings.partitions, clock.now, rng)
     ring = KeyRing(client, clock)
     parts = IngestParts(
         intake=Intake(recorder, commits, settings.limits(), clock.now, metrics),
         pressure=pressure,
         log=log,
         erasures=erasures,
-        new_id=lambda: ids.new_message_id(clock.now(), chance),
+        new_id=lambda: ids.new_message_id(clock.now(), rng),
         now=clock.now,
         ring=ring,
         partitions=settings.partitions,
@@ -85,7 +85,7 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watch = asyncio.create_task(pressure.watch(_WATCH_SECONDS, Backoff(maximum=2.0), chance))
+        watch = asyncio.create_task(pressure.watch(_WATCH_SECONDS, Backoff(maximum=2.0), rng))
         yield
         watch.cancel()
         await asyncio.wait([watch])
@@ -93,7 +93,7 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
 
     app = make_application(
         "Memstream ingest",
-        "Takes what users say.",
+        "Accepts messages, and the deletion of messages and users.",
         lifespan,
         body_models=BODY_MODELS + ADMIN_BODY_MODELS,
         direct=DIRECT,

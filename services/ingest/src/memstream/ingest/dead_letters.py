@@ -1,4 +1,4 @@
-"""The dead letters in Redis: found, shown, put back and dropped."""
+"""The dead letters in Redis: listed, read, replayed and dropped."""
 
 import base64
 import contextlib
@@ -37,10 +37,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 _CHUNK = 50
-"""Letters read at once. One may hold a text of 64 KiB and more."""
+"""Letters read at once. One may have a text of 64 KiB and more."""
 
 _EXAMINED = 5_000
-"""Letters looked at for one page; a page that finds little ends there, with a cursor."""
+"""Letters examined for one page. A page with few matches ends there, with a cursor."""
 
 Fields = Mapping[bytes, bytes]
 Event = MessageRecorded | MessageDeleted | UserErased
@@ -48,19 +48,19 @@ Event = MessageRecorded | MessageDeleted | UserErased
 
 @dataclass(frozen=True, slots=True)
 class LetterFilter:
-    """Which letters; what is None doesn't matter."""
+    """Conditions on dead letters; None is no condition."""
 
     dead_class: str | None = None
     reason: str | None = None
     """A part of the reason."""
     tenant: str | None = None
     after: datetime | None = None
-    """Died then or later."""
+    """Dead-lettered at this time or later."""
     before: datetime | None = None
-    """Died earlier."""
+    """Dead-lettered before this time."""
 
-    def fits(self, letter: DeadLetter) -> bool:
-        """Say whether a letter is meant; its time has been seen to."""
+    def matches(self, letter: DeadLetter) -> bool:
+        """Return whether a letter matches, apart from its time."""
         return (
             (self.dead_class is None or letter.dead_class == self.dead_class)
             and (self.reason is None or self.reason in (letter.reason or ""))
@@ -69,9 +69,9 @@ class LetterFilter:
 
 
 class DeadLetters:
-    """Lists dead letters of all partitions, puts them back on their streams, or drops them.
+    """Lists the dead letters of all partitions, replays or drops them.
 
-    A message that comes back without a seen-key gets one, for `dedup_seconds`.
+    A replayed message whose seen-key has expired gets a new one, for `dedup_seconds`.
     """
 
     def __init__(self, client: Redis, durability: Durability, *, partitions: int, dedup_seconds: int) -> None:
@@ -82,10 +82,10 @@ class DeadLetters:
         self._dedup_seconds = dedup_seconds
 
     async def page(self, wanted: LetterFilter, cursor: LetterName | None, limit: int) -> DeadLetterPage:
-        """List letters after the cursor's, in the order they died.
+        """Return a page of letters behind the cursor, oldest first.
 
         Raises:
-            Unavailable: Redis is out of reach.
+            Unavailable: Redis cannot be reached.
 
         """
         found: list[DeadLetter] = []
@@ -97,15 +97,15 @@ class DeadLetters:
                 examined += 1
                 cursor = name
                 letter = _summary(name, fields)
-                if wanted.fits(letter):
+                if wanted.matches(letter):
                     found.append(letter)
         return DeadLetterPage(letters=found, cursor=None)
 
     async def read(self, name: LetterName) -> DeadLetterContent | None:
-        """Give a letter with what is in it; None if it isn't there.
+        """Return a letter with its content; None if it does not exist.
 
         Raises:
-            Unavailable: Redis is out of reach.
+            Unavailable: Redis cannot be reached.
 
         """
         (fields,) = await self._read([name])
@@ -120,10 +120,10 @@ class DeadLetters:
         )
 
     async def replay(self, names: Sequence[LetterName]) -> list[LetterResult]:
-        """Put letters back on their streams durably, each once, and say what became of each, in order.
+        """Put letters back on their streams durably, each once, and return the outcomes in order.
 
         Raises:
-            Unavailable: Redis is out of reach. Some may be back; asking again adds nothing, and says `missing` of them.
+            Unavailable: Redis cannot be reached. Some may be replayed; a repeated request reports them as `missing`.
 
         """
         results: list[LetterResult] = []
@@ -142,10 +142,10 @@ class DeadLetters:
         return results
 
     async def drop(self, names: Sequence[LetterName]) -> list[LetterResult]:
-        """Drop letters for good, durably, and say of each whether it was there, in order.
+        """Remove letters for good, durably, and return for each whether it existed, in order.
 
         Raises:
-            Unavailable: Redis is out of reach. Some may be dropped; asking again does no harm.
+            Unavailable: Redis cannot be reached. Some may be removed; repeating the request does no harm.
 
         """
         with redis_faults():
@@ -169,15 +169,15 @@ class DeadLetters:
     async def _merged(
         self, wanted: LetterFilter, cursor: LetterName | None
     ) -> AsyncGenerator[tuple[LetterName, Fields], None]:
-        """Give the letters of all partitions in one order, from the cursor on, within the filter's time."""
+        """Yield the letters of all partitions, oldest first, from the cursor on, within the filter's time."""
         partitions = [self._letters(partition, wanted, cursor) for partition in range(self._partitions)]
         heads = [(head, letters) for letters in partitions if (head := await anext(letters, None)) is not None]
         while heads:
-            place = min(range(len(heads)), key=lambda place: heads[place][0][0].order)
-            head, letters = heads[place]
+            first = min(range(len(heads)), key=lambda index: heads[index][0][0].order)
+            head, letters = heads[first]
             yield head
             following = await anext(letters, None)
-            heads[place : place + 1] = [] if following is None else [(following, letters)]
+            heads[first : first + 1] = [] if following is None else [(following, letters)]
 
     async def _letters(
         self, partition: int, wanted: LetterFilter, cursor: LetterName | None
@@ -194,18 +194,18 @@ class DeadLetters:
 
 
 def _bounds(wanted: LetterFilter, partition: int, cursor: LetterName | None) -> tuple[str, str]:
-    """Give the first and the last entry id that XRANGE is to look at."""
+    """Return the first and the last entry id for XRANGE."""
     start = "-" if wanted.after is None else str(_milliseconds_up_to(wanted.after))
     end = "+" if wanted.before is None else f"({_milliseconds_up_to(wanted.before)}-0"
     if cursor is not None and (wanted.after is None or cursor.order[0] >= _milliseconds_up_to(wanted.after)):
-        # Letters of one moment follow each other by partition.
+        # Letters of the same millisecond are sorted by partition.
         start = f"({cursor.entry_id}" if partition <= cursor.partition else cursor.entry_id
     return start, end
 
 
 def _milliseconds_up_to(time: datetime) -> int:
-    """Give the first whole millisecond at or after a time."""
-    # XRANGE refuses to end before the first id there can be.
+    """Return the first whole millisecond at or after a time."""
+    # XRANGE refuses an end before the first possible id.
     return max(1, -((_EPOCH - time) // _MILLISECOND))
 
 

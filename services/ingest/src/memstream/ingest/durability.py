@@ -1,4 +1,4 @@
-"""When an append counts as durable."""
+"""Waiting until what was appended is durable."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from memstream.streams.connections import DEPENDENCY, Pipeline, Redis, redis_fau
 
 
 class Durability:
-    """Sees to it that what was appended is on Redis' disk before anybody is told so.
+    """Makes sure that writes are on Redis' disk before they are confirmed.
 
-    With `appendfsync always` the answer of a write is enough; with any other policy the disk is waited for.
+    With `appendfsync always`, the reply to a write is enough. With any other policy, it waits with WAITAOF.
     """
 
     def __init__(self, client: Redis, *, fsync: bool, timeout: float) -> None:
@@ -21,11 +21,11 @@ class Durability:
         self._wait = False
 
     async def settle(self) -> None:
-        """Find out what has to be waited for, the way Redis is set up now.
+        """Read Redis' configuration, and decide whether to wait for the disk.
 
         Raises:
-            ConfigurationError: Redis keeps nothing on disk, and `fsync` is asked for.
-            Unavailable: Redis is out of reach.
+            ConfigurationError: Redis writes nothing to disk, and `fsync` is required.
+            Unavailable: Redis cannot be reached.
 
         """
         if not self._fsync:
@@ -35,7 +35,7 @@ class Durability:
             try:
                 policy = (await self._client.config_get("appendfsync")).get("appendfsync")
             except redis.exceptions.ResponseError:
-                policy = None  # Managed services forbid CONFIG. Waiting for the disk is right whatever the policy.
+                policy = None  # Managed services forbid CONFIG. Waiting for the disk is right with every policy.
         if not persistence.get("aof_enabled"):
             raise ConfigurationError(
                 "Redis has no append-only file, so a crash would lose accepted messages: "

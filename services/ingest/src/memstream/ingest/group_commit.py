@@ -1,4 +1,4 @@
-"""One write for all who ask at the same time."""
+"""Group commit: one write for all callers of the same moment."""
 
 import asyncio
 from collections import deque
@@ -13,17 +13,17 @@ ResultT = TypeVar("ResultT")
 
 
 class Amount(NamedTuple):
-    """How much: items, and the bytes in all of them."""
+    """An amount: items, and their bytes."""
 
     items: int
     size: int
 
     def plus(self, other: "Amount") -> "Amount":
-        """Give both together."""
+        """Return the sum."""
         return Amount(self.items + other.items, self.size + other.size)
 
     def fits(self, limit: "Amount") -> bool:
-        """Say whether it is over the limit in nothing."""
+        """Return whether neither items nor bytes exceed the limit."""
         return self.items <= limit.items and self.size <= limit.size
 
 
@@ -32,7 +32,7 @@ _NOTHING = Amount(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class _Part(Generic[ItemT, ResultT]):
-    """What one caller wants to have written."""
+    """The items of one caller."""
 
     items: Sequence[ItemT]
     amount: Amount
@@ -40,11 +40,11 @@ class _Part(Generic[ItemT, ResultT]):
 
 
 class GroupCommit(Generic[ItemT, ResultT]):
-    """Gathers what comes in while a write is under way into the next write (DeWitt et al., 1984: group commit).
+    """Collects the items that arrive during a write into the next write (DeWitt et al., 1984: group commit).
 
-    `write` takes items and gives a result for each, in order; when it raises, all who took part get the error. `weigh`
-    gives an item's bytes. A write holds `most` or one caller's items, whichever is more; at most `waiting` is held
-    until it is written, or what one caller brings when nothing else is.
+    `write` takes items and returns a result for each, in order. If it raises, all its callers get the error. `weigh`
+    returns an item's bytes. A write has at most `limit`, or the items of one caller if those are more. At most
+    `waiting_limit` is held until it is written, or the items of one caller if nothing else is held.
     """
 
     def __init__(
@@ -52,24 +52,24 @@ class GroupCommit(Generic[ItemT, ResultT]):
         write: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
         weigh: Callable[[ItemT], int],
         *,
-        most: Amount,
-        waiting: Amount,
+        limit: Amount,
+        waiting_limit: Amount,
     ) -> None:
         self._write = write
         self._weigh = weigh
-        self._most = most
-        self._waiting_limit = waiting
+        self._limit = limit
+        self._waiting_limit = waiting_limit
         self._waiting = _NOTHING
         self._queue: deque[_Part[ItemT, ResultT]] = deque()
         self._task: asyncio.Task[None] | None = None
 
     async def commit(self, items: Sequence[ItemT]) -> Sequence[ResultT]:
-        """Write items together with those of others, and give their results.
+        """Write items together with those of other callers, and return their results.
 
-        A caller that is cancelled leaves its items in the write.
+        If the caller is cancelled, its items are written nevertheless.
 
         Raises:
-            Overloaded: too much waits already.
+            Overloaded: too much is waiting already.
             Exception: whatever `write` raised.
 
         """
@@ -94,7 +94,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
     def _next_group(self) -> tuple[list[_Part[ItemT, ResultT]], Amount]:
         group = [self._queue.popleft()]
         amount = group[0].amount
-        while self._queue and (more := amount.plus(self._queue[0].amount)).fits(self._most):
+        while self._queue and (more := amount.plus(self._queue[0].amount)).fits(self._limit):
             group.append(self._queue.popleft())
             amount = more
         return group, amount
@@ -102,7 +102,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
     async def _write_group(self, group: Sequence[_Part[ItemT, ResultT]], amount: Amount) -> None:
         try:
             results = await self._write([item for part in group for item in part.items])
-        except Exception as error:  # noqa: BLE001 - every caller gets it, whatever it is
+        except Exception as error:  # noqa: BLE001 - every caller gets it
             for part in group:
                 if not part.done.done():
                     part.done.set_exception(error)

@@ -1,4 +1,4 @@
-"""What becomes of posted messages: each is validated for itself, and all are appended in one go."""
+"""Posted messages: each is validated on its own, and all are appended in one round trip."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from memstream.ingest.recording import Entry, Recorder
 from memstream.runtime.errors import TooLarge
 
 _MESSAGE = TypeAdapter(MessageIn).validator
-"""Called for every message: the model's own methods cost a fifth more."""
+"""Used for every message: the model's own methods take a fifth longer."""
 
 _SHOWN_FAULTS = 5
 _SHOWN_NAME = 100
-"""Of all that is wrong with a line so much is told. A line can hold any number of unknown fields, of any length."""
+"""Limits of an error text: a line may have any number of unknown fields, with names of any length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Turns what was posted into appended entries."""
+    """Validates posted messages and appends them."""
 
     recorder: Recorder
     commits: GroupCommit[Entry, Appended]
@@ -39,8 +39,8 @@ class Intake:
         """Append one message, given as JSON.
 
         Raises:
-            ValidationError: it doesn't fit; nothing was appended.
-            Overloaded, Unavailable: it can't be appended now.
+            ValidationError: the message is not valid; nothing was appended.
+            Overloaded, Unavailable: it cannot be appended now.
 
         """
         message = _MESSAGE.validate_json(body, context=self._context())
@@ -50,11 +50,11 @@ class Intake:
         return _taken(entry, appended)
 
     async def take_lines(self, pieces: AsyncIterable[bytes], tenant: str, lane: Lane) -> list[Outcome]:
-        """Append messages given as JSON lines, validated while they arrive; blank lines don't count.
+        """Append messages given as JSON lines, validated while they arrive; blank lines are skipped.
 
         Raises:
             TooLarge: too many lines; nothing was appended.
-            Overloaded, Unavailable: they can't be appended now.
+            Overloaded, Unavailable: they cannot be appended now.
 
         """
         read: list[Entry | LineError] = []
@@ -68,7 +68,7 @@ class Intake:
 
         Raises:
             TooLarge: too many items; nothing was appended.
-            Overloaded, Unavailable: they can't be appended now.
+            Overloaded, Unavailable: they cannot be appended now.
 
         """
         self._count(len(messages))
@@ -88,7 +88,7 @@ class Intake:
     def _read(
         self, parse: Callable[..., MessageIn], raw: Iterable[object], tenant: str, lane: Lane
     ) -> list[Entry | LineError]:
-        """Validate messages that are there at one time, each for itself."""
+        """Validate messages, each on its own."""
         context = self._context()
         read: list[Entry | LineError] = []
         for one in raw:
@@ -124,7 +124,7 @@ def _line_error(error: ValidationError) -> LineError:
 
 
 async def _lines(pieces: AsyncIterable[bytes]) -> AsyncIterator[list[bytes]]:
-    """Give the lines that each piece completes, without blank ones."""
+    """Yield the lines that each piece completes, without blank ones."""
     rest = b""
     async for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")

@@ -1,10 +1,10 @@
-"""Keeps an eye on Redis: makes the groups, reads the backlog, and says whether messages are taken."""
+"""Backpressure: watches Redis, creates the groups, and decides whether messages are accepted."""
 
 import contextlib
 import logging
 from random import Random
 
-from memstream.ingest.admission import Admitted, Reading, Refused, Unknown, Watermarks
+from memstream.ingest.admission import Admitted, LimitReached, Reading, Unknown, Watermarks
 from memstream.ingest.durability import Durability
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.stream_log import StreamLog
@@ -18,9 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 class Pressure:
-    """Reads Redis' state over and over; nothing is taken while it isn't known."""
+    """Reads the state of Redis periodically. No message is accepted while the state is unknown."""
 
-    def __init__(  # noqa: PLR0913 - what it needs, by name
+    def __init__(  # noqa: PLR0913 - its dependencies, by name
         self,
         log: StreamLog,
         durability: Durability,
@@ -40,38 +40,38 @@ class Pressure:
         self._pulse = pulse
         self._reading: Reading | None = None
         self._read_at = clock.monotonic()
-        self._trouble = "Redis was not reached yet"
+        self._fault = "not connected yet"
 
     def admit(self) -> None:
-        """Return if messages are taken now.
+        """Return if messages are accepted now.
 
         Raises:
-            Overloaded: too much waits.
-            Unavailable: nobody knows how much waits.
+            Overloaded: a watermark is reached.
+            Unavailable: the state of Redis is not known.
 
         """
         match self._watermarks.admit(self._reading, self._clock.monotonic() - self._read_at):
             case Admitted():
                 return
-            case Refused(reason, retry_after):
+            case LimitReached(reason, retry_after):
                 raise Overloaded(reason, retry_after)
             case Unknown(reason):
-                raise Unavailable(DEPENDENCY, f"{reason}: {self._trouble}")
+                raise Unavailable(DEPENDENCY, f"{reason}: {self._fault}")
 
     async def check(self) -> None:
-        """Return if Redis is known to take messages. Too many that wait are no reason: that passes.
+        """Return if Redis accepts writes. A large backlog is not a fault: it passes.
 
         Raises:
-            Unavailable: it isn't.
+            Unavailable: Redis does not accept writes, or its state is not known.
 
         """
-        if self._reading is None or self._trouble:
-            raise Unavailable(DEPENDENCY, self._trouble)
+        if self._reading is None or self._fault:
+            raise Unavailable(DEPENDENCY, self._fault)
         with contextlib.suppress(Overloaded):
             self.admit()
 
-    async def watch(self, period: float, backoff: Backoff, chance: Random) -> None:
-        """Look every `period` seconds until cancelled; after a failure sooner, and less and less often."""
+    async def watch(self, period: float, backoff: Backoff, rng: Random) -> None:
+        """Read the state every `period` seconds until cancelled; after a failure, retry with back-off."""
         prepared = False
         failures = 0
         while True:
@@ -80,24 +80,24 @@ class Pressure:
                 if not prepared:
                     await self._log.prepare(self._partitions)
                     prepared = True
-                # Redis may have been restarted with other settings, or be another server now.
+                # Redis may have been restarted with other settings, or replaced by another server.
                 await self._durability.settle()
                 self._reading = await self._log.read_pressure(self._partitions)
             except (Unavailable, ConfigurationError) as error:
                 failures += 1
-                # Redis may come back empty: then the groups have to be made anew.
+                # Redis may come back empty: then the groups have to be created again.
                 prepared = False
                 if isinstance(error, ConfigurationError):
-                    # That is known, and not just out of sight: what was read before no longer counts.
+                    # Redis was reached and is configured wrongly: the last reading no longer counts.
                     self._reading = None
-                if str(error) != self._trouble:
-                    _log.warning("not taking messages: %s", error)
-                self._trouble = str(error)
-                await self._clock.sleep(backoff.delay(failures, chance))
+                if str(error) != self._fault:
+                    _log.warning("not accepting messages: %s", error)
+                self._fault = str(error)
+                await self._clock.sleep(backoff.delay(failures, rng))
                 continue
-            if self._trouble:
-                _log.info("taking messages")
-            failures, self._trouble = 0, ""
+            if self._fault:
+                _log.info("accepting messages")
+            failures, self._fault = 0, ""
             self._read_at = self._clock.monotonic()
             self._metrics.backlog.set(self._reading.backlog)
             await self._clock.sleep(period)

@@ -1,4 +1,4 @@
-"""From what a device posted to the entry that goes on the stream. Pure."""
+"""Turns a posted message into the entry that is appended to the stream. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,68 +10,68 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from memstream.contracts import ids, keys
+from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Lane
 from memstream.contracts.messages import MessageIn
 
 EVENT_TYPE = "message.recorded.v1"
-"""The type of every entry made here."""
+"""The type of the event."""
 
-_OWNERS = 8192
-"""Users whose place is remembered once it is worked out: those that talk now."""
+_FIELDS = dict.fromkeys(MessageRecorded.model_fields)
+"""The event's fields in their order."""
+
+_CACHED_OWNERS = 8192
+"""Active users whose partition and key are cached."""
 
 
 class Entry(NamedTuple):
-    """What is appended for a message."""
+    """The entry of a message."""
 
     partition: int
     lane: Lane
     message_id: str
     seen_key: str
-    """Where it is remembered that the message was appended; no other message of the installation has it."""
+    """Holds where the message was appended; it is unique within the installation."""
     erased_key: str
-    """Where its user's erasure is remembered."""
+    """Holds the tombstone of its user's erasure."""
     data: bytes
 
 
 def size_of(entry: Entry) -> int:
-    """Give an entry's bytes, as far as they differ from entry to entry."""
+    """Return the bytes of an entry's data."""
     return len(entry.data)
 
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Gives a message its tenant, its id and its times."""
+    """Adds tenant, id and times to a message."""
 
     partitions: int
     now: Callable[[], datetime]
-    chance: Random
+    rng: Random
 
     def record(self, message: MessageIn, tenant: str, lane: Lane) -> Entry:
-        """Make the entry. A message without an id gets a new one, without a time the present one."""
+        """Return the entry. A message without an id gets a new one; one without a time gets the current time."""
         now = self.now()
         user_id = message.user_id
-        message_id = message.message_id or ids.new_message_id(now, self.chance)
-        partition, erased_key = _place(tenant, user_id, self.partitions)
-        # A `MessageRecorded`, as it writes itself: a posted message is validated, so it needn't be made for that.
+        message_id = message.message_id or ids.new_message_id(now, self.rng)
+        partition, erased_key = _owner_keys(tenant, user_id, self.partitions)
+        # The JSON of a `MessageRecorded`, without building the model: the message is validated, and its fields have the
+        # names of the event's.
         event = {
+            **_FIELDS,
+            **vars(message),
             "tenant": tenant,
-            "user_id": user_id,
             "type": EVENT_TYPE,
             "message_id": message_id,
-            "conversation_id": message.conversation_id,
-            "role": message.role,
-            "speaker": message.speaker,
-            "kind": message.kind,
-            "text": message.text,
             "occurred_at": message.occurred_at or now,
             "recorded_at": now,
-            "metadata": message.metadata,
         }
         seen_key = keys.seen_by_hex(partition, ids.message_hex(tenant, user_id, message_id))
         return Entry(partition, lane, message_id, seen_key, erased_key, to_json(event))
 
 
-@lru_cache(_OWNERS)
-def _place(tenant: str, user_id: str, partitions: int) -> tuple[int, str]:
+@lru_cache(_CACHED_OWNERS)
+def _owner_keys(tenant: str, user_id: str, partitions: int) -> tuple[int, str]:
     partition = ids.partition(tenant, user_id, partitions)
     return partition, keys.erased_by_hex(partition, ids.owner_hex(tenant, user_id))

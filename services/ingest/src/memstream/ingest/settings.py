@@ -1,5 +1,6 @@
-"""What can be set about ingest; each from the variable MEMSTREAM_INGEST_ and its name."""
+"""The settings of ingest. Each is read from the environment variable MEMSTREAM_INGEST_ and its name."""
 
+from dataclasses import fields
 from datetime import timedelta
 from typing import Literal
 
@@ -22,27 +23,27 @@ class IngestSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8100, ge=1, le=65535)
     reuse_port: bool = False
-    """Share the port with other processes of ingest on this machine."""
+    """Share the port with other ingest processes on this machine."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
-    """Alike in every service of an installation."""
+    """The same in every service of an installation."""
     durability: Literal["fsync", "memory"] = "fsync"
     """`fsync`: a message is accepted once it is on Redis' disk. `memory`: once Redis has it, lost if that crashes."""
     dedup_window: Duration = Field(default=timedelta(days=7), ge=timedelta(seconds=1))
-    """How long a repeated message id is known as a repeat, and a message's state can be asked for."""
+    """How long a repeated message id is recognized, and the state of a message can be queried."""
     erasure_window: Duration = timedelta(days=30)
-    """How long nothing brings back what was deleted. No entry of a stream may be older, nor a backup played back."""
+    """How long tombstones are kept. No stream entry may be older, nor a backup that is restored."""
     append_timeout: Duration = Field(default=timedelta(seconds=5), gt=_NO_TIME)
-    """A message that Redis hasn't taken by then is answered with 503."""
+    """If Redis has not stored a message by then, the response is 503."""
 
     backlog_limit: int = Field(default=5_000_000, ge=1)
-    """Messages not yet embedded, from which on new ones are answered with 429."""
+    """From this number of messages not yet embedded, new ones are refused with 429."""
     memory_limit: float = Field(default=0.85, gt=0, le=1)
-    """Share of Redis' maxmemory, from which on new messages are answered with 429."""
+    """From this share of Redis' maxmemory, new messages are refused with 429."""
     reading_lifetime: Duration = Field(default=timedelta(seconds=10), gt=_NO_TIME)
-    """With no reading of backlog and memory younger than this, new messages are answered with 503."""
+    """Without a reading of backlog and memory younger than this, new messages are refused with 503."""
 
     text_bytes: int = Field(default=DEFAULT_LIMITS.text_bytes, ge=1, le=MIB)
     metadata_bytes: int = Field(default=DEFAULT_LIMITS.metadata_bytes, ge=2, le=MIB)
@@ -53,13 +54,6 @@ class IngestSettings(BaseSettings):
     ahead: Duration = Field(default=DEFAULT_LIMITS.ahead, ge=_NO_TIME)
 
     def limits(self) -> Limits:
-        """Give the limits that messages are held to."""
-        return Limits(
-            text_bytes=self.text_bytes,
-            metadata_bytes=self.metadata_bytes,
-            metadata_keys=self.metadata_keys,
-            id_bytes=self.id_bytes,
-            batch_messages=self.batch_messages,
-            batch_bytes=self.batch_bytes,
-            ahead=self.ahead,
-        )
+        """Return the limits on messages."""
+        names = {field.name for field in fields(Limits)} & type(self).model_fields.keys()
+        return Limits(**{name: getattr(self, name) for name in names})

@@ -70,11 +70,11 @@ router = APIRouter(prefix="/v1", tags=["retrieval"], responses=PROBLEM_ANSWERS)
 @router.post(
     "/search",
     response_model=SearchOut,
-    summary="What does a user's past say about this?",
+    summary="Search a user's messages",
     openapi_extra=described_body({JSON: reference(SearchIn)}),
 )
 async def post_search(request: Request) -> Response:
-    """Answer with the messages that bear on the question, the most relevant first."""
+    """Return the messages that are relevant to the query, the most relevant first."""
     parts = _parts(request)
     # By itself, without the framework's dependencies: it may be reached by the short way.
     caller = await authenticate(request, parts.ring)
@@ -91,11 +91,11 @@ DIRECT: Endpoints = {("POST", "/v1/search"): post_search}
 @router.post(
     "/search/batch",
     response_model=SearchBatchOut,
-    summary="Several questions at once",
+    summary="Run several searches",
     openapi_extra=described_body({JSON: reference(SearchBatchIn)}),
 )
 async def post_search_batch(request: Request, caller: Caller) -> Response:
-    """Answer each question as if it were asked by itself, in one round trip."""
+    """Return the result of each search, as if it had been sent on its own."""
     batch = await _read(request, SearchBatchIn)
     async with attended(request):
         return _answer(SearchBatchOut(results=await _parts(request).searches.search(batch.searches, caller.tenant)))
@@ -104,11 +104,11 @@ async def post_search_batch(request: Request, caller: Caller) -> Response:
 @router.post(
     "/context",
     response_model=ContextOut,
-    summary="What of a user's past belongs into this prompt?",
+    summary="Build the context for a prompt",
     openapi_extra=described_body({JSON: reference(ContextIn)}),
 )
 async def post_context(request: Request, caller: Caller) -> Response:
-    """Answer with numbered passages within the token budget; with none, and `abstained`, when nothing is relevant."""
+    """Return numbered passages within the token budget. If nothing is relevant: no passage, and `abstained`."""
     question = await _read(request, ContextIn)
     async with attended(request):
         return _answer(await _parts(request).contexts.build(question, caller.tenant))
@@ -117,20 +117,20 @@ async def post_context(request: Request, caller: Caller) -> Response:
 @router.post(
     "/similarity",
     response_model=SimilarityOut,
-    summary="How similar are these texts?",
+    summary="Compare texts",
     openapi_extra=described_body({JSON: reference(SimilarityIn)}),
 )
 async def post_similarity(request: Request, _caller: Caller) -> Response:
-    """Answer with the cosine of every pair."""
+    """Return the cosine similarity of every pair of texts."""
     body = await _read(request, SimilarityIn)
     async with attended(request):
         return _answer(await _parts(request).similarity.compare(body.texts))
 
 
-@router.get("/timeline", response_model=TimelineOut, summary="What did a user say, in time order?")
+@router.get("/timeline", response_model=TimelineOut, summary="List a user's messages in time order")
 async def get_timeline(request: Request, caller: Caller, asked: Annotated[TimelineIn, Query()]) -> Response:
-    """Answer with a page of whole messages, and a cursor that leads to the next page.
+    """Return a page of messages, and a cursor for the next page.
 
-    What is recorded or deleted between two pages neither repeats nor hides a message that was there all along.
+    Messages that are recorded or deleted between two requests do not repeat or hide any other message.
     """
     return _answer(await _parts(request).timeline.page(asked, caller.tenant))

@@ -1,4 +1,4 @@
-"""What Memstream's parts say to each other: events, keys, HTTP bodies and ids.
+"""The formats that Memstream's services share: events, Redis keys, HTTP bodies and ids.
 
-Needs pydantic and nothing else, so a producer or a consumer of the streams can depend on it alone.
+It depends on pydantic alone, so a producer or a consumer of the streams can use it without the services.
 """

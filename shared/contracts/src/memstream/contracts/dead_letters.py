@@ -1,4 +1,4 @@
-"""Bodies of ingest's interface for operators: messages that could not be stored."""
+"""HTTP bodies of ingest's admin API: messages that could not be stored."""
 
 import re
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from memstream.contracts.keys import MAX_PARTITIONS, entry_order
 
 MAX_IDS = 1_000
-"""Dead letters that one request names at the most."""
+"""Maximum of dead letters in one request."""
 
 MAX_LETTERS = 1_000
-"""Dead letters of one page at the most."""
+"""Maximum of dead letters on one page."""
 
 _NAME = re.compile(r"(\d{1,4})\.(\d{1,20}-\d{1,20})", re.ASCII)
 _ID_PART = 2**64
@@ -21,26 +21,26 @@ _ID_PART = 2**64
 
 @dataclass(frozen=True, slots=True)
 class LetterName:
-    """Where a dead letter lies: partition, and the entry's id among the dead letters of that partition."""
+    """The id of a dead letter: partition, and the entry's id in that partition's stream of dead letters."""
 
     partition: int
     entry_id: str
 
     def __str__(self) -> str:
-        """Write it as operators see it: an opaque string."""
+        """Return it as operators see it: an opaque string."""
         return f"{self.partition}.{self.entry_id}"
 
     @property
     def order(self) -> tuple[int, int, int]:
-        """By this, letters of all partitions are in order: when they were written, then where."""
+        """The sort key of letters of all partitions: by time of writing, then by partition."""
         return *entry_order(self.entry_id), self.partition
 
     @classmethod
     def parse(cls, text: str) -> "LetterName":
-        """Read what `str` wrote.
+        """Parse what `str` returned.
 
         Raises:
-            ValueError: it is no dead letter's name.
+            ValueError: it is not the id of a dead letter.
 
         """
         match = _NAME.fullmatch(text)
@@ -50,19 +50,21 @@ class LetterName:
 
 
 class DeadLetter(BaseModel):
-    """A message that could not be stored, without its text. What could not be decoded is null."""
+    """A message that could not be stored, without its text. Fields that could not be decoded are null."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     id: str
     partition: int
     dead_class: str | None = Field(
-        default=None, alias="class", description="`poison`: it can't succeed. `unknown`: it was tried too often."
+        default=None,
+        alias="class",
+        description="`poison`: it cannot succeed. `unknown`: it failed too often, for no known reason.",
     )
     reason: str | None = None
-    attempts: int | None = Field(default=None, description="How often it was delivered.")
-    stream: str | None = Field(default=None, description="The stream it was on, and goes back to when it is replayed.")
-    died_at: datetime = Field(description="When it was moved to the dead letters, by Redis' clock.")
+    attempts: int | None = Field(default=None, description="How often it was delivered to a worker.")
+    stream: str | None = Field(default=None, description="The stream it came from, and to which a replay returns it.")
+    died_at: datetime = Field(description="When it was dead-lettered, by the clock of Redis.")
     type: str | None = Field(default=None, description="The event's type.")
     tenant: str | None = None
     user_id: str | None = None
@@ -71,23 +73,23 @@ class DeadLetter(BaseModel):
 
 
 class DeadLetterContent(DeadLetter):
-    """A dead letter with what was in it: the event, or its bytes where they are none."""
+    """A dead letter with its content: the event, or the bytes if they cannot be decoded."""
 
     event: dict[str, Any] | None = None
-    data_base64: str | None = Field(default=None, description="The bytes, when they can't be decoded.")
+    data_base64: str | None = Field(default=None, description="The bytes, if they cannot be decoded.")
 
 
 class DeadLetterPage(BaseModel):
-    """Some dead letters, the newest last."""
+    """A page of dead letters, the newest last."""
 
     letters: list[DeadLetter]
     cursor: str | None = Field(
-        description="Hand it in for what follows. Null: nothing does. Even a short or an empty page may have one."
+        description="Request the next page with it; null on the last page. A short page may have a next one."
     )
 
 
 class DeadLetterIds(BaseModel):
-    """Which dead letters."""
+    """The dead letters that a request is about."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -95,20 +97,20 @@ class DeadLetterIds(BaseModel):
 
 
 LetterOutcome = Literal["replayed", "dropped", "deleted", "missing", "refused"]
-"""`replayed`: on its stream again. `dropped`: gone for good, as asked, or since a later message has taken its id.
-`deleted`: gone for good, since its message or its user was deleted meanwhile. `missing`: no such letter, or not any
-more. `refused`: it stays: it holds nothing to replay, or an order to erase a user, which would also erase what was said
-since; ask for the erasure again."""
+"""`replayed`: it is on its stream again. `dropped`: removed for good, as requested, or because a later message has the
+same id. `deleted`: removed for good, because its message was deleted or its user erased meanwhile. `missing`: there is
+no such dead letter, or no longer. `refused`: it is kept. It holds nothing to replay; or it holds the erasure of a user,
+and a replay would also erase later messages. Request the erasure again instead."""
 
 
 class LetterResult(BaseModel):
-    """What became of a dead letter."""
+    """The outcome for a dead letter."""
 
     id: str
     outcome: LetterOutcome
 
 
 class LetterResults(BaseModel):
-    """What became of each dead letter, in the order they were named."""
+    """The outcome for each dead letter, in the order of the request."""
 
     results: list[LetterResult]

@@ -1,6 +1,7 @@
-"""The events on the streams. A type carries its version; fields may be added to it, anything else is a new version.
+"""The events on the streams.
 
-Producers write only what the schema has. Consumers ignore fields they don't know.
+A type includes its version. Adding a field keeps the version, any other change needs a new one. Producers write
+only the fields of the schema. Consumers ignore unknown fields.
 """
 
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from memstream.contracts.ids import Tenant
+from memstream.contracts.messages import MessageContent
 
 
 class _Event(BaseModel):
@@ -18,7 +20,7 @@ class _Event(BaseModel):
     user_id: str = Field(min_length=1)
 
 
-class MessageRecorded(_Event):
+class MessageRecorded(MessageContent, _Event):
     """A message was accepted by ingest."""
 
     type: Literal["message.recorded.v1"] = "message.recorded.v1"
@@ -28,13 +30,12 @@ class MessageRecorded(_Event):
     speaker: str | None = None
     kind: str = "message"
     text: str = Field(min_length=1)
-    occurred_at: datetime
     recorded_at: datetime
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
 class MessageDeleted(_Event):
-    """A message is to be forgotten, wherever it is by now."""
+    """The deletion of a message was requested."""
 
     type: Literal["message.deleted.v1"] = "message.deleted.v1"
     message_id: str = Field(min_length=1)
@@ -43,7 +44,7 @@ class MessageDeleted(_Event):
 
 
 class UserErased(_Event):
-    """All that a user said until now is to be forgotten."""
+    """The erasure of a user was requested: of all messages up to this event."""
 
     type: Literal["user.erased.v1"] = "user.erased.v1"
     erasure_id: str = Field(min_length=1)
@@ -51,7 +52,7 @@ class UserErased(_Event):
 
 
 Event = Annotated[MessageRecorded | MessageDeleted | UserErased, Field(discriminator="type")]
-"""Any event, told apart by its type."""
+"""Any event, by its type."""
 
 EVENTS: tuple[type[_Event], ...] = (MessageRecorded, MessageDeleted, UserErased)
 
@@ -59,7 +60,7 @@ _EVENT: TypeAdapter[MessageRecorded | MessageDeleted | UserErased] = TypeAdapter
 
 
 def decode_event(data: bytes) -> MessageRecorded | MessageDeleted | UserErased:
-    """Read an event from an entry's data.
+    """Decode an entry's data.
 
     Raises:
         pydantic.ValidationError: it is not UTF-8 JSON, of no known type, or lacks a field.

@@ -1,4 +1,4 @@
-"""Names of what lies in Redis. Keys of one partition share the hash tag `{p}`, so a script may touch them together."""
+"""Names of the keys in Redis. Keys of one partition share the hash tag `{p}`, so one script may use several of them."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from uuid import UUID
 
 Lane = Literal["live", "bulk"]
-"""`live` is what somebody just said, `bulk` is an import; an import never delays live messages."""
+"""`live` is what somebody has just said, `bulk` is an import. An import never delays live messages."""
 
 LANES: tuple[Lane, ...] = get_args(Lane)
 
@@ -24,74 +24,74 @@ MAX_PARTITIONS = 1024
 _POSITION = re.compile(r"(\d{1,4})\.(live|bulk)\.(\d{1,20})-(\d{1,20})", re.ASCII)
 _ENTRY = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 _ID_PART = 2**64
-"""Both numbers of an entry's id are below this."""
+"""Upper bound of both numbers of an entry's id."""
 
 
 def stream(partition: int, lane: Lane) -> str:
-    """Name the stream of a partition's lane."""
+    """Return the stream of a partition's lane."""
     return f"memstream:{{{partition}}}:{lane}"
 
 
 def dead_letters(partition: int) -> str:
-    """Name the stream of what can't be stored."""
+    """Return the stream of a partition's dead letters: entries that cannot be stored."""
     return f"memstream:{{{partition}}}:dead"
 
 
 def seen(partition: int, message: UUID) -> str:
-    """Name the key that remembers where a message was first appended, and what became of it (see `Seen`)."""
+    """Return the key that holds where a message was first appended, and what became of it (see `Seen`)."""
     return seen_by_hex(partition, message.hex)
 
 
 def seen_by_hex(partition: int, message: str) -> str:
-    """Name the same key, by the hex of the message's UUID."""
+    """Return the same key, by the hex of the message's UUID."""
     return f"memstream:{{{partition}}}:seen:{message}"
 
 
 def erased(partition: int, owner: UUID) -> str:
-    """Name the key that says up to when a user was erased: the id of the entry in the live lane that asked for it."""
+    """Return the key of a user's tombstone: the id of the entry in the live lane that requested the erasure."""
     return erased_by_hex(partition, owner.hex)
 
 
 def erased_by_hex(partition: int, owner: str) -> str:
-    """Name the same key, by the hex of the user's UUID."""
+    """Return the same key, by the hex of the user's UUID."""
     return f"memstream:{{{partition}}}:erased:{owner}"
 
 
 def erasure(partition: int, erasure_id: str) -> str:
-    """Name the hash that keeps what became of a request to forget."""
+    """Return the hash that holds the receipt of a deletion or an erasure."""
     return f"memstream:{{{partition}}}:erasure:{erasure_id}"
 
 
 def credential(digest: str) -> str:
-    """Name the hash that holds what a key may do, by the hex SHA-256 of the key."""
+    """Return the hash that holds what an API key may do, by the hex SHA-256 of the key."""
     return f"memstream:credential:{digest}"
 
 
 def budget(name: str) -> str:
-    """Name the hash that holds what may be spent with a provider just now."""
+    """Return the hash that holds the rate limit budget of a provider."""
     return f"memstream:budget:{{{name}}}"
 
 
 def budget_calls(name: str) -> str:
-    """Name the sorted set of the calls that are under way there, by the time at which they must have ended."""
+    """Return the sorted set of a provider's calls in flight, by the time at which they have ended at the latest."""
     return f"memstream:budget:{{{name}}}:calls"
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where an event lies: partition, lane and the entry's id in that stream."""
+    """The position of an event: partition, lane and the entry's id in that stream."""
 
     partition: int
     lane: Lane
     entry_id: str
 
     def __str__(self) -> str:
-        """Write it as clients see it: an opaque string."""
+        """Return it as clients see it: an opaque string."""
         return f"{self.partition}.{self.lane}.{self.entry_id}"
 
     @property
     def stream(self) -> str:
-        """The stream it lies in."""
+        """The stream that holds it."""
         return stream(self.partition, self.lane)
 
     @property
@@ -101,15 +101,15 @@ class Position:
 
     @property
     def order(self) -> tuple[int, int]:
-        """The entry's id as two numbers, which compare as the server compares them."""
+        """The entry's id as two numbers, which sort as on the server."""
         return entry_order(self.entry_id)
 
     @classmethod
     def parse(cls, text: str) -> "Position":
-        """Read what `str` wrote.
+        """Parse what `str` returned.
 
         Raises:
-            ValueError: it is no position.
+            ValueError: it is not a position.
 
         """
         match = _POSITION.fullmatch(text)
@@ -120,14 +120,14 @@ class Position:
 
 
 def entry_order(entry_id: str) -> tuple[int, int]:
-    """Turn an entry's id (`milliseconds-sequence`) into numbers that compare as the server compares them."""
+    """Return an entry's id (`milliseconds-sequence`) as numbers, which sort as on the server."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a seen-key says: the first position of a message, and its end if it wasn't stored.
+    """The value of a seen-key: the first position of a message, and whether it is dead or deleted.
 
     Written as `<position>`, `<position> dead <entry id in the dead letters>` or `<position> deleted <erasure id>`.
     """
@@ -137,17 +137,17 @@ class Seen:
     erasure_id: str | None = None
 
     def __str__(self) -> str:
-        """Write it as it lies in Redis."""
+        """Return it as it is stored in Redis."""
         if self.erasure_id:
             return f"{self.position} deleted {self.erasure_id}"
         return f"{self.position} dead {self.dead_entry_id}" if self.dead_entry_id else str(self.position)
 
     @classmethod
     def parse(cls, text: str) -> "Seen":
-        """Read what `str` wrote.
+        """Parse what `str` returned.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: it is not the value of a seen-key.
 
         """
         match text.split(" "):
@@ -158,13 +158,14 @@ class Seen:
             case [position, "deleted", erasure_id] if erasure_id:
                 return cls(Position.parse(position), erasure_id=erasure_id)
             case _:
-                raise ValueError(f"{text[:80]!r} is not what a seen-key holds")
+                raise ValueError(f"{text[:80]!r} is not the value of a seen-key")
 
 
 def was_before(mark: str, lane: Lane, entry_id: str) -> bool:
-    """Say whether an entry was appended before a mark in the live lane of its partition.
+    """Return whether an entry was appended before a mark in the live lane of its partition.
 
-    Within the lane ids tell exactly. Across lanes only their milliseconds can be compared.
+    Within the lane, ids are exact. Across lanes, only their milliseconds can be compared. `ERASURE_MARKS` of
+    `memstream.streams` decides alike on the server.
     """
     at, entry = entry_order(mark), entry_order(entry_id)
     return entry <= at if lane == "live" else entry[0] <= at[0]

@@ -1,4 +1,4 @@
-"""How large a message and its parts may be."""
+"""Limits on the size of a message and its fields."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of the public interface; sizes are in bytes of UTF-8. Services take them from their settings."""
+    """The limits of the public interface; sizes are in bytes of UTF-8. Services read them from their settings."""
 
     text_bytes: int = 64 * 1024
     metadata_bytes: int = 4 * 1024
@@ -16,9 +16,9 @@ class Limits:
     batch_bytes: int = 8 * 1024 * 1024
     search_limit: int = 100
     ahead: timedelta = timedelta(days=1)
-    """How far in the future `occurred_at` may lie: clocks of devices differ."""
+    """How far in the future `occurred_at` may be: devices' clocks differ."""
     earliest: datetime = datetime(1900, 1, 1, tzinfo=UTC)
-    """`occurred_at` before this is a broken clock, not a memory."""
+    """An earlier `occurred_at` is taken for a broken clock."""
 
 
 DEFAULT_LIMITS = Limits()

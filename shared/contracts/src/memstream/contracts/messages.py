@@ -1,4 +1,4 @@
-"""Bodies of ingest's HTTP interface."""
+"""HTTP bodies of ingest."""
 
 import json
 import re
@@ -6,19 +6,30 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
-from memstream.contracts.ids import SHARED_USER, Id, limits_of
+from memstream.contracts.ids import SHARED_USER, Id, limits_in_force
 from memstream.contracts.keys import Lane
+from memstream.contracts.limits import DEFAULT_LIMITS
 
 _METADATA_DEPTH = 8
-"""Levels; engines refuse to read what is nested much deeper."""
+"""Maximum depth of nesting; Qdrant refuses values that are nested much deeper."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
 
 
 def _text(value: str, info: ValidationInfo) -> str:
-    limit = limits_of(info).text_bytes
+    limit = limits_in_force(info).text_bytes
     size = len(value.encode())
     if size > limit:
         raise ValueError(f"is {size} bytes of UTF-8, the limit is {limit}")
@@ -30,10 +41,10 @@ def _text(value: str, info: ValidationInfo) -> str:
 
 
 def written_time(value: object) -> object:
-    """Let only times through that are written out: a bare number could be seconds or milliseconds.
+    """Return a time that is written out. A bare number is refused: it could be seconds or milliseconds.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is not a written time.
 
     """
     if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
@@ -42,7 +53,7 @@ def written_time(value: object) -> object:
 
 
 def _time(value: datetime, info: ValidationInfo) -> datetime:
-    limits = limits_of(info)
+    limits = limits_in_force(info)
     if value.tzinfo is None:
         raise ValueError("has no time zone; write it as 2026-01-31T09:30:00Z or with an offset")
     try:
@@ -50,7 +61,7 @@ def _time(value: datetime, info: ValidationInfo) -> datetime:
     except OverflowError:
         raise ValueError("is outside the years 1 to 9999") from None
     if value < limits.earliest:
-        raise ValueError(f"is before {limits.earliest:%Y-%m-%d}, the earliest time taken")
+        raise ValueError(f"is before {limits.earliest:%Y-%m-%d}, the earliest time accepted")
     now = info.context.get("now") if isinstance(info.context, dict) else None
     if isinstance(now, datetime) and value > now + limits.ahead:
         raise ValueError(f"is more than {limits.ahead} ahead of the server's clock")
@@ -58,64 +69,99 @@ def _time(value: datetime, info: ValidationInfo) -> datetime:
 
 
 def check_keys(metadata: dict[str, Any]) -> None:
-    """Refuse keys of metadata that can't be named in a filter.
+    """Refuse metadata keys that a filter cannot name.
 
     Raises:
-        ValueError: there is one.
+        ValueError: a key is refused.
 
     """
     for key in metadata:
         if not key or not key.isprintable() or any(character in key for character in '"\\'):
             raise ValueError(
-                f"has the key {key[:40]!r}; a key is printable, not empty, without double quote or backslash"
+                f"has the key {key[:40]!r}; a key is printable, not empty, without double quotes or backslashes"
             )
 
 
-def _whole_numbers(value: object) -> Iterator[int]:
+def _integers(value: object) -> Iterator[int]:
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _whole_numbers(inner)
+            yield from _integers(inner)
     elif isinstance(value, int):
         yield value
 
 
 def _depth(value: object) -> int:
-    """Count the levels of a JSON value. It was parsed, so they are few enough to recurse."""
+    """Return the depth of a JSON value. The JSON parser limits it, so recursion is safe."""
     if isinstance(value, dict):
         return 1 + max(map(_depth, value.values()), default=0)
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
 def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    limits = limits_of(info)
+    limits = limits_in_force(info)
     if len(value) > limits.metadata_keys:
         raise ValueError(f"has {len(value)} keys, the limit is {limits.metadata_keys}")
     check_keys(value)
-    if any(not -(2**63) <= number < 2**63 for number in _whole_numbers(value)):
-        raise ValueError("holds a whole number that doesn't fit into 64 bits; send it as a text")
+    if any(not -(2**63) <= number < 2**63 for number in _integers(value)):
+        raise ValueError("holds an integer that does not fit into 64 bits; send it as a string")
     if _depth(value) > _METADATA_DEPTH:
         raise ValueError(f"is nested deeper than {_METADATA_DEPTH}")
     try:
         size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
     except ValueError:
-        raise ValueError("holds a number or a text that JSON can't carry") from None
+        raise ValueError("holds a number or a string that JSON cannot represent") from None
     if size > limits.metadata_bytes:
         raise ValueError(f"is {size} bytes of JSON, the limit is {limits.metadata_bytes}")
     return value
 
 
-Text = Annotated[str, StringConstraints(min_length=1, strict=True), AfterValidator(_text)]
+_BLANK = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+
+_TEXT_SCHEMA = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": DEFAULT_LIMITS.text_bytes,
+    "pattern": rf"^[^\u0000]*[^\u0000{_BLANK}][^\u0000]*$",
+}
+
+METADATA_KEYS_SCHEMA: dict[str, JsonValue] = {
+    "minLength": 1,
+    "pattern": r'^[^"\\\u0000-\u001f\u007f-\u00a0\u00ad\u2000-\u200f\u2028-\u202f\u205f-\u206f\ufeff]+$',
+}
+"""Names of properties; `check_keys` refuses some rarer characters, too."""
+
+_METADATA_SCHEMA = {
+    "type": "object",
+    "maxProperties": DEFAULT_LIMITS.metadata_keys,
+    "propertyNames": METADATA_KEYS_SCHEMA,
+    "additionalProperties": True,
+    "description": f"The caller's own fields: at most {DEFAULT_LIMITS.metadata_bytes} bytes as JSON, nested at most "
+    f"{_METADATA_DEPTH} levels deep, integers within 64 bits.",
+}
+
+TIME_PATTERN = r"-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+"""The part after the year."""
+
+_OCCURRED_AT_SCHEMA = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": f"^(19|[2-9][0-9])[0-9]{{2}}{TIME_PATTERN}",
+}
+
+Text = Annotated[str, StringConstraints(min_length=1, strict=True), AfterValidator(_text), WithJsonSchema(_TEXT_SCHEMA)]
 """What was said: 1 byte to 64 KiB of UTF-8, not blank, no NUL; kept exactly as given."""
 
-Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_metadata), WithJsonSchema(_METADATA_SCHEMA)]
 """The caller's own fields: at most 32 keys and 4 KiB as JSON."""
 
-OccurredAt = Annotated[datetime, BeforeValidator(written_time), AfterValidator(_time)]
+OccurredAt = Annotated[
+    datetime, BeforeValidator(written_time), AfterValidator(_time), WithJsonSchema(_OCCURRED_AT_SCHEMA)
+]
 """When it was said: RFC 3339 with a time zone, at most a day ahead; kept in UTC."""
 
 
 DOCUMENT = "document"
-"""The kind of what may belong to all users of a tenant."""
+"""The kind of messages that may be shared by all users of a tenant."""
 
 
 def _kind(value: str, info: ValidationInfo) -> str:
@@ -128,62 +174,92 @@ class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class MessageContent(BaseModel):
+    """What a message holds wherever it goes: in its event, in a hit, in a timeline.
+
+    A new field of a message is added here, with a default, and to `MessageIn`, where it is validated.
+    """
+
+    message_id: str
+    conversation_id: str | None
+    role: str
+    speaker: str | None
+    kind: str
+    text: str
+    occurred_at: datetime
+    metadata: dict[str, Any]
+
+
 class MessageIn(_Body):
     """A message as a device posts it."""
 
-    user_id: Id = Field(description="`*` for a document that belongs to all users of the tenant.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"user_id": {"const": SHARED_USER}}},
+            "then": {"properties": {"kind": {"const": DOCUMENT}}, "required": ["kind"]},
+        }
+    )
+
+    user_id: Id = Field(description="`*` for a document that is shared by all users of the tenant.")
     text: Text
     message_id: Id | None = Field(
-        default=None, description="Give one: posting the same id again, after a lost answer, then adds nothing."
+        default=None,
+        description="Send one: posting it again, as after a lost response, then adds nothing. Default: a new one.",
     )
     conversation_id: Id | None = None
     role: Id = "user"
     speaker: Id | None = None
-    occurred_at: OccurredAt | None = Field(default=None, description="Default: when ingest took it.")
+    occurred_at: OccurredAt | None = Field(
+        default=None, description="When it was said, at most a day ahead. Default: when ingest accepted it."
+    )
     kind: Annotated[Id, AfterValidator(_kind)] = Field(
-        default="message", validate_default=True, description="`document` for what may belong to all users."
+        default="message", validate_default=True, description="`document` for what may be shared by all users."
     )
     metadata: Metadata = Field(default_factory=dict)
 
 
 class BatchIn(_Body):
-    """Messages to post at once; each is taken or refused for itself, so they are not typed here."""
+    """Messages to post at once. Each is a `MessageIn`, accepted or rejected on its own."""
 
-    messages: list[Any]
+    messages: list[Any] = Field(json_schema_extra={"maxItems": DEFAULT_LIMITS.batch_messages})
     lane: Lane = "live"
 
 
 class Accepted(BaseModel):
-    """A message is on the stream, durably."""
+    """A message that is on the stream durably."""
 
     message_id: str
-    position: str = Field(description="Hand it to a search as `wait_for` to find the message in its answer.")
-    duplicate: bool = Field(description="The message was there before; `position` is its first one.")
-    deleted: bool = Field(default=False, description="It was deleted, and is not taken again under this id.")
+    position: str = Field(description="Send it with a search as `wait_for`: the response then includes the message.")
+    duplicate: bool = Field(
+        description="The message had been posted before; `position` is where it was first appended."
+    )
+    deleted: bool = Field(
+        default=False, description="The message was deleted, and is not accepted again under this id."
+    )
 
 
 class LineError(BaseModel):
-    """Why a message of a batch was refused."""
+    """Why a message of a batch was rejected."""
 
     code: str
     message: str
 
 
 class AcceptedLine(Accepted):
-    """A message of a batch that is on the stream, durably."""
+    """A message of a batch that is on the stream durably."""
 
     index: int
 
 
 class RejectedLine(BaseModel):
-    """A message of a batch that was refused."""
+    """A message of a batch that was rejected."""
 
     index: int
     error: LineError
 
 
 class BatchOut(BaseModel):
-    """What became of each message of a batch, in the order they came in."""
+    """The outcome for each message of a batch, in the order of the request."""
 
     accepted: int
     duplicates: int
@@ -192,29 +268,29 @@ class BatchOut(BaseModel):
 
 
 class ErasureAccepted(BaseModel):
-    """A request to forget is on the stream, durably."""
+    """A deletion or an erasure that is on the stream durably."""
 
-    erasure_id: str = Field(description="Ask with it what became of the request.")
+    erasure_id: str = Field(description="Query the state of the request with it.")
 
 
 class Erasure(BaseModel):
-    """What became of a request to forget."""
+    """The receipt of the deletion of a message or the erasure of a user."""
 
     erasure_id: str
     scope: Literal["message", "user"]
     state: Literal["pending", "done", "failed"]
     requested_at: datetime
-    done_at: datetime | None = Field(default=None, description="From then on no search finds it.")
+    done_at: datetime | None = Field(default=None, description="From this time on, no search finds what was deleted.")
 
 
 MessageStatus = Literal["queued", "stored", "dead", "deleted"]
-"""`queued`: on the stream. `stored`: searchable. `dead`: in the dead letters. `deleted`: forgotten by request."""
+"""`queued`: on the stream. `stored`: searchable. `dead`: in the dead letters. `deleted`: by request."""
 
 
 class MessageState(BaseModel):
-    """Where a message is."""
+    """The state of a message."""
 
     message_id: str
     state: MessageStatus
     position: str
-    reason: str | None = Field(default=None, description="Why it is dead.")
+    reason: str | None = Field(default=None, description="Why it could not be stored.")

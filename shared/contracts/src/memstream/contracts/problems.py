@@ -1,4 +1,4 @@
-"""How errors look on the wire: RFC 9457, `application/problem+json`."""
+"""Errors in HTTP responses: RFC 9457, `application/problem+json`."""
 
 from enum import StrEnum
 
@@ -8,18 +8,18 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemType(StrEnum):
-    """Every `type` there is. They are stable: clients may compare them."""
+    """All problem types. They are stable: clients may compare them."""
 
     INVALID = "urn:memstream:problem:invalid"
     """422, 400: a field is wrong; `errors` names it."""
     TOO_LARGE = "urn:memstream:problem:too-large"
-    """413: a body, a batch or a text is over its limit."""
+    """413: a body, a batch or a text exceeds its limit."""
     UNSUPPORTED_MEDIA = "urn:memstream:problem:unsupported-media-type"
     """415"""
     UNAUTHENTICATED = "urn:memstream:problem:unauthenticated"
-    """401: no key, or one that is not known."""
+    """401: no key, or an unknown one."""
     FORBIDDEN = "urn:memstream:problem:forbidden"
-    """403: the key is known and may not do this."""
+    """403: the key does not permit this."""
     NOT_FOUND = "urn:memstream:problem:not-found"
     """404"""
     METHOD_NOT_ALLOWED = "urn:memstream:problem:method-not-allowed"
@@ -27,9 +27,9 @@ class ProblemType(StrEnum):
     OVERLOADED = "urn:memstream:problem:overloaded"
     """429: try again after `Retry-After` seconds."""
     UNAVAILABLE = "urn:memstream:problem:unavailable"
-    """503: something this service needs is down; try again after `Retry-After` seconds."""
+    """503: a dependency of this service is down; try again after `Retry-After` seconds."""
     INTERNAL = "urn:memstream:problem:internal"
-    """500: our fault."""
+    """500: a defect of the service."""
 
 
 class FieldError(BaseModel):
@@ -40,7 +40,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """The body of every answer of 400 and above."""
+    """The body of every response with a status of 400 or above."""
 
     type: ProblemType
     title: str

@@ -1,4 +1,4 @@
-"""Bodies of the retriever's HTTP interface."""
+"""HTTP bodies of the retriever."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -11,16 +11,25 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
-from memstream.contracts.ids import Id, UserId, limits_of
+from memstream.contracts.ids import Id, UserId, limits_in_force
 from memstream.contracts.keys import Position
-from memstream.contracts.messages import Text, check_keys, written_time
+from memstream.contracts.limits import DEFAULT_LIMITS
+from memstream.contracts.messages import (
+    METADATA_KEYS_SCHEMA,
+    TIME_PATTERN,
+    MessageContent,
+    Text,
+    check_keys,
+    written_time,
+)
 
 Mode = Literal["hybrid", "dense", "keyword"]
 Encoding = Literal["cl100k_base", "o200k_base"]
-"""How tokens are counted: as OpenAI's models of these encodings do."""
+"""The tokenizer that counts tokens, by OpenAI's name of its encoding."""
 
 
 def _position(value: str) -> str:
@@ -34,16 +43,37 @@ def _zoned(value: datetime) -> datetime:
 
 
 def _search_limit(value: int, info: ValidationInfo) -> int:
-    limit = limits_of(info).search_limit
+    limit = limits_in_force(info).search_limit
     if not 1 <= value <= limit:
         raise ValueError(f"is {value}, it takes 1 to {limit}")
     return value
 
 
-WaitPosition = Annotated[str, StringConstraints(strict=True), AfterValidator(_position)]
-ZonedTime = Annotated[datetime, BeforeValidator(written_time), AfterValidator(_zoned)]
-Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-Scalar = str | bool | Whole | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+WaitPosition = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_position),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^([0-9]{1,3}|10[01][0-9]|102[0-3])\.(live|bulk)\.[0-9]{1,19}-[0-9]{1,19}$",
+        }
+    ),
+]
+ZonedTime = Annotated[
+    datetime,
+    BeforeValidator(written_time),
+    AfterValidator(_zoned),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^[0-9]{{4}}{TIME_PATTERN}"}),
+]
+SearchLimit = Annotated[
+    int,
+    Field(strict=True),
+    AfterValidator(_search_limit),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": DEFAULT_LIMITS.search_limit}),
+]
+Integer = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+Scalar = str | bool | Integer | Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class _Body(BaseModel):
@@ -52,143 +82,147 @@ class _Body(BaseModel):
 
 _FILTER_VALUES = 100
 _FILTER_KEYS = 32
-_SURROUNDED_HITS = 1000
-"""Hits of a batch that may bring their neighbours along; each takes questions of its own."""
+_HITS_WITH_NEIGHBOURS = 1000
+"""Maximum of hits with neighbours in a batch; each needs queries of its own."""
 
 Ids = Annotated[list[Id], Field(max_length=_FILTER_VALUES)]
 Scalars = Annotated[list[Scalar], Field(max_length=_FILTER_VALUES)]
 
 
 class Filter(_Body):
-    """Which messages to look at; all conditions must hold."""
+    """Conditions on the messages to search; all of them must hold."""
 
-    after: ZonedTime | None = Field(default=None, description="Said at this time or later.")
-    before: ZonedTime | None = Field(default=None, description="Said before this time.")
+    after: ZonedTime | None = Field(default=None, description="Only messages from this time on.")
+    before: ZonedTime | None = Field(default=None, description="Only messages before this time.")
     conversation_id: Id | Ids | None = None
     role: Id | Ids | None = None
     speaker: Id | Ids | None = None
     kind: Id | Ids | None = None
     metadata: dict[str, Scalar | Scalars] | None = Field(
-        default=None, max_length=_FILTER_KEYS, description="A key's value equals this one, or one of these."
+        default=None,
+        max_length=_FILTER_KEYS,
+        json_schema_extra={"propertyNames": METADATA_KEYS_SCHEMA},
+        description="The value of each key equals this value, or one of these values.",
     )
 
     @field_validator("metadata")
     @classmethod
-    def _keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _check_keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         check_keys(value or {})
         return value
 
 
 _LONGEST_HALF_LIFE = 1e10
-"""Seconds, some three hundred years."""
+"""Seconds; about three hundred years."""
 
 
 class Recency(_Body):
-    """How much rather the caller has what was said lately.
+    """How much the order of hits prefers recent messages.
 
-    Hits are ordered by relevance · (1 - weight + weight · 0.5 ^ (age / half_life)); their relevance stays what it is.
-    Asked about the present, what updates another hit has the relevance of that one here.
+    Hits are ordered by relevance · (1 - weight + weight · 0.5 ^ (age / half_life)); `relevance` itself does not change.
+    For a query about the present, a hit that updates another one counts with that one's relevance.
     """
 
     half_life: float = Field(
-        strict=True, ge=1, le=_LONGEST_HALF_LIFE, allow_inf_nan=False, description="Seconds until half of it is gone."
+        strict=True,
+        ge=1,
+        le=_LONGEST_HALF_LIFE,
+        allow_inf_nan=False,
+        description="Age in seconds at which the preference has halved.",
     )
     weight: float = Field(
-        default=0.5, strict=True, ge=0, le=1, description="0: age does not matter; 1: what is very old comes last."
+        default=0.5, strict=True, ge=0, le=1, description="0: age has no effect; 1: very old messages come last."
     )
 
 
 class SearchIn(_Body):
-    """A question about a user's past."""
+    """A search of a user's messages."""
 
     user_id: UserId
     query: Text
-    limit: Annotated[int, Field(strict=True), AfterValidator(_search_limit)] = 10
+    limit: SearchLimit = Field(default=10, description="Maximum of hits.")
     mode: Mode = "hybrid"
     min_relevance: float | None = Field(default=None, strict=True, ge=0, le=1)
     filter: Filter | None = None
     shared: bool = Field(
-        default=False, strict=True, description="Look into the documents that belong to all users of the tenant too."
+        default=False, strict=True, description="Also search the documents that are shared by all users of the tenant."
     )
     recency: Recency | None = None
     as_of: ZonedTime | None = Field(
-        default=None, description="The time to count ages from, for questions of then. Default: the server's."
+        default=None, description="The time at which the query is asked: ages are counted from it. Default: now."
     )
     diversity: float = Field(
         default=0.0,
         strict=True,
         ge=0,
         le=1,
-        description="How far hits that repeat better ones step back: 0 not at all, 1 behind everything else.",
+        description="How far hits that repeat better ones are moved down: 0 not at all, 1 behind all others.",
     )
     neighbours: int = Field(
         default=0,
         strict=True,
         ge=0,
         le=10,
-        description="How many turns of its conversation each hit brings along, before it and after it.",
+        description="How many turns of the conversation to return before and after each hit.",
     )
     wait_for: list[WaitPosition] | None = Field(
-        default=None, max_length=1000, description="Answer when these are searchable: positions that ingest gave out."
+        default=None,
+        max_length=1000,
+        description="Wait until the messages at these positions are searchable; ingest returned the positions.",
     )
-    wait_timeout: float = Field(default=5.0, ge=0, le=60, description="Seconds to wait at the most.")
+    wait_timeout: float = Field(default=5.0, ge=0, le=60, description="Maximum of seconds to wait.")
 
 
 class ContextIn(SearchIn):
-    """A question, to be answered with a text for a prompt; `limit` is how many messages it may draw on.
+    """A search whose result is a context for a prompt.
 
-    With `neighbours`, turns that stand beside those are quoted too, as far as they fit.
+    With `neighbours`, the turns before and after each message are quoted too, if they fit.
     """
 
-    limit: Annotated[int, Field(strict=True), AfterValidator(_search_limit)] = 50
-    token_budget: int = Field(strict=True, ge=1, le=1_000_000, description="Tokens of the whole context.")
+    limit: SearchLimit = Field(default=50, description="Maximum of messages that the context draws on.")
+    token_budget: int = Field(strict=True, ge=1, le=1_000_000, description="Maximum of tokens in the context.")
     encoding: Encoding = "cl100k_base"
 
 
 class SearchBatchIn(_Body):
-    """Several questions at once."""
+    """Several searches in one request."""
 
     searches: list[SearchIn] = Field(min_length=1, max_length=100)
 
     @field_validator("searches")
     @classmethod
-    def _surrounded(cls, value: list[SearchIn]) -> list[SearchIn]:
+    def _limit_neighbours(cls, value: list[SearchIn]) -> list[SearchIn]:
         hits = sum(search.limit for search in value if search.neighbours)
-        if hits > _SURROUNDED_HITS:
-            raise ValueError(
-                f"ask for up to {hits} hits with neighbours, the sum of their limits is {_SURROUNDED_HITS} at the most"
-            )
+        if hits > _HITS_WITH_NEIGHBOURS:
+            raise ValueError(f"ask for up to {hits} hits with neighbours, the limit is {_HITS_WITH_NEIGHBOURS} in sum")
         return value
 
 
 class Turn(BaseModel):
-    """A message that stands beside a hit in its conversation."""
+    """A message before or after a hit in its conversation."""
 
     message_id: str
     role: str
     speaker: str | None
-    text: str = Field(description="Of a long message, its beginning.")
+    text: str = Field(description="The beginning, if the message is long.")
     occurred_at: datetime
 
 
-class Hit(BaseModel):
-    """A message that bears on the question."""
+class Hit(MessageContent):
+    """A message that is relevant to the query."""
 
-    message_id: str
-    conversation_id: str | None
-    role: str
-    speaker: str | None
-    kind: str
-    text: str
     passage: str | None = Field(
-        default=None, description="Of a long text, the part that answers: number `chunk` of `chunks`. Null if it's all."
+        default=None,
+        description="The best matching part of a long text: number `chunk` of `chunks`. Null if the text has one part.",
     )
-    chunk: int = Field(default=0, description="Which of the parts that a long text was cut into answers, from 0.")
-    chunks: int = Field(default=1, description="How many parts the text was cut into; they overlap.")
-    shared: bool = Field(default=False, description="It is a document that belongs to all users of the tenant.")
-    occurred_at: datetime
-    metadata: dict[str, Any]
-    relevance: float = Field(ge=0, le=1, description="Probability that it bears on the question; alike in every mode.")
+    chunk: int = Field(default=0, description="The best matching part of the text, counted from 0.")
+    chunks: int = Field(default=1, description="How many parts the text was split into; they overlap.")
+    shared: bool = Field(
+        default=False, description="Whether it is a document that is shared by all users of the tenant."
+    )
+    relevance: float = Field(
+        ge=0, le=1, description="Probability that the message is relevant to the query; comparable across modes."
+    )
     signals: dict[str, float] = Field(
         description="What the relevance was made from: `dense` (cosine) and `keyword` (BM25) of the best of its "
         "`chunks`; where they apply, `neighbours` and `conversation` (what the turns around it add to its score), "
@@ -199,45 +233,49 @@ class Hit(BaseModel):
         "present, it was put before one that it updates)."
     )
     before: list[Turn] = Field(
-        default_factory=list, description="With `neighbours`: the turns before it, in the order they were said."
+        default_factory=list, description="With `neighbours`: the turns before it, oldest first."
     )
-    after: list[Turn] = Field(default_factory=list, description="With `neighbours`: the turns after it.")
+    after: list[Turn] = Field(default_factory=list, description="With `neighbours`: the turns after it, oldest first.")
 
 
 class SearchOut(BaseModel):
-    """The messages that bear on a question, the most relevant first, but for updates, recency and diversity."""
+    """The hits, most relevant first; updates, recency and diversity may change the order."""
 
     hits: list[Hit]
-    degraded: bool = Field(description="Answered by keywords alone, since the embeddings server is out of reach.")
+    degraded: bool = Field(
+        description="The embeddings server cannot be reached; the hits were found by keywords alone."
+    )
     pending: list[str] = Field(description="Positions of `wait_for` that were not searchable in time.")
     model: str
     took_ms: float
 
 
 class SearchBatchOut(BaseModel):
-    """The answers, in the order of the questions."""
+    """The results, in the order of the searches."""
 
     results: list[SearchOut]
 
 
 class Citation(BaseModel):
-    """What a number in a context stands for."""
+    """The message that a number in a context refers to."""
 
     n: int
     message_id: str
     occurred_at: datetime
-    chunk: int = Field(default=0, description="Which part of a long text is quoted, from 0.")
-    chunks: int = Field(default=1, description="How many parts the text was cut into.")
-    shared: bool = Field(default=False, description="It is a document that belongs to all users of the tenant.")
+    chunk: int = Field(default=0, description="The part of the text that is quoted, counted from 0.")
+    chunks: int = Field(default=1, description="How many parts the text was split into.")
+    shared: bool = Field(
+        default=False, description="Whether it is a document that is shared by all users of the tenant."
+    )
 
 
 class ContextOut(BaseModel):
-    """A text for a prompt, with its sources."""
+    """A context for a prompt, with its sources."""
 
-    context: str = Field(description="Empty when nothing is relevant enough, or fits.")
+    context: str = Field(description="Empty if no message is relevant enough, or none fits.")
     tokens: int
     citations: list[Citation]
-    abstained: bool = Field(description="Nothing that the user said bears on the question: say so, don't guess.")
+    abstained: bool = Field(description="No message is relevant to the query: tell the user so instead of guessing.")
     degraded: bool
     pending: list[str]
     model: str
@@ -245,13 +283,13 @@ class ContextOut(BaseModel):
 
 
 class SimilarityIn(_Body):
-    """Texts to compare with each other."""
+    """Texts to compare in pairs."""
 
     texts: list[Text] = Field(min_length=2, max_length=100)
 
 
 class SimilarityOut(BaseModel):
-    """Cosine of every pair of texts: `similarity[i][j]`, in -1..1."""
+    """The cosine similarity of every pair of texts: `similarity[i][j]`, -1 to 1."""
 
     model: str
     similarity: list[list[float]]

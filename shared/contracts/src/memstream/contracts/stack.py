@@ -1,17 +1,17 @@
-"""The file by which the command and tools find a running embedded stack."""
+"""The file that tells the command and other tools where a running embedded stack is."""
 
 from pydantic import BaseModel
 
 
 class StackProcess(BaseModel):
-    """A child of the stack."""
+    """A process of the stack."""
 
     name: str
     pid: int
 
 
 class Stack(BaseModel):
-    """`stack.json`: there when every part answers, gone at shutdown, readable by its owner alone."""
+    """`stack.json`: written once every process is ready, removed at shutdown, readable by its owner alone."""
 
     ingest_url: str
     retriever_url: str

@@ -1,46 +1,40 @@
 """A user's messages in time order, page by page."""
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from memstream.contracts.ids import Id
+from memstream.contracts.messages import MessageContent
 from memstream.contracts.searches import ZonedTime
 
 PAGE = 100
-"""Messages that a page holds at the most."""
+"""Maximum of messages on one page."""
 
 
 class TimelineIn(BaseModel):
-    """Which messages to list, as the query of the URL says it."""
+    """The query parameters of a timeline: which messages to list."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    user_id: Id = Field(description="Whose messages; `*` for the documents of all users.")
-    cursor: str | None = Field(default=None, max_length=2048, description="Of the page before. Default: the first one.")
+    user_id: Id = Field(description="The user; `*` lists the documents that are shared by all users.")
+    cursor: str | None = Field(
+        default=None, max_length=2048, description="The `cursor` of the previous page. Default: the first page."
+    )
     limit: int = Field(default=50, ge=1, le=PAGE)
-    after: ZonedTime | None = Field(default=None, description="Said at this time or later.")
-    before: ZonedTime | None = Field(default=None, description="Said before this time.")
+    after: ZonedTime | None = Field(default=None, description="Only messages from this time on.")
+    before: ZonedTime | None = Field(default=None, description="Only messages before this time.")
     conversation_id: Id | None = None
 
 
-class TimelineMessage(BaseModel):
-    """A message as it was posted, and when it was."""
+class TimelineMessage(MessageContent):
+    """A message as it was posted."""
 
-    message_id: str
-    conversation_id: str | None
-    role: str
-    speaker: str | None
-    kind: str
-    text: str
-    occurred_at: datetime
-    recorded_at: datetime = Field(description="When ingest took it.")
-    metadata: dict[str, Any]
+    recorded_at: datetime = Field(description="When ingest accepted it.")
 
 
 class TimelineOut(BaseModel):
-    """Messages by the time they were said, the oldest first; of equal ones, the one that was recorded first."""
+    """A page of messages by `occurred_at`, the oldest first; messages of the same time by `recorded_at`."""
 
     messages: list[TimelineMessage]
-    cursor: str | None = Field(description="Leads to the next page; null when there is none.")
+    cursor: str | None = Field(description="Request the next page with it; null on the last page.")

@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Back-off: how long to wait before a retry."""
 
 from dataclasses import dataclass
 from random import Random
@@ -12,8 +12,8 @@ class Backoff:
     maximum: float = 10.0
     factor: float = 2.0
 
-    def delay(self, attempt: int, chance: Random) -> float:
-        """Draw the wait after the `attempt`-th failure (1, 2, …): half to all of a growing bound."""
+    def delay(self, attempt: int, rng: Random) -> float:
+        """Return a random delay after the `attempt`-th failure (1, 2, …): half to all of a growing bound."""
         exponent = min(attempt - 1, 64)
         bound = min(self.maximum, self.initial * self.factor**exponent)
-        return bound * (0.5 + 0.5 * chance.random())
+        return bound * (0.5 + 0.5 * rng.random())

@@ -1,4 +1,4 @@
-"""Time, passed in: the one module that asks the operating system for it."""
+"""The clock, which is passed in. No other module reads the time of the operating system."""
 
 import asyncio
 import time
@@ -7,18 +7,18 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, and how to let it pass."""
+    """Reads the time, and sleeps."""
 
     def now(self) -> datetime:
-        """Give the calendar time, in UTC."""
+        """Return the calendar time, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Give seconds since some point; never goes back."""
+        """Return seconds since an arbitrary point; they never decrease."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Come back after that many seconds."""
+        """Return after that many seconds."""
         ...
 
 
@@ -26,13 +26,13 @@ class SystemClock:
     """The clock of this machine."""
 
     def now(self) -> datetime:
-        """Give the calendar time, in UTC."""
-        return datetime.now(UTC)  # noqa: TID251 - here is where the clock is read
+        """Return the calendar time, in UTC."""
+        return datetime.now(UTC)  # noqa: TID251 - the one place that reads the clock
 
     def monotonic(self) -> float:
-        """Give seconds since some point; never goes back."""
-        return time.monotonic()  # noqa: TID251 - here is where the clock is read
+        """Return seconds since an arbitrary point; they never decrease."""
+        return time.monotonic()  # noqa: TID251 - the one place that reads the clock
 
     async def sleep(self, seconds: float) -> None:
-        """Come back after that many seconds."""
+        """Return after that many seconds."""
         await asyncio.sleep(seconds)

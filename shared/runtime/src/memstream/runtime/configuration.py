@@ -1,4 +1,4 @@
-"""Settings read from the environment, and a start that stops with one line when they are wrong."""
+"""Settings from the environment; a process with wrong settings ends with one line."""
 
 import sys
 from datetime import timedelta
@@ -21,17 +21,17 @@ def _seconds(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
-"""A span of time: seconds as a number (`0.5`), or ISO 8601 (`PT0.5S`)."""
+"""A duration: seconds as a number (`0.5`), or ISO 8601 (`PT0.5S`)."""
 
 EXIT_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h."""
 
 
 def load_settings(kind: type[SettingsT]) -> SettingsT:
-    """Read the settings of a service from its environment.
+    """Return the settings of a service, read from its environment.
 
     Raises:
-        ConfigurationError: some are missing or wrong; the text names each variable.
+        ConfigurationError: some are missing or invalid; the text names each variable.
 
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
@@ -48,6 +48,6 @@ def _fault(prefix: str, fault: ErrorDetails) -> str:
 
 
 def stop_with(error: Exception, status: int = EXIT_CONFIGURATION) -> NoReturn:
-    """End the process with one line."""
+    """End the process with one line on stderr."""
     sys.stderr.write(f"{error}\n")
     sys.exit(status)

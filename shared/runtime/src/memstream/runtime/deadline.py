@@ -1,4 +1,4 @@
-"""A time budget that is passed down."""
+"""A deadline that is passed down the call chain."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,14 @@ from memstream.runtime.errors import Unavailable
 
 
 class Deadline:
-    """So many seconds from now on, for everything that is done under it."""
+    """The end of a time budget of so many seconds."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
         self._end = clock.monotonic() + seconds
 
     def left(self) -> float:
-        """Give the seconds left, 0 at the least."""
+        """Return the seconds left, at least 0."""
         return max(0.0, self._end - self._clock.monotonic())
 
     @property
@@ -25,15 +25,15 @@ class Deadline:
         return self.left() == 0.0
 
     def part(self, share: float) -> "Deadline":
-        """Give a share of what is left to one part of the work."""
+        """Return a deadline after a share of the time that is left."""
         return Deadline(self._clock, share * self.left())
 
     @contextlib.asynccontextmanager
     async def enforced(self, dependency: str) -> AsyncIterator[None]:
-        """Break off what is done within when nothing is left.
+        """Cancel the body when no time is left.
 
         Raises:
-            Unavailable: it was broken off; `dependency` is what kept it.
+            Unavailable: the body was cancelled; it was waiting for `dependency`.
 
         """
         try:

@@ -1,20 +1,20 @@
-"""The errors that cross the borders of a service's parts. Adapters translate their library's errors into these.
+"""The errors of Memstream. Adapters translate their library's errors into these.
 
 MemstreamError
-├── ConfigurationError      a setting is wrong: the start stops with one line
-├── Unavailable             something we need is down or refuses for now: try again later
-│   ├── Throttled           it asks to be asked less
-│   └── Busy                we ourselves have too much to do
-├── Overloaded              we have taken on as much as we can: try again later
-├── GlobalFault             it fails for every input until an operator mends it (key, quota, model, collection)
+├── ConfigurationError      a setting is wrong: the process ends with one line
+├── Unavailable             a dependency is down or refuses for now: retry later
+│   ├── Throttled           a dependency asks for fewer requests
+│   └── Busy                this process has too much to do
+├── Overloaded              a limit on waiting work is reached: retry later
+├── GlobalFault             every input fails until an operator fixes it (key, quota, model, collection)
 ├── Invalid                 a field of a request is wrong
-├── TooLarge                a request is over a limit
-└── Rejected                this input can't succeed, however often it is tried
+├── TooLarge                a request exceeds a limit
+└── Rejected                this input cannot succeed, however often it is retried
 """
 
 
 class MemstreamError(Exception):
-    """Any error of Memstream's own."""
+    """Any error of Memstream."""
 
 
 class ConfigurationError(MemstreamError):
@@ -22,25 +22,25 @@ class ConfigurationError(MemstreamError):
 
 
 class Unavailable(MemstreamError):
-    """Something a service needs is out of reach, or asks to be left alone for a while."""
+    """A dependency cannot be reached, or refuses requests for a while."""
 
     def __init__(self, dependency: str, reason: str, retry_after: float | None = None) -> None:
         super().__init__(f"{dependency}: {reason}")
         self.dependency = dependency
         self.retry_after = retry_after
-        """Seconds it asked for, if it did."""
+        """Seconds to wait, if the dependency said so."""
 
 
 class Throttled(Unavailable):
-    """Something a service needs was asked too much at once, or too often."""
+    """A dependency refused a request because of its rate or concurrency limit."""
 
 
 class Busy(Unavailable):
-    """This very process has as much to do as it can do in time; another one may have room."""
+    """This process has as much work as it can do in time; another one may have capacity."""
 
 
 class Overloaded(MemstreamError):
-    """As much is under way as the limits allow."""
+    """A limit on waiting work is reached."""
 
     def __init__(self, reason: str, retry_after: float = 1.0) -> None:
         super().__init__(reason)
@@ -48,7 +48,7 @@ class Overloaded(MemstreamError):
 
 
 class GlobalFault(MemstreamError):
-    """It fails alike for every input, until an operator mends it."""
+    """Every input fails in the same way, until an operator fixes it."""
 
     def __init__(self, dependency: str, reason: str) -> None:
         super().__init__(f"{dependency}: {reason}")
@@ -56,7 +56,7 @@ class GlobalFault(MemstreamError):
 
 
 class Invalid(MemstreamError):
-    """A field of a request is wrong, which only showed when it was used."""
+    """A field of a request is wrong, which was only found when it was used."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -65,11 +65,11 @@ class Invalid(MemstreamError):
 
 
 class TooLarge(MemstreamError):
-    """A request is over a limit. The text names the field and the limit."""
+    """A request exceeds a limit. The text names the field and the limit."""
 
 
 class Rejected(MemstreamError):
-    """This input fails however often it is tried."""
+    """This input fails however often it is retried."""
 
     def __init__(self, reason: str, dependency: str | None = None) -> None:
         super().__init__(reason if dependency is None else f"{dependency}: {reason}")

@@ -6,10 +6,10 @@ from memstream.runtime.errors import ConfigurationError
 
 
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """Bind a listening socket. With `reuse_port`, several processes share it and the kernel deals connections out.
+    """Return a bound socket. With `reuse_port`, several processes share the port; the kernel distributes connections.
 
     Raises:
-        ConfigurationError: the address can't be had.
+        ConfigurationError: the address cannot be bound.
 
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,8 +1,7 @@
-"""Logs and metrics. Neither ever holds what somebody said, nor the id of a user."""
+"""Logs and metrics. Neither contains the text of a message or the id of a user."""
 
 import logging
 import sys
-from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -10,11 +9,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 METRICS_MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds; from a cached answer to one that took too long."""
+"""Seconds."""
 
 
 def configure_logging(service: str, level: str) -> None:
-    """Send one line an event to stderr: time, level, service, logger, text."""
+    """Log to stderr, one line for each event: time, level, service, logger, text."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {service} %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
@@ -23,12 +22,5 @@ def configure_logging(service: str, level: str) -> None:
 
 
 def render(registry: CollectorRegistry) -> bytes:
-    """Write a registry's metrics in Prometheus' text format."""
+    """Return a registry's metrics in Prometheus' text format."""
     return generate_latest(registry)
-
-
-def fields(**values: Any) -> str:  # noqa: ANN401 - anything that can be written down
-    """Write fields as `name=value` for a log line."""
-    return " ".join(
-        f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}" for name, value in values.items()
-    )

@@ -30,5 +30,5 @@ def include_operations(app: FastAPI, health: Health, registry: CollectorRegistry
 
 
 def _answer(verdict: Verdict) -> Response:
-    status = HTTPStatus.OK if verdict.well else HTTPStatus.SERVICE_UNAVAILABLE
-    return JSONResponse({"status": "ok" if verdict.well else "unwell", "parts": verdict.parts}, status)
+    status = HTTPStatus.OK if verdict.healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse({"status": "ok" if verdict.healthy else "unwell", "parts": verdict.parts}, status)
