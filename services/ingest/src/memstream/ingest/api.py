@@ -33,7 +33,7 @@ from memstream.runtime.errors import Invalid
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
-from memstream.web.direct import Endpoints
+from memstream.web.fast_path import Endpoints
 
 BODY_MODELS = (MessageIn, BatchIn)
 """Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
@@ -139,8 +139,8 @@ def _lane(request: Request) -> Lane:
     raise Invalid("lane", f"Input should be {' or '.join(map(repr, LANES))}")
 
 
-DIRECT: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/messages/batch"): post_batch}
-"""The routes that devices ask all the time."""
+FAST_PATH: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/messages/batch"): post_batch}
+"""The endpoints that devices call all the time."""
 
 
 @router.get("/state", summary="Where is a message?", responses=problem_answers(HTTPStatus.NOT_FOUND))

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from memstream.contracts import ids
 from memstream.ingest.admin_api import ADMIN_BODY_MODELS, AdminParts, admin
 from memstream.ingest.admission import Watermarks
-from memstream.ingest.api import BODY_MODELS, DIRECT, IngestParts, erasures, router
+from memstream.ingest.api import BODY_MODELS, FAST_PATH, IngestParts, erasures, router
 from memstream.ingest.dead_letters import DeadLetters
 from memstream.ingest.durability import Durability
 from memstream.ingest.erasing import Erasing
@@ -96,7 +96,7 @@ def build(settings: IngestSettings, clock: Clock, chance: Random) -> FastAPI:
         "Takes what users say.",
         lifespan,
         body_models=BODY_MODELS + ADMIN_BODY_MODELS,
-        direct=DIRECT,
+        fast_path=FAST_PATH,
     )
     app.include_router(router)
     app.include_router(erasures)
