@@ -157,6 +157,21 @@ class Site:
         part = name.partition("-")[0]
         self._children[name] = _set(self._children[name], None, {part: settings})
 
+    def add(self, name: str, like: str, port: int, *argv: str) -> None:
+        """Add a part that runs another program of this repository, with the settings of a part there is."""
+        child = _set(self._children[like], None, {like.partition("-")[0]: {"port": port}})
+        environment = {**child.environment, "PYTHONPATH": str(_ROOT)}
+        url = f"http://127.0.0.1:{port}"
+        self._children[name] = replace(child, name=name, argv=argv, environment=environment, port=port, url=url)
+
+    def url_of(self, name: str) -> str:
+        """Return where a part listens."""
+        return self._children[name].url
+
+    def process(self, name: str) -> int:
+        """Return the id of a running part's process."""
+        return self._processes[name].pid
+
     async def kill(self, name: str) -> None:
         """End a part as a crash does."""
         process = self._processes.pop(name)

@@ -5,9 +5,9 @@
 - own time: at a steady rate, each question a new one, the time from question to answer less what its requests to the
   embeddings server and to Qdrant took, as seen by a relay in front of each. So whatever the sender and the relays take,
   and all waiting for a core, counts as the retriever's. How much that is, the same time of a handler tells that asks
-  the same two servers on the same HTTP server, over the same wire, and gives Qdrant's answer back as it is;
+  the same two servers on the same HTTP server, through the same HTTP transport, and gives Qdrant's answer back;
 - throughput with remembered vectors: against a handler on the same HTTP server that passes the same queries on to
-  Qdrant over the same wire, and gives the bytes back;
+  Qdrant through the same HTTP transport, and gives the bytes back;
 - 32 new questions at a time against one at a time, with MiniLM, which shares the cores with all the others, and with a
   provider that takes as long as one on the internet does, and no cores;
 - 1,000 at once: each is answered with 200, or with 503 and Retry-After.

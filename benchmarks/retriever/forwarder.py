@@ -2,8 +2,8 @@
 
     python -m benchmarks.retriever.forwarder QDRANT_URL PORT [EMBEDDINGS_URL MODEL]
 
-It runs on the server that the retriever runs on, set up alike, and asks over the same wire. What is posted is a batch
-of queries for Qdrant; with an embeddings server it is a search, whose question is embedded first.
+It runs on the server that the retriever runs on, set up alike, and asks through the same HTTP transport. What is posted
+is a batch of queries for Qdrant; with an embeddings server it is a search, whose question is embedded first.
 """
 
 import sys
@@ -19,7 +19,7 @@ from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import CandidateQuery, owner_of
 from memstream.vectors.store.qdrant.collection import batch_body
 from memstream.vectors.store.qdrant.queries import queries_for
-from memstream.vectors.wire import Wire
+from memstream.vectors.transport import HttpTransport
 
 _QUERY = "/collections/memstream/points/query/batch"
 
@@ -44,7 +44,7 @@ async def as_it_is(body: bytes) -> bytes:
     return body
 
 
-def handler(wire: Wire, write: Write) -> Any:  # noqa: ANN401 - ASGI
+def handler(transport: HttpTransport, write: Write) -> Any:  # noqa: ANN401 - ASGI
     """Make an application that asks Qdrant for each request."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
@@ -54,7 +54,7 @@ def handler(wire: Wire, write: Write) -> Any:  # noqa: ANN401 - ASGI
         while more:
             event = await receive()
             body, more = body + event.get("body", b""), event.get("more_body", False)
-        answer = await wire.post(_QUERY, await write(body))
+        answer = await transport.post(_QUERY, await write(body))
         length = str(len(answer.content)).encode()
         await send({"type": "http.response.start", "status": answer.status, "headers": [(b"content-length", length)]})
         await send({"type": "http.response.body", "body": answer.content})
@@ -70,7 +70,7 @@ if __name__ == "__main__":
         space = space_of(model)
         writing = embedding(OpenAIEmbeddings(space, url=url, api_key="local", timeout=60), space)
     uvicorn.run(
-        handler(Wire(qdrant_url, port=6333, headers={}, timeout=60), writing),
+        handler(HttpTransport(qdrant_url, port=6333, headers={}, timeout=60), writing),
         port=int(port),
         loop="uvloop",
         http="httptools",

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from running_stack import RunningStack
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import memstream.ingest.admin_api
 import memstream.ingest.api
@@ -35,6 +36,12 @@ def applications() -> dict[str, FastAPI]:
         "ingest": memstream.ingest.app.build(IngestSettings(), SystemClock(), SystemRandom()),
         "retriever": memstream.retriever.app.build(RetrieverSettings(embeddings_api_key=SecretStr("x")), SystemClock()),
     }
+
+
+@contextlib.asynccontextmanager
+async def no_lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Need nothing."""
+    yield
 
 
 def routes() -> Iterator[tuple[str, str, str]]:
@@ -67,6 +74,92 @@ def test_every_route_is_described(service: str) -> None:
     }[service]
 
     assert described == OPEN | {r.path for router in routers for r in router.routes if isinstance(r, APIRoute)}
+
+
+class Tracing:
+    """Middleware as a tracing library adds it: it notes each request with the status of its response."""
+
+    def __init__(self, app: ASGIApp, seen: list[tuple[str, str, int]]) -> None:
+        self._app = app
+        self._seen = seen
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+
+        async def watched_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._seen.append((scope["method"], scope["path"], message["status"]))
+            await send(message)
+
+        await self._app(scope, receive, watched_send)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_middleware_sees_every_request(service: str) -> None:
+    app = applications()[service]
+    seen: list[tuple[str, str, int]] = []
+    app.add_middleware(Tracing, seen=seen)
+    requests = [(method, path) for name, method, path in ROUTES if name == service and path != "/health/ready"]
+    requests += [("GET", "/nowhere"), ("PATCH", "/metrics")]
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        responses = [await client.request(method, path) for method, path in requests]
+
+    assert {"ingest": ("POST", "/v1/messages"), "retriever": ("POST", "/v1/search")}[service] in requests
+    assert [(method, path) for method, path, _ in seen] == requests
+    assert [status for _, _, status in seen] == [response.status_code for response in responses]
+    assert {200, 401, 404, 405} == {status for _, _, status in seen}
+
+
+async def test_middleware_sees_the_answer_to_a_request_that_shutdown_breaks_off() -> None:
+    seen: list[tuple[str, str, int]] = []
+
+    async def cancelled(_: Request) -> Response:
+        raise asyncio.CancelledError
+
+    app = make_application("t", "t", no_lifespan, fast_path={("GET", "/fast"): cancelled})
+    app.add_middleware(Tracing, seen=seen)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        await client.get("/fast")
+
+    assert seen == [("GET", "/fast", 503)]
+
+
+@pytest.mark.parametrize("path", ["/", "/fast"])
+async def test_middleware_sees_the_answer_to_an_unexpected_error(path: str) -> None:
+    seen: list[tuple[str, str, int]] = []
+
+    async def defective(_: Request) -> Response:
+        raise KeyError
+
+    app = make_application("t", "t", no_lifespan, fast_path={("GET", "/fast"): defective})
+    app.get("/")(defective)
+    app.add_middleware(Tracing, seen=seen)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        await client.get(path)
+
+    assert seen == [("GET", path, 500)]
+
+
+def test_fast_path_and_plain_routes_lead_to_the_endpoints_that_are_documented() -> None:
+    routers = (memstream.ingest.api.message_routes, memstream.retriever.api.router)
+    documented = {
+        (method, route.path): route.endpoint
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    plain = {
+        (method, route.path): route.endpoint
+        for route in memstream.retriever.api.PLAIN_ROUTES
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+
+    assert plain
+    assert documented.items() >= memstream.ingest.api.FAST_PATH.items() | plain.items()
 
 
 @pytest.mark.parametrize(("service", "method", "path"), GUARDED)
@@ -173,12 +266,8 @@ async def test_of_very_many_errors_a_few_are_told(stack: RunningStack, service: 
     assert "and 9999 more" in refused["detail"]
 
 
-@pytest.mark.parametrize("path", ["/", "/short"])
+@pytest.mark.parametrize("path", ["/", "/fast"])
 async def test_a_request_that_is_broken_off_is_answered(path: str) -> None:
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-
     asked = asyncio.Event()
 
     async def never(_: Request) -> Response:
@@ -186,7 +275,7 @@ async def test_a_request_that_is_broken_off_is_answered(path: str) -> None:
         await asyncio.Event().wait()
         return Response()
 
-    app = make_application("t", "t", lifespan, direct={("GET", "/short"): never})
+    app = make_application("t", "t", no_lifespan, fast_path={("GET", "/fast"): never})
     app.get("/")(never)
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:

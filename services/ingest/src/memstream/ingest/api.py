@@ -32,7 +32,7 @@ from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_a
 from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
 from memstream.web.credentials import Credential, KeyRing
-from memstream.web.direct import Endpoints
+from memstream.web.fast_path import Endpoints
 
 BODY_MODELS = (MessageIn, BatchIn)
 """Models that are referenced from described bodies only; the OpenAPI file needs their schemas too."""
@@ -138,8 +138,8 @@ def _lane(request: Request) -> Lane:
     raise Invalid("lane", f"Input should be {' or '.join(map(repr, LANES))}")
 
 
-DIRECT: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/messages/batch"): post_batch}
-"""The routes that devices call all the time."""
+FAST_PATH: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/messages/batch"): post_batch}
+"""The endpoints that devices call all the time."""
 
 
 @message_routes.get("/state", summary="Get the state of a message", responses=problem_answers(HTTPStatus.NOT_FOUND))

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from memstream.contracts import ids
 from memstream.ingest.admin_api import ADMIN_BODY_MODELS, AdminParts, admin_routes
 from memstream.ingest.admission import Watermarks
-from memstream.ingest.api import BODY_MODELS, DIRECT, IngestParts, erasure_routes, message_routes
+from memstream.ingest.api import BODY_MODELS, FAST_PATH, IngestParts, erasure_routes, message_routes
 from memstream.ingest.dead_letters import DeadLetters
 from memstream.ingest.durability import Durability
 from memstream.ingest.erasures import Erasures
@@ -96,7 +96,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         "Accepts messages, and the deletion of messages and users.",
         lifespan,
         body_models=BODY_MODELS + ADMIN_BODY_MODELS,
-        direct=DIRECT,
+        fast_path=FAST_PATH,
     )
     app.include_router(message_routes)
     app.include_router(erasure_routes)

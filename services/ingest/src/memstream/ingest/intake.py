@@ -83,7 +83,7 @@ class Intake:
 
     def _count(self, messages: int) -> None:
         if messages > self.limits.batch_messages:
-            raise TooLarge(f"messages: more than {self.limits.batch_messages} in one batch")
+            raise TooLarge("messages", f"more than {self.limits.batch_messages} in one batch")
 
     def _read(
         self, parse: Callable[..., MessageIn], raw: Iterable[object], tenant: str, lane: Lane

@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar, cast
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
+from starlette.routing import Route
 
 from memstream.contracts.limits import Limits
 from memstream.contracts.searches import (
@@ -24,11 +25,10 @@ from memstream.retriever.search import Searches
 from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline.pages import Timeline
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
-from memstream.web.attendance import attended
-from memstream.web.bearer import Caller, authenticate
+from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, read_json
 from memstream.web.credentials import KeyRing
-from memstream.web.direct import Endpoints
+from memstream.web.disconnects import cancel_on_disconnect
 
 BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn, ContextIn)
 """Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
@@ -75,17 +75,16 @@ router = APIRouter(prefix="/v1", tags=["retrieval"], responses=PROBLEM_ANSWERS)
 )
 async def post_search(request: Request) -> Response:
     """Return the messages that are relevant to the query, the most relevant first."""
-    parts = _parts(request)
-    # By itself, without the framework's dependencies: it may be reached by the short way.
-    caller = await authenticate(request, parts.ring)
+    # Not as a dependency: a plain route has none.
+    caller = await caller_of(request)
     search = await _read(request, SearchIn)
-    async with attended(request):
-        (answer,) = await parts.searches.search([search], caller.tenant)
+    async with cancel_on_disconnect(request):
+        (answer,) = await _parts(request).searches.search([search], caller.tenant)
     return _answer(answer)
 
 
-DIRECT: Endpoints = {("POST", "/v1/search"): post_search}
-"""The route that is asked all the time."""
+PLAIN_ROUTES = (Route("/v1/search", post_search, methods=["POST"]),)
+"""The route that clients call all the time, without FastAPI's handling of dependencies."""
 
 
 @router.post(
@@ -97,7 +96,7 @@ DIRECT: Endpoints = {("POST", "/v1/search"): post_search}
 async def post_search_batch(request: Request, caller: Caller) -> Response:
     """Return the result of each search, as if it had been sent on its own."""
     batch = await _read(request, SearchBatchIn)
-    async with attended(request):
+    async with cancel_on_disconnect(request):
         return _answer(SearchBatchOut(results=await _parts(request).searches.search(batch.searches, caller.tenant)))
 
 
@@ -110,7 +109,7 @@ async def post_search_batch(request: Request, caller: Caller) -> Response:
 async def post_context(request: Request, caller: Caller) -> Response:
     """Return numbered passages within the token budget. If nothing is relevant: no passage, and `abstained`."""
     question = await _read(request, ContextIn)
-    async with attended(request):
+    async with cancel_on_disconnect(request):
         return _answer(await _parts(request).contexts.build(question, caller.tenant))
 
 
@@ -123,7 +122,7 @@ async def post_context(request: Request, caller: Caller) -> Response:
 async def post_similarity(request: Request, _caller: Caller) -> Response:
     """Return the cosine similarity of every pair of texts."""
     body = await _read(request, SimilarityIn)
-    async with attended(request):
+    async with cancel_on_disconnect(request):
         return _answer(await _parts(request).similarity.compare(body.texts))
 
 

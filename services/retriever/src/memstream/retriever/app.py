@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from memstream.contracts.searches import Encoding
 from memstream.retriever.admission import ConcurrencyLimiter
-from memstream.retriever.api import BODY_MODELS, DIRECT, RetrieverParts, router
+from memstream.retriever.api import BODY_MODELS, PLAIN_ROUTES, RetrieverParts, router
 from memstream.retriever.asking.embedding import QueryEmbedder
 from memstream.retriever.asking.known_speakers import KnownSpeakers
 from memstream.retriever.asking.query_vectors import QueryPolicy, QueryVectors
@@ -107,7 +107,11 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         await client.aclose()
 
     app = make_application(
-        "Memstream retriever", "Answers what a user's past says.", lifespan, body_models=BODY_MODELS, direct=DIRECT
+        "Memstream retriever",
+        "Answers what a user's past says.",
+        lifespan,
+        body_models=BODY_MODELS,
+        routes=PLAIN_ROUTES,
     )
     app.include_router(router)
     include_operations(app, health, registry)

@@ -65,7 +65,12 @@ class Invalid(MemstreamError):
 
 
 class TooLarge(MemstreamError):
-    """A request exceeds a limit. The text names the field and the limit."""
+    """A field of a request, or its body, is over a limit; the message says which limit."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
 
 
 class Rejected(MemstreamError):

@@ -10,12 +10,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from memstream.contracts.problems import MEDIA_TYPE, Problem
 from memstream.web import problems
-from memstream.web.direct import Direct, Endpoints
-from memstream.web.farewell import Farewell
+from memstream.web.fast_path import Endpoints, FastPath
+from memstream.web.shutdown import ShutdownResponder
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -24,25 +25,30 @@ _OPEN_TAG = "operations"
 
 
 class _Application(FastAPI):
-    """An application with a short way to some routes, before all that the framework does about a request."""
+    """A FastAPI application with a fast path and an answer at shutdown, both inside the middleware that is added."""
 
-    def __init__(self, direct: Endpoints, **settings: Any) -> None:  # noqa: ANN401 - FastAPI's own
+    def __init__(self, fast_path: Endpoints, **settings: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**settings)
-        self._entrance = Farewell(Direct(super().__call__, direct))
+        self._fast_path = fast_path
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
-        scope["app"] = self
-        await self._entrance(scope, receive, send)
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application as ASGI sees it; Starlette calls this once, before the first request."""
+        # FastAPI would put its error handling around added middleware, and so around the fast path, which has its own.
+        added, self.user_middleware = self.user_middleware, []
+        app: ASGIApp = ShutdownResponder(FastPath(super().build_middleware_stack(), self._fast_path))
+        self.user_middleware = added
+        for middleware, arguments, options in reversed(added):
+            app = middleware(app, *arguments, **options)
+        return app
 
 
 def reference(model: type[BaseModel]) -> dict[str, str]:
-    """Name a model's schema within the description."""
+    """Return a reference to a model's schema in the OpenAPI document."""
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
 def problem_answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Describe errors that a route may answer with."""
+    """Return the OpenAPI responses of a route that may answer with these errors."""
     content = {MEDIA_TYPE: {"schema": reference(Problem)}}
     return {status: {"description": status.phrase, "content": content} for status in statuses}
 
@@ -55,34 +61,41 @@ PROBLEM_ANSWERS = problem_answers(
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-"""The errors that any route with a key and a body may answer with."""
+"""Error responses of every route that needs a key and reads a body."""
 
 
 def described_body(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Describe a body that a route reads itself, to hold it to its limits while it arrives: schemas by media type."""
+    """Return the OpenAPI request body of a route that reads it itself, from schemas by media type."""
     return {"requestBody": {"required": True, "content": {media: {"schema": s} for media, s in schemas.items()}}}
 
 
-def make_application(
+def make_application(  # noqa: PLR0913 - named arguments, each set in one place
     title: str,
     description: str,
     lifespan: Lifespan,
     *,
     body_models: Sequence[type[BaseModel]] = (),
-    direct: Endpoints = MappingProxyType({}),
+    routes: Sequence[Route] = (),
+    fast_path: Endpoints = MappingProxyType({}),
 ) -> FastAPI:
-    """Make an application whose every error is a problem. It serves no documentation: that is a file (`make docs`).
+    """Return an application whose error responses are problem documents.
 
-    `body_models` are models that its routes read themselves; the description holds their schemas too. `direct` are
-    routes that requests reach by the short way.
+    It serves no documentation: that is a file (`make docs`). `body_models` are the models of bodies that endpoints read
+    themselves; the OpenAPI document includes their schemas. `routes` are plain routes of Starlette, which are
+    tried first and skip FastAPI's handling of dependencies; the endpoints of `fast_path` skip routing as a whole. Both
+    need a FastAPI route as well, which documents them.
+
+    Middleware that is added to the application (`add_middleware`), for example for tracing, sees every request and
+    every response: those on the fast path, errors, and the 503 at shutdown.
     """
     app = _Application(
-        direct,
+        fast_path,
+        routes=list(routes),
         title=title,
         description=description,
         lifespan=lifespan,
         openapi_url=None,
-        # A redirect would be no problem, and would lead wherever the caller's Host header says.
+        # A redirect is no problem document, and leads wherever the client's Host header says.
         redirect_slashes=False,
     )
     problems.install(app)

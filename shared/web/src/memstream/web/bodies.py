@@ -1,4 +1,4 @@
-"""Reading a request's body without trusting its size."""
+"""Reading request bodies, each up to a size limit."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -13,21 +13,22 @@ JSON = "application/json"
 
 
 def media_type(request: Request) -> str:
-    """Give the type of the body, without parameters and in small letters; "" when none is given."""
+    """Return the body's media type in lower case, without parameters, or "" if the request names none."""
     return header(request, b"content-type").partition(";")[0].strip().lower()
 
 
 def unsupported_media(*takes: str) -> HTTPException:
-    """Make the error that says which types are taken."""
+    """Return the error that names the media types a route accepts."""
     return HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-type: send {' or '.join(takes)}")
 
 
 async def read_json(request: Request, limit: int) -> bytes:
-    """Read the whole body, which has to be JSON by its type; one without a type is taken for it.
+    """Return the whole body of a request whose media type is JSON, or missing.
 
     Raises:
-        HTTPException: 415, it is of another type.
-        TooLarge: it is larger than `limit` bytes.
+        HTTPException: 415, the media type is another one.
+        TooLarge: the body is larger than `limit` bytes.
+        ClientDisconnect: the client disconnected before the end of the body.
 
     """
     if media_type(request) not in {"", JSON}:
@@ -36,53 +37,53 @@ async def read_json(request: Request, limit: int) -> bytes:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """Read the whole body.
+    """Return the whole body.
 
     Raises:
-        TooLarge: it is larger than `limit` bytes.
-        ClientDisconnect: the caller hung up before its end.
+        TooLarge: the body is larger than `limit` bytes.
+        ClientDisconnect: the client disconnected before the end of the body.
 
     """
-    _check_announced(request, limit)
-    body, more = await _piece(request)
+    _check_content_length(request, limit)
+    body, more = await _chunk(request)
     if not more and len(body) <= limit:
         return body
-    pieces, size = [body], len(body)
+    chunks, size = [body], len(body)
     while more and size <= limit:
-        piece, more = await _piece(request)
-        pieces.append(piece)
-        size += len(piece)
+        chunk, more = await _chunk(request)
+        chunks.append(chunk)
+        size += len(chunk)
     if size > limit:
         raise _too_large(limit)
-    return b"".join(pieces)
+    return b"".join(chunks)
 
 
 async def stream_body(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """Give the body's pieces as they arrive.
+    """Yield the body's chunks as they arrive.
 
     Raises:
-        TooLarge: it is larger than `limit` bytes.
-        ClientDisconnect: the caller hung up before its end.
+        TooLarge: the body is larger than `limit` bytes.
+        ClientDisconnect: the client disconnected before the end of the body.
 
     """
-    _check_announced(request, limit)
+    _check_content_length(request, limit)
     size, more = 0, True
     while more:
-        piece, more = await _piece(request)
-        size += len(piece)
+        chunk, more = await _chunk(request)
+        size += len(chunk)
         if size > limit:
             raise _too_large(limit)
-        yield piece
+        yield chunk
 
 
-def _check_announced(request: Request, limit: int) -> None:
-    announced = header(request, b"content-length")
-    if announced.isdigit() and int(announced) > limit:
+def _check_content_length(request: Request, limit: int) -> None:
+    length = header(request, b"content-length")
+    if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
 
 
-async def _piece(request: Request) -> tuple[bytes, bool]:
-    """Give the next piece, and whether others follow."""
+async def _chunk(request: Request) -> tuple[bytes, bool]:
+    """Return the next chunk, and whether more follow."""
     message = await request.receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
@@ -90,4 +91,4 @@ async def _piece(request: Request) -> tuple[bytes, bool]:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"body: is over the limit of {limit} bytes")
+    return TooLarge("body", f"is over the limit of {limit} bytes")

@@ -4,9 +4,9 @@ from starlette.requests import Request
 
 
 def header(request: Request, name: bytes) -> str:
-    """Give the first header of a name in small letters; "" when there is none.
+    """Return the first header with this name, in lower case, or "" if there is none.
 
-    The framework's mapping decodes all names for each look, which takes longer than most of what is done with them.
+    Starlette's mapping decodes every header name on each look-up, which takes longer than most of the work here.
     """
     value: bytes
     for key, value in request.scope["headers"]:

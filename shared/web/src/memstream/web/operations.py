@@ -1,4 +1,4 @@
-"""The routes every HTTP service has for its operators."""
+"""Health and metrics: the routes that every HTTP service has for its operators."""
 
 from http import HTTPStatus
 
@@ -10,8 +10,14 @@ from memstream.runtime.health import Health, Verdict
 from memstream.runtime.telemetry import METRICS_MEDIA_TYPE, render
 
 
+class _MetricsResponse(Response):
+    """Metrics in Prometheus' text format. FastAPI takes the documented content type from the class."""
+
+    media_type = METRICS_MEDIA_TYPE
+
+
 def include_operations(app: FastAPI, health: Health, registry: CollectorRegistry) -> None:
-    """Add health and metrics, which need no key."""
+    """Add the routes for health and metrics, which need no key."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/health/live", summary="Does this process make progress?")
@@ -22,9 +28,9 @@ def include_operations(app: FastAPI, health: Health, registry: CollectorRegistry
     async def ready() -> Response:
         return _answer(await health.ready())
 
-    @router.get("/metrics", summary="Metrics for Prometheus")
+    @router.get("/metrics", summary="Metrics for Prometheus", response_class=_MetricsResponse)
     async def metrics() -> Response:
-        return Response(render(registry), media_type=METRICS_MEDIA_TYPE)
+        return _MetricsResponse(render(registry))
 
     app.include_router(router)
 

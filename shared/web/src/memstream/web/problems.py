@@ -1,4 +1,4 @@
-"""Every error answer of an HTTP service is a problem (RFC 9457): made here, in one place."""
+"""Error responses: every one is a problem document (RFC 9457), and all are made here."""
 
 import logging
 import math
@@ -19,7 +19,7 @@ from memstream.runtime.errors import Busy, GlobalFault, Invalid, Overloaded, Rej
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
-"""Makes the answer to an error."""
+"""Returns the response to an error."""
 
 _TYPES = {
     HTTPStatus.BAD_REQUEST: ProblemType.INVALID,
@@ -34,13 +34,13 @@ _TYPES = {
     HTTPStatus.SERVICE_UNAVAILABLE: ProblemType.UNAVAILABLE,
 }
 
-_SHOWN_ERRORS = 20
-_SHOWN_IN_DETAIL = 3
-_SHOWN_NAME = 100
-"""Of all that is wrong with a body so much is told. A caller can send any number of unknown fields, of any length."""
+_MAX_ERRORS = 20
+_MAX_ERRORS_IN_DETAIL = 3
+_MAX_FIELD_LENGTH = 100
+"""Bounds of a response that lists errors. A client can send any number of unknown fields, with names of any length."""
 
 _RETRY_AFTER = 1.0
-"""Seconds to wait when what is down didn't say."""
+"""Seconds to wait if the dependency that is down did not report it."""
 
 
 def problem(
@@ -51,7 +51,7 @@ def problem(
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Make the answer. `retry_after` is in seconds, and told in whole ones, rounded up."""
+    """Return a problem response. `retry_after` is in seconds; the header has whole seconds, rounded up."""
     body = Problem(
         type=_TYPES.get(status, ProblemType.INTERNAL),
         title=status.phrase,
@@ -68,13 +68,15 @@ def problem(
 
 
 def field_errors(errors: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
-    """Turn pydantic's first errors into ours: fields joined by dots, without the first `skip` parts of each place."""
+    """Return the first of pydantic's errors as ours, with dotted field names less their first `skip` parts."""
     found = []
-    for error in errors[:_SHOWN_ERRORS]:
+    for error in errors[:_MAX_ERRORS]:
         place = [str(part) for part in error["loc"][skip:]]
         message = "is not a field of this request" if error["type"] == "extra_forbidden" else error["msg"]
         found.append(
-            FieldError(field=".".join(place)[:_SHOWN_NAME] or "body", message=message.removeprefix("Value error, "))
+            FieldError(
+                field=".".join(place)[:_MAX_FIELD_LENGTH] or "body", message=message.removeprefix("Value error, ")
+            )
         )
     return found
 
@@ -85,14 +87,14 @@ def invalid(
     *,
     count: int | None = None,
 ) -> Response:
-    """Answer that fields are wrong, each with its reason; `count` when there are more than are told."""
-    detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:_SHOWN_IN_DETAIL])
-    left = (count or len(errors)) - _SHOWN_IN_DETAIL
+    """Return the response that lists wrong fields. `count` is their number if `errors` holds only the first of them."""
+    detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:_MAX_ERRORS_IN_DETAIL])
+    left = (count or len(errors)) - _MAX_ERRORS_IN_DETAIL
     return problem(status, detail + (f" (and {left} more)" if left > 0 else ""), errors=errors)
 
 
 def invalid_body(error: ValidationError) -> Response:
-    """Answer for a body that doesn't fit: 400 when it isn't JSON at all, else 422 with each field."""
+    """Return the response to a body that fails validation: 400 if it is not JSON, else 422 with the wrong fields."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     malformed = any(e["type"] == "json_invalid" for e in errors)
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -100,14 +102,14 @@ def invalid_body(error: ValidationError) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Let every error that leaves a handler become a problem."""
-    for kind, answer in _HANDLERS.items():
-        app.add_exception_handler(kind, answer)
+    """Register the handlers that turn every exception of an endpoint into a problem response."""
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, unexpected)
 
 
 def handler(error: Exception) -> Handler:
-    """Give what answers an error with a problem: `unexpected`, if nothing else does."""
+    """Return the handler of an error, which is `unexpected` if no other one is registered for its type."""
     return next((_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS), unexpected)
 
 
@@ -115,7 +117,7 @@ async def _request_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
     errors = error.errors()
     malformed = any(e["type"] == "json_invalid" for e in errors)
-    # FastAPI puts where it looked ("body", "query") in front of the field.
+    # FastAPI puts the part of the request ("body", "query") before the field.
     return invalid(
         field_errors(errors, skip=1),
         HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -154,7 +156,7 @@ async def _unavailable(_: Request, error: Exception) -> Response:
 
 async def _busy(_: Request, error: Exception) -> Response:
     assert isinstance(error, Busy)  # noqa: S101 - registered for this type
-    # Not logged: there may be a thousand of them a second, and they are counted.
+    # Not logged: there may be thousands a second, and a metric counts them.
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after=error.retry_after or _RETRY_AFTER)
 
 
@@ -177,23 +179,23 @@ async def _invalid_field(_: Request, error: Exception) -> Response:
 
 
 async def _too_large(_: Request, error: Exception) -> Response:
-    field, _sep, message = str(error).partition(": ")
-    errors = [FieldError(field=field, message=message)]
+    assert isinstance(error, TooLarge)  # noqa: S101 - registered for this type
+    errors = [FieldError(field=error.field, message=error.message)]
     return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), errors=errors)
 
 
 async def _rejected(_: Request, error: Exception) -> Response:
-    # What we depend on refuses this very input, and would again.
+    # A dependency refuses this input, and would refuse it again.
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"this can't be served: {error}")
 
 
-async def _gone(_: Request, __: Exception) -> Response:
-    # Nobody reads this: the caller hung up in the middle of the body.
+async def _disconnected(_: Request, __: Exception) -> Response:
+    # Nobody reads this: the client has disconnected.
     return problem(HTTPStatus.BAD_REQUEST, "the body ended too early")
 
 
 async def unexpected(_: Request, __: Exception) -> Response:
-    """Answer for an error of ours. It is to be raised again after that, so that it is logged."""
+    """Return the response to a defect. The exception is raised again afterwards, and so logged with its traceback."""
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; it was logged")
 
 
@@ -208,6 +210,6 @@ _HANDLERS: Mapping[type[Exception], Handler] = {
     Invalid: _invalid_field,
     TooLarge: _too_large,
     Rejected: _rejected,
-    ClientDisconnect: _gone,
+    ClientDisconnect: _disconnected,
 }
-"""What answers each kind of error, and those derived from it."""
+"""The handler of each exception type, which serves its subclasses too."""

@@ -1,4 +1,4 @@
-"""Running an ASGI application as a process."""
+"""Running an ASGI application as a process, with a graceful shutdown."""
 
 import gc
 import signal
@@ -13,10 +13,10 @@ _BACKLOG = 2048
 
 
 def serve(app: ASGIApp, listener: socket.socket, *, grace: float = 10.0) -> None:
-    """Serve until SIGINT or SIGTERM; then answer what is under way, for `grace` seconds at the most, and exit 0."""
-    # uvicorn catches these, and raises them again when all is answered: then they find what was set before.
+    """Serve until SIGINT or SIGTERM, then finish open requests for up to `grace` seconds, and exit 0."""
+    # uvicorn catches these signals and raises them again when it is done: they then find the handlers set here.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end_well)
+        signal.signal(number, _exit)
     config = uvicorn.Config(
         cast("Any", app),  # two spellings of the same protocol
         loop="uvloop",
@@ -25,15 +25,15 @@ def serve(app: ASGIApp, listener: socket.socket, *, grace: float = 10.0) -> None
         log_config=None,
         access_log=False,
         server_header=False,
-        # Nothing here asks where a request came from.
+        # Nothing here uses the client's address.
         proxy_headers=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=int(grace),
     )
-    # What the start has made stays: looking through it for garbage would stop every answer for a tenth of a second.
+    # Objects made until now stay alive: scanning them for garbage would halt every request for a tenth of a second.
     gc.freeze()
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _end_well(_number: int, _frame: object) -> NoReturn:
+def _exit(_number: int, _frame: object) -> NoReturn:
     sys.exit(0)

@@ -17,7 +17,7 @@ from memstream.vectors.embeddings.provider import DEPENDENCY, Embedded
 from memstream.vectors.embeddings.quotas import read_quotas
 from memstream.vectors.refusals import read_retry_after, reason_of, refusal, unanswered, unreadable
 from memstream.vectors.space import EmbeddingSpace, InputType, Vectors
-from memstream.vectors.wire import Answer, Wire, is_direct
+from memstream.vectors.transport import HttpResponse, HttpTransport, is_direct
 
 _PORT = 80
 
@@ -48,9 +48,11 @@ class OpenAIEmbeddings:
             max_retries=0,
             timeout=timeout,
         )
-        self._wire: Wire | None = None
+        self._transport: HttpTransport | None = None
         if is_direct(url):
-            self._wire = Wire(url, port=_PORT, headers={"authorization": f"Bearer {api_key}"}, timeout=timeout)
+            self._transport = HttpTransport(
+                url, port=_PORT, headers={"authorization": f"Bearer {api_key}"}, timeout=timeout
+            )
 
     async def embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
         """See `EmbeddingsProvider`. Identical texts are sent once."""
@@ -63,9 +65,9 @@ class OpenAIEmbeddings:
         return Embedded(vectors if len(places) == len(texts) else vectors[rows], _tokens(told), read_quotas(headers))
 
     async def _post(self, body: dict[str, object]) -> tuple[bytes, Mapping[str, str]]:
-        if self._wire is not None:
+        if self._transport is not None:
             try:
-                told = await self._wire.post("/embeddings", orjson.dumps(body))
+                told = await self._transport.post("/embeddings", orjson.dumps(body))
             except OSError as error:
                 raise unanswered(DEPENDENCY, error) from error
             if told.status != _OK:
@@ -101,8 +103,8 @@ class OpenAIEmbeddings:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._wire is not None:
-            self._wire.close()
+        if self._transport is not None:
+            self._transport.close()
         await self._client.close()
 
 
@@ -114,7 +116,7 @@ def translate(error: openai.APIError) -> MemstreamError:
     return _refusal(error.status_code, error.message, (error.code, error.type), error.response.headers)
 
 
-def _refusal_in(answer: Answer) -> MemstreamError:
+def _refusal_in(answer: HttpResponse) -> MemstreamError:
     try:
         told = from_json(answer.content)
     except ValueError:

@@ -22,7 +22,7 @@ from memstream.vectors.refusals import read_retry_after, refusal, unanswered, un
 from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import Record, StoredMessage
 from memstream.vectors.store.qdrant.filters import OwnedFilter, not_after
-from memstream.vectors.wire import Wire, is_direct
+from memstream.vectors.transport import HttpTransport, is_direct
 
 _PORT = 6333
 """Where Qdrant is asked when its URL names no port."""
@@ -148,10 +148,10 @@ class Collection:
             # Connections to this machine are kept alive only when limits are given.
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
-        self._wire: Wire | None = None
+        self._transport: HttpTransport | None = None
         if is_direct(url):
             headers = {} if api_key is None else {"api-key": api_key}
-            self._wire = Wire(url, port=_PORT, headers=headers, timeout=max(1, int(timeout)))
+            self._transport = HttpTransport(url, port=_PORT, headers=headers, timeout=max(1, int(timeout)))
 
     async def upsert(self, points: Sequence[Mapping[str, Any]], newest_ms: int) -> None:
         """Store points, but for those whose stored version comes from an entry after `newest_ms`.
@@ -201,7 +201,7 @@ class Collection:
 
         """
         content = batch_body(queries)
-        if self._wire is None:
+        if self._transport is None:
             with qdrant_faults():
                 answer = await self.client.http.client.request(
                     type_=_Answered,
@@ -214,7 +214,7 @@ class Collection:
             with _readable():
                 return msgspec.convert(answer.result, list[QueryAnswer])
         with qdrant_faults():
-            told = await self._wire.post(f"/collections/{quote(self.name, safe='')}/points/query/batch", content)
+            told = await self._transport.post(f"/collections/{quote(self.name, safe='')}/points/query/batch", content)
         if told.status != _OK:
             message = told.content.decode(errors="replace")
             raise refusal(DEPENDENCY, told.status, message, read_retry_after(told.headers))
@@ -311,8 +311,8 @@ class Collection:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._wire is not None:
-            self._wire.close()
+        if self._transport is not None:
+            self._transport.close()
         await self.client.close()
 
 

@@ -1,4 +1,4 @@
-"""The short way to a route answers as the long one does, whatever happens there."""
+"""The fast path and plain routes answer as FastAPI's routes do, whatever happens in the endpoint."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from memstream.runtime.errors import GlobalFault, Invalid, MemstreamError, Overloaded, Rejected, TooLarge, Unavailable
 from memstream.web.application import make_application
@@ -25,7 +26,7 @@ ERRORS = [
     GlobalFault("embeddings", "no quota"),
     Overloaded("too much", 7),
     Invalid("field", "is wrong"),
-    TooLarge("body: is over the limit of 3 bytes"),
+    TooLarge("body", "is over the limit of 3 bytes"),
     Rejected("no"),
     MemstreamError("nobody expects this"),
     KeyError("nor this"),
@@ -38,8 +39,8 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-async def both(error: Exception | None, method: str = "POST") -> tuple[httpx.Response, httpx.Response]:
-    """Ask the same on the short way and on the long one."""
+async def each_way(error: Exception | None, method: str = "POST") -> list[httpx.Response]:
+    """Send the same request to an endpoint on the fast path, on a plain route and on a route of FastAPI."""
 
     async def endpoint(request: Request) -> Response:
         if error is not None:
@@ -48,45 +49,48 @@ async def both(error: Exception | None, method: str = "POST") -> tuple[httpx.Res
         return Response("done", 202)
 
     answers = []
-    for direct in ({("POST", "/a"): endpoint}, {}):
-        app = make_application("t", "t", lifespan, direct=direct)
+    for app in (
+        make_application("t", "t", lifespan, fast_path={("POST", "/a"): endpoint}),
+        make_application("t", "t", lifespan, routes=[Route("/a", endpoint, methods=["POST"])]),
+        make_application("t", "t", lifespan),
+    ):
         app.post("/a")(endpoint)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             answers.append(await client.request(method, "/a", content=b"x" if error is None else b"1"))
-    short, long = answers
-    return short, long
+    return answers
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_an_error_is_the_same_problem(error: Exception) -> None:
-    short, long = await both(error)
+    fast, *others = await each_way(error)
 
-    assert short.status_code >= 400
-    assert short.headers["content-type"] == "application/problem+json"
-    assert (short.status_code, short.content, short.headers) == (long.status_code, long.content, long.headers)
+    assert fast.status_code >= 400
+    assert fast.headers["content-type"] == "application/problem+json"
+    for other in others:
+        assert (fast.status_code, fast.content, fast.headers) == (other.status_code, other.content, other.headers)
 
 
 async def test_a_body_that_does_not_fit_is_the_same_problem() -> None:
-    short, long = await both(None)
+    fast, *others = await each_way(None)
 
-    assert short.status_code == 400
-    assert (short.content, short.headers) == (long.content, long.headers)
-
-
-async def test_another_method_takes_the_long_way() -> None:
-    short, long = await both(None, "PUT")
-
-    assert (short.status_code, short.headers["allow"]) == (405, "POST")
-    assert (short.content, short.headers) == (long.content, long.headers)
+    assert fast.status_code == 400
+    assert all((fast.content, fast.headers) == (other.content, other.headers) for other in others)
 
 
-async def test_only_the_routes_that_were_named_are_taken() -> None:
+async def test_another_method_is_refused_and_the_right_one_named() -> None:
+    fast, *others = await each_way(None, "PUT")
+
+    assert (fast.status_code, fast.headers["allow"]) == (405, "POST")
+    assert all((fast.content, fast.headers) == (other.content, other.headers) for other in others)
+
+
+async def test_the_fast_path_takes_exactly_its_methods_and_paths() -> None:
     async def endpoint(_: Request) -> Response:
-        return Response("short")
+        return Response("fast")
 
-    app = make_application("t", "t", lifespan, direct={("GET", "/a"): endpoint})
-    app.get("/{rest:path}")(lambda: "long")
+    app = make_application("t", "t", lifespan, fast_path={("GET", "/a"): endpoint})
+    app.get("/{rest:path}")(lambda: "routed")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-        assert (await client.get("/a")).text == "short"
-        assert [(await client.get(path)).json() for path in ("/a/", "/A", "/b")] == ["long"] * 3
+        assert (await client.get("/a")).text == "fast"
+        assert [(await client.get(path)).json() for path in ("/a/", "/A", "/b")] == ["routed"] * 3

@@ -1,4 +1,7 @@
-"""The short way to routes that are asked so often that the framework's own way there costs more than their work."""
+"""Fast-path dispatch: the endpoints of hot routes are called without FastAPI's routing and error handling.
+
+docs/decisions/0021 has what that saves, and for which routes it is worth it.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -10,12 +13,14 @@ from memstream.web import problems
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Endpoints = Mapping[tuple[str, str], Endpoint]
-"""Endpoints by method and path. Each is also a route of the application, which describes it, and which answers the same
-wherever the short way isn't taken."""
+"""Endpoints by method and path. Each is also a route of the application, which documents it."""
 
 
-class Direct:
-    """Answers requests of exactly these methods and paths, and leaves all others to the application."""
+class FastPath:
+    """ASGI middleware that answers requests of exactly these methods and paths, and passes on all others.
+
+    The application puts it inside all middleware that is added: tracing sees these requests too.
+    """
 
     def __init__(self, app: ASGIApp, endpoints: Endpoints) -> None:
         self._app = app
@@ -31,9 +36,9 @@ class Direct:
         try:
             response = await endpoint(request)
         except Exception as error:
-            answer = problems.handler(error)
-            await (await answer(request, error))(scope, receive, send)
-            if answer is problems.unexpected:
+            respond = problems.handler(error)
+            await (await respond(request, error))(scope, receive, send)
+            if respond is problems.unexpected:
                 # The server logs it, with its traceback.
                 raise
             return

@@ -15,7 +15,7 @@ from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import CandidateQuery, owner_of
 from memstream.vectors.store.qdrant import QdrantStore
-from memstream.vectors.wire import Wire, is_direct
+from memstream.vectors.transport import HttpTransport, is_direct
 
 pytestmark = pytest.mark.asyncio
 
@@ -67,16 +67,16 @@ async def serving(*answers: bytes) -> AsyncIterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def wired(server: Server, path: str = "", seconds: float = 5.0) -> AsyncIterator[Wire]:
-    """Open a wire to it."""
-    wire = Wire(server.url + path, port=1, headers={"api-key": "secret"}, timeout=seconds)
-    yield wire
-    wire.close()
+async def connected(server: Server, path: str = "", seconds: float = 5.0) -> AsyncIterator[HttpTransport]:
+    """Make a transport to it."""
+    transport = HttpTransport(server.url + path, port=1, headers={"api-key": "secret"}, timeout=seconds)
+    yield transport
+    transport.close()
 
 
 async def test_a_body_is_posted_below_the_urls_own_path() -> None:
-    async with serving(OK) as server, wired(server, "/below/") as wire:
-        answer = await wire.post("/points", b'{"a": 1}')
+    async with serving(OK) as server, connected(server, "/below/") as transport:
+        answer = await transport.post("/points", b'{"a": 1}')
 
     ((_, request),) = server.requests
     head, _, body = request.partition(b"\r\n\r\n")
@@ -100,36 +100,39 @@ async def test_a_body_is_posted_below_the_urls_own_path() -> None:
     ids=["chunked", "announced", "closing", "large", "refused"],
 )
 async def test_each_way_of_answering_is_understood(answer: bytes, content: bytes) -> None:
-    async with serving(answer, OK) as server, wired(server) as wire:
-        assert (await wire.post("/", b"")).content == content
-        assert (await wire.post("/", b"")).content == b"ok"
+    async with serving(answer, OK) as server, connected(server) as transport:
+        assert (await transport.post("/", b"")).content == content
+        assert (await transport.post("/", b"")).content == b"ok"
 
 
 async def test_a_connection_is_used_again_and_as_many_are_opened_as_there_are_requests_at_once() -> None:
-    async with serving(*[OK] * 5) as server, wired(server) as wire:
+    async with serving(*[OK] * 5) as server, connected(server) as transport:
         for _ in range(3):
-            await wire.post("/", b"")
+            await transport.post("/", b"")
         assert server.connections == 1
-        await asyncio.gather(wire.post("/", b""), wire.post("/", b""))
+        await asyncio.gather(transport.post("/", b""), transport.post("/", b""))
 
         assert server.connections == 2
 
 
 async def test_what_a_server_has_closed_meanwhile_is_asked_anew() -> None:
-    async with serving(OK, CLOSE, OK) as server, wired(server) as wire:
-        await wire.post("/", b"first")
-        answer = await wire.post("/", b"second")
+    async with serving(OK, CLOSE, OK) as server, connected(server) as transport:
+        await transport.post("/", b"first")
+        answer = await transport.post("/", b"second")
 
     assert answer.content == b"ok"
     assert [number for number, _ in server.requests] == [1, 1, 2]
 
 
 async def test_a_connection_that_is_seen_to_be_closed_is_not_asked() -> None:
-    async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n...", OK) as server, wired(server) as wire:
-        await wire.post("/", b"first")
-        (idle,) = wire._idle
-        await until(lambda: not idle.usable, "the server's end of the connection has come")
-        answer = await wire.post("/", b"second")
+    async with (
+        serving(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n...", OK) as server,
+        connected(server) as transport,
+    ):
+        await transport.post("/", b"first")
+        (idle,) = transport._idle
+        await until(lambda: not idle.is_reusable, "the server's end of the connection has come")
+        answer = await transport.post("/", b"second")
 
     assert answer.content == b"ok"
     assert [number for number, _ in server.requests] == [1, 2]
@@ -139,39 +142,39 @@ async def test_a_connection_that_is_seen_to_be_closed_is_not_asked() -> None:
     "answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbreaks...", b"SSH-2.0\r\n...", CLOSE], ids=range(3)
 )
 async def test_an_answer_that_breaks_off_or_is_none_is_an_error(answer: bytes) -> None:
-    async with serving(answer) as server, wired(server) as wire:
+    async with serving(answer) as server, connected(server) as transport:
         with pytest.raises(ConnectionError):
-            await wire.post("/", b"")
+            await transport.post("/", b"")
 
     assert len(server.requests) == 1
 
 
 async def test_no_answer_in_time_is_an_error_and_spoils_no_later_one() -> None:
-    async with serving(b"wait", OK) as server, wired(server, seconds=0.05) as wire:
+    async with serving(b"wait", OK) as server, connected(server, seconds=0.05) as transport:
         with pytest.raises(TimeoutError):
-            await wire.post("/", b"slow")
-        assert (await wire.post("/", b"quick")).content == b"ok"
+            await transport.post("/", b"slow")
+        assert (await transport.post("/", b"quick")).content == b"ok"
 
     assert [number for number, _ in server.requests] == [1, 2]
 
 
 async def test_what_nobody_waits_for_any_more_is_not_taken_for_the_next_answer() -> None:
     late = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
-    async with serving(b"wait", OK, late) as server, wired(server) as wire:
-        asking = asyncio.create_task(wire.post("/", b"given up"))
+    async with serving(b"wait", OK, late) as server, connected(server) as transport:
+        asking = asyncio.create_task(transport.post("/", b"given up"))
         await until(lambda: server.requests, "the request is there")
         asking.cancel()
         await asyncio.wait([asking])
 
-        assert (await wire.post("/", b"next")).content == b"ok"
+        assert (await transport.post("/", b"next")).content == b"ok"
 
 
 async def test_nobody_there_is_an_error() -> None:
     async with serving() as server:
         pass
-    async with wired(server) as wire:
+    async with connected(server) as transport:
         with pytest.raises(OSError, match=r"(?i)connect"):
-            await wire.post("/", b"")
+            await transport.post("/", b"")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ QUOTA = {"error": {"message": "no", "code": "insufficient_quota"}}
         (asked, b"POST /collections/a%2Fb/points/query/batch ", FOUND),
     ],
 )
-async def test_a_server_without_tls_is_asked_over_the_wire(
+async def test_a_server_without_tls_is_asked_through_the_transport(
     ask: Callable[[Server], Awaitable[MemstreamError | None]], path: bytes, told: object
 ) -> None:
     async with serving(answer(200, told)) as server:

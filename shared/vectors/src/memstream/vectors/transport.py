@@ -1,7 +1,10 @@
-"""HTTP/1.1 to one server, over connections that are kept alive, and nothing else.
+"""HTTP transport: JSON posts to one server over HTTP/1.1 keep-alive connections, and nothing else.
 
-For the requests that every question makes. A general client spends more on each of them than the retriever on all the
-rest of an answer: docs/decisions/0016 has the figures, and what stays with the general clients.
+It carries the requests that every search makes. docs/decisions/0021 has what it saves compared with general clients,
+and docs/decisions/0016 which requests stay with those.
+
+Every request of a transport is written in `HttpTransport.post`: a header that depends on the request, such as a trace
+context (`traceparent`), belongs there.
 """
 
 import asyncio
@@ -15,12 +18,12 @@ import httptools
 
 _NO_BODY = frozenset({204, 304})
 _FIRST_FINAL = 200
-"""What is answered before that only announces an answer."""
+"""Statuses below are interim: the final response follows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered; the headers' names are in small letters."""
+class HttpResponse:
+    """A server's response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -28,21 +31,21 @@ class Answer:
 
 
 def is_direct(url: str) -> bool:
-    """Say whether a server is asked without TLS and without a proxy, as within one's own network."""
+    """Return whether a server is reached without TLS and without a proxy, as within a private network."""
     return urlsplit(url).scheme == "http" and not {"http", "all"}.intersection(getproxies())
 
 
-class Wire:
-    """Requests to one server; as many connections as there are requests at the same time."""
+class HttpTransport:
+    """Requests to one server, over as many connections as there are concurrent requests."""
 
     def __init__(self, url: str, *, port: int, headers: Mapping[str, str], timeout: float) -> None:
-        """Make it; nothing is connected yet. `port` is what is asked where the URL has none.
+        """Prepare it without connecting. `port` is used if the URL has none; `timeout` is in seconds.
 
-        Requests go to paths below the URL's own, and have these headers.
+        Paths are relative to the URL's own path. Every request has these headers.
         """
-        place = urlsplit(url)
-        self._host, self._port = place.hostname or "", place.port or port
-        self._path = place.path.rstrip("/")
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or port
+        self._path = parts.path.rstrip("/")
         self._timeout = timeout
         host = f"[{self._host}]" if ":" in self._host else self._host
         lines = {
@@ -54,11 +57,11 @@ class Wire:
         self._head = "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("latin-1")
         self._idle: list[_Connection] = []
 
-    async def post(self, path: str, body: bytes) -> Answer:
-        """Send a JSON body, and give the answer, whatever its status. What is asked may be asked twice.
+    async def post(self, path: str, body: bytes) -> HttpResponse:
+        """Send a JSON body, and return the response, whatever its status. The request may be sent twice.
 
         Raises:
-            OSError: there is no answer, or not in time.
+            OSError: there is no response, or not in time.
 
         """
         line = f"POST {self._path}{path} HTTP/1.1\r\n".encode("ascii")
@@ -69,8 +72,8 @@ class Wire:
                 try:
                     return await self._exchange(connection, request)
                 except ConnectionError:
-                    # A server closes connections that are idle. Whoever finds out by asking asks anew.
-                    if connection.heard:
+                    # Servers close idle connections, which may show only when one is used again.
+                    if connection.has_received:
                         raise
             return await self._exchange(await self._connect(), request)
 
@@ -79,54 +82,54 @@ class Wire:
         _, connection = await loop.create_connection(_Connection, self._host, self._port)
         return connection
 
-    async def _exchange(self, connection: "_Connection", request: bytes) -> Answer:
+    async def _exchange(self, connection: "_Connection", request: bytes) -> HttpResponse:
         try:
-            answer = await connection.ask(request)
+            response = await connection.send(request)
         except BaseException:
-            # Its answer, if it still comes, would be taken for that of the next request.
+            # A late response would be taken for the response to the next request.
             connection.close()
             raise
-        if connection.usable:
+        if connection.is_reusable:
             self._idle.append(connection)
-        return answer
+        return response
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
 
 class _Connection(asyncio.Protocol):
-    """A connection, for one request after the other."""
+    """A connection, which carries one request at a time."""
 
     def __init__(self) -> None:
-        self.heard = False
-        """Something of the answer has come."""
-        self.usable = True
-        """Another request may follow."""
+        self.has_received = False
+        """Part of the response has arrived."""
+        self.is_reusable = True
+        """Another request may be sent."""
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Answer] | None = None
+        self._response: asyncio.Future[HttpResponse] | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
         self._ends_by_closing = False
 
-    async def ask(self, request: bytes) -> Answer:
-        """Send a request, and wait for its answer.
+    async def send(self, request: bytes) -> HttpResponse:
+        """Send a request, and return its response.
 
         Raises:
-            ConnectionError: the connection broke, or what came is not HTTP.
+            ConnectionError: the connection was lost, or the response is not HTTP.
 
         """
-        self.heard = False
+        self.has_received = False
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError("the server has closed the connection")
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return await self._answer
+        return await self._response
 
     def close(self) -> None:
-        self.usable = False
+        self.is_reusable = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -134,11 +137,11 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        self.heard = True
+        self.has_received = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(ConnectionAbortedError(f"an answer that is not HTTP: {error}"))
+            self._fail(ConnectionAbortedError(f"a response that is not HTTP: {error}"))
 
     def eof_received(self) -> None:
         if self._ends_by_closing:
@@ -164,16 +167,16 @@ class _Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < _FIRST_FINAL:
             return
-        if self._answer is None or self._answer.done():
-            # Nobody has asked.
+        if self._response is None or self._response.done():
+            # A response without a request.
             self.close()
             return
-        self.usable = self._parser.should_keep_alive()
-        self._answer.set_result(Answer(status, self._headers, b"".join(self._parts)))
-        if not self.usable:
+        self.is_reusable = self._parser.should_keep_alive()
+        self._response.set_result(HttpResponse(status, self._headers, b"".join(self._parts)))
+        if not self.is_reusable:
             self.close()
 
     def _fail(self, error: ConnectionError) -> None:
         self.close()
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(error)
