@@ -56,8 +56,8 @@ class Installation:
             own = self._children["embeddings"]
             argv = (*embeddings, "--port", str(own.port))
             self._children["embeddings"] = replace(own, argv=argv, probe=http_probe("/counts"))
-        self._settings = {} if settings is None else settings
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self.settings = {} if settings is None else settings
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
         self.redis: Redis = connect(self.plan.redis_url)
 
     @property
@@ -71,9 +71,9 @@ class Installation:
 
     def log(self, name: str) -> str:
         """Give what a part has written."""
-        return self._log(name).read_text(errors="replace")
+        return self.log_file(name).read_text(errors="replace")
 
-    def _log(self, name: str) -> Path:
+    def log_file(self, name: str) -> Path:
         return self.plan.directory.path / f"{name}.log"
 
     async def start(self, *names: str, ready: bool = True) -> None:
@@ -84,15 +84,15 @@ class Installation:
             await asyncio.gather(*(self.ready(name) for name in names))
 
     async def _spawn(self, child: ProcessSpec) -> None:
-        environment = {**os.environ, **child.environment, **self._settings.get(child.name, {})}
-        with self._log(child.name).open("ab") as output:
-            self._processes[child.name] = await asyncio.create_subprocess_exec(
+        environment = {**os.environ, **child.environment, **self.settings.get(child.name, {})}
+        with self.log_file(child.name).open("ab") as output:
+            self.processes[child.name] = await asyncio.create_subprocess_exec(
                 *child.argv, stdout=output, stderr=output, env=environment, start_new_session=True
             )
 
     async def ready(self, name: str) -> None:
         """Wait until a part is ready; a part that has to succeed once is ready when it did."""
-        child, process = self._children[name], self._processes[name]
+        child, process = self._children[name], self.processes[name]
         if not child.restart:
             assert await process.wait() == 0, self.log(name)
             return
@@ -107,11 +107,11 @@ class Installation:
 
     def process(self, name: str) -> asyncio.subprocess.Process:
         """Give the process a part was last started as."""
-        return self._processes[name]
+        return self.processes[name]
 
     def runs(self, name: str) -> bool:
         """Say whether a part has been started and has not ended."""
-        process = self._processes.get(name)
+        process = self.processes.get(name)
         return process is not None and process.returncode is None
 
     async def answers(self, name: str) -> bool:
@@ -125,12 +125,12 @@ class Installation:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a part a signal."""
-        self._processes[name].send_signal(number)
+        self.processes[name].send_signal(number)
 
     async def kill(self, name: str) -> None:
         """End a part as a crash does."""
         self.signal(name, signal.SIGKILL)
-        await self._processes[name].wait()
+        await self.processes[name].wait()
 
     async def stop(self, name: str, within: float = 20.0) -> int:
         """End a part as an operator does, and give its exit code."""
@@ -140,7 +140,7 @@ class Installation:
     async def ended(self, name: str, within: float = 20.0) -> int:
         """Wait until a part has ended by itself, and give its exit code."""
         async with asyncio.timeout(within):
-            return await self._processes[name].wait()
+            return await self.processes[name].wait()
 
     def client(self, name: str = "", *, key: str | None = None, timeout: float = 20.0) -> httpx.AsyncClient:
         """Make an HTTP client of a part, with the tenant's key unless told otherwise."""
@@ -151,10 +151,10 @@ class Installation:
 
     async def close(self) -> None:
         """End everything that runs."""
-        for process in self._processes.values():
+        for process in self.processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-        for process in self._processes.values():
+        for process in self.processes.values():
             await process.wait()
         await self.redis.aclose()
 

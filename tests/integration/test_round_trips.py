@@ -45,7 +45,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """Start everything, Qdrant first: the proxy's address is known then."""
     settings: dict[str, dict[str, str]] = {}
     async with installed(Installation(tmp_path_factory.mktemp("round-trips"), settings=settings)) as parts:
-        parts._settings = settings
+        parts.settings = settings
         await parts.start("redis")
         await parts.start("keys", "qdrant", "embeddings")
         async with proxied(parts.url("qdrant")) as proxy:

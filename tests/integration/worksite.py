@@ -68,7 +68,7 @@ class Worksite:
 
     def runs(self, name: str) -> bool:
         """Say whether a part has been started and has not ended."""
-        process = self.parts._processes.get(name)
+        process = self.parts.processes.get(name)
         return process is not None and process.returncode is None
 
     async def come_back(self, name: str) -> None:
@@ -103,7 +103,7 @@ class Worksite:
             **settings,
         }
         self._settings[name] = {f"MEMSTREAM_EMBEDDER_{key.upper()}": str(value) for key, value in given.items()}
-        self.parts._log(name).write_bytes(b"")
+        self.parts.log_file(name).write_bytes(b"")
         await self.parts.start(name, ready=ready)
         if ready:
             self.script.forget()
@@ -229,6 +229,6 @@ async def worksite(folder: Path) -> AsyncIterator[Worksite]:
     settings: dict[str, dict[str, str]] = {}
     async with installed(Installation(folder, embedders=len(EMBEDDERS), settings=settings)) as parts:
         # Tests come and go; the settings are read when a part is started.
-        parts._settings = settings
+        parts.settings = settings
         await asyncio.gather(parts.start("redis"), parts.start("qdrant"))
         yield Worksite(parts, settings)

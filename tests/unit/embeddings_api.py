@@ -23,10 +23,15 @@ def api_over(
 ) -> OpenAIEmbeddings:
     """Make the adapter; every request is answered by `handler`."""
     space = EmbeddingSpace("model", dimensions, prefixes=prefixes, projection=projection)
-    api = OpenAIEmbeddings(space, url="https://test/v1", api_key="key", timeout=5, send_dimensions=send_dimensions)
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(handler))
-    api._client = api._client.with_options(http_client=client)
-    return api
+    return OpenAIEmbeddings(
+        space,
+        url="https://test/v1",
+        api_key="key",
+        timeout=5,
+        send_dimensions=send_dimensions,
+        http_client=client,
+    )
 
 
 def base64_of(values: Sequence[float]) -> str:

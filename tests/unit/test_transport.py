@@ -130,8 +130,7 @@ async def test_a_connection_that_is_seen_to_be_closed_is_not_asked() -> None:
         connected(server) as transport,
     ):
         await transport.post("/", b"first")
-        (idle,) = transport._idle
-        await until(lambda: not idle.is_reusable, "the server's end of the connection has come")
+        await until(lambda: transport.reusable == 0, "the server's end of the connection has come")
         answer = await transport.post("/", b"second")
 
     assert answer.content == b"ok"

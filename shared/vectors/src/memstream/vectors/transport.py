@@ -93,6 +93,11 @@ class HttpTransport:
             self._idle.append(connection)
         return response
 
+    @property
+    def reusable(self) -> int:
+        """How many connections are kept for the next requests."""
+        return sum(connection.is_reusable for connection in self._idle)
+
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:

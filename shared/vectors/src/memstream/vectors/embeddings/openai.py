@@ -27,7 +27,7 @@ _OK = 200
 class OpenAIEmbeddings:
     """An `EmbeddingsProvider` that speaks OpenAI's protocol. It connects at the first call."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a connection has, by name
         self,
         space: EmbeddingSpace,
         *,
@@ -35,7 +35,9 @@ class OpenAIEmbeddings:
         api_key: str,
         timeout: float,
         send_dimensions: bool = False,
+        http_client: httpx2.AsyncClient | None = None,
     ) -> None:
+        """Make it. `timeout` is in seconds; `http_client` takes the place of the library's own."""
         self._space = space
         self._asked: dict[str, object] = {"model": space.model, "encoding_format": "base64"}
         if send_dimensions:
@@ -47,9 +49,10 @@ class OpenAIEmbeddings:
             base_url=url,
             max_retries=0,
             timeout=timeout,
+            http_client=http_client,
         )
         self._transport: HttpTransport | None = None
-        if is_direct(url):
+        if http_client is None and is_direct(url):
             self._transport = HttpTransport(
                 url, port=_PORT, headers={"authorization": f"Bearer {api_key}"}, timeout=timeout
             )
