@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BeforeValidator
 from starlette.exceptions import HTTPException
 
 from memstream.contracts.dead_letters import (
+    LETTER_PATTERN,
     MAX_LETTERS,
     DeadLetterContent,
     DeadLetterIds,
@@ -81,7 +82,10 @@ class _FilterQuery:
 async def list_letters(
     request: Request,
     wanted: Annotated[_FilterQuery, Depends()],
-    cursor: Annotated[str | None, Query(description="The `cursor` of the previous page.")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(description="The `cursor` of the previous page.", json_schema_extra={"pattern": LETTER_PATTERN}),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LETTERS)] = _PAGE,
 ) -> DeadLetterPage:
     """Return the dead letters of all tenants and partitions, the newest last, without their texts."""

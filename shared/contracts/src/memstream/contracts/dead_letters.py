@@ -15,6 +15,9 @@ MAX_IDS = 1_000
 MAX_LETTERS = 1_000
 """Maximum of dead letters on one page."""
 
+LETTER_PATTERN = r"^([0-9]{1,3}|10[01][0-9]|102[0-3])\.[0-9]{1,19}-[0-9]{1,19}$"
+"""The ids of dead letters, for JSON Schema."""
+
 _NAME = re.compile(r"(\d{1,4})\.(\d{1,20}-\d{1,20})", re.ASCII)
 _ID_PART = 2**64
 
