@@ -64,8 +64,8 @@ def test_a_lane_keeps_its_order(policy: BatchPolicy, shapes: list[tuple[keys.Lan
     order = [one for batch in taken(filled(policy, works)) for one in batch]
 
     for lane in keys.LANES:
-        queued = [one for one in works if one.delivery.lane == lane and not one.alone]
-        assert entries(one for one in order if one.delivery.lane == lane and not one.alone) == entries(queued)
+        queued = [one for one in works if one.delivery.lane == lane and not one.is_redelivered]
+        assert entries(one for one in order if one.delivery.lane == lane and not one.is_redelivered) == entries(queued)
 
 
 @given(policies, shapes)
@@ -82,7 +82,7 @@ def test_a_redelivered_message_is_always_alone(
     policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
     for batch in taken(filled(policy, works_of(shapes))):
-        assert len(batch) == 1 or not any(one.alone for one in batch)
+        assert len(batch) == 1 or not any(one.is_redelivered for one in batch)
 
 
 @given(policies, shapes)

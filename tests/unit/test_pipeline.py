@@ -3,22 +3,27 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
-from unit.examples import entry, seeded
+from unit.examples import NoTombstones, entry, seeded
 
 from memstream.contracts.keys import Lane
 from memstream.embedder.batching import Batcher, BatchPolicy
-from memstream.embedder.breaker import Breaker, BreakerPolicy
+from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.concurrency import Concurrency
+from memstream.embedder.dependencies import DependencyFaults
+from memstream.embedder.held_entries import HeldEntries
 from memstream.embedder.metrics import EmbedderMetrics
-from memstream.embedder.pipeline import Pipeline
+from memstream.embedder.outcomes import Outcomes
+from memstream.embedder.pipeline import Pipeline, Stages
+from memstream.embedder.retrying import Retrying
 from memstream.embedder.settlement import Settlement
-from memstream.embedder.storing import Storing
-from memstream.embedder.trouble import Trouble
+from memstream.embedder.storing import Servers, Storing
+from memstream.embedder.work import Deleted, DeletionRequest, Outcome, prepare
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.health import Pulse
@@ -34,6 +39,11 @@ async def embed(texts: Sequence[str], _lane: Lane) -> Vectors:
 
 async def upsert(_points: Sequence[EmbeddedChunk]) -> None:
     """Store nothing."""
+
+
+async def delete(requests: Sequence[DeletionRequest]) -> list[Outcome]:
+    """Delete nothing."""
+    return [Deleted(request.event.erasure_id) for request in requests]
 
 
 @asynccontextmanager
@@ -56,50 +66,34 @@ async def silent_redis() -> AsyncIterator[tuple[Redis, asyncio.Event]]:
             await client.aclose()
 
 
-def pipeline_on(redis: Redis) -> Pipeline:
-    """Make a pipeline that settles there."""
-    clock, chance, backoff = SystemClock(), seeded(), Backoff(initial=0.1, maximum=1.0)
-    trouble, metrics, pulse = Trouble(), EmbedderMetrics(CollectorRegistry()), Pulse(clock, 30.0)
-    storing = Storing(
-        embed,
-        upsert,
-        clock=clock,
-        chance=chance,
-        backoff=backoff,
-        trouble=trouble,
-        metrics=metrics,
-        pulse=pulse,
-        breaker=Breaker(BreakerPolicy()),
-        texts_per_call=128,
-    )
-    return Pipeline(
+def pipeline_on(redis: Redis) -> tuple[Pipeline, HeldEntries]:
+    """Make a pipeline that settles there, and what it holds."""
+    clock, faults, metrics = SystemClock(), DependencyFaults(), EmbedderMetrics(CollectorRegistry())
+    pulse = Pulse(clock, 30.0)
+    retrying = Retrying(faults, clock, seeded(), Backoff(initial=0.1, maximum=1.0), pulse.beat)
+    gate = DeadLetterGate(Breaker(BreakerPolicy()), faults, clock, pulse)
+    held = HeldEntries(16, 1_000_000, metrics.held)
+    stages = Stages(
+        prepare=partial(prepare, chunker=Chunker(512, 64), max_deliveries=5),
         batcher=Batcher(BatchPolicy(128, 250_000, 0.005)),
-        chunker=Chunker(512, 64),
-        storing=storing,
-        settlement=Settlement(redis, clock),
-        trouble=trouble,
-        metrics=metrics,
-        clock=clock,
-        backoff=backoff,
-        pulse=pulse,
-        chance=chance,
-        concurrency=Concurrency(8),
-        held_messages=16,
-        held_bytes=1_000_000,
-        max_deliveries=5,
+        storing=Storing(Servers(embed, upsert), NoTombstones(), retrying, gate, metrics),
+        delete=delete,
+        dead_letters=gate,
+        outcomes=Outcomes(Settlement(redis, clock), retrying, held, metrics),
     )
+    return Pipeline(stages, held, Concurrency(8), clock, pulse), held
 
 
 @pytest.mark.parametrize("closed", [False, True])
 async def test_an_entry_whose_offer_is_broken_off_keeps_no_lease_unless_it_is_handed_back(*, closed: bool) -> None:
     async with silent_redis() as (redis, asked):
-        pipeline = pipeline_on(redis)
+        pipeline, held = pipeline_on(redis)
         offering = asyncio.create_task(pipeline.offer([entry(b"no event", entry_id="1-0"), entry(b"", entry_id="2-0")]))
-        await asked.wait()  # the first is being buried, the second waits
+        await asked.wait()  # the first is being dead-lettered, the second waits
         if closed:
-            await pipeline.close()
+            pipeline.close()
 
         offering.cancel()
         await asyncio.gather(offering, return_exceptions=True)
 
-        assert [delivery.entry_id for delivery in pipeline.held] == (["1-0", "2-0"] if closed else [])
+        assert [delivery.entry_id for delivery in held.entries] == (["1-0", "2-0"] if closed else [])
