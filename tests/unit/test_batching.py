@@ -142,13 +142,6 @@ def test_lanes_linger_each_for_itself_and_an_import_ten_times_as_long() -> None:
     assert batcher.due_in("live", 1.25) == 0.5
 
 
-def test_a_message_lingers_for_as_many_times_as_long_as_is_said() -> None:
-    batcher = filled(BatchPolicy(texts=10, size=1000, linger=0.5), [work("1-0")])
-
-    assert batcher.due_in("live", 0.25, 3.0) == 1.25
-    assert batcher.due_in("live", 1.5, 3.0) == 0.0
-
-
 def test_a_full_batch_does_not_linger() -> None:
     by_texts = filled(BatchPolicy(texts=2, size=1000, linger=9.0), [work("1-0"), work("2-0")])
     by_bytes = filled(BatchPolicy(texts=9, size=50, linger=9.0), [work("1-0", size=20), work("2-0", size=30)])

@@ -158,14 +158,3 @@ def test_with_nothing_due_nothing_begins() -> None:
 
     assert scheduler.choose(IDLE, 8, 0.0) is None
     assert scheduler.next_due(IDLE, 8, 0.0) is None
-
-
-def test_a_batch_lingers_longer_as_slots_get_scarce_up_to_three_times() -> None:
-    worker = Worker()
-    factors = []
-    for _ in range(9):
-        factors.append(worker.scheduler.linger_factor(8))
-        worker.begin({"live": 0.0, "bulk": None}, 8)
-
-    assert factors[:7] == [1.0] * 7
-    assert factors[7:] == [2.0, 3.0]

@@ -44,10 +44,10 @@ class _Queue:
     def is_empty(self) -> bool:
         return not (self._redelivered or self._others)
 
-    def due_in(self, now: float, factor: float) -> float | None:
+    def due_in(self, now: float, linger: float) -> float | None:
         if self._redelivered or self._texts >= self._policy.texts or self._size >= self._policy.size:
             return 0.0
-        return max(0.0, self._others[0][0] + factor * self._policy.linger - now) if self._others else None
+        return max(0.0, self._others[0][0] + linger - now) if self._others else None
 
     def take(self) -> list[Work]:
         if self._redelivered and (self._redelivered_next or not self._others):
@@ -77,6 +77,7 @@ class Batcher:
     """
 
     def __init__(self, policy: BatchPolicy) -> None:
+        self._policy = policy
         self._lanes = {lane: _Queue(policy) for lane in LANES}
 
     def add(self, work: Work, now: float) -> None:
@@ -88,9 +89,10 @@ class Batcher:
         """Nothing waits in any lane."""
         return all(queue.is_empty for queue in self._lanes.values())
 
-    def due_in(self, lane: Lane, now: float, linger_factor: float = 1.0) -> float | None:
+    def due_in(self, lane: Lane, now: float) -> float | None:
         """Return the seconds until a batch of a lane is due: 0 when one is, None when nothing waits."""
-        return self._lanes[lane].due_in(now, linger_factor if lane == "live" else linger_factor * _BULK_LINGER)
+        linger = self._policy.linger if lane == "live" else self._policy.linger * _BULK_LINGER
+        return self._lanes[lane].due_in(now, linger)
 
     def take(self, lane: Lane) -> list[Work]:
         """Take and return a lane's next batch, empty when nothing waits. A message that exceeds the limits goes alone.

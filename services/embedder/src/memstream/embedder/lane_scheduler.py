@@ -5,10 +5,6 @@ from collections.abc import Mapping
 from memstream.contracts.keys import LANES, Lane
 from memstream.embedder.bulk_throttle import BulkThrottle
 
-_SCARCE, _STRETCH = 0.75, 2.0
-"""Above this share of the slots in use, a batch waits longer to be filled: up to three times its linger for the last
-slot. Otherwise small batches in quick succession take all slots, and the next message waits for a whole call."""
-
 
 class LaneScheduler:
     """Gives the slots, which are calls to the provider that may be under way, to the batches of the lanes.
@@ -31,11 +27,6 @@ class LaneScheduler:
     def slots(self, lane: Lane, limit: int) -> int:
         """Return how many of `limit` slots may be in use after a batch of this lane has begun."""
         return limit if lane == "live" else max(1, limit - 1)
-
-    def linger_factor(self, limit: int) -> float:
-        """Return how many times its linger a batch may wait to be filled."""
-        used = min(1.0, self.calls / limit)
-        return 1.0 + _STRETCH * max(0.0, used - _SCARCE) / (1.0 - _SCARCE)
 
     def choose(self, due: Mapping[Lane, float | None], limit: int, now: float) -> Lane | None:
         """Return the lane whose batch may begin now. `due` has the seconds until one is due, None where none waits."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,8 +29,8 @@ _IDLE_SECONDS = 1.0
 _ENTRIES_PER_TURN = 16
 """Entries prepared before other tasks get a turn."""
 
-_DELETIONS_SHARE = 0.75
-"""Of the messages in hand, for requests to delete; the rest stays free for messages of other streams."""
+_DELETIONS_SHARE = 0.5
+"""Of the room, for requests to delete. When that is full, their stream is read no further, but the others are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Pipeline:
                 self._pulse.beat()
                 self._changed.clear()
                 now, limit = self._clock.monotonic(), self._concurrency.limit
-                due = self._due(now, limit)
+                due = self._due(now)
                 lane = self._scheduler.choose(due, limit, now)
                 if lane is None:
                     wait = self._scheduler.next_due(due, limit, now)
@@ -124,10 +125,11 @@ class Pipeline:
                     self._concurrency.started(self._scheduler.calls, self._scheduler.slots(lane, limit))
                     tasks.create_task(self._process(lane, self._stages.batcher.take(lane)))
 
-    def _due(self, now: float, limit: int) -> dict[Lane, float | None]:
+    def _due(self, now: float) -> dict[Lane, float | None]:
         """Return the seconds until a batch of each lane is due, None where nothing waits."""
-        factor = 0.0 if self._held_entries.is_closed else self._scheduler.linger_factor(limit)
-        return {lane: self._stages.batcher.due_in(lane, now, factor) for lane in LANES}
+        # Once closed, no batch gets any fuller.
+        at = math.inf if self._held_entries.is_closed else now
+        return {lane: self._stages.batcher.due_in(lane, at) for lane in LANES}
 
     async def _wait_for_change(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
