@@ -130,8 +130,8 @@ async def test_who_is_asked_to_wait_keeps_everybody_away(site: Worksite, budget:
     assert 28.0 < (caught.value.retry_after or 0) <= 30.0
 
 
-async def test_calls_under_way_have_places_and_an_import_leaves_one_free(site: Worksite) -> None:
-    budget = Budget(site.redis, "places", SystemClock(), Limits(calls=3))
+async def test_calls_under_way_hold_permits_and_an_import_leaves_one_free(site: Worksite) -> None:
+    budget = Budget(site.redis, "permits", SystemClock(), Limits(calls=3))
     charges = [await budget.take("bulk", 1) for _ in range(2)]
     assert not await taken(budget, "bulk")
     assert await taken(budget, "live")
@@ -141,8 +141,8 @@ async def test_calls_under_way_have_places_and_an_import_leaves_one_free(site: W
     assert await taken(budget, "query")
 
 
-async def test_a_place_is_given_back_when_its_call_must_have_ended(site: Worksite) -> None:
-    budget = Budget(site.redis, "places", SystemClock(), Limits(calls=1), call_seconds=0.2)
+async def test_a_permit_becomes_free_when_its_call_must_have_ended(site: Worksite) -> None:
+    budget = Budget(site.redis, "permits", SystemClock(), Limits(calls=1), call_seconds=0.2)
     await budget.take("live", 1)
     assert not await taken(budget, "live")
 
@@ -150,13 +150,13 @@ async def test_a_place_is_given_back_when_its_call_must_have_ended(site: Worksit
 
 
 class Calls:
-    """Two callers of one process that make calls one after the other, on a single place: one of them always waits."""
+    """Two callers of one process that make calls one after the other, on a single permit: one of them always waits."""
 
     def __init__(self, site: Worksite, use: Use) -> None:
         self.made = 0
-        self.handed_on = 0
+        self.transfers = 0
         self._site = site
-        self._budget = one_place(site)
+        self._budget = one_permit(site)
         self._use: Use = use
         self._go_on = True
 
@@ -164,7 +164,7 @@ class Calls:
         while self._go_on:
             charge = await self._budget.take(self._use, 1)
             self.made += 1
-            self.handed_on = max(self.handed_on, charge.handed_on)
+            self.transfers = max(self.transfers, charge.transfers)
             # A call takes some time.
             for _ in range(3):
                 await self._site.redis.ping()
@@ -182,34 +182,34 @@ class Calls:
                 self._go_on = False
 
 
-def one_place(site: Worksite) -> Budget:
-    """Give the budget of a process, with a single place for all of them."""
-    return Budget(site.redis, "places", SystemClock(), Limits(calls=1))
+def one_permit(site: Worksite) -> Budget:
+    """Give the budget of a process, with a single permit for all of them."""
+    return Budget(site.redis, "permits", SystemClock(), Limits(calls=1))
 
 
-async def test_the_place_of_a_call_that_ends_goes_to_the_next_one_of_the_process_a_few_times(site: Worksite) -> None:
+async def test_the_permit_of_a_call_that_ends_is_transferred_within_the_process_a_few_times(site: Worksite) -> None:
     calls = Calls(site, "live")
     async with calls.going_on():
         await until(lambda: calls.made > 100, "they are made")
 
-    assert 1 < calls.handed_on <= 16
+    assert 1 < calls.transfers <= 16
 
 
-async def test_whoever_waits_elsewhere_gets_his_turn(site: Worksite) -> None:
+async def test_whoever_waits_elsewhere_gets_a_turn(site: Worksite) -> None:
     async with Calls(site, "live").going_on():
-        other = one_place(site)
+        other = one_permit(site)
         for _ in range(3):
             charge = await asyncio.wait_for(other.take("live", 1), 20)
             await other.correct(charge, tokens=None, quotas=Quotas())
 
 
-async def test_a_question_elsewhere_goes_before_those_who_hand_on_their_place(site: Worksite) -> None:
+async def test_a_query_elsewhere_goes_before_those_who_transfer_their_permit(site: Worksite) -> None:
     calls = Calls(site, "live")
     meanwhile = 0
     async with calls.going_on():
-        await until(lambda: calls.handed_on > 1, "one goes on after the other")
+        await until(lambda: calls.transfers > 1, "one goes on after the other")
         for _ in range(10):
-            made, other = calls.made, one_place(site)
+            made, other = calls.made, one_permit(site)
             question = await asyncio.wait_for(other.take("query", 1), 20)
             meanwhile += calls.made - made
             await other.correct(question, tokens=None, quotas=Quotas())
@@ -217,9 +217,9 @@ async def test_a_question_elsewhere_goes_before_those_who_hand_on_their_place(si
     assert meanwhile <= 60
 
 
-async def test_who_is_cancelled_while_a_place_is_handed_over_keeps_none(site: Worksite) -> None:
+async def test_who_is_cancelled_while_a_permit_is_transferred_keeps_none(site: Worksite) -> None:
     chance = Random(1)  # noqa: S311 - nothing secret is made from it
-    budget = one_place(site)
+    budget = one_permit(site)
     for _ in range(100):
         charge = await asyncio.wait_for(budget.take("live", 1), 10)
         waiting = asyncio.create_task(budget.take("live", 1))
@@ -231,7 +231,7 @@ async def test_who_is_cancelled_while_a_place_is_handed_over_keeps_none(site: Wo
         await ending
         if isinstance(outcome, Charge):
             await budget.correct(outcome, tokens=None, quotas=Quotas())
-        assert await site.redis.zcard(keys.budget_calls("places")) == 0
+        assert await site.redis.zcard(keys.budget_calls("permits")) == 0
 
 
 async def ticks(count: int) -> None:

@@ -1,5 +1,6 @@
 """Messages, entries and works that tests are made of."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -10,6 +11,17 @@ from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Lane
 from memstream.embedder.streams import SourceStream
 from memstream.embedder.work import Delivery, Work
+
+
+class NoTombstones:
+    """Nothing was deleted."""
+
+    async def find_tombstones(self, works: Sequence[Work]) -> list[bool]:
+        """Find none."""
+        return [False] * len(works)
+
+    async def remove(self, works: Sequence[Work]) -> None:
+        """Remove nothing."""
 
 
 def seeded(seed: int = 1) -> Random:

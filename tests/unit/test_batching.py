@@ -64,8 +64,8 @@ def test_a_lane_keeps_its_order(policy: BatchPolicy, shapes: list[tuple[keys.Lan
     order = [one for batch in taken(filled(policy, works)) for one in batch]
 
     for lane in keys.LANES:
-        queued = [one for one in works if one.delivery.lane == lane and not one.alone]
-        assert entries(one for one in order if one.delivery.lane == lane and not one.alone) == entries(queued)
+        queued = [one for one in works if one.delivery.lane == lane and not one.is_redelivered]
+        assert entries(one for one in order if one.delivery.lane == lane and not one.is_redelivered) == entries(queued)
 
 
 @given(policies, shapes)
@@ -82,7 +82,7 @@ def test_a_redelivered_message_is_always_alone(
     policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
     for batch in taken(filled(policy, works_of(shapes))):
-        assert len(batch) == 1 or not any(one.alone for one in batch)
+        assert len(batch) == 1 or not any(one.is_redelivered for one in batch)
 
 
 @given(policies, shapes)
@@ -140,13 +140,6 @@ def test_lanes_linger_each_for_itself_and_an_import_ten_times_as_long() -> None:
 
     assert batcher.due_in("bulk", 1.25) == 4.75
     assert batcher.due_in("live", 1.25) == 0.5
-
-
-def test_a_message_lingers_for_as_many_times_as_long_as_is_said() -> None:
-    batcher = filled(BatchPolicy(texts=10, size=1000, linger=0.5), [work("1-0")])
-
-    assert batcher.due_in("live", 0.25, 3.0) == 1.25
-    assert batcher.due_in("live", 1.5, 3.0) == 0.0
 
 
 def test_a_full_batch_does_not_linger() -> None:

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from unit.examples import seeded, work
+from unit.examples import NoTombstones, seeded, work
 from unit.manual_clock import ManualClock
 
 from memstream.contracts.keys import Lane
-from memstream.embedder.breaker import Breaker, BreakerPolicy
+from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
+from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.metrics import EmbedderMetrics
-from memstream.embedder.storing import Storing
-from memstream.embedder.trouble import Trouble
-from memstream.embedder.work import Dead, Left, Stored, Work
+from memstream.embedder.retrying import Retrying
+from memstream.embedder.storing import Servers, Storing
+from memstream.embedder.work import Dead, Pending, Stored, Work
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.runtime.health import Pulse
@@ -27,7 +28,7 @@ from memstream.vectors.store import EmbeddedChunk
 Verdict = Callable[[Sequence[str]], Exception | None]
 
 
-class Servers:
+class FakeServers:
     """An embeddings server and a vector store that fail when they are told to."""
 
     def __init__(self) -> None:
@@ -55,25 +56,25 @@ class Servers:
 class Bench:
     """Storing over such servers, by a manual clock."""
 
-    def __init__(self, *, texts_per_call: int = 128, try_servers: Callable[[], Awaitable[None]] | None = None) -> None:
-        self.servers = Servers()
+    def __init__(self, *, texts_per_call: int = 128, probe: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.servers = FakeServers()
         self.clock = ManualClock()
-        self.trouble = Trouble()
+        self.faults = DependencyFaults()
         self.pulse = Pulse(self.clock, 30.0)
-        self.breaker = Breaker(BreakerPolicy())
+        retrying = Retrying(self.faults, self.clock, seeded(), Backoff(initial=1.0, maximum=8.0), self.pulse.beat)
         self.storing = Storing(
-            self.servers.embed,
-            self.servers.upsert,
-            clock=self.clock,
-            chance=seeded(),
-            backoff=Backoff(initial=1.0, maximum=8.0),
-            trouble=self.trouble,
-            metrics=EmbedderMetrics(CollectorRegistry()),
-            pulse=self.pulse,
-            breaker=self.breaker,
-            texts_per_call=texts_per_call,
-            try_servers=try_servers,
+            Servers(self._embed, self._upsert, probe, texts_per_call),
+            NoTombstones(),
+            retrying,
+            DeadLetterGate(Breaker(BreakerPolicy()), self.faults, self.clock, self.pulse),
+            EmbedderMetrics(CollectorRegistry()),
         )
+
+    async def _embed(self, texts: Sequence[str], lane: Lane) -> Vectors:
+        return await self.servers.embed(texts, lane)
+
+    async def _upsert(self, points: Sequence[EmbeddedChunk]) -> None:
+        await self.servers.upsert(points)
 
 
 def batch(count: int, texts: int = 1) -> list[Work]:
@@ -188,7 +189,7 @@ async def test_a_server_that_asks_for_a_longer_wait_gets_it_up_to_a_minute() -> 
     assert bench.clock.slept == [20.0, 60.0]
 
 
-async def test_waiting_is_a_sign_of_life_and_of_trouble() -> None:
+async def test_waiting_is_a_sign_of_life_and_its_fault_is_cleared() -> None:
     bench = Bench()
     seen: list[float] = []
 
@@ -200,17 +201,17 @@ async def test_waiting_is_a_sign_of_life_and_of_trouble() -> None:
     await bench.storing.store(batch(1))
 
     assert max(seen) <= 10.0
-    assert not bench.trouble.present
+    assert bench.faults.is_empty
 
 
-async def test_trouble_is_told_while_it_lasts() -> None:
+async def test_a_fault_is_told_while_it_lasts() -> None:
     bench = Bench()
     told: list[str] = []
 
     async def told_by_readiness(seconds: float) -> None:
         bench.clock.advance(seconds)
         with pytest.raises(GlobalFault) as caught:
-            await bench.trouble.check()
+            await bench.faults.check()
         told.append(str(caught.value))
 
     bench.clock.sleep = told_by_readiness  # type: ignore[method-assign] # where the wait is observed
@@ -224,14 +225,14 @@ async def test_an_unknown_error_leaves_only_the_message_that_causes_it() -> None
     bench = Bench()
     bench.servers.embed_fails = lambda texts: ZeroDivisionError() if "2-0 part 0" in texts else None
 
-    assert await bench.storing.store(batch(4)) == [Stored(), Stored(), Left("ZeroDivisionError"), Stored()]
+    assert await bench.storing.store(batch(4)) == [Stored(), Stored(), Pending("ZeroDivisionError"), Stored()]
 
 
 async def test_an_unknown_error_of_the_store_leaves_the_message_pending() -> None:
     bench = Bench()
     bench.servers.upsert_fails = lambda _: KeyError("x")
 
-    assert await bench.storing.store(batch(3)) == [Left("KeyError")] * 3
+    assert await bench.storing.store(batch(3)) == [Pending("KeyError")] * 3
 
 
 async def test_identical_texts_of_two_messages_are_both_stored() -> None:
@@ -251,17 +252,17 @@ async def down() -> None:
 
 
 async def test_a_text_that_breaks_a_server_that_works_is_found_and_left_and_the_others_are_stored() -> None:
-    bench, works = Bench(try_servers=fine), batch(16)
+    bench, works = Bench(probe=fine), batch(16)
     (bad,) = works[5].texts
     bench.servers.embed_fails = lambda texts: Unavailable("provider", "HTTP 500") if bad in texts else None
 
     outcomes = await bench.storing.store(works)
 
-    assert [type(outcome) for outcome in outcomes] == [Left if place == 5 else Stored for place in range(16)]
+    assert [type(outcome) for outcome in outcomes] == [Pending if place == 5 else Stored for place in range(16)]
 
 
 async def test_an_outage_is_waited_out_however_often_it_fails() -> None:
-    bench, works = Bench(try_servers=down), batch(4)
+    bench, works = Bench(probe=down), batch(4)
     left = iter(range(30))
     bench.servers.embed_fails = lambda _: Unavailable("provider", "HTTP 500") if next(left, None) is not None else None
 
@@ -281,7 +282,7 @@ async def test_imports_that_wait_for_the_store_do_not_hold_up_what_was_just_said
             await go.wait()
         await upsert(points)
 
-    bench.storing._upsert = upsert_slowly
+    bench.servers.upsert = upsert_slowly  # type: ignore[method-assign] # slower than the other
     imports = [asyncio.create_task(bench.storing.store([work(f"9-{number}", lane="bulk")])) for number in range(50)]
     assert await bench.storing.store([work("1-0")]) == [Stored()]
     go.set()
@@ -289,24 +290,24 @@ async def test_imports_that_wait_for_the_store_do_not_hold_up_what_was_just_said
 
 
 async def test_who_waits_for_a_server_goes_on_as_soon_as_another_got_through() -> None:
-    trouble = Trouble()
-    trouble.report(Unavailable("Qdrant", "down"))
-    waiting = asyncio.create_task(trouble.until_cleared("Qdrant", asyncio.sleep(3600)))
+    faults = DependencyFaults()
+    faults.report(Unavailable("Qdrant", "down"))
+    waiting = asyncio.create_task(faults.until_cleared("Qdrant", asyncio.sleep(3600)))
     await asyncio.sleep(0)
-    trouble.clear("Redis")
+    faults.clear("Redis")
     await asyncio.sleep(0)
     assert not waiting.done()
-    trouble.clear("Qdrant")
+    faults.clear("Qdrant")
 
     await asyncio.wait_for(waiting, 10)
 
 
-async def test_once_the_servers_are_seen_to_work_there_is_no_trouble_left() -> None:
+async def test_once_the_servers_are_seen_to_work_no_fault_is_left() -> None:
     async def work_again() -> None:
         pass
 
-    bench = Bench(try_servers=work_again)
+    bench = Bench(probe=work_again)
     bench.servers.embed_fails = failing(Unavailable("the embeddings server", "HTTP 500"), 6)
     await bench.storing.store(batch(2))
 
-    assert not bench.trouble.present
+    assert bench.faults.is_empty

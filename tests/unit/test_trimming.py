@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from unit.manual_clock import ManualClock
 
-from memstream.embedder.retention import EntryId, GroupProgress, Refused, TrimBefore, decide
+from memstream.embedder.retention import EntryId, GroupProgress, GroupsMissing, TrimBefore, decide
 from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.upkeep import Upkeep
 from memstream.runtime.errors import Unavailable
@@ -30,9 +30,9 @@ def needs(group: GroupProgress, entry_id: EntryId) -> bool:
     return undelivered or (group.oldest_pending is not None and entry_id >= group.oldest_pending)
 
 
-def is_left(entry_id: EntryId, decision: TrimBefore | Refused) -> bool:
+def is_left(entry_id: EntryId, decision: TrimBefore | GroupsMissing) -> bool:
     """Say what XTRIM MINID makes of an entry."""
-    return isinstance(decision, Refused) or entry_id >= decision.entry_id
+    return isinstance(decision, GroupsMissing) or entry_id >= decision.entry_id
 
 
 @given(found, st.lists(entry_ids), times, durations)
@@ -68,7 +68,7 @@ def test_what_is_older_and_needed_by_nobody_goes(
 
 @given(found, times, durations)
 def test_nothing_goes_while_a_declared_group_is_missing(found: dict[str, GroupProgress], now: int, window: int) -> None:
-    assert decide((*found, "absent"), found, now_ms=now, window_ms=window) == Refused(("absent",))
+    assert decide((*found, "absent"), found, now_ms=now, window_ms=window) == GroupsMissing(("absent",))
 
 
 @given(found, groups, times, durations)

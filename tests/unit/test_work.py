@@ -12,7 +12,7 @@ from memstream.contracts import ids
 from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.streams import SourceStream, source_streams
-from memstream.embedder.work import Dead, Delivery, Order, Settled, Work, chunks_of, prepare
+from memstream.embedder.work import Dead, DeletionRequest, Delivery, Settled, Work, chunks_of, prepare
 
 CHUNKER = Chunker(24, 6)
 LONG = " ".join(f"This is the sentence with the number {number} of all of them." for number in range(6))
@@ -91,10 +91,10 @@ def test_the_reason_names_fields_and_never_what_was_said() -> None:
         UserErased(tenant="t", user_id="u", erasure_id="e", erased_at=START),
     ],
 )
-def test_a_request_to_forget_is_an_order(event: MessageDeleted | UserErased) -> None:
+def test_a_request_to_delete_is_decoded(event: MessageDeleted | UserErased) -> None:
     delivery = entry(event.model_dump_json().encode())
 
-    assert prepare(delivery, CHUNKER, 5) == Order(delivery, event)
+    assert prepare(delivery, CHUNKER, 5) == DeletionRequest(delivery, event)
 
 
 @pytest.mark.parametrize("text", [" ", "\n\t", "\u3000"])
@@ -105,7 +105,7 @@ def test_a_blank_text_is_dead(text: str) -> None:
 def test_an_entry_that_came_back_too_often_is_dead_of_an_unknown_cause() -> None:
     data = recorded().model_dump_json().encode()
 
-    assert prepared(entry(data, attempts=5), max_deliveries=5).alone
+    assert prepared(entry(data, attempts=5), max_deliveries=5).is_redelivered
     assert dead(entry(data, attempts=6), max_deliveries=5) == Dead("delivered 6 times without an outcome", "unknown")
 
 
@@ -120,7 +120,7 @@ def test_a_message_that_is_dead_is_named_as_far_as_it_could_be_read() -> None:
 
 
 def test_only_a_redelivered_message_goes_alone() -> None:
-    assert [work(attempts=attempts).alone for attempts in (1, 2, 3)] == [False, True, True]
+    assert [work(attempts=attempts).is_redelivered for attempts in (1, 2, 3)] == [False, True, True]
 
 
 def test_a_message_becomes_a_point_with_all_its_fields() -> None:

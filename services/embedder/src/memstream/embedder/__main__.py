@@ -13,9 +13,10 @@ from random import SystemRandom
 import uvicorn
 import uvloop
 
-from memstream.embedder.app import Embedder, LoopEnded, build
+from memstream.embedder.app import Embedder, build
 from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.subscriptions import SUPERVISOR_SWITCH
+from memstream.embedder.worker import LoopEnded
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
 from memstream.runtime.errors import ConfigurationError
@@ -38,7 +39,7 @@ def main() -> None:
         listener = listen(settings.host, settings.port)
     except ConfigurationError as error:
         stop_with(error)
-    # What the start has made stays: looking through all of it for garbage would stop the work for a tenth of a second.
+    # What exists at the start stays. To search it for garbage would stop the work for a tenth of a second.
     gc.freeze()
     try:
         uvloop.run(_run(embedder, listener))
@@ -49,7 +50,7 @@ def main() -> None:
 class _OperationsServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone: it is the worker that they end."""
+        """Leave the signals alone: they stop the worker, which then stops this server."""
         yield
 
 
@@ -64,7 +65,7 @@ async def _run(embedder: Embedder, listener: socket.socket) -> None:
     server = _OperationsServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        await embedder.run(stop)
+        await embedder.worker.run(stop)
     finally:
         server.should_exit = True
         await serving

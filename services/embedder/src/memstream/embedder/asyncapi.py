@@ -33,7 +33,7 @@ _COMPONENTS = "#/components/"
 
 
 def describe(version: str) -> dict[str, Any]:
-    """Give the AsyncAPI 3.0 document: one channel a lane, the partition as its parameter.
+    """Return the AsyncAPI 3.0 document: one channel a lane, the partition as its parameter.
 
     `version` is that of the contract.
     """
@@ -54,7 +54,7 @@ def describe(version: str) -> dict[str, Any]:
 
 
 def event_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Give the JSON Schema of an event as it lies on a stream: there its type is always written."""
+    """Return the JSON Schema of an event as it is on a stream, where its type is always written."""
     schema = model.model_json_schema()
     schema["required"] = [name for name in schema["properties"] if name in {*schema["required"], keys.TYPE_FIELD}]
     return schema

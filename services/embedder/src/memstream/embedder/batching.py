@@ -1,4 +1,4 @@
-"""What shares a call to the embeddings API. Told the time, so pure."""
+"""Which messages share a call to the embeddings API. Told the time, so pure."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _BULK_LINGER = 10.0
 class BatchPolicy:
     """A batch closes on texts, on bytes, or when its oldest message has waited `linger` seconds.
 
-    An import waits `_BULK_LINGER` times as long: nobody waits for its messages, and calls are what is scarce.
+    An import waits `_BULK_LINGER` times as long: nobody waits for its messages, and calls are scarce.
     """
 
     texts: int
@@ -22,34 +22,38 @@ class BatchPolicy:
 
 
 class _Queue:
-    """What waits in one lane."""
+    """The messages that wait in one lane."""
 
     def __init__(self, policy: BatchPolicy) -> None:
         self._policy = policy
         self._others: deque[tuple[float, Work]] = deque()
-        self._alone: deque[Work] = deque()
-        self._alone_next = True
+        self._redelivered: deque[Work] = deque()
+        self._redelivered_next = True
         self._texts = 0
         self._size = 0
 
     def add(self, work: Work, now: float) -> None:
-        if work.alone:
-            self._alone.append(work)
+        if work.is_redelivered:
+            self._redelivered.append(work)
             return
         self._others.append((now, work))
         self._texts += len(work.texts)
         self._size += work.size
 
-    def due_in(self, now: float, stretch: float) -> float | None:
-        if self._alone or self._texts >= self._policy.texts or self._size >= self._policy.size:
+    @property
+    def is_empty(self) -> bool:
+        return not (self._redelivered or self._others)
+
+    def due_in(self, now: float, linger: float) -> float | None:
+        if self._redelivered or self._texts >= self._policy.texts or self._size >= self._policy.size:
             return 0.0
-        return max(0.0, self._others[0][0] + stretch * self._policy.linger - now) if self._others else None
+        return max(0.0, self._others[0][0] + linger - now) if self._others else None
 
     def take(self) -> list[Work]:
-        if self._alone and (self._alone_next or not self._others):
-            self._alone_next = False
-            return [self._alone.popleft()]
-        self._alone_next = True
+        if self._redelivered and (self._redelivered_next or not self._others):
+            self._redelivered_next = False
+            return [self._redelivered.popleft()]
+        self._redelivered_next = True
         batch: list[Work] = []
         texts = size = 0
         while self._others:
@@ -67,27 +71,31 @@ class _Queue:
 
 
 class Batcher:
-    """Queues what is to be embedded, and cuts it into batches of one lane; redelivered messages go alone.
+    """Queues messages to be embedded, and cuts them into batches of one lane; redelivered messages go alone.
 
-    Lanes don't share a batch: a message just said would wait for the import that fills it up.
+    Lanes don't share a batch: a live message would wait for the import that fills it.
     """
 
     def __init__(self, policy: BatchPolicy) -> None:
+        self._policy = policy
         self._lanes = {lane: _Queue(policy) for lane in LANES}
 
     def add(self, work: Work, now: float) -> None:
         """Queue a message."""
         self._lanes[work.delivery.lane].add(work, now)
 
-    def due_in(self, lane: Lane, now: float, stretch: float = 1.0) -> float | None:
-        """Give the seconds until a batch of a lane is due: 0 when one is, None when nothing waits.
+    @property
+    def is_empty(self) -> bool:
+        """Nothing waits in any lane."""
+        return all(queue.is_empty for queue in self._lanes.values())
 
-        `stretch` makes its messages wait so many times as long for each other.
-        """
-        return self._lanes[lane].due_in(now, stretch if lane == "live" else stretch * _BULK_LINGER)
+    def due_in(self, lane: Lane, now: float) -> float | None:
+        """Return the seconds until a batch of a lane is due: 0 when one is, None when nothing waits."""
+        linger = self._policy.linger if lane == "live" else self._policy.linger * _BULK_LINGER
+        return self._lanes[lane].due_in(now, linger)
 
     def take(self, lane: Lane) -> list[Work]:
-        """Cut a lane's next batch off; empty when nothing waits. A message over the limits by itself goes alone.
+        """Take and return a lane's next batch, empty when nothing waits. A message that exceeds the limits goes alone.
 
         Redelivered messages and the others take turns, so that neither waits for the end of the other.
         """

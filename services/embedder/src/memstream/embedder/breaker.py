@@ -1,26 +1,34 @@
-"""Stops what looks like an outage from draining into the dead letters. Told the time, so pure.
+"""A circuit breaker: it keeps an outage that looks like bad messages from filling the dead letters.
 
-A few messages can't be stored, whatever is done. When most can't, it is more likely that something they need is out of
-order in a way nobody foresaw: then it is better to stand still, and say so, than to bury them.
+A few messages can't be stored, whatever is done. When most can't, something they all need is probably broken in a way
+that nobody foresaw. Then it is better to pause and report it than to dead-letter them.
 """
 
 from collections import deque
 from dataclasses import dataclass
 
+from memstream.embedder.dependencies import DependencyFaults
+from memstream.runtime.clock import Clock
+from memstream.runtime.errors import GlobalFault
+from memstream.runtime.health import Pulse
+
+DEAD_LETTERS = "the dead letters"
+"""The dependency that is reported to fail while the breaker is open."""
+
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """Opens when of the last `window` messages more than `share` died, and `least` at the least."""
+    """The breaker opens when of the last `window` messages at least `least`, and more than `share`, died."""
 
     window: int = 200
     least: int = 20
     share: float = 0.5
     pause: float = 10.0
-    """Seconds between two burials while it is open: one that succeeds at last ends nothing, one that dies costs one."""
+    """Seconds between two dead letters while it is open. One success doesn't close it, one more failure costs one."""
 
 
 class Breaker:
-    """Looks at the latest outcomes."""
+    """Looks at the latest outcomes. It is told the time, so it is pure."""
 
     def __init__(self, policy: BreakerPolicy) -> None:
         self._policy = policy
@@ -38,10 +46,40 @@ class Breaker:
         self._died.extend([False] * messages)
 
     def wait(self, now: float) -> float:
-        """Give 0 when a message may be buried now, and count it; else the seconds until one may."""
+        """Return 0 when a message may be dead-lettered now, and count it; else the seconds until one may."""
         if self.is_open:
             if now < self._next_at:
                 return self._next_at - now
             self._next_at = now + self._policy.pause
         self._died.append(True)
         return 0.0
+
+
+class DeadLetterGate:
+    """Asked before a message is dead-lettered. While the breaker is open, it reports that and makes callers wait."""
+
+    def __init__(self, breaker: Breaker, faults: DependencyFaults, clock: Clock, pulse: Pulse) -> None:
+        self._breaker = breaker
+        self._faults = faults
+        self._clock = clock
+        self._pulse = pulse
+
+    async def may_pass(self, reason: str) -> bool:
+        """Say whether a message may be dead-lettered now. If not, return only after a pause."""
+        wait = self._breaker.wait(self._clock.monotonic())
+        if wait:
+            self._faults.report(GlobalFault(DEAD_LETTERS, f"most messages would end there, the latest for: {reason}"))
+            self._pulse.beat()
+            await self._clock.sleep(wait)
+        return not wait
+
+    async def passed(self, reason: str) -> None:
+        """Return once a message may be dead-lettered."""
+        while not await self.may_pass(reason):
+            pass
+
+    def note_stored(self, messages: int) -> None:
+        """Note messages that were stored; enough of them close the breaker."""
+        self._breaker.note_stored(messages)
+        if not self._breaker.is_open:
+            self._faults.clear(DEAD_LETTERS)

@@ -1,12 +1,12 @@
-"""Long texts are split on token boundaries, at paragraphs, sentences or words where there are some."""
+"""Splitting long texts: by tokens, at the ends of paragraphs, sentences or words where possible."""
 
 from semantic_text_splitter import TextSplitter
 
 _MODEL = "text-embedding-3-small"
-"""Its encoding is cl100k_base. The splitter carries the vocabulary: 24 MB, where `bpe_openai` takes four times that."""
+"""Its encoding is cl100k_base. The splitter's vocabulary takes 24 MB of memory; `bpe_openai` takes four times that."""
 
-_LIKELY = 4
-"""Bytes a token has on average, in English; a longer text hardly fits. Only speed hangs on it."""
+_BYTES_PER_TOKEN = 4
+"""On average, in English. A longer text hardly fits. Only speed depends on it."""
 
 
 class Chunker:
@@ -19,10 +19,10 @@ class Chunker:
         self._whole = TextSplitter.from_tiktoken_model(_MODEL, tokens, trim=False)
 
     def split(self, text: str) -> list[str]:
-        """Give the chunks in order, none of them blank; a short text is its only chunk, kept as it is."""
+        """Return the chunks in order, none of them blank. A short text is its only chunk, and stays as it is."""
         size = len(text.encode())
         # A token is a byte at the least, so this bound needs no counting.
-        if size <= self._tokens or (size <= self._tokens * _LIKELY and self._fits(text)):
+        if size <= self._tokens or (size <= self._tokens * _BYTES_PER_TOKEN and self._fits(text)):
             return [text]
         chunks = [chunk for chunk in self._splitter.chunks(text) if chunk.strip()]
         return [text] if len(chunks) == 1 and self._fits(text) else chunks

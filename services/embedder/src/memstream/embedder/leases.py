@@ -1,4 +1,4 @@
-"""Entries that are pending: our own after a restart, those of workers that are gone, and those we still work on."""
+"""Leases on pending entries: renewed while this worker holds them, and taken over from workers that are gone."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,15 +15,15 @@ from memstream.streams.connections import Redis, decoded, redis_faults
 _log = logging.getLogger(__name__)
 
 _PAGE = 100
-"""Entries taken over in one go."""
+"""Entries read or claimed by one command."""
 
 Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
 
 
 class Leases:
-    """Keeps what a worker has in hand its own, and takes over what nobody works on.
+    """Renews the leases of the entries in hand, and takes over those whose lease has ended.
 
-    An entry that isn't touched for `claim_idle` seconds is anybody's. No locks: the server decides who gets it.
+    A lease ends `claim_idle` seconds after it was renewed. There are no locks: Redis decides who gets an entry.
     """
 
     def __init__(  # noqa: PLR0913 - what it needs, by name
@@ -35,7 +35,7 @@ class Leases:
         claim_idle: float,
         offer: Offer,
         held: Callable[[], Sequence[Delivery]],
-        in_trouble: Callable[[], bool],
+        has_faults: Callable[[], bool],
         clock: Clock,
         pulse: Pulse,
     ) -> None:
@@ -46,12 +46,12 @@ class Leases:
         self._period = claim_idle / 3
         self._offer = offer
         self._held = held
-        self._in_trouble = in_trouble
+        self._has_faults = has_faults
         self._clock = clock
         self._pulse = pulse
 
     async def drain_own(self) -> None:
-        """Take up what this worker had in hand when it ended.
+        """Take the entries in hand that this worker held when it last ended.
 
         Raises:
             Unavailable: Redis is out of reach, or a group is gone.
@@ -71,14 +71,14 @@ class Leases:
                 after = decoded(entries[-1][0])
 
     async def keep_own(self) -> None:
-        """Renew the leases of what is in hand until cancelled; a failure is tried again at the next turn."""
+        """Renew the leases of the entries in hand until cancelled. After a failure it tries again at the next turn."""
         while True:
             await self._try(self.renew)
             self._pulse.beat()
             await self._clock.sleep(self._period)
 
     async def take_over(self) -> None:
-        """Take over what others left until cancelled. It waits while there is no room, so it renews nothing."""
+        """Take over what other workers left until cancelled. It waits while there is no room."""
         while True:
             await self._clock.sleep(self._period)
             await self._try(self.claim)
@@ -90,19 +90,19 @@ class Leases:
             _log.warning("leases: %s", error)
 
     async def renew(self) -> None:
-        """Say that the entries in hand are worked on.
+        """Renew the leases of the entries in hand.
 
-        Their delivery counts stay as they are. Only while something they need is out of order, this delivery is taken
-        off: an outage is no fault of theirs, however often workers are restarted meanwhile.
+        Their delivery counts stay as they are. But while a dependency fails, this delivery is not counted: an outage
+        must not use up the deliveries of a message, however often workers are restarted meanwhile.
 
         Raises:
             Unavailable: Redis is out of reach.
 
         """
-        await self._reclaim(idle=None, counted=not self._in_trouble())
+        await self._reclaim(idle=None, counted=not self._has_faults())
 
-    async def hand_back(self) -> None:
-        """Leave what is in hand to anybody, at once, and as if it had not been delivered this time.
+    async def give_up(self) -> None:
+        """End the leases of the entries in hand at once, without counting this delivery.
 
         Raises:
             Unavailable: Redis is out of reach.
@@ -111,20 +111,20 @@ class Leases:
         await self._reclaim(idle=self._claim_idle_ms, counted=False)
 
     async def _reclaim(self, *, idle: int | None, counted: bool) -> None:
-        alike: dict[tuple[str, int | None], list[int | bytes | str | memoryview[int]]] = {}
+        grouped: dict[tuple[str, int | None], list[int | bytes | str | memoryview[int]]] = {}
         for delivery in self._held():
             count = None if counted else delivery.attempts - 1
-            alike.setdefault((delivery.stream, count), []).append(delivery.entry_id)
+            grouped.setdefault((delivery.stream, count), []).append(delivery.entry_id)
         with redis_faults():
             async with self._client.pipeline(transaction=False) as pipe:
-                for (stream, count), entry_ids in alike.items():
+                for (stream, count), entry_ids in grouped.items():
                     pipe.xclaim(
                         stream, keys.GROUP, self._consumer, 0, entry_ids, idle=idle, retrycount=count, justid=True
                     )
                 await pipe.execute()
 
     async def claim(self) -> None:
-        """Take over entries nobody has touched for `claim_idle`.
+        """Take over the entries whose lease has ended.
 
         Raises:
             Unavailable: Redis is out of reach, or a group is gone.
@@ -138,8 +138,8 @@ class Leases:
                         source.name, keys.GROUP, self._consumer, self._claim_idle_ms, start_id=start, count=_PAGE
                     )
                 start = decoded(answer[0])
-                # The server itself acknowledges those whose payload is gone.
-                self._lament(source, answer[2:] and answer[2])
+                # The server itself acknowledges entries whose payload is gone.
+                self._log_lost_entries(source, answer[2:] and answer[2])
                 if answer[1]:
                     _log.info("took over %d entries of %s", len(answer[1]), source.name)
                     await self._take(source, answer[1])
@@ -151,7 +151,7 @@ class Leases:
         # The client gives no fields where the payload is gone; an entry that is there has some.
         gone = [entry_id for entry_id, fields in entries if not fields]
         if gone:
-            self._lament(source, gone)
+            self._log_lost_entries(source, gone)
             with redis_faults():
                 await self._client.xack(source.name, keys.GROUP, *gone)
         await self._offer(
@@ -163,7 +163,7 @@ class Leases:
         )
 
     async def _attempts(self, source: SourceStream, entry_ids: Sequence[bytes]) -> list[int]:
-        """Ask for the delivery counts, one by one: between two of these entries may lie any number of others."""
+        """Return the delivery counts. They are asked for one by one, as any number of other entries may lie between."""
         with redis_faults():
             async with self._client.pipeline(transaction=False) as pipe:
                 for entry_id in entry_ids:
@@ -171,7 +171,7 @@ class Leases:
                 answers: list[Any] = await pipe.execute()
         return [int(pending[0]["times_delivered"]) if pending else 1 for pending in answers]
 
-    def _lament(self, source: SourceStream, gone: Sequence[bytes]) -> None:
+    def _log_lost_entries(self, source: SourceStream, gone: Sequence[bytes]) -> None:
         if gone:
             names = ", ".join(decoded(entry_id) for entry_id in gone)
             _log.error("%d pending entries of %s are gone from the stream, unread: %s", len(gone), source.name, names)

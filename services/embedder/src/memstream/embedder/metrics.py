@@ -1,4 +1,4 @@
-"""What the embedder counts. Labels never name a tenant, a user or a message."""
+"""The metrics of the embedder. Labels never name a tenant, a user or a message."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -10,9 +10,14 @@ class EmbedderMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.messages = Counter(
-            "memstream_embedder_messages", "Messages, by their outcome.", ["outcome"], registry=registry
+            "memstream_embedder_messages",
+            "Messages and requests to delete, by their outcome.",
+            ["outcome"],
+            registry=registry,
         )
-        self.held = Gauge("memstream_embedder_held_messages", "Messages in hand.", registry=registry)
+        self.held = Gauge(
+            "memstream_embedder_held_messages", "Messages in hand, requests to delete included.", registry=registry
+        )
         self.batch_texts = Histogram(
             "memstream_embedder_batch_texts",
             "Texts in one call to the embeddings API.",
@@ -38,7 +43,7 @@ class EmbedderMetrics:
         )
         self.trimmed = Counter(
             "memstream_embedder_trimmed_entries",
-            "Entries this worker took from the streams.",
+            "Entries that this worker trimmed from the streams.",
             ["lane"],
             registry=registry,
         )

@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP, and nothing else: in particular no page that publishes into the stream."""
+"""Health and metrics over HTTP, and nothing else: above all no page that publishes to a stream."""
 
 import json
 
@@ -11,7 +11,7 @@ from memstream.runtime.telemetry import METRICS_MEDIA_TYPE, render
 
 
 def operation_routes(health: Health, registry: CollectorRegistry) -> list[tuple[str, ASGIApp]]:
-    """Make the routes `/health/live`, `/health/ready` and `/metrics`."""
+    """Return the routes `/health/live`, `/health/ready` and `/metrics`."""
 
     @get
     async def live(_: Scope) -> AsgiResponse:

@@ -1,4 +1,4 @@
-"""How much of a stream may go: a decision, made from numbers."""
+"""How far a stream may be trimmed: a decision from numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _LAST = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class GroupProgress:
-    """How far a group has come: the entry it was given last, and the oldest it has not acknowledged."""
+    """How far a group has read: the entry delivered last, and the oldest that is not acknowledged."""
 
     delivered: EntryId
     oldest_pending: EntryId | None
@@ -27,29 +27,29 @@ class GroupProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrimBefore:
-    """Entries with a smaller id may go."""
+    """Entries with a smaller id may be trimmed."""
 
     entry_id: EntryId
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Nothing may go, for nobody knows what these groups have seen."""
+class GroupsMissing:
+    """Nothing may be trimmed, since it is unknown what these groups have read."""
 
     missing: tuple[str, ...]
 
 
 def decide(
     declared: Sequence[str], found: Mapping[str, GroupProgress], *, now_ms: int, window_ms: int
-) -> TrimBefore | Refused:
-    """Say up to where a stream may be trimmed.
+) -> TrimBefore | GroupsMissing:
+    """Return up to where a stream may be trimmed.
 
-    An entry stays while any declared group has not been given it or has not acknowledged it, and for `window_ms` after
+    An entry stays until it was delivered to every declared group and acknowledged, and for `window_ms` after
     it was appended in any case. `now_ms` is the server's time, by which ids are made.
     """
     missing = tuple(name for name in declared if name not in found)
     if missing:
-        return Refused(missing)
+        return GroupsMissing(missing)
     window_start = (max(0, now_ms - window_ms), 0)
     return TrimBefore(min([window_start, *(found[name].first_needed for name in declared)]))
 

@@ -1,4 +1,4 @@
-"""What can be set about the embedder; each from the variable MEMSTREAM_EMBEDDER_ and its name."""
+"""The settings of the embedder, each from the variable MEMSTREAM_EMBEDDER_ and its name."""
 
 import socket
 from datetime import timedelta
@@ -28,16 +28,16 @@ class EmbedderSettings(ServerSettings):
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """Alike in every service of an installation."""
     consumer: str = Field(default_factory=socket.gethostname, min_length=1)
-    """Names this worker in the group. A worker that is restarted under its name goes on with what it had in hand."""
+    """This worker's name in the consumer group. Restarted under it, the worker continues with what it had in hand."""
 
     batch_texts: int = Field(default=128, ge=1, le=2048)
     batch_bytes: int = Field(default=250_000, ge=1, le=300_000)
-    """Of the texts of one call. Bytes bound tokens from above, and a call takes 300,000 tokens."""
+    """Of the texts of one call. A call takes up to 300,000 tokens, and a token is a byte at least."""
     linger: Duration = timedelta(milliseconds=5)
-    """How long a message waits for others to share a call with; not at all while a batch is full. Up to three times as
-    long while most calls at once are under way, and in an import ten times as long."""
+    """How long a message waits for others to share a call with, in an import ten times as long. A full batch doesn't
+    wait."""
     concurrency: int = Field(default=8, ge=1, le=256)
-    """Calls to the embeddings API at once, at the most; how many there are depends on how it takes them."""
+    """Calls to the embeddings API at once, at the most. Fewer are made where it refuses more, or slows down."""
     held_messages: int = Field(default=1024, ge=1)
     """Messages in hand at once; nothing more is read before some are done."""
     held_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
@@ -54,10 +54,10 @@ class EmbedderSettings(ServerSettings):
     """How long work in hand may take after SIGTERM; the rest is handed back."""
 
     trim_period: Duration = Field(default=timedelta(minutes=1), gt=timedelta(0))
-    """How often the streams are trimmed and left-over consumers removed."""
+    """How often the streams are trimmed and abandoned consumers removed."""
     replay_window: Duration = Field(default=timedelta(days=1), gt=timedelta(0))
-    """How long a message stays in its stream at the least: a snapshot of Qdrant and what the stream holds since give
-    everything back. One that isn't acknowledged stays however old it is. Below ingest's erasure window."""
+    """How long a message stays in its stream at the least, so that a snapshot of Qdrant and the stream restore
+    everything. One that isn't acknowledged stays however old it is. Below ingest's erasure window."""
     consumer_idle: Duration = Field(default=timedelta(days=7), gt=timedelta(0))
     """A worker that wasn't seen for so long, and has nothing pending, is removed from the groups."""
 

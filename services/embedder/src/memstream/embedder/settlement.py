@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Position
-from memstream.embedder.work import Dead, Delivery, Erased, Forgotten, Left, Settled, Stored
+from memstream.embedder.work import Dead, Deleted, Delivery, Pending, Settled, Stored, Tombstoned
 from memstream.runtime.clock import Clock
 from memstream.streams.connections import Redis, redis_faults
 from memstream.streams.dead_letter_scripts import DEAD_LETTER, DeadLetterArguments, DeadLetterKeys
@@ -34,14 +34,14 @@ class Settlement:
             for settled in outcomes:
                 delivery = settled.delivery
                 match settled.outcome:
-                    case Stored() | Erased():
+                    case Stored() | Tombstoned():
                         acknowledged[delivery.stream].append(delivery.entry_id)
                     case Dead() as dead:
                         await self._move(delivery, settled.message, dead)
-                    case Forgotten(erasure_id):
+                    case Deleted(erasure_id):
                         await self._note(delivery, erasure_id)
                         acknowledged[delivery.stream].append(delivery.entry_id)
-                    case Left():
+                    case Pending():
                         pass
             async with self._client.pipeline(transaction=False) as pipe:
                 for stream, entry_ids in acknowledged.items():

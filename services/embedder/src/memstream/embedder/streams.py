@@ -21,10 +21,10 @@ class SourceStream:
         return keys.stream(self.partition, self.lane)
 
     def delivery(self, entry_id: str, fields: Mapping[bytes, bytes], attempts: int = 1) -> Delivery:
-        """Make the delivery of an entry of this stream."""
+        """Return the delivery of an entry of this stream."""
         return Delivery(self.name, self.lane, self.partition, entry_id, fields, attempts)
 
 
 def source_streams(partitions: int) -> list[SourceStream]:
-    """List all streams; every worker reads every partition."""
+    """Return all streams. Every worker reads every partition."""
     return [SourceStream(partition, lane) for partition in range(partitions) for lane in keys.LANES]

@@ -1,7 +1,7 @@
-"""The consumer edge: FastStream reads new entries and hands them over as they are.
+"""The consumer edge: FastStream reads new entries and passes them on undecoded.
 
-What FastStream 0.7.8 can't promise is done elsewhere: the groups are made before (`create_groups`), entries are
-decoded one by one (`work`), acknowledged one by one (`settlement`), and pending ones are taken over (`leases`).
+What FastStream 0.7.8 doesn't promise is done elsewhere: the groups are created before (`create_groups`), entries are
+decoded one by one (`work`), acknowledged one by one (`settlement`), and taken over when pending (`leases`).
 """
 
 import asyncio
@@ -28,11 +28,11 @@ _BLOCK_MS = 1000
 """How long a read waits for something new."""
 
 _SILENCE_SECONDS = 5.0
-"""How long a read waits for an answer; one that takes longer is none, and the connection is given up."""
+"""How long a read waits for an answer before it gives the connection up."""
 
 SUPERVISOR_SWITCH = "FASTSTREAM_SUPERVISOR_DISABLED"
-"""Set to 1 in the environment, FastStream lets a reading loop end that fails, instead of starting it again at once,
-thousands of times a second. `Subscriptions.dead` then names it, and the process ends."""
+"""With this set to 1 in the environment, FastStream lets a reading loop that fails end, instead of restarting it at
+once, thousands of times a second. `Subscriptions.dead` then names it, and the process ends."""
 
 Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
 
@@ -43,7 +43,7 @@ class Subscriptions:
     def __init__(
         self, url: str, sources: Sequence[SourceStream], *, consumer: str, offer: Offer, read_entries: int
     ) -> None:
-        # Each batch is worth a line to FastStream; here only its faults are.
+        # FastStream logs a line for each batch. At this level only faults are logged.
         self._broker = RedisBroker(
             url,
             apply_types=False,
@@ -81,7 +81,7 @@ class Subscriptions:
         return subscriber(hand_over) and subscriber
 
     async def start(self) -> None:
-        """Begin to read. The groups must be there.
+        """Begin to read. The groups must exist.
 
         Raises:
             Unavailable: Redis is out of reach; it may be tried again.
@@ -101,7 +101,7 @@ class Subscriptions:
         await self._broker.stop()
 
     def dead(self) -> list[str]:
-        """Name the streams whose reading has ended though nobody asked for it, and why as far as it is known."""
+        """Return the streams whose reading has ended unasked, each with the reason if it is known."""
         return [
             f"{subscriber.stream_sub.name} ({'; '.join(_reasons(subscriber.tasks)) or 'its group is gone'})"
             for subscriber in self._subscribers

@@ -1,4 +1,4 @@
-"""Takes from the streams what every group is done with, once the replay window has passed."""
+"""Trimming: entries that every group is done with leave the streams after the replay window."""
 
 import logging
 from collections import defaultdict
@@ -11,14 +11,14 @@ import redis.exceptions
 from memstream.contracts import keys
 from memstream.contracts.keys import Lane
 from memstream.embedder.metrics import EmbedderMetrics
-from memstream.embedder.retention import GroupProgress, Refused, TrimBefore, decide
+from memstream.embedder.retention import GroupProgress, GroupsMissing, TrimBefore, decide
 from memstream.embedder.streams import SourceStream
 from memstream.streams.connections import Redis, decoded, redis_faults
 
 _log = logging.getLogger(__name__)
 
 DECLARED_GROUPS: tuple[str, ...] = (keys.GROUP,)
-"""Every group that reads the streams. One that isn't named here may lose entries before it has read them."""
+"""Every group that reads the streams. One that isn't listed may lose entries before it has read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class _State:
 
 @dataclass(slots=True)
 class _Lane:
-    """What is seen of a lane in one turn, over all partitions."""
+    """The state of a lane, over all partitions."""
 
     entries: int = 0
     oldest_ms: int = 0
@@ -41,8 +41,8 @@ class _Lane:
 class Trimming:
     """Trims the source streams. Any number of workers may do so at once; dead letters are never touched.
 
-    What is read may be old when the trim arrives. That does no harm: entries are only ever given out and acknowledged
-    meanwhile, so the point can only be too early.
+    The state it read may be out of date when the trim arrives. That does no harm: entries are only delivered and
+    acknowledged meanwhile, so it can only trim too little.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Trimming:
         self._window_ms = int(window * 1000)
         self._metrics = metrics
         self._groups = tuple(groups)
-        self._told: dict[str, Refused] = {}
+        self._logged: dict[str, GroupsMissing] = {}
 
     async def trim(self) -> None:
         """Trim every stream once, and measure what is left.
@@ -86,11 +86,11 @@ class Trimming:
     async def _trim(self, source: SourceStream, state: _State) -> int:
         decision = decide(self._groups, state.groups, now_ms=state.now_ms, window_ms=self._window_ms)
         match decision:
-            case Refused():
-                self._refuse(source.name, decision)
+            case GroupsMissing():
+                self._report_missing(source.name, decision)
                 return 0
             case TrimBefore((milliseconds, sequence)):
-                self._told.pop(source.name, None)
+                self._logged.pop(source.name, None)
                 trimmed = await self._trim_before(source.name, f"{milliseconds}-{sequence}")
                 self._metrics.trimmed.labels(lane=source.lane).inc(trimmed)
                 return trimmed
@@ -102,11 +102,11 @@ class Trimming:
             total += trimmed
         return total
 
-    def _refuse(self, stream: str, refused: Refused) -> None:
+    def _report_missing(self, stream: str, groups: GroupsMissing) -> None:
         self._metrics.trim_refusals.inc()
-        if self._told.get(stream) != refused:
-            _log.error("%s is not trimmed, and grows: it lacks the group %s", stream, ", ".join(refused.missing))
-        self._told[stream] = refused
+        if self._logged.get(stream) != groups:
+            _log.error("%s is not trimmed, and grows: it lacks the group %s", stream, ", ".join(groups.missing))
+        self._logged[stream] = groups
 
     async def _read(self, stream: str) -> _State:
         async with self._client.pipeline(transaction=True) as pipe:
@@ -115,7 +115,7 @@ class Trimming:
             pipe.xinfo_groups(stream)
             for group in self._groups:
                 pipe.xpending(stream, group)
-            # A group that is missing makes an error of its answer, and so does a stream.
+            # Where a group or a stream is missing, the answer is an error.
             (seconds, microseconds), length, groups, *pending = await pipe.execute(raise_on_error=False)
         delivered = {group["name"]: decoded(group["last-delivered-id"]) for group in _unless_missing(groups) or []}
         progress = {}
@@ -127,7 +127,7 @@ class Trimming:
         return _State(seconds * 1000 + microseconds // 1000, int(_answered(length)), progress)
 
     async def _oldest(self, stream: str, state: _State) -> int:
-        """Give the age in milliseconds of the oldest entry that a group has not acknowledged; 0 if there is none."""
+        """Return the age in milliseconds of the oldest entry that a group has not acknowledged; 0 if there is none."""
         appended = [group.oldest_pending[0] for group in state.groups.values() if group.oldest_pending]
         async with self._client.pipeline(transaction=False) as pipe:
             for group in state.groups.values():
@@ -137,14 +137,14 @@ class Trimming:
         return max((max(0, state.now_ms - milliseconds) for milliseconds in appended), default=0)
 
 
-def _answered(answer: Any) -> Any:  # noqa: ANN401 - whatever the server said
+def _answered(answer: Any) -> Any:  # noqa: ANN401 - any answer of the server
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
-def _unless_missing(answer: Any) -> Any:  # noqa: ANN401 - whatever the server said
-    """Give the answer, or None where it says that there is no such stream or group."""
+def _unless_missing(answer: Any) -> Any:  # noqa: ANN401 - any answer of the server
+    """Return the answer, or None where the stream or the group does not exist."""
     if isinstance(answer, redis.exceptions.ResponseError) and str(answer).startswith(("NOGROUP", "no such key")):
         return None
     return _answered(answer)

@@ -1,4 +1,4 @@
-"""What is done again and again to keep Redis tidy."""
+"""Periodic tasks that keep Redis tidy."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Does its tasks every `period` seconds. Every worker does, without locks: doing one twice changes nothing."""
+    """Runs tasks every `period` seconds. Every worker does so without locks, since running one twice is harmless."""
 
     def __init__(
         self, tasks: Sequence[Callable[[], Awaitable[None]]], *, period: float, clock: Clock, pulse: Pulse
@@ -22,7 +22,7 @@ class Upkeep:
         self._pulse = pulse
 
     async def run(self) -> None:
-        """Go on until cancelled; what fails because Redis is away is tried again at the next turn."""
+        """Run until cancelled. A task that fails because Redis is out of reach is tried again after the next period."""
         while True:
             for task in self._tasks:
                 self._pulse.beat()

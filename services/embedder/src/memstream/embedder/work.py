@@ -1,4 +1,4 @@
-"""A message in a worker's hands, from the entry as it was read to its outcome. Pure."""
+"""An entry, from its delivery to its outcome: decoded, and cut into the texts that are embedded. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from memstream.contracts.events import MessageDeleted, MessageRecorded, UserEras
 from memstream.contracts.keys import Lane
 from memstream.embedder.chunks import Chunker
 from memstream.vectors.space import Vectors, render
-from memstream.vectors.store import EmbeddedChunk, StoredMessage, owner_of
+from memstream.vectors.store import EmbeddedChunk, Owner, StoredMessage, owner_of
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An entry as it was read, and how often it was delivered by now."""
+    """An entry as it was read, and how many times it has been delivered."""
 
     stream: str
     lane: Lane
@@ -27,7 +27,7 @@ class Delivery:
 
     @property
     def name(self) -> tuple[str, str]:
-        """What tells it from every other entry."""
+        """Stream and entry id, which no other entry has."""
         return self.stream, self.entry_id
 
     @property
@@ -37,12 +37,12 @@ class Delivery:
 
     @property
     def size(self) -> int:
-        """Bytes it takes up."""
+        """Bytes of its fields."""
         return sum(len(name) + len(value) for name, value in self.fields.items())
 
 
 DeadClass = Literal["poison", "unknown"]
-"""`poison`: it can't succeed. `unknown`: it was tried too often, and nobody knows why it fails."""
+"""`poison`: it can't succeed. `unknown`: it was delivered too often without an outcome, for an unknown reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +59,25 @@ class Dead:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """No outcome: the entry stays pending, and is delivered again."""
+class Pending:
+    """There is no outcome yet: the entry stays pending, and is delivered again."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
-    """The message was deleted before it was stored: it is nowhere, and nothing brings it back."""
+class Tombstoned:
+    """The message has a tombstone, or its user's erasure covers it: it is not stored."""
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What the order names is gone from Qdrant."""
+class Deleted:
+    """What a request to delete names is gone from Qdrant."""
 
     erasure_id: str
 
 
-Outcome = Stored | Dead | Left | Erased | Forgotten
+Outcome = Stored | Dead | Pending | Tombstoned | Deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +101,26 @@ class Work:
     """Bytes of `texts`."""
 
     @property
-    def alone(self) -> bool:
-        """It was delivered before, without an outcome: it may be what broke the batch it was in."""
+    def is_redelivered(self) -> bool:
+        """It was delivered before, without an outcome. It may be what broke the batch it was in."""
         return self.delivery.attempts > 1
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A decoded request to forget."""
+class DeletionRequest:
+    """A decoded request to delete a message or to erase a user."""
 
     delivery: Delivery
     event: MessageDeleted | UserErased
 
+    @property
+    def owner(self) -> Owner:
+        """Whose messages it is about."""
+        return owner_of(self.event.tenant, self.event.user_id)
 
-def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work | Order | Settled:
-    """Decode an entry and cut its text up, or say why that can't be done."""
+
+def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work | DeletionRequest | Settled:
+    """Return the entry decoded, its text cut into chunks; or its outcome, where that can't be done."""
     try:
         event = decode_event(delivery.fields[keys.DATA_FIELD.encode()])
     except KeyError:
@@ -125,7 +130,7 @@ def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work |
         faults = (f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['type']}" for fault in error.errors())
         return _dead(delivery, f"not an event: {'; '.join(faults)}"[:500])
     if not isinstance(event, MessageRecorded):
-        return Order(delivery, event)
+        return DeletionRequest(delivery, event)
     if not event.text.strip():
         return Settled(delivery, event, Dead("the text is blank"))
     if delivery.attempts > max_deliveries:

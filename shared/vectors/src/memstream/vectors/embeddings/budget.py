@@ -3,14 +3,15 @@
 A budget is a bucket that refills steadily and holds little, so that calls are spread evenly: 97% of the limit, and a
 fortieth of it at once, are together less than the limit, also for a provider that counts by fixed minutes.
 
-An operator may also set how many calls the provider takes at once. Each holds a place until it is settled, or until
-the provider must have given up on it: a worker that dies gives its places back that way.
-A call that waits in the same process gets the place of the one that ends: at once, where there are no buckets to ask,
-and else in the step that settles the other. To give it back and take it again would leave it free for two round trips,
-each a write to Redis' disk. But not while somebody more urgent waits anywhere, and only a few times in a row.
+An operator may also set how many calls the provider takes at once. Each holds a permit until it is settled, or until
+the provider must have given up on it: the permits of a worker that dies become free that way.
+When a call ends, its permit is transferred to the next waiter of the same process: at once where there are no buckets
+to ask, else in the script that settles the call. To release and acquire it again would leave it unused for two round
+trips, each a write to Redis' disk. But it is not transferred while a more urgent call waits anywhere, and only a few
+times in a row.
 
-Who matters less leaves more in the bucket: questions may empty it, what was just said leaves a quarter, imports leave
-half. So while imports take all they can get, a message finds a quarter of the bucket waiting, and a question half.
+Lower priorities keep more headroom: queries may empty the bucket, live messages leave a quarter, imports leave half.
+So while imports take all they can get, a message finds a quarter of the bucket full, and a query half.
 """
 
 import asyncio
@@ -56,13 +57,13 @@ _LONGEST_WAIT = 1.0
 """Seconds until the bucket is looked at again: others may give back what they took too much."""
 
 _LOOK_MS = 5
-"""How soon to look again whether a place has become free."""
+"""How soon to look again for a free permit."""
 
 _NOTED_MS = 200
-"""How long it is known that somebody found no place."""
+"""How long it is remembered that somebody found no permit."""
 
-_HANDED_ON = 16
-"""Times that a place stays in one process; then the others get a chance."""
+_TRANSFERS = 16
+"""Transfers of a permit in a row within one process; then the others get a chance."""
 
 _KEPT_MS = 600_000
 
@@ -81,15 +82,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a call was taken for, and its place among those under way."""
+    """What a call was charged, and its permit to be under way."""
 
     tokens: float
-    place: str = ""
+    permit: str = ""
     use: Use = "query"
     since: float = 0.0
-    """When the place was taken, by this process's clock."""
-    handed_on: int = 0
-    """How often the place has stayed in this process."""
+    """When the permit was acquired, by this process's clock."""
+    transfers: int = 0
+    """How often the permit was transferred within this process."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,14 +99,14 @@ class _Waiter:
 
     charge: Charge
     offer: "asyncio.Future[Charge | None] | None" = None
-    """What a call that ends hands over: a charge with a place, or None: look again. None while it asks Redis itself."""
-    is_chosen: bool = False
-    """A place is being handed over."""
+    """Set by a call that ends: a charge with its permit, or None to look again. None while it asks Redis itself."""
+    is_receiving: bool = False
+    """A permit is being transferred to it."""
 
     @property
     def is_open(self) -> bool:
-        """A place may be handed over."""
-        return self.offer is not None and not self.offer.done() and not self.is_chosen
+        """A permit may be transferred to it."""
+        return self.offer is not None and not self.offer.done() and not self.is_receiving
 
 
 class Budget:
@@ -116,7 +117,7 @@ class Budget:
         self._keys = BudgetKeys(keys.budget(name), keys.budget_calls(name))
         self._call_ms = round(call_seconds * 1000)
         self._is_outbid: dict[Use, bool] = {}
-        # The first of a kind asks; the others stand behind it. A place that becomes free here is for any of them.
+        # The first of each use asks Redis, the others queue behind it. A permit that becomes free may go to any.
         self._queues: dict[Use, deque[_Waiter]] = {use: deque() for use in _LEAVES}
         self._clock = clock
         self._limits = limits
@@ -151,8 +152,8 @@ class Budget:
                 if deadline is not None and self._clock.monotonic() + wait > deadline:
                     raise Unavailable("the embeddings server", "all that its limits allow is used", wait)
                 waiting()
-                if handed := await self._handed(waiter, min(wait or _LONGEST_WAIT, _LONGEST_WAIT)):
-                    return handed
+                if received := await self._receive(waiter, min(wait or _LONGEST_WAIT, _LONGEST_WAIT)):
+                    return received
         except asyncio.CancelledError:
             # The answer that says it is taken may be on its way.
             with contextlib.suppress(Unavailable):
@@ -164,21 +165,21 @@ class Budget:
             if was_first:
                 self._look_again()
 
-    async def _handed(self, waiter: _Waiter, seconds: float) -> Charge | None:
-        """Wait for so long, or until a call of this process ends; give the charge if its place was handed over."""
+    async def _receive(self, waiter: _Waiter, seconds: float) -> Charge | None:
+        """Wait for so long, or until a call of this process ends; return the charge if its permit was transferred."""
         offer = waiter.offer = asyncio.get_running_loop().create_future()
         try:
             await asyncio.wait([offer], timeout=seconds)
-            return await offer if waiter.is_chosen or offer.done() else None
+            return await offer if waiter.is_receiving or offer.done() else None
         except asyncio.CancelledError:
-            if not offer.cancelled() and not offer.cancel() and (handed := offer.result()):
-                await self._release(handed)
+            if not offer.cancelled() and not offer.cancel() and (received := offer.result()):
+                await self._release(received)
             raise
         finally:
-            waiter.offer, waiter.is_chosen = None, False
+            waiter.offer, waiter.is_receiving = None, False
 
     def _look_again(self) -> None:
-        """Wake the first of each use: there may be a place."""
+        """Wake the first of each use: there may be a permit."""
         for queue in self._queues.values():
             if queue and queue[0].is_open and (offer := queue[0].offer):
                 offer.set_result(None)
@@ -192,8 +193,8 @@ class Budget:
     def _taking(self, charge: Charge) -> TakeArguments:
         use = charge.use
         calls = self._limits.calls or 0
-        # An import leaves one place free.
-        places = max(1, calls - 1) if calls and use == "bulk" else calls
+        # An import leaves one permit free.
+        permits = max(1, calls - 1) if calls and use == "bulk" else calls
         uses = list(_LEAVES)
         costs = (("requests", 1.0), ("tokens", charge.tokens))
         return TakeArguments(
@@ -201,8 +202,8 @@ class Budget:
             use=use,
             more_urgent=uses[: uses.index(use)],
             headroom=_LEAVES[use],
-            permit=charge.place,
-            permits=places,
+            permit=charge.permit,
+            permits=permits,
             permit_lifetime=self._call_ms,
             retry_after=_LOOK_MS,
             note_lifetime=_NOTED_MS,
@@ -228,44 +229,44 @@ class Budget:
         ]
         if self.limited or retry_after:
             away = round((retry_after or 0.0) * 1000)
-            await self._settle(charge, CorrectArguments(_KEPT_MS, charge.place, away, buckets))
+            await self._settle(charge, CorrectArguments(_KEPT_MS, charge.permit, away, buckets))
 
     async def _release(self, charge: Charge) -> None:
         if self._limits.calls:
-            await self._correct(CorrectArguments(_KEPT_MS, charge.place, 0, []))
+            await self._correct(CorrectArguments(_KEPT_MS, charge.permit, 0, []))
 
     async def _correct(self, arguments: CorrectArguments) -> int:
         return await self._scripts.run(CORRECT.call(self._keys, arguments))
 
-    def _may_keep(self, charge: Charge, use: Use) -> bool:
-        """Say whether a place may go on to this use unasked: known to be nobody's who matters more, and for as long."""
+    def _may_transfer(self, charge: Charge, use: Use) -> bool:
+        """Say whether a permit may go to this use without asking Redis: it lasts, and nobody more urgent waits."""
         uses = list(_LEAVES)
         is_early = self._clock.monotonic() - charge.since < self._call_ms / 3000
         return is_early and uses.index(use) <= uses.index(charge.use) and not self._is_outbid.get(use, True)
 
     async def _settle(self, charge: Charge, arguments: CorrectArguments) -> None:
-        """Settle a call; its place goes to the most urgent one that waits here, if it may stay in this process."""
-        may_stay = bool(self._limits.calls) and charge.handed_on < _HANDED_ON
+        """Settle a call, and transfer its permit to the most urgent waiter of this process, if that is allowed."""
+        may_transfer = bool(self._limits.calls) and charge.transfers < _TRANSFERS
         open_ones = (waiter for use in _LEAVES for waiter in self._queues[use] if waiter.is_open)
-        heir = next(open_ones, None) if may_stay else None
-        if heir is None or heir.offer is None:
+        next_waiter = next(open_ones, None) if may_transfer else None
+        if next_waiter is None or next_waiter.offer is None:
             await self._correct(arguments)
             self._look_again()
             return
-        heir.is_chosen, offer, wanted = True, heir.offer, heir.charge
-        handed: Charge | None = None
+        next_waiter.is_receiving, offer, wanted = True, next_waiter.offer, next_waiter.charge
+        transferred: Charge | None = None
         try:
             is_plain = not arguments.buckets and not arguments.retry_after
-            if is_plain and self._may_keep(charge, wanted.use):
-                handed = replace(charge, use=wanted.use, tokens=wanted.tokens, handed_on=charge.handed_on + 1)
+            if is_plain and self._may_transfer(charge, wanted.use):
+                transferred = replace(charge, use=wanted.use, tokens=wanted.tokens, transfers=charge.transfers + 1)
                 return
             if await self._correct(replace(arguments, following=self._taking(wanted))) == 0:
-                handed = replace(wanted, since=self._clock.monotonic(), handed_on=charge.handed_on + 1)
+                transferred = replace(wanted, since=self._clock.monotonic(), transfers=charge.transfers + 1)
                 if offer.cancelled():
-                    await self._release(handed)
+                    await self._release(transferred)
         finally:
             if not offer.done():
-                offer.set_result(handed)
+                offer.set_result(transferred)
 
     def _per_minute(self, unit: str) -> float | None:
         known = (self._limits.requests if unit == "requests" else self._limits.tokens, self._told.get(unit))

@@ -70,7 +70,7 @@ class MeteredEmbeddings:
             await self._correct(charge, None, Quotas(), retry_after)
             raise
         except asyncio.CancelledError:
-            # Its place would be taken until the call must have ended.
+            # Its permit would be held until the call must have ended.
             await self._correct(charge, None, Quotas())
             raise
         self._watch(len(texts), self._clock.monotonic() - started, None)

@@ -1,4 +1,4 @@
-"""What the embedder does while something it needs is out of order: it waits, says so, and loses nothing."""
+"""What the embedder does while a dependency fails: it waits, reports it, and loses nothing."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""What keeps the embedder from working just now; readiness and the log tell it."""
+"""The dependencies that fail just now. Readiness and the log report them."""
 
 import asyncio
 import logging
@@ -9,21 +9,21 @@ from memstream.runtime.errors import GlobalFault, MemstreamError, Unavailable
 _log = logging.getLogger(__name__)
 
 
-class Trouble:
-    """The failures that have not been overcome: the latest of each dependency."""
+class DependencyFaults:
+    """The latest fault of each dependency that has not recovered yet."""
 
     def __init__(self) -> None:
         self._errors: dict[str, MemstreamError] = {}
-        self._cleared: dict[str, asyncio.Event] = {}
-        self._reading = False
+        self._recovered: dict[str, asyncio.Event] = {}
+        self._is_reading = False
 
     @property
-    def present(self) -> bool:
-        """Something is wrong."""
-        return bool(self._errors)
+    def is_empty(self) -> bool:
+        """No dependency is known to fail."""
+        return not self._errors
 
     def report(self, error: Unavailable | GlobalFault) -> None:
-        """Note a failure; a new one is logged, a repetition is not."""
+        """Note a fault. A new one is logged, a repetition is not."""
         known = self._errors.get(error.dependency)
         if known is None or str(known) != str(error):
             level = logging.ERROR if isinstance(error, GlobalFault) else logging.WARNING
@@ -31,16 +31,16 @@ class Trouble:
         self._errors[error.dependency] = error
 
     def clear(self, dependency: str) -> None:
-        """Note that a dependency works again."""
+        """Note that a dependency works, and wake everybody who waits for it."""
         error = self._errors.pop(dependency, None)
         if error is not None:
             _log.info("going on after: %s", error)
-            self._cleared.pop(dependency, asyncio.Event()).set()
+            self._recovered.pop(dependency, asyncio.Event()).set()
 
     async def until_cleared(self, dependency: str, pause: Coroutine[object, object, None]) -> None:
-        """Come back when the pause is over, or as soon as the dependency works again."""
-        cleared = self._cleared.setdefault(dependency, asyncio.Event())
-        waiting = [asyncio.create_task(pause), asyncio.create_task(cleared.wait())]
+        """Return when the pause is over, or as soon as the dependency works again."""
+        recovered = self._recovered.setdefault(dependency, asyncio.Event())
+        waiting = [asyncio.create_task(pause), asyncio.create_task(recovered.wait())]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -49,18 +49,18 @@ class Trouble:
             await asyncio.gather(*waiting, return_exceptions=True)
 
     def note_reading(self) -> None:
-        """Note that the start is over."""
-        self._reading = True
+        """Note that the worker has begun to read the streams."""
+        self._is_reading = True
 
     async def check(self) -> None:
-        """Return if messages are read and nothing is wrong.
+        """Return if the streams are read and no dependency fails.
 
         Raises:
-            Unavailable, GlobalFault: what is wrong.
+            Unavailable, GlobalFault: the fault, or that reading has not begun.
 
         """
         for error in self._errors.values():
-            # Raised again and again, it would gather the frames of everybody who asked.
+            # Raised again and again, it would collect the frames of every caller.
             raise error.with_traceback(None)
-        if not self._reading:
+        if not self._is_reading:
             raise Unavailable("the embedder", "it does not read yet")

@@ -1,0 +1,112 @@
+"""Deletions of messages and erasures of users: what they name is removed from Qdrant, and never stored again."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby
+
+from memstream.contracts import ids, keys
+from memstream.contracts.events import MessageDeleted, UserErased
+from memstream.contracts.keys import Seen
+from memstream.embedder.retrying import Retrying
+from memstream.embedder.work import Dead, Deleted, DeletionRequest, Outcome, Pending, Work
+from memstream.runtime.errors import Rejected
+from memstream.streams.connections import Redis, decoded, redis_faults
+from memstream.vectors.store import MemoryStore, Owner, owner_of
+
+_log = logging.getLogger(__name__)
+
+_CACHED_KEYS = 2048
+"""Messages whose keys are cached: those in hand, since each is looked up twice."""
+
+
+class Deletions:
+    """Finds tombstones in Redis, and removes from Qdrant what was deleted."""
+
+    def __init__(self, client: Redis, store: MemoryStore, retrying: Retrying) -> None:
+        self._client = client
+        self._store = store
+        self._retrying = retrying
+
+    async def find_tombstones(self, works: Sequence[Work]) -> list[bool]:
+        """Say of each message whether it was deleted, or its user erased after it was recorded; in order.
+
+        Raises:
+            Unavailable: Redis is out of reach.
+
+        """
+        by_partition: defaultdict[int, list[int]] = defaultdict(list)
+        for index, work in enumerate(works):
+            by_partition[work.delivery.partition].append(index)
+        is_deleted = [False] * len(works)
+        with redis_faults():
+            for indexes in by_partition.values():
+                values = await self._client.mget([name for index in indexes for name in _names(works[index])])
+                for index, seen, erased in zip(indexes, values[::2], values[1::2], strict=True):
+                    is_deleted[index] = _has_tombstone(works[index], seen, erased)
+        return is_deleted
+
+    async def remove(self, works: Sequence[Work]) -> None:
+        """Remove what these entries may have stored. What was posted later under the same ids stays.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
+
+        """
+        by_owner: defaultdict[Owner, dict[str, int]] = defaultdict(dict)
+        for work in works:
+            until = by_owner[owner_of(work.message.tenant, work.message.user_id)]
+            message_id = work.message.message_id
+            until[message_id] = max(until.get(message_id, 0), work.delivery.milliseconds)
+        for owner, until in by_owner.items():
+            await self._store.delete_messages(owner, until)
+
+    async def carry_out(self, requests: Sequence[DeletionRequest]) -> list[Outcome]:
+        """Carry out requests of one owner, however long that takes, and return each one's outcome, in order."""
+        try:
+            await self._retrying.until_success(lambda: self._carry_out_once(requests))
+        except Rejected as error:
+            if len(requests) == 1:
+                return [Dead(str(error))]
+            return [outcome for request in requests for outcome in await self.carry_out([request])]
+        except Exception as error:  # noqa: BLE001 - the border of what is known; the requests are delivered again
+            _log.exception("no outcome for %d requests to delete", len(requests))
+            return [Pending(type(error).__name__) for _ in requests]
+        return [Deleted(request.event.erasure_id) for request in requests]
+
+    async def _carry_out_once(self, requests: Sequence[DeletionRequest]) -> None:
+        """Remove what requests of one owner name, in order: neighbouring deletions of messages by one call."""
+        owner = requests[0].owner
+        for kind, group in groupby(requests, key=lambda request: type(request.event)):
+            until: defaultdict[str, int] = defaultdict(int)
+            for request in group:
+                scope = _scope(request.event)
+                until[scope] = max(until[scope], request.delivery.milliseconds)
+            if kind is UserErased:
+                await self._store.delete_all(owner, max(until.values()))
+            else:
+                await self._store.delete_messages(owner, until)
+
+
+def _scope(event: MessageDeleted | UserErased) -> str:
+    return event.message_id if isinstance(event, MessageDeleted) else ""
+
+
+def _names(work: Work) -> tuple[str, str]:
+    message = work.message
+    return _keys(work.delivery.partition, message.tenant, message.user_id, message.message_id)
+
+
+@lru_cache(_CACHED_KEYS)
+def _keys(partition: int, tenant: str, user_id: str, message_id: str) -> tuple[str, str]:
+    return (
+        keys.seen(partition, ids.message_key(tenant, user_id, message_id)),
+        keys.erased(partition, ids.owner_key(tenant, user_id)),
+    )
+
+
+def _has_tombstone(work: Work, seen: object, erased: object) -> bool:
+    if erased is not None and keys.was_before(decoded(erased), work.delivery.lane, work.delivery.entry_id):
+        return True
+    return seen is not None and Seen.parse(decoded(seen)).erasure_id is not None

@@ -1,0 +1,60 @@
+"""Which lane's batch goes next. A decision from numbers: told the time and the limits, so pure."""
+
+from collections.abc import Mapping
+
+from memstream.contracts.keys import LANES, Lane
+from memstream.embedder.bulk_throttle import BulkThrottle
+
+
+class LaneScheduler:
+    """Gives the slots, which are calls to the provider that may be under way, to the batches of the lanes.
+
+    Live goes before bulk. An import leaves one slot free, if there is more than one; the first live batch may exceed
+    the limit, so that an import that has all slots can't hold it up. While live messages come, the batches of an
+    import in hand are limited by a throttle.
+    """
+
+    def __init__(self, throttle: BulkThrottle) -> None:
+        self._throttle = throttle
+        self._calls: dict[Lane, int] = dict.fromkeys(LANES, 0)
+        self._bulk_in_hand = 0
+
+    @property
+    def calls(self) -> int:
+        """Slots in use."""
+        return sum(self._calls.values())
+
+    def slots(self, lane: Lane, limit: int) -> int:
+        """Return how many of `limit` slots may be in use after a batch of this lane has begun."""
+        return limit if lane == "live" else max(1, limit - 1)
+
+    def choose(self, due: Mapping[Lane, float | None], limit: int, now: float) -> Lane | None:
+        """Return the lane whose batch may begin now. `due` has the seconds until one is due, None where none waits."""
+        return next((lane for lane in LANES if due[lane] == 0.0 and self._may_begin(lane, limit, now)), None)
+
+    def next_due(self, due: Mapping[Lane, float | None], limit: int, now: float) -> float | None:
+        """Return the seconds until a batch is due that may begin, None if there is no such batch."""
+        waits = (due[lane] for lane in LANES if self._may_begin(lane, limit, now))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _may_begin(self, lane: Lane, limit: int, now: float) -> bool:
+        if lane == "bulk" and self._bulk_in_hand >= self._throttle.allowed(now):
+            return False
+        is_first_live = lane == "live" and not self._calls["live"]
+        return is_first_live or self.calls < self.slots(lane, limit)
+
+    def begin(self, lane: Lane) -> None:
+        """Note that a batch begins, and takes a slot."""
+        self._calls[lane] += 1
+        self._bulk_in_hand += lane == "bulk"
+
+    def free_slot(self, lane: Lane) -> None:
+        """Note that a batch has its vectors, or can't get them."""
+        self._calls[lane] -= 1
+
+    def finish(self, lane: Lane, seconds: float, now: float) -> None:
+        """Note that a batch is acknowledged, so many seconds after it had its vectors."""
+        if lane == "live":
+            self._throttle.note_live(seconds, now)
+        else:
+            self._bulk_in_hand -= 1

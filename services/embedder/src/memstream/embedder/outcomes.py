@@ -1,0 +1,38 @@
+"""What happens to an entry once its outcome is known: Redis is told, it is counted, and it is let go of."""
+
+import logging
+from collections.abc import Sequence
+
+from memstream.embedder.held_entries import HeldEntries
+from memstream.embedder.metrics import EmbedderMetrics
+from memstream.embedder.retrying import Retrying
+from memstream.embedder.settlement import Settlement
+from memstream.embedder.work import Dead, Settled
+
+_log = logging.getLogger(__name__)
+
+
+class Outcomes:
+    """Settles entries, however long Redis is out of reach."""
+
+    def __init__(
+        self, settlement: Settlement, retrying: Retrying, held_entries: HeldEntries, metrics: EmbedderMetrics
+    ) -> None:
+        self._settlement = settlement
+        self._retrying = retrying
+        self._held_entries = held_entries
+        self._metrics = metrics
+
+    async def settle(self, settled: Sequence[Settled]) -> None:
+        """Tell Redis the outcomes of entries, and let go of them."""
+        await self._retrying.until_success(lambda: self._settlement.settle(settled))
+        for one in settled:
+            self._held_entries.release(one.delivery)
+            self._metrics.messages.labels(type(one.outcome).__name__.lower()).inc()
+            if isinstance(one.outcome, Dead):
+                _log_dead_letter(one, one.outcome)
+
+
+def _log_dead_letter(settled: Settled, dead: Dead) -> None:
+    delivery = settled.delivery
+    _log.error("dead letter: %s %s, %s: %s", delivery.stream, delivery.entry_id, dead.dead_class, dead.reason)
