@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, not a package
-"""Write the contracts as documents: JSON Schema of the events, OpenAPI of the services, AsyncAPI of the streams.
+"""Write documents from the code: the events' JSON Schema, the services' OpenAPI, the streams' AsyncAPI, the features.
 
 Run by `make docs`. With `--check`, nothing is written: differences to what lies here are listed, and the exit is 1.
 With `--release VERSION`, the events' schemas are frozen too; later ones are held to every frozen copy.
@@ -21,12 +21,28 @@ from memstream.embedder import asyncapi
 from memstream.ingest import app as ingest
 from memstream.ingest.settings import IngestSettings
 from memstream.retriever import app as retriever
+from memstream.retriever.ranking import FEATURES, OTHER_SIGNALS, Feature, Signal
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 
 HERE = Path(__file__).parent
 
 RELEASED = "schemas/released"
+
+_FEATURES_PAGE = """\
+# Ranking features
+
+Written by `make docs` from the list in `memstream.retriever.ranking.features`.
+
+A hit's `relevance` is the probability that it bears on the question: a logistic regression over the features below,
+with the coefficients of the embedding space. The hit's `signals` show their values.
+
+{features}
+
+Other signals adjust the scores, or say what changed the order of the hits:
+
+{others}
+"""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -40,13 +56,30 @@ def documents() -> dict[str, str]:
     found["openapi/ingest.json"] = ingest.build(ingest_settings, SystemClock(), Random(0)).openapi()  # noqa: S311 - no ids are made
     found["openapi/retriever.json"] = retriever.build(retriever_settings, SystemClock()).openapi()
     found["asyncapi/embedder.json"] = asyncapi.describe(version("memstream-contracts"))
-    return {path: _written(document) for path, document in found.items()}
+    return {**{path: _written(document) for path, document in found.items()}, "features.md": features_page(FEATURES)}
 
 
 def _schemas() -> Iterator[tuple[str, dict[str, Any]]]:
     for event in EVENTS:
         name = event.model_fields["type"].default
         yield name, {"$schema": _DIALECT, "$id": f"urn:memstream:event:{name}", **asyncapi.event_schema(event)}
+
+
+def features_page(features: Sequence[Feature]) -> str:
+    """Return what ranking is made of, as Markdown."""
+    rows = [(*_cells(one), ", ".join(f"`{score}`" for score in sorted(one.needs)) or "—") for one in features]
+    return _FEATURES_PAGE.format(
+        features=_table(("Name", "Meaning", "Not shown", "Needs the score"), rows),
+        others=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in OTHER_SIGNALS]),
+    )
+
+
+def _cells(signal: Signal) -> tuple[str, str, str]:
+    return f"`{signal.name}`", signal.meaning, signal.absent
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
 
 
 def _written(document: Mapping[str, Any]) -> str:

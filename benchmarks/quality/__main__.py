@@ -10,8 +10,8 @@ unless `--home` says where one is; with `--keep` that stays in a folder, and wha
 again: the second run takes minutes.
 
 With `--recordings` the candidates of every question are recorded once, and then ranked again and again by the code as
-it is, in seconds and without services; `--fit` fits a calibration to them, and `--ablation` says what each signal
-brings, always on questions of users that the coefficients were not fitted to. `--context` measures contexts instead of
+it is, in seconds and without services; `--fit` fits a calibration to them, and `--ablation` says what each feature
+adds, always on questions of users that the coefficients were not fitted to. `--context` measures contexts instead of
 hits. `--full` does all of this but the fit, and `--report` writes it down. What it does not measure, the report says.
 """
 
@@ -32,12 +32,12 @@ from benchmarks.quality import measuring, replaying
 from benchmarks.quality.asking import post
 from benchmarks.quality.fitted import fit_calibration, print_ablation, print_held_back
 from benchmarks.quality.installation import installed
-from benchmarks.quality.judging import MODES, Replayed, abstention, error_of, judgements, replay_all
+from benchmarks.quality.judging import MODES, Recordings, Replayed, abstention, error_of, judgements, replay_all
 from benchmarks.quality.rendering import place_of, render
 from benchmarks.quality.reporting import print_abstention, print_set
 from benchmarks.quality.sets import JudgedSet, read_set
 from memstream.contracts.stack import Stack
-from memstream.retriever.ranking.calibrations import calibration_of, write_calibrations
+from memstream.retriever.ranking import Calibration, calibration_of, read_calibrations, write_calibrations
 from memstream.runtime.clock import SystemClock
 from memstream.vectors.space import EmbeddingSpace
 
@@ -56,8 +56,8 @@ async def main() -> None:
     parser.add_argument("--mode", default="hybrid", choices=MODES)
     parser.add_argument("--posted", action="store_true", help="the sets are there already, don't post them")
     parser.add_argument("--recordings", type=Path, help="folder of recorded candidates; made when it lacks a set")
-    parser.add_argument("--ablation", action="store_true", help="of the recordings: what each signal brings")
-    parser.add_argument("--fit", type=Path, help="fit a calibration to the recordings, and write it there")
+    parser.add_argument("--ablation", action="store_true", help="of the recordings: what each feature adds")
+    parser.add_argument("--fit", type=Path, help="fit a calibration to the recordings, and write it into this file")
     parser.add_argument("--context", action="store_true", help="measure contexts, not hits")
     parser.add_argument("--full", action="store_true", help="measure everything")
     parser.add_argument(
@@ -72,7 +72,11 @@ async def main() -> None:
     place = place_of(SystemClock().now(), arguments.seed)
     with tempfile.TemporaryDirectory() as work:
         sets = [read_set(arguments.data / name, Path(work)) for name in arguments.sets]
-        report = json.loads(json.dumps({"place": place, **await _report(sets, arguments)}, default=asdict))
+        try:
+            measured = await _report(sets, arguments)
+        except replaying.UnreadableRecordingError as error:
+            parser.error(str(error))
+        report = json.loads(json.dumps({"place": place, **measured}, default=asdict))
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     if arguments.report:
@@ -160,18 +164,24 @@ def _replayed(sets: Sequence[JudgedSet], arguments: argparse.Namespace) -> dict[
     model = replaying.model_of(files[0])
     recordings = {one.name: replaying.read(file) for one, file in zip(sets, files, strict=True)}
     name = _space(model).vector_name
-    calibration = calibration_of(name)
     report: dict[str, Any] = {"model": model, "mode": arguments.mode, "sets": {}}
-    if arguments.fit:
-        calibration = fit_calibration(recordings, calibration)
-        write_calibrations(arguments.fit, {name: calibration})
-        print("fitted:", arguments.fit.read_text())
+    calibration = _fit(recordings, name, arguments.fit) if arguments.fit else calibration_of(name)
     for name, replayed in replay_all(recordings, calibration, arguments.mode).items():
         report["sets"][name] = _replayed_set(name, replayed)
     report["held_back"] = print_held_back(recordings, calibration)
     if arguments.ablation:
         report["ablation"] = print_ablation(recordings, calibration)
     return report
+
+
+def _fit(recordings: Recordings, name: str, file: Path) -> Calibration:
+    """Return a calibration fitted to recordings, and write it into a file, which keeps those of other spaces."""
+    # A feature that has just been added has no coefficient yet.
+    calibration = fit_calibration(recordings, calibration_of(name, is_complete=False))
+    others = read_calibrations(file, is_complete=False) if file.exists() else {}
+    write_calibrations(file, others | {name: calibration})
+    print("fitted:", file.read_text())
+    return calibration
 
 
 def _replayed_set(name: str, replayed: Sequence[Replayed]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What replayed rankings are worth: figures per set, folds by user, and what each signal brings. Pure."""
+"""How good replayed rankings are: figures for each set, and cross-validation by user. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,25 @@ import numpy.typing as npt
 from benchmarks.quality.metrics import MEASURES, Judgement, auroc, calibration_error
 from benchmarks.quality.replaying import Recorded, replay
 from benchmarks.quality.sets import ACROSS
+from memstream.contracts.messages import DOCUMENT
 from memstream.contracts.searches import Mode
-from memstream.retriever.ranking.fitting import Question, fit
-from memstream.retriever.ranking.ranking import Ranked
-from memstream.retriever.ranking.relevance import Calibration, Linear, Signals
+from memstream.retriever.ranking import (
+    FEATURES,
+    Calibration,
+    Feature,
+    JudgedCandidates,
+    LinearModel,
+    RankedMessage,
+    Score,
+    fit,
+    matrix_of_signals,
+)
 
 Recordings = Mapping[str, Sequence[Recorded]]
-Lines = Mapping[Mode, Linear]
+Models = Mapping[Mode, LinearModel]
 
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "keyword")
-SCORES: Mapping[Mode, tuple[str, ...]] = {
+MODE_SCORES: Mapping[Mode, tuple[Score, ...]] = {
     "hybrid": ("dense", "keyword"),
     "dense": ("dense",),
     "keyword": ("keyword",),
@@ -26,7 +35,7 @@ SCORES: Mapping[Mode, tuple[str, ...]] = {
 _FOLDS = 4
 _KEPT = 0.95
 _FIXED_COSINE = 0.2
-_OF_DOCUMENTS = 0.5
+_WEIGHT_OF_DOCUMENTS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +43,22 @@ class Replayed:
     """A recorded question and its ranking by some calibration."""
 
     recorded: Recorded
-    ranked: Sequence[Ranked]
+    ranked: Sequence[RankedMessage]
 
     @property
     def labels(self) -> list[bool]:
-        """Whether each is evidence; none is, for another user."""
+        """Whether each is evidence; for another user none is."""
         evidence = self.recorded.question.evidence
-        return [self.recorded.own and str(one.payload["message_id"]) in evidence for one in self.ranked]
+        return [self.recorded.own and one.message.message_id in evidence for one in self.ranked]
 
     @property
-    def signals(self) -> list[Signals]:
+    def signals(self) -> list[Mapping[str, float]]:
         """The signals of each."""
         return [one.signals for one in self.ranked]
 
 
 def replay_all(recordings: Recordings, calibration: Calibration, mode: Mode) -> dict[str, list[Replayed]]:
-    """Rank every recorded question of every set."""
+    """Return every recorded question of every set, ranked."""
     return {
         name: [Replayed(one, replay(one, calibration, mode)) for one in recorded]
         for name, recorded in recordings.items()
@@ -57,23 +66,28 @@ def replay_all(recordings: Recordings, calibration: Calibration, mode: Mode) -> 
 
 
 def fitted_to(recordings: Recordings) -> dict[str, list[Recorded]]:
-    """Give the questions that a calibration is fitted to: asked as their user, with an answer, in its language."""
+    """Return the questions that a calibration is fitted to: asked as their user, with an answer, in its language."""
     return {name: [one for one in recorded if _is_fitted(one)] for name, recorded in recordings.items()}
 
 
-def calibration_by(lines: Lines) -> Calibration:
-    """Make a calibration of a line for each mode."""
-    return Calibration(both=lines["hybrid"], dense=lines["dense"], keyword=lines["keyword"])
+def calibration_by(models: Models) -> Calibration:
+    """Return the calibration that has a model for each mode."""
+    return Calibration(both=models["hybrid"], dense=models["dense"], keyword=models["keyword"])
 
 
-def fit_line(sets: Mapping[str, Sequence[Replayed]], mode: Mode, without: Sequence[str] = ()) -> Linear:
-    """Fit one line to several sets, each with the same weight; those of documents, which are no chats, half of it."""
-    questions: list[Question] = []
+def fit_model(
+    sets: Mapping[str, Sequence[Replayed]],
+    mode: Mode,
+    without: Sequence[str] = (),
+    features: Sequence[Feature] = FEATURES,
+) -> LinearModel:
+    """Return a model fitted to several sets. All sets have the same weight, but sets of documents half of it."""
+    questions: list[JudgedCandidates] = []
     for replayed in sets.values():
-        told = [one for one in replayed if _is_fitted(one.recorded)]
-        weight = (_OF_DOCUMENTS if _is_of_documents(told) else 1.0) / max(1, len(told))
-        questions += [Question(one.signals, one.labels, weight) for one in told if one.ranked]
-    return fit(questions, SCORES[mode], without)
+        fitted = [one for one in replayed if _is_fitted(one.recorded)]
+        weight = (_WEIGHT_OF_DOCUMENTS if _is_of_documents(fitted) else 1.0) / max(1, len(fitted))
+        questions += [JudgedCandidates(one.signals, one.labels, weight) for one in fitted if one.ranked]
+    return fit(questions, MODE_SCORES[mode], without, features)
 
 
 def _is_fitted(recorded: Recorded) -> bool:
@@ -82,13 +96,13 @@ def _is_fitted(recorded: Recorded) -> bool:
 
 
 def _is_of_documents(replayed: Sequence[Replayed]) -> bool:
-    return any(hit.payload.get("kind") == "document" for one in replayed[:1] for hit in one.ranked[:1])
+    return any(hit.message.kind == DOCUMENT for one in replayed[:1] for hit in one.ranked[:1])
 
 
 def held_back(
     sets: Mapping[str, Sequence[Replayed]], mode: Mode, without: Sequence[str] = ()
 ) -> dict[str, list[tuple[Replayed, npt.NDArray[np.float64]]]]:
-    """Give every question's log odds by coefficients that were fitted without its user's questions.
+    """Return every question's log odds by coefficients that were fitted without its user's questions.
 
     Sets of one user are split by question: there nothing but the question can be held back.
     """
@@ -103,10 +117,10 @@ def held_back(
             name: [one for place, one in enumerate(replayed) if fold(name, place, one) != held]
             for name, replayed in sets.items()
         }
-        line = fit_line(rest, mode, without)
+        model = fit_model(rest, mode, without)
         for name, replayed in sets.items():
             judged[name] += [
-                (one, np.array([line.evidence(signals) for signals in one.signals]))
+                (one, model.evidence(matrix_of_signals(model.features, one.signals)))
                 for place, one in enumerate(replayed)
                 if fold(name, place, one) == held
             ]
@@ -114,7 +128,7 @@ def held_back(
 
 
 def judgements(judged: Sequence[tuple[Replayed, npt.NDArray[np.float64]]]) -> Iterator[Judgement]:
-    """Judge the order by those log odds, of questions that have an answer and were asked as their user."""
+    """Yield how good the order by those log odds is, of questions that have an answer and were asked as their user."""
     for one, sums in judged:
         question = one.recorded.question
         if one.recorded.own and question.evidence:
@@ -123,24 +137,24 @@ def judgements(judged: Sequence[tuple[Replayed, npt.NDArray[np.float64]]]) -> It
 
 
 def mean(name: str, judged: Sequence[Judgement]) -> float:
-    """Give the mean of a measure."""
+    """Return the mean of a measure."""
     return float(np.mean([MEASURES[name](one) for one in judged])) if judged else float("nan")
 
 
 def error_of(replayed: Sequence[Replayed]) -> float:
-    """Give the expected calibration error over all candidates of the questions that have an answer."""
-    told = [one for one in replayed if one.recorded.own and one.recorded.question.evidence]
-    relevances = np.array([hit.relevance for one in told for hit in one.ranked])
-    return calibration_error(relevances, np.array([label for one in told for label in one.labels], bool))
+    """Return the expected calibration error over all candidates of the questions that have an answer."""
+    answerable = [one for one in replayed if one.recorded.own and one.recorded.question.evidence]
+    relevances = np.array([hit.relevance for one in answerable for hit in one.ranked])
+    return calibration_error(relevances, np.array([label for one in answerable for label in one.labels], bool))
 
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """How well the best hit tells a question that has an answer from one that has none; shares from 0 to 1."""
+    """How well the best hit distinguishes questions that have an answer from those that have none; shares, 0 to 1."""
 
     auroc: float
     false_accepts: float
-    """At the relevance that 95% of the answerable ones pass."""
+    """At the relevance that 95% of the answerable questions reach."""
     unanswerable_auroc: float | None
     """Against the set's own questions without an answer."""
     cosine_auroc: float
@@ -150,12 +164,12 @@ class Abstention:
 
 
 def abstention(replayed: Sequence[Replayed]) -> Abstention | None:
-    """Judge the best hits of recorded questions; None where there is no other user to ask them of."""
+    """Return what the best hits of recorded questions say; None if there is no other user to ask them as."""
 
     def best(one: Replayed) -> tuple[float, float]:
         return (
             max((hit.relevance for hit in one.ranked), default=0.0),
-            max((hit.signals.dense or -1.0 for hit in one.ranked), default=-1.0),
+            max((hit.signals.get("dense") or -1.0 for hit in one.ranked), default=-1.0),
         )
 
     own = [one for one in replayed if one.recorded.own]
@@ -171,7 +185,7 @@ Best = tuple[float, float]
 
 
 def abstention_of(own: Sequence[Best], others: Sequence[Best], unanswerable: Sequence[Best]) -> Abstention | None:
-    """Judge the best hits: of questions that have an answer, of the same asked as others, of those without one."""
+    """Return what the best hits say: with an answer, the same questions asked as others, and without an answer."""
     if not own or not others:
         return None
     answered, answered_cosine = np.array(own).T

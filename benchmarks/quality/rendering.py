@@ -78,9 +78,9 @@ are split by question. XQuAD is that in English.
 
 {held_back}
 
-## What each signal brings
+## What each feature adds
 
-The same without one signal, the others fitted anew: recall@5 / recall@10 / nDCG@10.
+The same without one feature, the others fitted anew: recall@5 / recall@10 / nDCG@10.
 
 {ablation}
 

@@ -1,8 +1,8 @@
-"""Records what Qdrant proposes for every question once, and ranks it again and again, by the code as it is now.
+"""Records the candidates of every question once, and ranks them again and again, by the code as it is now.
 
-A recording has the candidates of each question, and of the same question asked as another user: those have no answer
-there. Ranking them again takes seconds, where posting and embedding a set takes minutes. The order is that of
-relevance; what the service may rearrange after that, by recency, diversity and updates, is no part of it.
+A recording has the candidates of each question, and of the same question asked as another user, for whom it has no
+answer. Ranking them again takes seconds, where posting and embedding a set takes minutes. The order is that of
+relevance; what the service may change after that, by recency, diversity and updates, is not part of it.
 """
 
 import json
@@ -13,31 +13,32 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 from pydantic import HttpUrl, SecretStr
 
 from benchmarks.quality.sets import Judged, JudgedSet
-from memstream.contracts import ids
 from memstream.contracts.searches import Mode
 from memstream.contracts.stack import Stack
-from memstream.retriever.asking.questions import read_question
-from memstream.retriever.asking.speakers import unnamed
-from memstream.retriever.ranking.ranking import Ranked, rank
-from memstream.retriever.ranking.relevance import Calibration
+from memstream.retriever.asking import read_question, strip_speaker_names
+from memstream.retriever.ranking import Calibration, RankedMessage, rank
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 from memstream.streams.connections import connect
-from memstream.vectors.collection import Collection
-from memstream.vectors.composition import ServerSettings, connect_servers
-from memstream.vectors.embeddings.metering import MeteredEmbeddings
-from memstream.vectors.questions import Candidates, Question
+from memstream.vectors.composition import ServerSettings, open_embeddings, open_store
+from memstream.vectors.embeddings import MeteredEmbeddings
+from memstream.vectors.store import CandidateQuery, Candidates, MemoryStore, StoredMessage, owner_of
 
 TENANT = "local"
-_TOGETHER = 32
+_BATCH = 32
 _CANDIDATES: int = RetrieverSettings.model_fields["candidates"].default
-_EVERYTHING = 10_000
+_NO_LIMIT = 10_000
 _PATIENCE = 30.0
 _NOW = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 """When questions are asked: no set says."""
+
+
+class UnreadableRecordingError(Exception):
+    """A file is no recording, or one of another version of this benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,61 +66,62 @@ async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded
         embeddings_timeout=timedelta(seconds=_PATIENCE),
     )
     redis = connect(stack.redis_url, timeout=_PATIENCE)
-    collection, embeddings = connect_servers(settings, redis, SystemClock())
+    store, embeddings = open_store(settings), open_embeddings(settings, redis, SystemClock())
     users = sorted({question.user_id for question in one.questions})
-    speakers = {user: await collection.speakers(ids.owner(TENANT, user)) for user in users}
     found: list[Recorded] = []
     pairs = list(_asked(one.questions, users))
     try:
-        for start in range(0, len(pairs), _TOGETHER):
-            part = pairs[start : start + _TOGETHER]
-            texts = [unnamed(question.question, speakers[user]) for question, user in part]
-            found += await _ask(part, texts, collection, embeddings)
+        speakers = {user: await store.speakers(owner_of(TENANT, user)) for user in users}
+        for start in range(0, len(pairs), _BATCH):
+            part = pairs[start : start + _BATCH]
+            texts = [strip_speaker_names(question.question, speakers[user]) for question, user in part]
+            found += await _ask(part, texts, store, embeddings)
     finally:
         await embeddings.aclose()
-        await collection.aclose()
+        await store.aclose()
         await redis.aclose()
     return found
 
 
 def _asked(questions: Iterable[Judged], users: Sequence[str]) -> Iterator[tuple[Judged, str]]:
-    chance = Random(1)  # noqa: S311 - which user is another, not a secret
+    """Yield each question with its user, and with another one if it has an answer and there is another."""
+    rng = Random(1)  # noqa: S311 - which user is another, not a secret
     for question in questions:
         yield question, question.user_id
         others = [user for user in users if user != question.user_id]
         if question.evidence and others:
-            yield question, chance.choice(others)
+            yield question, rng.choice(others)
 
 
 async def _ask(
-    part: Sequence[tuple[Judged, str]], texts: Sequence[str], collection: Collection, embeddings: MeteredEmbeddings
+    part: Sequence[tuple[Judged, str]], texts: Sequence[str], store: MemoryStore, embeddings: MeteredEmbeddings
 ) -> list[Recorded]:
-    vectors = (await embeddings.embed(texts, "query", patience=_PATIENCE)).tolist()
-    questions = [
-        Question(ids.owner(TENANT, user), vector, question.question, None, _CANDIDATES)
+    vectors = await embeddings.embed(texts, "query", input_type="query", patience=_PATIENCE)
+    queries = [
+        CandidateQuery(owner_of(TENANT, user), vector, question.question, _CANDIDATES)
         for (question, user), vector in zip(part, vectors, strict=True)
     ]
     return [
         Recorded(question, user, candidates)
-        for (question, user), candidates in zip(part, await collection.ask(questions), strict=True)
+        for (question, user), candidates in zip(part, await store.propose(queries), strict=True)
     ]
 
 
-def replay(recorded: Recorded, calibration: Calibration, mode: Mode = "hybrid") -> list[Ranked]:
-    """Rank what was proposed, all of it."""
-    asked = read_question(recorded.question.question, _NOW)
-    return rank(recorded.candidates, mode, calibration, asked=asked, limit=_EVERYTHING)
+def replay(recorded: Recorded, calibration: Calibration, mode: Mode = "hybrid") -> list[RankedMessage]:
+    """Return all recorded candidates, ranked."""
+    question = read_question(recorded.question.question, _NOW)
+    return rank(recorded.candidates, mode, calibration, question=question, limit=_NO_LIMIT)
 
 
 def write(file: Path, model: str, recorded: Sequence[Recorded]) -> None:
-    """Write a recording: each payload once, candidates by their numbers."""
-    payloads: dict[str, Any] = {}
+    """Write a recording: each message once, candidates by their ids."""
+    messages: dict[str, Any] = {}
     questions = []
     for one in recorded:
-        payloads.update(one.candidates.payloads)
-        signals = {
-            name: list((scores or {}).items())
-            for name, scores in (("dense", one.candidates.dense), ("keyword", one.candidates.keyword))
+        messages.update({point: msgspec.to_builtins(message) for point, message in one.candidates.messages.items()})
+        scores = {
+            name: list((by_point or {}).items())
+            for name, by_point in (("dense", one.candidates.dense), ("keyword", one.candidates.keyword))
         }
         question = one.question
         questions.append(
@@ -129,32 +131,59 @@ def write(file: Path, model: str, recorded: Sequence[Recorded]) -> None:
                 "category": question.category,
                 "evidence": sorted(question.evidence),
                 "asked_as": one.asked_as,
-                "candidates": one.candidates.asked,
-                **signals,
+                "limit": one.candidates.limit,
+                **scores,
             }
         )
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"model": model, "payloads": payloads, "questions": questions}))
+    file.write_text(json.dumps({"model": model, "messages": messages, "questions": questions}))
 
 
 def model_of(file: Path) -> str:
-    """Give the embedding model of a recording."""
-    return str(json.loads(file.read_bytes())["model"])
+    """Return the embedding model of a recording.
+
+    Raises:
+        UnreadableRecordingError: the file is no recording of this version.
+
+    """
+    return str(_read(file)["model"])
 
 
 def read(file: Path) -> list[Recorded]:
-    """Read a recording."""
-    content = json.loads(file.read_bytes())
-    payloads = content["payloads"]
-    recorded = []
-    for row in content["questions"]:
-        dense, keyword = dict(row["dense"]), dict(row["keyword"])
-        candidates = Candidates(
-            {point: payloads[point] for point in dense | keyword if point in payloads},
-            dense,
-            keyword,
-            row["candidates"],
-        )
-        judged = Judged(row["user_id"], row["question"], row["category"], frozenset(row["evidence"]))
-        recorded.append(Recorded(judged, row["asked_as"], candidates))
-    return recorded
+    """Return a recording.
+
+    Raises:
+        UnreadableRecordingError: the file is no recording of this version.
+
+    """
+    content = _read(file)
+    try:
+        messages = {point: StoredMessage.read(fields) for point, fields in content["messages"].items()}
+        return [_recorded(row, messages) for row in content["questions"]]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _unreadable(file) from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise _unreadable(file) from error
+    if not isinstance(content, dict) or not {"model", "messages", "questions"} <= content.keys():
+        raise _unreadable(file)
+    return content
+
+
+def _unreadable(file: Path) -> UnreadableRecordingError:
+    return UnreadableRecordingError(
+        f"{file} was not recorded by this version of the benchmark: delete it, and it is recorded again"
+    )
+
+
+def _recorded(row: dict[str, Any], messages: dict[str, StoredMessage]) -> Recorded:
+    dense, keyword = dict(row["dense"]), dict(row["keyword"])
+    candidates = Candidates(
+        {point: messages[point] for point in dense | keyword if point in messages}, dense, keyword, row["limit"]
+    )
+    judged = Judged(row["user_id"], row["question"], row["category"], frozenset(row["evidence"]))
+    return Recorded(judged, row["asked_as"], candidates)

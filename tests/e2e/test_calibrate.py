@@ -14,10 +14,18 @@ from e2e.test_life import living, say
 from exchanges import search
 from installation import Installation, installed
 
-from memstream.retriever.command.calibration import signals_of
-from memstream.retriever.ranking.calibrations import CALIBRATIONS, DEFAULT, read_calibrations, write_calibrations
-from memstream.retriever.ranking.relevance import prior_among_rarity, probability
+from memstream.retriever.ranking import (
+    Calibration,
+    calibration_of,
+    matrix_of_signals,
+    prior_log_odds,
+    probabilities,
+    read_calibrations,
+    shipped_calibrations,
+    write_calibrations,
+)
 
+DEFAULT = calibration_of("none")
 NAME = "wordllama-256_256_t1"
 USERS = ("ana", "ben", "cem")
 THINGS = (
@@ -55,6 +63,13 @@ def judged() -> list[dict[str, Any]]:
         for user in USERS
         for thing in THINGS
     ]
+
+
+def expected(calibration: Calibration, signals: dict[str, float]) -> float:
+    """Return the relevance that a calibration gives to a hit with these signals."""
+    model = calibration.model(dense="dense" in signals, keyword="keyword" in signals)
+    log_odds = model.evidence(matrix_of_signals(model.features, [signals]))
+    return float(probabilities(log_odds + prior_log_odds(signals.get("rarity", 1.0)))[0])
 
 
 class Site:
@@ -122,8 +137,9 @@ async def test_it_writes_a_line_for_each_mode_and_keeps_other_spaces(fitted: tup
     assert calibrations.keys() == {NAME, "other_3_t1"}
     assert calibrations["other_3_t1"] == DEFAULT
     mine = calibrations[NAME]
-    assert mine.dense.dense > 0 < mine.keyword.keyword
-    assert (mine.dense.keyword, mine.keyword.dense) == (0.0, 0.0)
+    assert mine.dense.coefficients["dense"] > 0 < mine.keyword.coefficients["keyword"]
+    assert "keyword" not in mine.dense.coefficients
+    assert "dense" not in mine.keyword.coefficients
 
 
 async def test_the_retriever_takes_relevance_from_the_file(site: Site, fitted: tuple[Ran, Path]) -> None:
@@ -139,16 +155,14 @@ async def test_the_retriever_takes_relevance_from_the_file(site: Site, fitted: t
     for before, hits in zip(shipped, answers, strict=True):
         assert hits[0]["message_id"] == "ana-camera-0"
         for hit in hits:
-            signals = signals_of(hit["signals"])
-            expected = probability(mine.evidence(signals) + prior_among_rarity(signals.rarity))
-            assert hit["relevance"] == pytest.approx(expected)
+            assert hit["relevance"] == pytest.approx(expected(mine, hit["signals"]))
         assert hits[0]["relevance"] > 0.5 > hits[-1]["relevance"]
         assert hits[0]["relevance"] != pytest.approx(before[0]["relevance"], abs=0.01)
 
 
 async def test_a_file_for_another_space_changes_nothing(site: Site, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
-    write_calibrations(other, dict.fromkeys(CALIBRATIONS.keys() - {NAME}, DEFAULT) | {"other_3_t1": DEFAULT})
+    write_calibrations(other, dict.fromkeys(shipped_calibrations().keys() - {NAME}, DEFAULT) | {"other_3_t1": DEFAULT})
     shipped = await site.hits()
     await site.restart(other)
     try:
@@ -166,9 +180,7 @@ async def test_a_stack_is_started_with_the_file(tmp_path: Path) -> None:
         await say(life)
         ((best, *_), *_) = await life.hits()
 
-    signals = signals_of(best["signals"])
-    expected = probability(mine.evidence(signals) + prior_among_rarity(signals.rarity))
-    assert best["relevance"] == pytest.approx(expected)
+    assert best["relevance"] == pytest.approx(expected(mine, best["signals"]))
 
 
 async def test_no_stack_is_started_with_a_file_that_is_not_there(tmp_path: Path) -> None:

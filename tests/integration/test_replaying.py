@@ -8,7 +8,7 @@ from running_stack import RunningStack
 
 from benchmarks.quality import replaying, sets
 from memstream.contracts.searches import Mode
-from memstream.retriever.ranking.calibrations import calibration_of
+from memstream.retriever.ranking import calibration_of
 
 DIMENSIONS = 384
 SAID = (
@@ -47,6 +47,6 @@ async def test_a_replayed_question_has_the_services_hits_with_their_relevance(
     calibration = calibration_of("all-MiniLM-L6-v2_384_t1")
     for one, answer in zip(replaying.read(tmp_path / "mine.json"), answers, strict=True):
         replayed = replaying.replay(one, calibration, mode)
-        assert [hit.payload["message_id"] for hit in replayed] == [hit["message_id"] for hit in answer["hits"]]
+        assert [hit.message.message_id for hit in replayed] == [hit["message_id"] for hit in answer["hits"]]
         assert [hit.relevance for hit in replayed] == pytest.approx([hit["relevance"] for hit in answer["hits"]])
         assert replayed

@@ -5,10 +5,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.stored import stored
 
-from memstream.retriever.context.assembly import Assembled, assemble
-from memstream.retriever.ranking.ranking import Ranked
-from memstream.retriever.ranking.relevance import Signals
+from memstream.retriever.context.assembly import AssembledContext, NeighbourPassage, assemble
 
 
 def words(text: str) -> int:
@@ -16,29 +15,20 @@ def words(text: str) -> int:
     return len(text.split())
 
 
-def passage(name: str, text: str, minute: int = 0, **fields: Any) -> Ranked:  # noqa: ANN401 - of a payload
-    """Make a ranked message."""
-    payload = {
-        "message_id": name,
-        "conversation_id": "chat",
-        "role": "user",
-        "speaker": "Zoë",
-        "text": text,
-        "occurred_at": f"2026-03-02T09:{minute:02}:00+00:00",
-        "recorded_at": "2026-03-02T10:00:00+00:00",
-    }
-    return Ranked(payload | fields, Signals(), 0.5)
+def passage(name: str, text: str, minute: int = 0, **fields: Any) -> NeighbourPassage:  # noqa: ANN401 - any field
+    """Return a message that can be quoted."""
+    return NeighbourPassage(stored(name, text, minute, **{"conversation_id": "chat", "speaker": "Zoë", **fields}))
 
 
-def lines(assembled: Assembled) -> list[str]:
-    """List the passages as they are written."""
+def lines(assembled: AssembledContext) -> list[str]:
+    """Return the passages as they are written."""
     return [line for line in assembled.context.splitlines() if line.startswith("[")]
 
 
 def test_passages_are_in_time_order_and_numbered_whatever_their_relevance() -> None:
     assembled = assemble([passage("b", "It is green.", 2), passage("a", "What colour?", 1)], 100, words)
 
-    assert lines(assembled) == ["[1] 2026-03-02 09:01 Zoë: What colour?", "[2] 2026-03-02 09:02 Zoë: It is green."]
+    assert lines(assembled) == ["[1] 2026-03-02 12:01 Zoë: What colour?", "[2] 2026-03-02 12:02 Zoë: It is green."]
     assert [(citation.n, citation.message_id) for citation in assembled.citations] == [(1, "a"), (2, "b")]
 
 
@@ -58,7 +48,7 @@ def test_what_does_not_fit_makes_room_for_what_does() -> None:
 
 
 def test_a_budget_that_holds_nothing_gives_an_empty_context() -> None:
-    assert assemble([passage("a", "a word")], 3, words) == Assembled("", 0, [])
+    assert assemble([passage("a", "a word")], 3, words) == AssembledContext("", 0, [])
 
 
 def test_what_was_said_twice_is_quoted_once() -> None:
@@ -81,14 +71,14 @@ def test_no_text_closes_the_fence_or_starts_a_line_of_its_own() -> None:
 
 def test_a_part_of_a_long_message_is_called_so() -> None:
     assert lines(assemble([passage("a", "in the middle", chunks=9)], 99, words)) == [
-        "[1] 2026-03-02 09:00 Zoë (part): in the middle"
+        "[1] 2026-03-02 12:00 Zoë (part): in the middle"
     ]
 
 
 def test_what_a_document_says_nobody_said() -> None:
     document = passage("a", "The kiosk opens at nine.", speaker=None, role="user", kind="document")
 
-    assert lines(assemble([document], 99, words)) == ["[1] 2026-03-02 09:00 document: The kiosk opens at nine."]
+    assert lines(assemble([document], 99, words)) == ["[1] 2026-03-02 12:00 document: The kiosk opens at nine."]
 
 
 def test_turns_around_are_quoted_once_and_only_if_all_of_it_fits() -> None:

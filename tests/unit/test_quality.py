@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from unit.stored import stored
 
 from benchmarks.quality import judging, measuring, metrics, rendering, replaying, sets
-from memstream.retriever.ranking.calibrations import DEFAULT
-from memstream.vectors.questions import Candidates
+from memstream.retriever.ranking import calibration_of
+from memstream.vectors.store import Candidates
 
 SOME_DAY = "2024-01-01T00:00:00+00:00"
 
@@ -132,9 +133,8 @@ def test_measures_are_those_of_the_books() -> None:
 
 
 def test_what_was_written_is_read_and_ranked_the_same(tmp_path: Path) -> None:
-    payload = {"message_id": "a", "chunk": 0, "chunks": 1, "text": "In May", "role": "user"}
     candidates = Candidates(
-        {"1": payload, "2": payload | {"message_id": "b", "text": "No"}},
+        {"1": stored("a", "In May", metadata={"mood": ["calm", 1]}), "2": stored("b", "No")},
         {"1": 0.5, "2": 0.1},
         {"1": 3.0},
         64,
@@ -152,11 +152,29 @@ def test_what_was_written_is_read_and_ranked_the_same(tmp_path: Path) -> None:
     assert replaying.model_of(file) == "model"
     assert read == recorded
     assert [one.own for one in read] == [True, False]
-    hits = replaying.replay(read[0], DEFAULT)
-    assert hits == replaying.replay(recorded[0], DEFAULT)
-    assert [hit.payload["message_id"] for hit in hits] == ["a", "b"]
+    hits = replaying.replay(read[0], calibration_of("none"))
+    assert hits == replaying.replay(recorded[0], calibration_of("none"))
+    assert [hit.message.message_id for hit in hits] == ["a", "b"]
     (stranger, owner) = (judging.Replayed(read[n], hits).labels for n in (1, 0))
     assert (owner, stranger) == ([True, False], [False, False])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "no JSON",
+        "[]",
+        '{"model": "m", "payloads": {}, "questions": []}',
+        '{"model": "m", "messages": {}, "questions": [{"question": "?"}]}',
+        '{"model": "m", "messages": {"1": {"text": "Hi"}}, "questions": []}',
+    ],
+)
+def test_a_file_that_is_no_recording_of_this_version_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "chats.json"
+    file.write_text(content)
+
+    with pytest.raises(replaying.UnreadableRecordingError, match=r"chats\.json was not recorded by this version"):
+        replaying.read(file)
 
 
 def test_the_same_questions_are_drawn_by_the_same_seed_and_only_those_in_the_memorys_language(tmp_path: Path) -> None:
@@ -187,7 +205,7 @@ def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reache
         "at_most": 2,
         "sets": {"beam": measured},
         "held_back": {"beam": figures},
-        "ablation": {"all signals": {"beam": figures}},
+        "ablation": {"all features": {"beam": figures}},
     }
 
     page = rendering.render(report)
@@ -196,5 +214,5 @@ def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reache
     assert "| beam | recall@10 ≥ 81 | 50.0 (40-60) | **no** |" in page
     assert "| beam | calibration error ≤ 0.05 in each mode | 0.060 | **no** |" in page
     assert "| beam | 2 | 25.0%, 12% |" in page
-    assert "| all signals | 70.0 / 80.0 / 60.0 |" in page
+    assert "| all features | 70.0 / 80.0 / 60.0 |" in page
     assert "Taken: a machine; a model." in page

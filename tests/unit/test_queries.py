@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import until
 
-from memstream.retriever.asking.query_vectors import QueryPolicy, QueryVectors
+from memstream.retriever.asking import QueryPolicy, QueryVectors
 from memstream.runtime.errors import MemstreamError, Rejected, Unavailable
 from memstream.vectors.space import Vectors
 

@@ -11,12 +11,10 @@ from waiting import until
 
 from memstream.contracts.searches import ContextIn, SearchIn
 from memstream.retriever.admission import ConcurrencyLimiter
-from memstream.retriever.asking.embedding import QueryEmbedder
-from memstream.retriever.asking.known_speakers import KnownSpeakers
-from memstream.retriever.asking.query_vectors import Vector
-from memstream.retriever.context.service import Contexts
+from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, Vector
+from memstream.retriever.context import Contexts
 from memstream.retriever.metrics import RetrieverMetrics
-from memstream.retriever.ranking.calibrations import DEFAULT
+from memstream.retriever.ranking import calibration_of
 from memstream.retriever.search import Searches, SearchPolicy
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import Busy, GlobalFault, MemstreamError, Rejected, Unavailable
@@ -48,7 +46,7 @@ class Bench:
             embedder=QueryEmbedder(self._embed, KnownSpeakers(store.speakers, clock), self.metrics),
             wait_for=self._wait_for,
             limiter=self.limiter,
-            calibration=DEFAULT,
+            calibration=calibration_of("none"),
             policy=SearchPolicy("model", 10, timeout),
             clock=clock,
             metrics=self.metrics,

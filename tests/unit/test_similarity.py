@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from memstream.retriever.asking.embedding import shortened
+from memstream.retriever.asking import shortened
 from memstream.retriever.similarity import cosines
 from memstream.vectors.space import Vectors
 

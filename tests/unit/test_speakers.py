@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.asking.speakers import may_name, named_in, unnamed
+from memstream.retriever.asking.speakers import may_mention_speaker, mentioned_speakers, strip_speaker_names
 
 SPEAKERS = ("Caroline", "Dr. Anna Lee", "assistant")
 
 
 @pytest.mark.parametrize(
-    ("question", "named"),
+    ("question", "mentioned"),
     [
         ("What did Caroline paint?", {"Caroline"}),
         ("What is Caroline's job?", {"Caroline"}),
@@ -21,12 +21,12 @@ SPEAKERS = ("Caroline", "Dr. Anna Lee", "assistant")
         ("", set()),
     ],
 )
-def test_a_speaker_is_named_by_a_word_of_the_name_spelled_alike(question: str, named: set[str]) -> None:
-    assert named_in(question, SPEAKERS) == named
+def test_a_speaker_is_named_by_a_word_of_the_name_spelled_alike(question: str, mentioned: set[str]) -> None:
+    assert mentioned_speakers(question, SPEAKERS) == mentioned
 
 
 @pytest.mark.parametrize(
-    ("question", "bare"),
+    ("question", "stripped"),
     [
         ("What did Caroline paint?", "What did paint?"),
         ("What is Caroline's job?", "What is job?"),
@@ -37,17 +37,17 @@ def test_a_speaker_is_named_by_a_word_of_the_name_spelled_alike(question: str, n
         ("Who  is   it?", "Who  is   it?"),
     ],
 )
-def test_a_question_without_names_keeps_the_rest(question: str, bare: str) -> None:
-    assert unnamed(question, SPEAKERS) == bare
+def test_a_question_without_names_keeps_the_rest(question: str, stripped: str) -> None:
+    assert strip_speaker_names(question, SPEAKERS) == stripped
 
 
 @given(st.text(), st.lists(st.text(max_size=12), max_size=4))
 def test_something_is_always_left_to_ask(question: str, speakers: list[str]) -> None:
-    assert unnamed(question, speakers).strip() or not question.strip()
+    assert strip_speaker_names(question, speakers).strip() or not question.strip()
 
 
 @given(st.text(), st.lists(st.text(max_size=12), max_size=4))
 def test_without_a_capital_nobody_is_named(question: str, speakers: list[str]) -> None:
-    if not may_name(question):
-        assert not named_in(question, speakers)
-        assert unnamed(question, speakers) == question
+    if not may_mention_speaker(question):
+        assert not mentioned_speakers(question, speakers)
+        assert strip_speaker_names(question, speakers) == question

@@ -7,40 +7,31 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.stored import stored
 
 from memstream.contracts.searches import Recency
-from memstream.retriever.candidates.hits import Finding
-from memstream.retriever.ranking.preferences import arrange
-from memstream.retriever.ranking.ranking import Ranked
-from memstream.retriever.ranking.relevance import Signals
-from memstream.retriever.ranking.updates import AMONG, newest_first
+from memstream.retriever.ranking import COMPARED, RankedMessage, arrange
+from memstream.retriever.ranking.updates import newest_first
+from memstream.vectors.store import owner_of
 
 OLD = "My deadline for the peer review is April 20."
 NEW = "The deadline for my peer review has moved to April 25."
 
 
-def said(name: str, text: str, day: int, relevance: float, **fields: Any) -> Finding:  # noqa: ANN401 - any field
-    """Make a finding of what the user said on a day."""
-    payload = {
-        "message_id": name,
-        "text": text,
-        "occurred_at": f"2024-04-{day:02}T09:00:00+00:00",
-        "role": "user",
-        "speaker": None,
-        "kind": "message",
-        **fields,
-    }
-    return Finding("acme", "ana", Ranked(payload, Signals(0.5, coverage=0.5), relevance))
+def said(name: str, text: str, day: int, relevance: float, **fields: Any) -> RankedMessage:  # noqa: ANN401 - any field
+    """Return a ranked message that the user said on a day."""
+    message = stored(name, text, **{"occurred_at": datetime(2024, 4, day, 9, tzinfo=UTC), **fields})
+    return RankedMessage(name, message, {"dense": 0.5, "coverage": 0.5}, relevance)
 
 
-def covering(finding: Finding, coverage: float) -> Finding:
-    """Let a finding say so much of the question."""
-    return replace(finding, ranked=replace(finding.ranked, signals=Signals(0.5, coverage=coverage)))
+def covering(one: RankedMessage, coverage: float) -> RankedMessage:
+    """Let a message cover so much of the question."""
+    return replace(one, signals={"dense": 0.5, "coverage": coverage})
 
 
-def names(findings: list[Finding]) -> list[str]:
-    """Name findings by their messages."""
-    return [str(finding.payload["message_id"]) for finding in findings]
+def names(ranked: list[RankedMessage]) -> list[str]:
+    """Return the ids of ranked messages."""
+    return [one.message.message_id for one in ranked]
 
 
 def test_what_has_moved_goes_before_what_it_was_and_says_so() -> None:
@@ -48,8 +39,8 @@ def test_what_has_moved_goes_before_what_it_was_and_says_so() -> None:
 
     assert names(order) == ["new", "old", "other"]
     assert scores == [0.8, 0.8, 0.1]
-    assert [finding.notes for finding in order] == [{"updates": 1.0}, {}, {}]
-    assert order[0].ranked.relevance == 0.6
+    assert [one.notes for one in order] == [{"updates": 1.0}, {}, {}]
+    assert order[0].relevance == 0.6
 
 
 @pytest.mark.parametrize(
@@ -61,28 +52,28 @@ def test_what_has_moved_goes_before_what_it_was_and_says_so() -> None:
         said("new", NEW, 2, 0.6, speaker="Ben"),
         said("new", NEW, 2, 0.6, role="assistant"),
         said("new", NEW, 2, 0.6, kind="document"),
-        replace(said("new", NEW, 2, 0.6), user_id="*"),
+        said("new", NEW, 2, 0.6, owner=owner_of("acme", "*").name),
         covering(said("new", NEW, 2, 0.6), 0.2),
     ],
     ids=["not newer", "no change", "nothing in common", "speaker", "assistant", "document", "shared", "says less"],
 )
-def test_whatever_does_not_update_the_other_stays_behind_it(newer: Finding) -> None:
-    findings = [said("old", OLD, 1, 0.8), newer]
+def test_whatever_does_not_update_the_other_stays_behind_it(newer: RankedMessage) -> None:
+    ranked = [said("old", OLD, 1, 0.8), newer]
 
-    assert newest_first(findings) == (findings, [0.8, 0.6])
+    assert newest_first(ranked) == (ranked, [0.8, 0.6])
 
 
 def test_what_an_assistant_or_a_document_tells_is_not_updated_by_another_of_it() -> None:
     for fields in ({"role": "assistant"}, {"kind": "document"}):
-        findings = [said("old", OLD, 1, 0.8, **fields), said("new", NEW, 2, 0.6, **fields)]
+        ranked = [said("old", OLD, 1, 0.8, **fields), said("new", NEW, 2, 0.6, **fields)]
 
-        assert newest_first(findings)[0] == findings
+        assert newest_first(ranked)[0] == ranked
 
 
 def test_what_says_nothing_of_the_question_updates_nothing() -> None:
-    findings = [covering(said("old", OLD, 1, 0.8), 0.0), covering(said("new", NEW, 2, 0.6), 0.0)]
+    ranked = [covering(said("old", OLD, 1, 0.8), 0.0), covering(said("new", NEW, 2, 0.6), 0.0)]
 
-    assert newest_first(findings) == (findings, [0.8, 0.6])
+    assert newest_first(ranked) == (ranked, [0.8, 0.6])
 
 
 def test_the_newest_of_three_comes_first() -> None:
@@ -97,58 +88,60 @@ def test_the_newest_of_three_comes_first() -> None:
 def test_what_stands_before_what_it_updates_already_has_not_moved() -> None:
     order, _ = newest_first([said("new", NEW, 2, 0.8), said("old", OLD, 1, 0.6)])
 
-    assert [finding.notes for finding in order] == [{}, {}]
+    assert [one.notes for one in order] == [{}, {}]
 
 
-def arranged(findings: list[Finding], *, half_life: float | None = None, diversity: float = 0.0) -> list[Finding]:
-    """Arrange findings of which the last is unlike the others, in a question about the present."""
+def arranged(
+    ranked: list[RankedMessage], *, half_life: float | None = None, diversity: float = 0.0
+) -> list[RankedMessage]:
+    """Return messages as arranged, of which the last is unlike the others, in a question about the present."""
     return arrange(
-        findings,
+        ranked,
         recency=None if half_life is None else Recency(half_life=half_life, weight=1.0),
         now=datetime(2024, 4, 3, 9, tzinfo=UTC),
         diversity=diversity,
-        present=True,
-        vectors={finding.point: [0.0, 1.0] if finding is findings[-1] else [1.0, 0.0] for finding in findings},
+        is_present=True,
+        vectors={one.point: [0.0, 1.0] if one is ranked[-1] else [1.0, 0.0] for one in ranked},
         limit=10,
     )
 
 
 def test_an_update_fades_from_the_relevance_of_what_it_updates() -> None:
     # A day old, and two days: half of it is gone, and three quarters.
-    findings = [said("old", OLD, 1, 0.8), said("new", NEW, 2, 0.3), said("other", "Hm.", 2, 0.38)]
-    findings.sort(key=lambda one: -one.ranked.relevance)
+    ranked = [said("old", OLD, 1, 0.8), said("new", NEW, 2, 0.3), said("other", "Hm.", 2, 0.38)]
+    ranked.sort(key=lambda one: -one.relevance)
 
-    assert names(arranged(findings, half_life=86_400.0)) == ["new", "old", "other"]
+    assert names(arranged(ranked, half_life=86_400.0)) == ["new", "old", "other"]
 
 
 def test_with_diversity_nothing_is_lost_and_what_is_unlike_the_first_comes_second() -> None:
-    findings = [said("old", OLD, 1, 0.8), said("new", NEW, 2, 0.6), said("other", "Hm.", 3, 0.5)]
+    ranked = [said("old", OLD, 1, 0.8), said("new", NEW, 2, 0.6), said("other", "Hm.", 3, 0.5)]
 
-    assert names(arranged(findings, diversity=1.0)) == ["new", "other", "old"]
+    assert names(arranged(ranked, diversity=1.0)) == ["new", "other", "old"]
 
 
 def test_what_is_far_behind_stays_there() -> None:
-    findings = [said("old", OLD, 1, 0.9), *(said(str(n), "Hm.", 3, 0.8) for n in range(AMONG - 1))]
+    ranked = [said("old", OLD, 1, 0.9), *(said(str(n), "Hm.", 3, 0.8) for n in range(COMPARED - 1))]
 
-    assert newest_first([*findings, said("new", NEW, 2, 0.7)])[0][:AMONG] == findings
+    assert newest_first([*ranked, said("new", NEW, 2, 0.7)])[0][:COMPARED] == ranked
 
 
 texts = st.sampled_from([OLD, NEW, "The peer review deadline is new: May 2.", "Hm.", ""])
-findings = st.lists(st.tuples(texts, st.integers(1, 5), st.floats(0, 1)), max_size=6).map(
+ranked = st.lists(st.tuples(texts, st.integers(1, 5), st.floats(0, 1)), max_size=6).map(
     lambda rows: sorted(
         (said(str(place), text, day, relevance) for place, (text, day, relevance) in enumerate(rows)),
-        key=lambda one: -one.ranked.relevance,
+        key=lambda one: -one.relevance,
     )
 )
 
 
-@given(findings)
-def test_nothing_is_lost_and_nothing_counts_for_less(given_order: list[Finding]) -> None:
+@given(ranked)
+def test_nothing_is_lost_and_nothing_counts_for_less(given_order: list[RankedMessage]) -> None:
     order, scores = newest_first(given_order)
 
     assert sorted(names(order)) == sorted(names(given_order))
     assert scores == sorted(scores, reverse=True)
-    assert all(score >= finding.ranked.relevance for finding, score in zip(order, scores, strict=True))
+    assert all(score >= one.relevance for one, score in zip(order, scores, strict=True))
     # Only what tells of a change has moved.
     still = [name for name, one in zip(names(order), order, strict=True) if not one.notes]
     assert still == [name for name in names(given_order) if name in still]

@@ -1,4 +1,4 @@
-"""What the wording of a question and of a message tells."""
+"""What the wording of questions and messages says."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.retriever.asking.wording import spaced_words, wording_of
+from memstream.retriever.asking.wording import read_wording, spaced_words
 
 ascii_texts = st.text(st.characters(max_codepoint=127))
 
@@ -20,18 +20,18 @@ def test_words_are_spaced_by_one_blank_whatever_stood_between_them(text: str) ->
 
 @given(ascii_texts | st.text())
 def test_a_text_that_says_the_question_says_all_of_it(text: str) -> None:
-    wording = wording_of(text)
+    wording = read_wording(text)
     spaced = spaced_words(text.lower())
 
     assert all(phrase in spaced for phrase in wording.phrases)
 
 
 def test_words_of_asking_are_none_of_what_is_told() -> None:
-    assert wording_of("How many different lakes did I mention across my conversations?").words == ("lakes",)
+    assert read_wording("How many different lakes did I mention across my conversations?").terms == ("lakes",)
 
 
 @pytest.mark.parametrize(
-    ("question", "first_person", "advised"),
+    ("question", "is_first_person", "asks_assistant"),
     [
         ("How did you recommend planning my week?", False, True),
         ("What have you suggested for my garden?", False, True),
@@ -41,15 +41,15 @@ def test_words_of_asking_are_none_of_what_is_told() -> None:
     ],
 )
 def test_who_asks_what_the_assistant_said_does_not_ask_about_themself(
-    question: str, *, first_person: bool, advised: bool
+    question: str, *, is_first_person: bool, asks_assistant: bool
 ) -> None:
-    wording = wording_of(question)
+    wording = read_wording(question)
 
-    assert (wording.first_person, wording.advised) == (first_person, advised)
+    assert (wording.is_first_person, wording.asks_assistant) == (is_first_person, asks_assistant)
 
 
 @pytest.mark.parametrize(
-    ("question", "present"),
+    ("question", "is_present"),
     [
         ("How many books are on my shelf?", True),
         ("What is my current address?", True),
@@ -59,5 +59,5 @@ def test_who_asks_what_the_assistant_said_does_not_ask_about_themself(
         ("Names of my cousins", False),
     ],
 )
-def test_a_question_about_the_present_is_told_from_one_about_the_past(question: str, *, present: bool) -> None:
-    assert wording_of(question).present == present
+def test_a_question_about_the_present_is_told_from_one_about_the_past(question: str, *, is_present: bool) -> None:
+    assert read_wording(question).is_present == is_present

@@ -20,10 +20,10 @@ from memstream.contracts.searches import (
     SimilarityOut,
 )
 from memstream.contracts.timelines import TimelineIn, TimelineOut
-from memstream.retriever.context.service import Contexts
+from memstream.retriever.context import Contexts
 from memstream.retriever.search import Searches
 from memstream.retriever.similarity import Similarity
-from memstream.retriever.timeline.pages import Timeline
+from memstream.retriever.timeline import Timeline
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
 from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, read_json

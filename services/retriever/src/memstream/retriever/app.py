@@ -10,17 +10,15 @@ from prometheus_client import CollectorRegistry
 from memstream.contracts.searches import Encoding
 from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.api import BODY_MODELS, PLAIN_ROUTES, RetrieverParts, router
-from memstream.retriever.asking.embedding import QueryEmbedder
-from memstream.retriever.asking.known_speakers import KnownSpeakers
-from memstream.retriever.asking.query_vectors import QueryPolicy, QueryVectors
-from memstream.retriever.context.service import Contexts
+from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, QueryPolicy, QueryVectors
+from memstream.retriever.context import Contexts
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.positions import PositionWaiter
-from memstream.retriever.ranking.calibrations import calibration_of
+from memstream.retriever.ranking import calibration_of
 from memstream.retriever.search import Searches, SearchPolicy
 from memstream.retriever.settings import RetrieverSettings
 from memstream.retriever.similarity import Similarity
-from memstream.retriever.timeline.pages import Timeline
+from memstream.retriever.timeline import Timeline
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
 from memstream.streams.connections import connect, ping

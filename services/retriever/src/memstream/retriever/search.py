@@ -6,16 +6,10 @@ from itertools import islice
 
 from memstream.contracts.searches import SearchIn, SearchOut
 from memstream.retriever.admission import ConcurrencyLimiter
-from memstream.retriever.asking.embedding import QueryEmbedder
-from memstream.retriever.asking.questions import read_question
-from memstream.retriever.candidates.details import add_details
-from memstream.retriever.candidates.hits import Found
-from memstream.retriever.candidates.proposals import MOST, Proposal, Proposals
+from memstream.retriever.asking import QueryEmbedder, read_question
+from memstream.retriever.candidates import MOST, Proposal, Proposals, SearchHit, add_details
 from memstream.retriever.metrics import RetrieverMetrics
-from memstream.retriever.ranking.preferences import arrange
-from memstream.retriever.ranking.ranking import rank
-from memstream.retriever.ranking.relevance import Calibration
-from memstream.retriever.ranking.updates import AMONG
+from memstream.retriever.ranking import COMPARED, Calibration, arrange, rank
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
 from memstream.runtime.errors import Busy
@@ -42,7 +36,7 @@ class SearchPolicy:
 class Answer:
     """The answer to a question."""
 
-    hits: Sequence[Found]
+    hits: Sequence[SearchHit]
     pending: list[str]
     """Positions that were not searchable in time."""
     degraded: bool
@@ -86,7 +80,7 @@ class Searches:
         started = self._clock.monotonic()
         return [
             SearchOut(
-                hits=[hit.hit() for hit in answer.hits],
+                hits=[hit.as_answer() for hit in answer.hits],
                 degraded=answer.degraded,
                 pending=answer.pending,
                 model=self._policy.model,
@@ -138,34 +132,36 @@ class Searches:
 
     def _rank(
         self, search: SearchIn, proposals: Sequence[Proposal], min_relevance: float, *, degraded: bool
-    ) -> list[Found]:
+    ) -> list[SearchHit]:
         now = search.as_of or self._clock.now()
-        asked = read_question(search.query, now)
-        findings = [
-            Found(proposal.owner, one)
+        question = read_question(search.query, now)
+        ranked = [
+            one
             for proposal in proposals
             for one in rank(
                 proposal.candidates,
                 "keyword" if degraded else search.mode,
                 self._calibration,
-                asked=asked,
-                # All of them if who comes later may be preferred; and some more than one, if one may update another.
-                limit=max(search.limit, AMONG) if search.recency is None and search.diversity == 0 else 2 * MOST,
+                question=question,
+                # All of them if a later one may be preferred; and more than one, since one may update another.
+                limit=max(search.limit, COMPARED) if search.recency is None and search.diversity == 0 else 2 * MOST,
                 min_relevance=min_relevance if search.min_relevance is None else search.min_relevance,
                 filtered=search.filter is not None,
             )
         ]
         if len(proposals) > 1:
-            findings.sort(key=lambda one: (-one.ranked.relevance, one.message.message_id))
-        return arrange(
-            findings,
+            ranked.sort(key=lambda one: (-one.relevance, one.message.message_id))
+        arranged = arrange(
+            ranked,
             recency=search.recency,
             now=now,
             diversity=search.diversity,
-            present=asked.wording.present,
+            is_present=question.wording.is_present,
             vectors={point: vector for proposal in proposals for point, vector in proposal.candidates.vectors.items()},
             limit=search.limit,
         )
+        owners = {proposal.owner.name: proposal.owner for proposal in proposals}
+        return [SearchHit(owners[one.message.owner], one) for one in arranged]
 
 
 def _patience(searches: Sequence[SearchIn]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from memstream.contracts.searches import SimilarityOut
 from memstream.retriever.admission import ConcurrencyLimiter
-from memstream.retriever.asking.embedding import shortened
+from memstream.retriever.asking import shortened
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS

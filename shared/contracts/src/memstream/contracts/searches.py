@@ -224,13 +224,8 @@ class Hit(MessageContent):
         ge=0, le=1, description="Probability that the message is relevant to the query; comparable across modes."
     )
     signals: dict[str, float] = Field(
-        description="What the relevance was made from: `dense` (cosine) and `keyword` (BM25) of the best of its "
-        "`chunks`; where they apply, `neighbours` and `conversation` (what the turns around it add to its score), "
-        "`brevity` (1 to 0, the longer it is), `speaker` (the one named said it), `not_own` (asked about oneself, and "
-        "said by another), `answers` (tells the time or number asked for), `phrases` and `coverage` (words in common), "
-        "`time` (said when the question says), `early` (told before the other candidates, or after them) and `rarity` "
-        "(what BM25 lacks in a short history). Of the order: `recency`, `redundancy`, and `updates` (asked about the "
-        "present, it was put before one that it updates)."
+        description="Values that the relevance was made from and that changed the order of the hits, by name, where "
+        "they apply. docs/features.md lists them."
     )
     before: list[Turn] = Field(
         default_factory=list, description="With `neighbours`: the turns before it, oldest first."

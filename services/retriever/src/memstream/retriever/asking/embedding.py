@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from memstream.contracts.searches import SearchIn
 from memstream.retriever.asking.known_speakers import KnownSpeakers
 from memstream.retriever.asking.query_vectors import Vector
-from memstream.retriever.asking.speakers import may_name, unnamed
+from memstream.retriever.asking.speakers import may_mention_speaker, strip_speaker_names
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.runtime.deadline import Deadline
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
@@ -60,7 +60,7 @@ class QueryEmbedder:
     async def _texts(self, searches: Sequence[SearchIn], tenant: str, deadline: Deadline) -> list[str]:
         texts = [shortened(search.query) for search in searches]
         owners = [
-            owner_of(tenant, search.user_id) if may_name(text) else None
+            owner_of(tenant, search.user_id) if may_mention_speaker(text) else None
             for search, text in zip(searches, texts, strict=True)
         ]
         if not any(owners):
@@ -68,7 +68,8 @@ class QueryEmbedder:
         async with deadline.enforced(STORE):
             speakers = await self._speakers.of({owner for owner in owners if owner is not None})
         return [
-            text if owner is None else unnamed(text, speakers[owner]) for text, owner in zip(texts, owners, strict=True)
+            text if owner is None else strip_speaker_names(text, speakers[owner])
+            for text, owner in zip(texts, owners, strict=True)
         ]
 
 

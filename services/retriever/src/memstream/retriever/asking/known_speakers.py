@@ -1,52 +1,42 @@
-"""Whom a user's messages are by, remembered for a while."""
+"""The speakers of each owner's messages, cached for a short time."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+
+from cachetools import TLRUCache
 
 from memstream.runtime.clock import Clock
 from memstream.vectors.store import Owner
 
-_LASTS = timedelta(minutes=1)
-"""A speaker who is new is unknown for so long at the most: until then a question is asked with the name in it."""
-_NONE_LASTS = timedelta(seconds=2)
-"""Who has none yet may have some in a moment; but many never have any, and are asked about all the same."""
-_OWNERS = 10_000
+_LIFETIME = timedelta(minutes=1)
+"""For so long at most a new speaker stays unknown, and is not stripped from questions."""
+_LIFETIME_OF_NONE = timedelta(seconds=2)
+"""An owner without speakers may have some soon. Many never have any, so that is cached too."""
+_MAX_OWNERS = 10_000
 
 
 class KnownSpeakers:
-    """The speakers of each owner's messages, looked up once a minute at the most."""
+    """The speakers of each owner's messages, looked up at most once a minute."""
 
     def __init__(self, look_up: Callable[[Owner], Awaitable[Sequence[str]]], clock: Clock) -> None:
         self._look_up = look_up
-        self._clock = clock
-        self._known: OrderedDict[Owner, tuple[float, frozenset[str]]] = OrderedDict()
+        self._cache: TLRUCache[Owner, frozenset[str]] = TLRUCache(_MAX_OWNERS, ttu=_expiry, timer=clock.monotonic)
 
     async def of(self, owners: Collection[Owner]) -> Mapping[Owner, frozenset[str]]:
-        """Give them for each owner; those that are not known are looked up at the same time.
+        """Return the speakers of each owner. Those that are not cached are looked up concurrently.
 
         Raises:
-            Unavailable, GlobalFault, Rejected: as looking them up does.
+            Unavailable, GlobalFault, Rejected: a look-up failed.
 
         """
-        now = self._clock.monotonic()
-        found = {owner: known[1] for owner in owners if (known := self._known.get(owner)) and now < known[0]}
-        missing = list(dict.fromkeys(owner for owner in owners if owner not in found))
-        if missing:
-            looked_up = await asyncio.gather(*(self._look_up(owner) for owner in missing))
-            found.update(
-                {
-                    owner: self._remember(owner, now, frozenset(speakers))
-                    for owner, speakers in zip(missing, looked_up, strict=True)
-                }
-            )
-        return found
+        cached = {owner: self._cache.get(owner) for owner in dict.fromkeys(owners)}
+        known = {owner: speakers for owner, speakers in cached.items() if speakers is not None}
+        missing = [owner for owner in cached if owner not in known]
+        for owner, speakers in zip(missing, await asyncio.gather(*map(self._look_up, missing)), strict=True):
+            known[owner] = self._cache[owner] = frozenset(speakers)
+        return known
 
-    def _remember(self, owner: Owner, now: float, speakers: frozenset[str]) -> frozenset[str]:
-        lasts = _LASTS if speakers else _NONE_LASTS
-        self._known[owner] = now + lasts.total_seconds(), speakers
-        self._known.move_to_end(owner)
-        if len(self._known) > _OWNERS:
-            self._known.popitem(last=False)
-        return speakers
+
+def _expiry(_owner: Owner, speakers: frozenset[str], now: float) -> float:
+    return now + (_LIFETIME if speakers else _LIFETIME_OF_NONE).total_seconds()

@@ -1,8 +1,8 @@
 """Times in a question: "in October 2023", "last May", "on the 7th", "yesterday". Pure.
 
-A small grammar of English, since the general parsers don't do here: measured on questions, `dateparser.search` takes 1
-to 34 ms, on the event loop, and finds a Wednesday in "what did we do"; `parsedatetime` takes 20:23 for the year in "in
-2023"; and neither says whether a day, a month or a year was meant, which is all that matters here.
+A small grammar of English, because the general parsers do not fit: measured on questions, `dateparser.search` takes 1
+to 34 ms on the event loop and finds a Wednesday in "what did we do"; `parsedatetime` reads the "2023" of "in 2023" as
+the time 20:23; and neither says whether a day, a month or a year was meant, which is all that matters here.
 """
 
 import re
@@ -32,25 +32,25 @@ _HINT = re.compile(rf"\d|\bago\b|day\b|\b(?:last|this|week|month|year)\b|\b{_MON
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Days from the first to the last. A day more on either side holds, since the speaker's time zone isn't known."""
+    """Days from the first to the last, both included."""
 
     first: date
     last: date
 
-    def holds(self, day: date) -> bool:
-        """Say whether a day lies within."""
+    def contains(self, day: date) -> bool:
+        """Return whether a day lies within, or is next to it: the speaker's time zone is not known."""
         return self.first <= day + _A_DAY and day - _A_DAY <= self.last
 
 
 @dataclass(frozen=True, slots=True)
 class Recurring:
-    """A month of any year, a day of any month, or both."""
+    """A month of any year, a day of any month, or a day of a month of any year."""
 
     month: int | None
     day: int | None
 
-    def holds(self, day: date) -> bool:
-        """Say whether a day is such a one; the days beside it are too, for the same reason."""
+    def contains(self, day: date) -> bool:
+        """Return whether a day, or one next to it, is such a day: the speaker's time zone is not known."""
         near = (day,) if self.day is None else (day - _A_DAY, day, day + _A_DAY)
         return any(
             (self.month is None or one.month == self.month) and (self.day is None or one.day == self.day)
@@ -63,7 +63,7 @@ _Reading = Callable[[re.Match[str], date], Time | None]
 
 
 def times_in(question: str, today: date) -> tuple[Time, ...]:
-    """Give the times that a question names; `today` is the day it is asked."""
+    """Return the times that a question names; `today` is the day on which it is asked."""
     if not _HINT.search(question):
         return ()
     found = []
@@ -76,7 +76,7 @@ def times_in(question: str, today: date) -> tuple[Time, ...]:
                 time = None
             if time is not None:
                 found.append(time)
-            # Each word is read once, by the first that understands it.
+            # Each word is read once, by the first pattern that matches it.
             question = question[: match.start()] + " ; " + question[match.end() :]
     return tuple(found)
 
@@ -104,7 +104,7 @@ def _iso(match: re.Match[str], _: date) -> Time:
 
 def _last_month(match: re.Match[str], today: date) -> Time:
     month = _MONTHS.index(match["month"][:3].lower()) + 1
-    return _month(today.year - (month >= today.month), month)
+    return _month(today.year if month < today.month else today.year - 1, month)
 
 
 def _ago(match: re.Match[str], today: date) -> Time | None:
@@ -119,7 +119,7 @@ def _ago(match: re.Match[str], today: date) -> Time | None:
 
 
 def _unit(match: re.Match[str], today: date) -> Time:
-    back, unit = match["which"].lower() != "this", match["unit"].lower()
+    back, unit = 0 if match["which"].lower() == "this" else 1, match["unit"].lower()
     if unit == "year":
         return Period(date(today.year - back, 1, 1), date(today.year - back, 12, 31))
     if unit == "month":
@@ -161,4 +161,4 @@ _GRAMMAR: tuple[tuple[re.Pattern[str], _Reading], ...] = (
     (_compiled(rf"\b(?:in|during|since|of|by)\s+{_MONTH}"), _dated),
     (_compiled(rf"\b{_YEAR}"), _dated),
 )
-"""From the most exact on."""
+"""The most exact patterns come first."""

@@ -1,4 +1,4 @@
-"""Vectors of questions: remembered, asked for once, and asked for together."""
+"""Vectors of questions: cached, requested once, and requested in batches."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from memstream.runtime.errors import MemstreamError, Rejected, Unavailable
 from memstream.vectors.embeddings import DEPENDENCY
@@ -19,57 +20,57 @@ Vector = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
 
 Source = Literal["remembered", "shared", "asked"]
-"""Where a question's vector comes from: memory, a call that was under way for it already, or one of its own."""
+"""Where a question's vector comes from: the cache, a call that was already under way for it, or a call of its own."""
 
 Watch = Callable[[Source], None]
-"""Told of every question where its vector comes from."""
+"""Called for every question with the source of its vector."""
 
 
 def ignore(_source: Source) -> None:
-    """Watch nothing."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryPolicy:
-    """How much is remembered, and asked for at once."""
+    """How many vectors are cached, and how many are requested at once."""
 
     remembered: int = 10_000
-    """Questions whose vectors are kept, those asked longest ago go first."""
+    """Questions whose vectors are cached; the least recently asked are evicted first."""
     texts: int = 64
-    """In a call."""
+    """Texts in one call."""
     calls: int = 4
-    """Under way at once. While there are fewer, a question doesn't wait for others to share its call."""
+    """Calls under way at once. While there are fewer, a question does not wait for others to share its call."""
 
 
 @dataclass(slots=True)
 class _Wanted:
-    """A question whose vector is on its way, and how many wait for it."""
+    """A question whose vector was requested, and how many callers wait for it."""
 
     vector: "asyncio.Future[Vector]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     waiters: int = 0
 
 
 class QueryVectors:
-    """Gives the vectors of questions.
+    """Looks up the vectors of questions.
 
-    A question that was asked lately is remembered. One that is on its way is not asked for again. What comes while all
-    calls are under way shares the next one; what nobody waits for any more is left out of it.
+    Vectors of recent questions are cached. A vector that was requested already is not requested again. Questions that
+    come while all calls are under way share the next call, without those that no caller waits for any more.
     """
 
     def __init__(self, embed: Embed, policy: QueryPolicy, watch: Watch = ignore) -> None:
         self._embed = embed
         self._policy = policy
         self._watch = watch
-        self._known: OrderedDict[bytes, Vector] = OrderedDict()
+        self._cache: LRUCache[bytes, Vector] = LRUCache(policy.remembered)
         self._wanted: dict[str, _Wanted] = {}
         self._queue: OrderedDict[str, _Wanted] = OrderedDict()
         self._calls: set[asyncio.Task[None]] = set()
 
     async def get(self, texts: Sequence[str]) -> list[Vector]:
-        """Give a vector for each question, none of them empty.
+        """Return a vector for each question. No question may be empty.
 
         Raises:
-            Unavailable, GlobalFault, Rejected: as the embeddings server says.
+            Unavailable, GlobalFault, Rejected: the embeddings server failed or refused.
 
         """
         found = {text: vector for text in texts if (vector := self._recall(text)) is not None}
@@ -77,7 +78,7 @@ class QueryVectors:
         wanted = [self._want(text) for text in missing]
         try:
             for text, one in zip(missing, wanted, strict=True):
-                # Others may wait for it too: that this one gives up is no reason to give up on it.
+                # Other callers may wait for it too: if this one is cancelled, the call goes on for them.
                 found[text] = await asyncio.shield(one.vector)
         finally:
             for one in wanted:
@@ -85,10 +86,8 @@ class QueryVectors:
         return [found[text] for text in texts]
 
     def _recall(self, text: str) -> Vector | None:
-        key = _key(text)
-        vector = self._known.get(key)
+        vector = self._cache.get(_key(text))
         if vector is not None:
-            self._known.move_to_end(key)
             self._watch("remembered")
         return vector
 
@@ -102,7 +101,7 @@ class QueryVectors:
         return wanted
 
     def _call(self) -> None:
-        """Begin a call when one may begin; it picks up what waits once this turn of the loop is over."""
+        """Start a call if the limit allows; it takes what is queued when the event loop runs it."""
         if len(self._calls) < self._policy.calls and self._queue:
             task = asyncio.create_task(self._ask())
             self._calls.add(task)
@@ -126,7 +125,7 @@ class QueryVectors:
         finally:
             for text in batch:
                 del self._wanted[text]
-            # Those that have their vector are past that.
+            # This changes only those without a vector.
             _fail(batch, Unavailable(DEPENDENCY, "the call was given up"))
 
     async def _answer(self, batch: dict[str, _Wanted]) -> None:
@@ -136,7 +135,7 @@ class QueryVectors:
             if len(batch) == 1:
                 _fail(batch, error)
             else:
-                # One of them spoils it for all.
+                # One refused text makes the server refuse the whole call.
                 for text, wanted in batch.items():
                     await self._answer({text: wanted})
         except MemstreamError as error:
@@ -148,13 +147,11 @@ class QueryVectors:
 
     def _remember(self, text: str, vector: Vector) -> Vector:
         # A row of the answer would keep all of the answer in memory.
-        kept = self._known[_key(text)] = vector.copy()
-        if len(self._known) > self._policy.remembered:
-            self._known.popitem(last=False)
+        kept = self._cache[_key(text)] = vector.copy()
         return kept
 
     async def aclose(self) -> None:
-        """Give up on what is under way."""
+        """Cancel the calls that are under way."""
         for task in self._calls:
             task.remove_done_callback(self._finish)
             task.cancel()
@@ -170,5 +167,5 @@ def _fail(batch: dict[str, _Wanted], error: MemstreamError) -> None:
     for wanted in batch.values():
         if not wanted.vector.done():
             wanted.vector.set_exception(error)
-            # Nobody may wait for it any more.
+            # Marks the exception as retrieved: maybe no caller waits any more.
             wanted.vector.exception()

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from memstream.retriever.candidates.hits import Found
+from memstream.retriever.candidates.hits import SearchHit
 from memstream.vectors.store import FirstChunks, MemoryStore, Neighbours, Owner
 
 
-async def add_details(store: MemoryStore, found: Sequence[tuple[Found, int]]) -> list[Found]:
+async def add_details(store: MemoryStore, found: Sequence[tuple[SearchHit, int]]) -> list[SearchHit]:
     """Return hits with their first chunk, where they need it, and with as many turns around them as stands beside each.
 
     Nothing is asked of the store when there is nothing to add.
@@ -35,7 +35,7 @@ async def add_details(store: MemoryStore, found: Sequence[tuple[Found, int]]) ->
     ]
 
 
-def _first_chunks(found: Sequence[Found]) -> Iterator[FirstChunks]:
+def _first_chunks(found: Sequence[SearchHit]) -> Iterator[FirstChunks]:
     """Ask for first chunks, once for each owner."""
     names: dict[Owner, dict[str, None]] = {}
     for one in found:
@@ -45,7 +45,7 @@ def _first_chunks(found: Sequence[Found]) -> Iterator[FirstChunks]:
         yield FirstChunks(owner, tuple(each))
 
 
-def _neighbours(found: Found, count: int) -> Neighbours | None:
+def _neighbours(found: SearchHit, count: int) -> Neighbours | None:
     conversation_id = found.message.conversation_id
     if count == 0 or conversation_id is None:
         return None

@@ -1,21 +1,18 @@
 """A message that was found, and what an answer shows of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from memstream.contracts.searches import Hit, Turn
-from memstream.retriever.ranking.ranking import Ranked
+from memstream.retriever.ranking import RankedMessage
 from memstream.vectors.store import Owner, StoredMessage, TimelinePosition, Turns
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A ranked message, whose it is, and as far as that was asked for what stands around it."""
+class SearchHit:
+    """A ranked message, its owner, and the turns around it as far as they were asked for."""
 
     owner: Owner
-    ranked: Ranked
-    notes: Mapping[str, float] = field(default_factory=dict)
-    """What its place among the hits was made from, besides its relevance."""
+    ranked: RankedMessage
     first: StoredMessage | None = None
     """The first chunk, which carries the whole text, of a message that was found by a later one."""
     turns: Turns = field(default_factory=Turns)
@@ -29,11 +26,6 @@ class Found:
     def is_later_chunk(self) -> bool:
         """Whether it was found by a chunk that doesn't carry the whole text."""
         return self.message.chunk > 0
-
-    @property
-    def point(self) -> str:
-        """The id of its best chunk."""
-        return str(self.owner.point_id(self.message.message_id, self.message.chunk))
 
     @property
     def position(self) -> TimelinePosition:
@@ -51,18 +43,25 @@ class Found:
             return True
         return self.first is not None and self.first.recorded_at == self.message.recorded_at
 
-    def hit(self) -> Hit:
+    def as_answer(self) -> Hit:
         """Return it as an answer gives it."""
         message = self.message
         first = message if self.first is None else self.first
         return Hit(
-            **message.content | {"text": first.full_text or message.text},
+            message_id=message.message_id,
+            conversation_id=message.conversation_id,
+            role=message.role,
+            speaker=message.speaker,
+            kind=message.kind,
+            text=first.full_text or message.text,
             passage=message.text if message.chunks > 1 else None,
             chunk=message.chunk,
             chunks=message.chunks,
             shared=self.owner.is_shared,
+            occurred_at=message.occurred_at,
+            metadata=message.metadata,
             relevance=self.ranked.relevance,
-            signals={**self.ranked.signals.named(), **self.notes},
+            signals={**self.ranked.signals, **self.ranked.notes},
             before=[_turn(one) for one in self.turns.before],
             after=[_turn(one) for one in self.turns.after],
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from memstream.contracts import ids
 from memstream.contracts.searches import SearchIn
-from memstream.retriever.asking.query_vectors import Vector
+from memstream.retriever.asking import Vector
 from memstream.retriever.candidates.conditions import conditions_of
 from memstream.vectors.store import CandidateQuery, Candidates, MemoryStore, Owner, owner_of
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,17 +15,24 @@ from memstream.client.command.invocation import HomeOption
 from memstream.client.command.services import Services, services_for
 from memstream.contracts.searches import Mode, SearchOut
 from memstream.retriever.command.judgements import MIN_QUESTIONS, JudgedQuestions, check_evidence, read_judgements
-from memstream.retriever.ranking.calibrations import CALIBRATIONS, read_calibrations, write_calibrations
-from memstream.retriever.ranking.fitting import SCORES, Question, coefficients, fit
-from memstream.retriever.ranking.relevance import Calibration, Linear, Signals
+from memstream.retriever.ranking import (
+    SCORES,
+    Calibration,
+    JudgedCandidates,
+    LinearModel,
+    Score,
+    fit,
+    read_calibrations,
+    shipped_calibrations,
+    write_calibrations,
+)
 from memstream.runtime.errors import ConfigurationError
 from memstream.vectors.space import EmbeddingSpace
 
 _RETRIES = Retries(deadline=60.0, unreachable=5.0)
 _HITS = 50
 _CONCURRENT_SEARCHES = 4
-_SIGNALS = {field.name for field in fields(Signals)}
-_SCORES: Mapping[Mode, Sequence[str]] = {"hybrid": SCORES, "dense": ("dense",), "keyword": ("keyword",)}
+_SCORES: Mapping[Mode, Sequence[Score]] = {"hybrid": SCORES, "dense": ("dense",), "keyword": ("keyword",)}
 
 
 def calibrate(
@@ -59,12 +65,12 @@ def calibrate(
     """
     judged = read_judgements(questions)
     existing = _existing(out)
-    model, lines = asyncio.run(_fit(services_for(context, home), questions, judged))
+    model, fitted = asyncio.run(_fit(services_for(context, home), questions, judged))
     size = dimensions or _shipped_dimensions(model)
     if size is None:
         raise Failure(f"the dimensions of {model} are not known: give --dimensions", exit_code=2)
     name = EmbeddingSpace(model, size).vector_name
-    write_calibrations(out, existing | {name: Calibration(lines["hybrid"], lines["dense"], lines["keyword"])})
+    write_calibrations(out, existing | {name: Calibration(fitted["hybrid"], fitted["dense"], fitted["keyword"])})
     typer.echo(
         f"{name} is in {out}: restart the stack with --calibrations {out}, or the retriever with "
         "MEMSTREAM_RETRIEVER_CALIBRATIONS"
@@ -73,7 +79,7 @@ def calibrate(
 
 def _shipped_dimensions(model: str) -> int | None:
     """Return the dimensions of a model that the retriever ships a calibration for."""
-    for name in CALIBRATIONS:
+    for name in shipped_calibrations():
         dimensions = int(name.rsplit("_", 2)[1])
         if EmbeddingSpace(model, dimensions).vector_name == name:
             return dimensions
@@ -83,7 +89,7 @@ def _shipped_dimensions(model: str) -> int | None:
 def _existing(out: Path) -> dict[str, Calibration]:
     """Return the calibrations in the file, and make sure that it can be written, before minutes of searches."""
     try:
-        existing = read_calibrations(out) if out.exists() else {}
+        existing = read_calibrations(out, is_complete=False) if out.exists() else {}
     except ConfigurationError as error:
         raise Failure(str(error)) from error
     if not os.access(out if out.exists() else out.parent, os.W_OK):
@@ -91,9 +97,9 @@ def _existing(out: Path) -> dict[str, Calibration]:
     return existing
 
 
-async def _fit(services: Services, file: Path, judged: JudgedQuestions) -> tuple[str, dict[Mode, Linear]]:
-    """Return the embedding model and the coefficients of each mode."""
-    lines: dict[Mode, Linear] = {}
+async def _fit(services: Services, file: Path, judged: JudgedQuestions) -> tuple[str, dict[Mode, LinearModel]]:
+    """Return the embedding model and what was fitted for each mode."""
+    fitted: dict[Mode, LinearModel] = {}
     model = ""
     async with services.memory(_RETRIES) as memory:
         check_evidence(file, judged, await _messages(memory, judged))
@@ -101,11 +107,11 @@ async def _fit(services: Services, file: Path, judged: JudgedQuestions) -> tuple
             answers = await _ask(memory, judged, mode)
             model = answers[0].model
             try:
-                lines[mode] = fit(_questions(judged, answers), scores)
+                fitted[mode] = fit(_questions(judged, answers), scores)
             except ValueError as error:
                 raise Failure(f"mode {mode}: {error}") from error
-            typer.echo(f"{mode}: {_formatted(lines[mode])}")
-    return model, lines
+            typer.echo(f"{mode}: {_formatted(fitted[mode])}")
+    return model, fitted
 
 
 async def _messages(memory: Memstream, judged: JudgedQuestions) -> dict[str, set[str]]:
@@ -128,11 +134,11 @@ async def _ask(memory: Memstream, judged: JudgedQuestions, mode: Mode) -> list[S
     return answers
 
 
-def _questions(judged: JudgedQuestions, answers: Sequence[SearchOut]) -> list[Question]:
+def _questions(judged: JudgedQuestions, answers: Sequence[SearchOut]) -> list[JudgedCandidates]:
     return [
-        Question(
-            signals=[signals_of(hit.signals) for hit in answer.hits],
-            evidence=[hit.message_id in question.evidence for hit in answer.hits],
+        JudgedCandidates(
+            signals=[hit.signals for hit in answer.hits],
+            is_evidence=[hit.message_id in question.evidence for hit in answer.hits],
         )
         for question, answer in zip(judged.values(), answers, strict=True)
         # A degraded answer has no dense scores to fit.
@@ -140,12 +146,5 @@ def _questions(judged: JudgedQuestions, answers: Sequence[SearchOut]) -> list[Qu
     ]
 
 
-def signals_of(named: Mapping[str, float]) -> Signals:
-    """Return the signals of a hit, from those that the answer names."""
-    known = {name: value for name, value in named.items() if name in _SIGNALS}
-    chunks = int(known.pop("chunks", 1))
-    return replace(Signals(**known), chunks=chunks)  # type: ignore[arg-type] # every signal but the chunks is a float
-
-
-def _formatted(line: Linear) -> str:
-    return ", ".join(f"{name} {value:g}" for name, value in coefficients(line).items())
+def _formatted(model: LinearModel) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in model.as_dict().items() if value)

@@ -1,1 +1,5 @@
-"""From ranked messages to a text that a prompt can hold."""
+"""Contexts: from the answer to a question to a text for a prompt."""
+
+from memstream.retriever.context.service import Contexts
+
+__all__ = ["Contexts"]

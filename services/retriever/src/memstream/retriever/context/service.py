@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from memstream.contracts.searches import ContextIn, ContextOut, SearchIn
-from memstream.retriever.context.assembly import Beside, assemble
+from memstream.retriever.context.assembly import NeighbourPassage, assemble
 from memstream.retriever.search import Answer
 from memstream.runtime.clock import Clock
 
@@ -41,8 +41,8 @@ class Contexts:
         """
         started = self._clock.monotonic()
         (answer,) = await self._answer([question], tenant, self._abstain_below)
-        around = [[Beside(turn) for turn in (*hit.turns.before, *hit.turns.after)] for hit in answer.hits]
-        assembled = assemble(answer.hits, question.token_budget, self._token_counters[question.encoding], around)
+        neighbours = [[NeighbourPassage(turn) for turn in (*hit.turns.before, *hit.turns.after)] for hit in answer.hits]
+        assembled = assemble(answer.hits, question.token_budget, self._token_counters[question.encoding], neighbours)
         return ContextOut(
             context=assembled.context,
             tokens=assembled.tokens,

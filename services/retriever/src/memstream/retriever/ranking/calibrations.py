@@ -1,153 +1,134 @@
-"""Calibrations that ship with the retriever, by the name of the embedding space's vector, and those of a file.
+"""Calibrations by the name of their embedding space's vector: those that ship with the retriever, and those of a file.
 
-Fitted by `python -m benchmarks.quality --recordings FOLDER --fit FILE` to all questions of LoCoMo, BEAM, SciFact and
-XQuAD in English that have an answer; docs/decisions/0010 and 0018 say how, docs/quality.md what that is worth to
-others.
+`coefficients.json` was fitted by `python -m benchmarks.quality --recordings FOLDER --fit FILE` to all questions of
+LoCoMo, BEAM, SciFact and XQuAD in English that have an answer; docs/decisions/0010 and 0018 say how, docs/quality.md
+what that is worth to others.
 """
 
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from memstream.retriever.ranking.relevance import Calibration, Linear
+from memstream.retriever.ranking.features import FEATURES, Feature, available
+from memstream.retriever.ranking.models import INTERCEPT, MODEL_SCORES, Calibration, linear_model
+from memstream.retriever.ranking.scores import Score
 from memstream.runtime.errors import ConfigurationError
 
-_MINILM = Calibration(
-    both=Linear(
-        -7.876,
-        dense=4.47,
-        keyword=0.092,
-        neighbours=1.511,
-        conversation=3.429,
-        brevity=-2.458,
-        speaker=0.672,
-        not_own=-1.626,
-        answers=0.892,
-        phrases=0.095,
-        coverage=2.441,
-        time=1.606,
-        early=1.291,
-    ),
-    dense=Linear(
-        -7.896,
-        dense=5.681,
-        neighbours=1.463,
-        conversation=3.719,
-        brevity=-2.403,
-        speaker=0.695,
-        not_own=-1.728,
-        answers=0.807,
-        phrases=0.173,
-        coverage=3.452,
-        time=2.225,
-        early=1.212,
-    ),
-    keyword=Linear(
-        -6.573,
-        keyword=0.155,
-        neighbours=0.06,
-        conversation=0.193,
-        brevity=-2.379,
-        speaker=0.584,
-        not_own=-1.855,
-        answers=0.908,
-        phrases=0.171,
-        coverage=2.148,
-        time=0.924,
-        early=1.297,
-    ),
-)
+_SHIPPED = "coefficients.json"
+_DEFAULT_SPACE = "all-MiniLM-L6-v2_384_t1"
+"""Its calibration is used for spaces that have none, those of OpenAI's models too. There the order is right, but the
+probabilities are only as good as the spaces are similar. WordLlama's is not very similar; with this calibration its
+expected calibration error over all candidates was 0.002 to 0.008 on the four sets."""
 
-_WORDLLAMA = Calibration(
-    both=Linear(
-        -7.447,
-        dense=3.058,
-        keyword=0.105,
-        neighbours=0.837,
-        conversation=3.044,
-        brevity=-2.3,
-        speaker=0.622,
-        not_own=-1.475,
-        answers=0.924,
-        phrases=0.117,
-        coverage=2.514,
-        time=1.11,
-        early=1.382,
-    ),
-    dense=Linear(
-        -7.442,
-        dense=4.356,
-        neighbours=0.692,
-        conversation=4.745,
-        brevity=-2.369,
-        speaker=0.65,
-        not_own=-1.535,
-        answers=0.819,
-        phrases=0.183,
-        coverage=3.729,
-        time=1.749,
-        early=1.383,
-    ),
-    keyword=Linear(
-        -6.639,
-        keyword=0.16,
-        neighbours=0.053,
-        conversation=0.192,
-        brevity=-2.316,
-        speaker=0.573,
-        not_own=-1.812,
-        answers=0.883,
-        phrases=0.148,
-        coverage=2.269,
-        time=0.906,
-        early=1.246,
-    ),
-)
-
-CALIBRATIONS = {"all-MiniLM-L6-v2_384_t1": _MINILM, "wordllama-256_256_t1": _WORDLLAMA}
-
-DEFAULT = _MINILM
-"""For spaces nobody has calibrated, of OpenAI's models too: their order is right, their probabilities only as good as
-the likeness. WordLlama's space is not much like this one; there their expected calibration error over all candidates
-was 0.002 to 0.008 on the four sets."""
-
-_FILES = TypeAdapter(dict[str, Calibration], config=ConfigDict(extra="forbid", allow_inf_nan=False))
+_RENAMED = {"neighbours": "adjacent_turns"}
+"""Names of features in files of earlier releases, and what they are called now."""
 
 
-def calibration_of(vector_name: str, file: Path | None = None) -> Calibration:
-    """Give the calibration of a space: the file's, or the one that ships, or the default.
+class _Models(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    both: dict[str, float]
+    dense: dict[str, float]
+    keyword: dict[str, float]
+
+
+_FILE = TypeAdapter(dict[str, _Models])
+
+
+def calibration_of(vector_name: str, file: Path | None = None, *, is_complete: bool = True) -> Calibration:
+    """Return the calibration of a space: the file's, or the one that ships, or a default that says that it is one.
+
+    If it need not be complete, features without a coefficient get 0: a fit starts from that.
 
     Raises:
         ConfigurationError: the file can't be used.
 
     """
-    shipped = CALIBRATIONS.get(vector_name, DEFAULT)
+    shipped = shipped_calibrations(is_complete=is_complete)
+    calibration = shipped.get(vector_name) or replace(shipped[_DEFAULT_SPACE], is_default=True)
     if file is None:
-        return shipped
+        return calibration
     try:
-        return read_calibrations(file).get(vector_name, shipped)
+        return read_calibrations(file, is_complete=is_complete).get(vector_name, calibration)
     except ConfigurationError as error:
         wanted = "set MEMSTREAM_RETRIEVER_CALIBRATIONS to a file that `memstream calibrate` wrote, or leave it unset"
         raise ConfigurationError(f"{wanted}: {error}") from error
 
 
-def read_calibrations(file: Path) -> dict[str, Calibration]:
-    """Read a file that `memstream calibrate` wrote: calibrations by the name of their space's vector.
+def shipped_calibrations(features: Sequence[Feature] = FEATURES, *, is_complete: bool = True) -> dict[str, Calibration]:
+    """Return the calibrations that ship with the retriever, by the name of their space's vector.
+
+    If they need not be complete, features without a coefficient get 0.
 
     Raises:
-        ConfigurationError: it can't be read, or it is none.
+        ConfigurationError: the coefficients are not those of the features.
+
+    """
+    content = files(__package__).joinpath(_SHIPPED).read_bytes()
+    return _parse(content, f"the shipped {_SHIPPED}", features, is_complete=is_complete)
+
+
+def read_calibrations(
+    file: Path, features: Sequence[Feature] = FEATURES, *, is_complete: bool = True
+) -> dict[str, Calibration]:
+    """Return the calibrations of a file that `memstream calibrate` wrote, as `shipped_calibrations` does.
+
+    Raises:
+        ConfigurationError: the file can't be read, has another format, or its coefficients are not those of the
+            features.
 
     """
     try:
-        return _FILES.validate_json(file.read_bytes())
+        content = file.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"the calibrations {file}: {error.strerror}") from error
+    return _parse(content, f"the calibrations {file}", features, is_complete=is_complete)
+
+
+def write_calibrations(file: Path, calibrations: Mapping[str, Calibration]) -> None:
+    """Write such a file."""
+    content = {
+        space: {name: getattr(calibration, name).as_dict() for name in MODEL_SCORES}
+        for space, calibration in calibrations.items()
+    }
+    file.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _parse(content: bytes, source: str, features: Sequence[Feature], *, is_complete: bool) -> dict[str, Calibration]:
+    try:
+        spaces = _FILE.validate_json(content)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
-        raise ConfigurationError(f"the calibrations {file}: {place}: {fault['msg']}") from error
+        raise ConfigurationError(f"{source}: {place}: {fault['msg']}") from error
+    calibrations = {}
+    for space, models in spaces.items():
+        made = {}
+        for name, scores in MODEL_SCORES.items():
+            values = {_RENAMED.get(key, key): value for key, value in getattr(models, name).items()}
+            for fault_of, says in _faults(values, scores, features, is_complete=is_complete):
+                raise ConfigurationError(f"{source}: {space}.{name}.{fault_of}: {says}")
+            made[name] = linear_model(values, scores, features)
+        calibrations[space] = Calibration(made["both"], made["dense"], made["keyword"])
+    return calibrations
 
 
-def write_calibrations(file: Path, calibrations: dict[str, Calibration]) -> None:
-    """Write such a file."""
-    file.write_bytes(_FILES.dump_json(calibrations, indent=1) + b"\n")
+def _faults(
+    values: Mapping[str, float], scores: Sequence[Score], features: Sequence[Feature], *, is_complete: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the coefficients that are wrong, and what is wrong with them."""
+    known = {feature.name for feature in features}
+    usable = [feature.name for feature in available(scores, features)]
+    for name in (INTERCEPT, *(usable if is_complete else ())):
+        if name not in values:
+            yield name, "it is missing; fit the coefficients again, or write 0 to leave this feature out"
+    for name, value in values.items():
+        if name not in {INTERCEPT, *known}:
+            yield name, "no ranking feature has this name"
+        # Files of earlier releases list these too, as 0.
+        if name in known and name not in usable and value != 0.0:
+            yield name, "this feature does not exist with these scores"
