@@ -28,7 +28,9 @@ SHORT = 0.05
 class Bench:
     """The retriever's search, with parts that can be made to hang or fail."""
 
-    def __init__(self, timeout: float = 5.0, at_once: int = 2, waiting: int = 0) -> None:
+    def __init__(
+        self, timeout: float = 5.0, at_once: int = 2, waiting: int = 0, space: str = "all-MiniLM-L6-v2_384_t1"
+    ) -> None:
         self.store = InMemoryStore()
         self.store.say(ANA, "the spare key is under the pot", "we had soup for lunch")
         self.embedding_hangs = False
@@ -46,7 +48,7 @@ class Bench:
             embedder=QueryEmbedder(self._embed, KnownSpeakers(store.speakers, clock), self.metrics),
             wait_for=self._wait_for,
             limiter=self.limiter,
-            calibration=calibration_of("none"),
+            calibration=calibration_of(space),
             policy=SearchPolicy("model", 10, timeout),
             clock=clock,
             metrics=self.metrics,
@@ -215,3 +217,13 @@ async def test_a_caller_who_asks_for_any_relevance_gets_a_context() -> None:
 
     assert not context.abstained
     assert "the spare key is under the pot" in context.context
+
+
+@pytest.mark.parametrize(("space", "calibrated"), [("all-MiniLM-L6-v2_384_t1", True), ("another-model_1536_t1", False)])
+async def test_an_answer_says_whether_its_relevances_were_fitted_to_the_model(space: str, *, calibrated: bool) -> None:
+    bench = Bench(space=space)
+
+    (answer,) = await bench.searches.search([SearchIn(user_id="ana", query="key")], "acme")
+    context = await bench.contexts.build(ContextIn(user_id="ana", query="key", token_budget=9), "acme")
+
+    assert (answer.calibrated, context.calibrated) == (calibrated, calibrated)

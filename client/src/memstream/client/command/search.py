@@ -95,6 +95,8 @@ def _print(answer: SearchOut, user: str, console: Console, *, has_conditions: bo
         console.print(Text(f"Nothing found: no message of {printable(user)} matches the question{conditions}."))
     if answer.degraded:
         console.print(Text("Searched by words only: the embeddings server can't be reached.", style="yellow"))
+    if answer.hits and not answer.calibrated:
+        console.print(Text(f"Relevance is not calibrated for {answer.model}: it orders the hits.", style="yellow"))
     if console.is_terminal:
         console.print(Text(f"{len(answer.hits)} hits in {answer.took_ms:.0f} ms, {answer.model}", style="dim"))
 

@@ -7,7 +7,7 @@ from itertools import islice
 from memstream.contracts.searches import SearchIn, SearchOut
 from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.asking import QueryEmbedder, read_question
-from memstream.retriever.candidates import MOST, Proposal, Proposals, SearchHit, add_details
+from memstream.retriever.candidates import MAX_CANDIDATES, CandidateFinder, OwnerCandidates, SearchHit, add_details
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.ranking import COMPARED, Calibration, arrange, rank
 from memstream.runtime.clock import Clock
@@ -41,6 +41,8 @@ class Answer:
     """Positions that were not searchable in time."""
     degraded: bool
     """Whether keywords had to do, for want of the embeddings provider."""
+    calibrated: bool
+    """Whether relevances were fitted to this embedding space."""
 
 
 class Searches:
@@ -66,7 +68,7 @@ class Searches:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
-        self._proposals = Proposals(store, policy.candidates)
+        self._finder = CandidateFinder(store, policy.candidates)
 
     async def search(self, searches: Sequence[SearchIn], tenant: str) -> list[SearchOut]:
         """Return the answers to several questions, each for itself.
@@ -82,6 +84,7 @@ class Searches:
             SearchOut(
                 hits=[hit.as_answer() for hit in answer.hits],
                 degraded=answer.degraded,
+                calibrated=answer.calibrated,
                 pending=answer.pending,
                 model=self._policy.model,
                 took_ms=round((self._clock.monotonic() - started) * 1000, 3),
@@ -115,41 +118,43 @@ class Searches:
         vectors, degraded = await self._embedder.embed(searches, tenant, deadline)
         async with deadline.enforced(STORE):
             with self._metrics.qdrant_seconds.time():
-                proposals = await self._proposals.gather(searches, tenant, vectors)
+                found = await self._finder.find(searches, tenant, vectors)
             ranked = [
-                self._rank(search, proposed, min_relevance, degraded=degraded)
-                for search, proposed in zip(searches, proposals, strict=True)
+                self._rank(search, each, min_relevance, degraded=degraded)
+                for search, each in zip(searches, found, strict=True)
             ]
-            wanted = [(one, search.neighbours) for search, found in zip(searches, ranked, strict=True) for one in found]
+            wanted = [(hit, search.neighbours) for search, hits in zip(searches, ranked, strict=True) for hit in hits]
             detailed = iter(await add_details(self._store, wanted))
         answers = []
-        for search, found in zip(searches, ranked, strict=True):
-            current = [one for one in islice(detailed, len(found)) if one.is_current]
+        for search, hits in zip(searches, ranked, strict=True):
+            current = [hit for hit in islice(detailed, len(hits)) if hit.is_current]
             pending = [position for position in dict.fromkeys(search.wait_for or ()) if position in undone]
-            answers.append(Answer(current, pending, degraded=degraded and search.mode != "keyword"))
-            self._metrics.searches.labels(search.mode, "degraded" if answers[-1].degraded else "full").inc()
+            is_degraded = degraded and search.mode != "keyword"
+            answers.append(Answer(current, pending, degraded=is_degraded, calibrated=not self._calibration.is_default))
+            self._metrics.searches.labels(search.mode, "degraded" if is_degraded else "full").inc()
         return answers
 
     def _rank(
-        self, search: SearchIn, proposals: Sequence[Proposal], min_relevance: float, *, degraded: bool
+        self, search: SearchIn, found: Sequence[OwnerCandidates], min_relevance: float, *, degraded: bool
     ) -> list[SearchHit]:
         now = search.as_of or self._clock.now()
         question = read_question(search.query, now)
+        # All of them if a later one may be preferred; and more than one, since one may update another.
+        may_reorder = search.recency is not None or search.diversity > 0
         ranked = [
             one
-            for proposal in proposals
+            for owned in found
             for one in rank(
-                proposal.candidates,
+                owned.candidates,
                 "keyword" if degraded else search.mode,
                 self._calibration,
                 question=question,
-                # All of them if a later one may be preferred; and more than one, since one may update another.
-                limit=max(search.limit, COMPARED) if search.recency is None and search.diversity == 0 else 2 * MOST,
+                limit=2 * MAX_CANDIDATES if may_reorder else max(search.limit, COMPARED),
                 min_relevance=min_relevance if search.min_relevance is None else search.min_relevance,
                 filtered=search.filter is not None,
             )
         ]
-        if len(proposals) > 1:
+        if len(found) > 1:
             ranked.sort(key=lambda one: (-one.relevance, one.message.message_id))
         arranged = arrange(
             ranked,
@@ -157,10 +162,10 @@ class Searches:
             now=now,
             diversity=search.diversity,
             is_present=question.wording.is_present,
-            vectors={point: vector for proposal in proposals for point, vector in proposal.candidates.vectors.items()},
+            vectors={point: vector for owned in found for point, vector in owned.candidates.vectors.items()},
             limit=search.limit,
         )
-        owners = {proposal.owner.name: proposal.owner for proposal in proposals}
+        owners = {owned.owner.name: owned.owner for owned in found}
         return [SearchHit(owners[one.message.owner], one) for one in arranged]
 
 

@@ -221,7 +221,10 @@ class Hit(MessageContent):
         default=False, description="Whether it is a document that is shared by all users of the tenant."
     )
     relevance: float = Field(
-        ge=0, le=1, description="Probability that the message is relevant to the query; comparable across modes."
+        ge=0,
+        le=1,
+        description="Probability that the message is relevant to the query; comparable across modes. If the answer "
+        "says `calibrated: false`, it orders the hits, but its value is a guess: do not apply a threshold to it.",
     )
     signals: dict[str, float] = Field(
         description="Values that the relevance was made from and that changed the order of the hits, by name, where "
@@ -239,6 +242,10 @@ class SearchOut(BaseModel):
     hits: list[Hit]
     degraded: bool = Field(
         description="The embeddings server cannot be reached; the hits were found by keywords alone."
+    )
+    calibrated: bool = Field(
+        default=True,
+        description="Whether relevances were fitted to the embedding model in use. `memstream calibrate` fits them.",
     )
     pending: list[str] = Field(description="Positions of `wait_for` that were not searchable in time.")
     model: str
@@ -272,6 +279,10 @@ class ContextOut(BaseModel):
     citations: list[Citation]
     abstained: bool = Field(description="No message is relevant to the query: tell the user so instead of guessing.")
     degraded: bool
+    calibrated: bool = Field(
+        default=True,
+        description="Whether relevances were fitted to the embedding model in use. `memstream calibrate` fits them.",
+    )
     pending: list[str]
     model: str
     took_ms: float

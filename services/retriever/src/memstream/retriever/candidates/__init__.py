@@ -2,7 +2,14 @@
 
 from memstream.retriever.candidates.conditions import conditions_of
 from memstream.retriever.candidates.details import add_details
+from memstream.retriever.candidates.finder import MAX_CANDIDATES, CandidateFinder, OwnerCandidates
 from memstream.retriever.candidates.hits import SearchHit
-from memstream.retriever.candidates.proposals import MOST, Proposal, Proposals
 
-__all__ = ["MOST", "Proposal", "Proposals", "SearchHit", "add_details", "conditions_of"]
+__all__ = [
+    "MAX_CANDIDATES",
+    "CandidateFinder",
+    "OwnerCandidates",
+    "SearchHit",
+    "add_details",
+    "conditions_of",
+]

@@ -49,6 +49,7 @@ class Contexts:
             citations=assembled.citations,
             abstained=not answer.hits,
             degraded=answer.degraded,
+            calibrated=answer.calibrated,
             pending=answer.pending,
             model=self._model,
             took_ms=round((self._clock.monotonic() - started) * 1000, 3),

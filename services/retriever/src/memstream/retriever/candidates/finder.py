@@ -1,4 +1,4 @@
-"""Which stored messages are proposed for a question: those of the user, and those of all users if that is asked."""
+"""The candidates for a question: messages of the user, and documents of all users if that is asked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,29 +10,29 @@ from memstream.retriever.candidates.conditions import conditions_of
 from memstream.vectors.store import CandidateQuery, Candidates, MemoryStore, Owner, owner_of
 
 _PER_HIT = 2
-MOST = 2_000
-"""Candidates of each signal that a question gets when its first ones turn out to be of too few messages."""
+MAX_CANDIDATES = 2_000
+"""Candidates of each score that a question gets when its first ones turn out to be of too few messages."""
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """What one owner's messages propose."""
+class OwnerCandidates:
+    """The candidates among one owner's messages."""
 
     owner: Owner
     candidates: Candidates
 
 
-class Proposals:
-    """Gets candidates, `candidates` of each signal and owner or twice what a question's answer may hold."""
+class CandidateFinder:
+    """Finds candidates: `limit` for each score and owner, or twice as many as the answer may hold."""
 
-    def __init__(self, store: MemoryStore, candidates: int) -> None:
+    def __init__(self, store: MemoryStore, limit: int) -> None:
         self._store = store
-        self._candidates = candidates
+        self._limit = limit
 
-    async def gather(
+    async def find(
         self, searches: Sequence[SearchIn], tenant: str, vectors: Sequence[Vector | None]
-    ) -> list[list[Proposal]]:
-        """Give the proposals for each search, all in one round trip.
+    ) -> list[list[OwnerCandidates]]:
+        """Return the candidates for each search, all in one round trip.
 
         Where a few long messages took all places, more are asked for, for all of them in a second one.
 
@@ -51,14 +51,14 @@ class Proposals:
         short = [
             place
             for place, (search, question) in enumerate(plan)
-            if question.limit < MOST and _is_short(found[place], search.limit, question.limit)
+            if question.limit < MAX_CANDIDATES and _is_short(found[place], search.limit, question.limit)
         ]
         if short:
-            more = [replace(questions[place], limit=MOST) for place in short]
+            more = [replace(questions[place], limit=MAX_CANDIDATES) for place in short]
             for place, again in zip(short, await self._store.propose(more), strict=True):
                 found[place] = again
-        proposals = iter(Proposal(question.owner, one) for question, one in zip(questions, found, strict=True))
-        return [[next(proposals) for _ in _owners(search, tenant)] for search in searches]
+        each = iter(OwnerCandidates(question.owner, one) for question, one in zip(questions, found, strict=True))
+        return [[next(each) for _ in _owners(search, tenant)] for search in searches]
 
     def _question(self, search: SearchIn, owner: Owner, vector: Vector | None) -> CandidateQuery:
         return CandidateQuery(
@@ -67,7 +67,7 @@ class Proposals:
             # Without a vector, keywords have to do.
             text=None if search.mode == "dense" and vector is not None else search.query,
             conditions=conditions_of(search.filter),
-            limit=max(self._candidates, _PER_HIT * search.limit),
+            limit=max(self._limit, _PER_HIT * search.limit),
             with_vectors=search.diversity > 0,
         )
 
