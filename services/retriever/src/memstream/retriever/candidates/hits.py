@@ -48,18 +48,11 @@ class SearchHit:
         message = self.message
         first = message if self.first is None else self.first
         return Hit(
-            message_id=message.message_id,
-            conversation_id=message.conversation_id,
-            role=message.role,
-            speaker=message.speaker,
-            kind=message.kind,
-            text=first.full_text or message.text,
+            **message.content | {"text": first.full_text or message.text},
             passage=message.text if message.chunks > 1 else None,
             chunk=message.chunk,
             chunks=message.chunks,
             shared=self.owner.is_shared,
-            occurred_at=message.occurred_at,
-            metadata=message.metadata,
             relevance=self.ranked.relevance,
             signals={**self.ranked.signals, **self.ranked.notes},
             before=[_turn(one) for one in self.turns.before],

@@ -7,7 +7,7 @@ from memstream.contracts.searches import Filter
 from memstream.contracts.timelines import TimelineIn, TimelineMessage, TimelineOut
 from memstream.retriever.candidates import conditions_of
 from memstream.retriever.timeline.cursors import read_cursor, write_cursor
-from memstream.vectors.store import MemoryStore, StoredMessage, TimelinePosition, owner_of
+from memstream.vectors.store import MemoryStore, TimelinePosition, owner_of
 
 
 class Timeline:
@@ -38,20 +38,8 @@ class Timeline:
         records = found[: asked.limit]
         has_next = len(found) > asked.limit
         return TimelineOut(
-            messages=[_message(record.message) for record in records],
+            messages=[
+                TimelineMessage(**record.message.content, recorded_at=record.message.recorded_at) for record in records
+            ],
             cursor=write_cursor(TimelinePosition.of(records[-1].id, records[-1].message)) if has_next else None,
         )
-
-
-def _message(message: StoredMessage) -> TimelineMessage:
-    return TimelineMessage(
-        message_id=message.message_id,
-        conversation_id=message.conversation_id,
-        role=message.role,
-        speaker=message.speaker,
-        kind=message.kind,
-        text=message.full_text or message.text,
-        occurred_at=message.occurred_at,
-        recorded_at=message.recorded_at,
-        metadata=message.metadata,
-    )

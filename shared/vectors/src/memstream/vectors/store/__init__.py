@@ -2,7 +2,7 @@
 
 from memstream.vectors.store.conditions import At, Condition, Conditions, FirstChunk, MetadataIsOneOf, OneOf, Within
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, MemoryStore
-from memstream.vectors.store.messages import KEYWORDS, EmbeddedChunk, Record, StoredMessage
+from memstream.vectors.store.messages import CONTENT, KEYWORDS, EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner, owner_of
 from memstream.vectors.store.queries import (
     CandidateQuery,
@@ -14,6 +14,7 @@ from memstream.vectors.store.queries import (
 )
 
 __all__ = [
+    "CONTENT",
     "DEPENDENCY",
     "KEYWORDS",
     "MAX_SPEAKERS",

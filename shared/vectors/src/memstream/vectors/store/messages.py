@@ -10,7 +10,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from memstream.contracts.messages import MessageContent
 from memstream.vectors.store.owners import Owner
+
+CONTENT = tuple(MessageContent.model_fields)
+"""What is stored of a message as it was posted. `StoredMessage` has a field of each of these names."""
 
 
 class Index(Enum):
@@ -50,9 +54,9 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """When the stream entry it comes from was appended, by the stream's clock; milliseconds."""
 
     @property
-    def whole_text(self) -> str | None:
-        """The text of the whole message; None on a later chunk, which does not carry it."""
-        return self.full_text or (self.text if self.chunks == 1 else None)
+    def content(self) -> dict[str, Any]:
+        """The fields of `MessageContent`; its text is the whole message's, on a later chunk the chunk's own."""
+        return {name: getattr(self, name) for name in CONTENT} | {"text": self.full_text or self.text}
 
     def written(self) -> dict[str, Any]:
         """Return the fields to write. Times stay `datetime`s."""
