@@ -67,7 +67,7 @@ requirements: .venv/bin/uv ## write the requirement files from the resolver's lo
 	.venv/bin/uv export --quiet --frozen --no-header --no-emit-workspace --format requirements.txt --output-file requirements/dev.txt
 	for d in $(DISTRIBUTIONS); do .venv/bin/uv export --quiet --frozen --no-header --no-emit-workspace --no-dev --package memstream-$$d --format requirements.txt --output-file requirements/$$d.txt || exit 1; done
 
-docs: setup ## write schemas, OpenAPI and AsyncAPI
+docs: setup ## write schemas, OpenAPI, AsyncAPI and the list of ranking features
 	$(PY) docs/export.py
 
 clean: ## remove what the targets above made

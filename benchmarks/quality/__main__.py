@@ -187,10 +187,10 @@ def _fit(recordings: Recordings, name: str, file: Path) -> Calibration:
 def _replayed_set(name: str, replayed: Sequence[Replayed]) -> dict[str, Any]:
     judged = list(judgements([(one, np.array([hit.relevance for hit in one.ranked])) for one in replayed]))
     table = print_set(name, judged, error_of(replayed))
-    told = abstention(replayed)
-    if told:
-        print_abstention(told)
-    return {**table, "abstention": told}
+    figures = abstention(replayed)
+    if figures:
+        print_abstention(figures)
+    return {**table, "abstention": figures}
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ async def post(judged: JudgedSet, home: Path) -> None:
 
 
 async def ask(asked: Sequence[tuple[Judged, str]], stack: Stack, **fields: Any) -> list[SearchOut]:  # noqa: ANN401 - of a search
-    """Ask every question as the user beside it, some at once; give the answers in order."""
+    """Ask every question as the user beside it, some at once; return the answers in order."""
     gate = asyncio.Semaphore(_AT_ONCE)
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     async with httpx.AsyncClient(base_url=stack.retriever_url, headers=headers, timeout=60) as http:

@@ -20,7 +20,7 @@ _LIMIT = 100
 async def evidence_within(
     questions: Sequence[Judged], stack: Stack, budget: int, least: float | None
 ) -> tuple[float, float, float]:
-    """Give the mean share of the evidence that is cited, the share of abstentions, and the mean tokens used.
+    """Return the mean share of the evidence that is cited, the share of abstentions, and the mean tokens used.
 
     `least` is the relevance that a message must have; None is the service's own bound.
     """

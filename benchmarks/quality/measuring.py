@@ -20,18 +20,18 @@ _CHANGED = "knowledge_update"
 
 
 async def searches(one: JudgedSet, stack: Stack, mode: str, seed: int) -> dict[str, Any]:
-    """Ask every question as its user, and those that have an answer as another one too; print and give the figures."""
+    """Ask every question as its user, and those with an answer as another one too; print and return the figures."""
     answers = await ask([(question, question.user_id) for question in one.questions], stack, mode=mode)
     table = _table(one, one.questions, answers, mode)
-    told = await _abstention(one, answers, stack, mode, seed)
-    if told:
-        print_abstention(told)
+    abstention = await _abstention(one, answers, stack, mode, seed)
+    if abstention:
+        print_abstention(abstention)
     orders = [_newest_first(question, answer) for question, answer in zip(one.questions, answers, strict=True)]
     changed = [order for order in orders if order is not None]
     if changed:
         table["newest_first"] = {"questions": len(changed), "share": float(np.mean(changed))}
         print(f"  of {len(changed)} questions about what has changed: {100 * np.mean(changed):.1f}% newest first")
-    return {**table, "abstention": told}
+    return {**table, "abstention": abstention}
 
 
 async def one_score(one: JudgedSet, stack: Stack, mode: str, at_most: int, seed: int) -> dict[str, Any]:
@@ -42,7 +42,7 @@ async def one_score(one: JudgedSet, stack: Stack, mode: str, at_most: int, seed:
 
 
 async def contexts(one: JudgedSet, stack: Stack, at_most: int, seed: int) -> dict[str, Any]:
-    """Ask for contexts within each budget, for some questions that have an answer; print and give the figures."""
+    """Ask for contexts within each budget, for some questions that have an answer; print and return the figures."""
     questions = drawn(one, at_most, seed)
     print(f"\n{one.name}: {len(questions)} questions; share of the evidence in a context")
     table: dict[str, Any] = {"questions": len(questions)}
@@ -57,10 +57,10 @@ async def contexts(one: JudgedSet, stack: Stack, at_most: int, seed: int) -> dic
 
 def drawn(one: JudgedSet, at_most: int, seed: int) -> list[Judged]:
     """Draw questions that have an answer and are asked in the memory's language; all, where there are no more."""
-    told = [question for question in one.questions if question.evidence and not question.category.startswith(ACROSS)]
-    if len(told) <= at_most:
-        return told
-    return Random(seed).sample(told, at_most)  # noqa: S311 - which questions, not a secret
+    answerable = [asked for asked in one.questions if asked.evidence and not asked.category.startswith(ACROSS)]
+    if len(answerable) <= at_most:
+        return answerable
+    return Random(seed).sample(answerable, at_most)  # noqa: S311 - which questions, not a secret
 
 
 def _table(one: JudgedSet, questions: Sequence[Judged], answers: Sequence[SearchOut], mode: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _table(one: JudgedSet, questions: Sequence[Judged], answers: Sequence[Search
 
 
 def _newest_first(question: Judged, answer: SearchOut) -> bool | None:
-    """Say whether the newest of the evidence is above the rest; None where nothing has changed, or less was found."""
+    """Return whether the newest of the evidence is above the rest; None if nothing has changed, or less was found."""
     found = [hit for hit in answer.hits if hit.message_id in question.evidence]
     if question.category != _CHANGED or len(found) <= 1:
         return None
@@ -91,9 +91,9 @@ async def _abstention(
     one: JudgedSet, answers: Sequence[SearchOut], stack: Stack, mode: str, seed: int
 ) -> Abstention | None:
     users = sorted({question.user_id for question in one.questions})
-    chance = Random(seed)  # noqa: S311 - which user is another, not a secret
+    rng = Random(seed)  # noqa: S311 - which user is another, not a secret
     asked: list[tuple[Judged, str]] = [
-        (question, chance.choice([user for user in users if user != question.user_id]))
+        (question, rng.choice([user for user in users if user != question.user_id]))
         for question in one.questions
         if question.evidence and len(users) > 1
     ]
@@ -107,7 +107,7 @@ async def _abstention(
 
 
 def _best(answer: SearchOut) -> tuple[float, float]:
-    """Give the best hit's relevance, and the best cosine; a cosine's least without hits."""
+    """Return the best hit's relevance, and the best cosine; a cosine's least without hits."""
     return (
         max((hit.relevance for hit in answer.hits), default=0.0),
         max((hit.signals.get("dense", -1.0) for hit in answer.hits), default=-1.0),

@@ -23,18 +23,18 @@ class Judgement:
 
 
 def recall(judgement: Judgement, rank: int) -> float:
-    """Give the share of the evidence among the first `rank` hits."""
+    """Return the share of the evidence among the first `rank` hits."""
     return sum(judgement.hits[:rank]) / judgement.evidence
 
 
 def ndcg(judgement: Judgement) -> float:
-    """Give nDCG@10 with binary gains (Järvelin and Kekäläinen, 2002)."""
+    """Return nDCG@10 with binary gains (Järvelin and Kekäläinen, 2002)."""
     gain = sum(1 / math.log2(place + 2) for place, hit in enumerate(judgement.hits[:_NDCG_RANK]) if hit)
     return gain / sum(1 / math.log2(place + 2) for place in range(min(_NDCG_RANK, judgement.evidence)))
 
 
 def reciprocal_rank(judgement: Judgement) -> float:
-    """Give MRR@10's part: one over the rank of the first evidence."""
+    """Return MRR@10's part: one over the rank of the first evidence."""
     return next((1 / (place + 1) for place, hit in enumerate(judgement.hits[:_NDCG_RANK]) if hit), 0.0)
 
 
@@ -46,13 +46,13 @@ MEASURES: dict[str, Callable[[Judgement], float]] = {
 
 
 def auroc(positives: npt.NDArray[np.float64], negatives: npt.NDArray[np.float64]) -> float:
-    """Give the chance that a positive is higher than a negative; an equal one counts half."""
+    """Return the probability that a positive is higher than a negative; an equal one counts half."""
     above = (positives[:, None] > negatives).mean()
     return float(above + 0.5 * (positives[:, None] == negatives).mean())
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
-    """Give the mean, and the bounds of its 95% bootstrap interval (percentiles of 1,000 resamples)."""
+    """Return the mean, and the bounds of its 95% bootstrap interval (percentiles of 1,000 resamples)."""
     sample = np.asarray(values)
     means = np.random.default_rng(seed).choice(sample, (_RESAMPLES, len(sample))).mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
@@ -60,7 +60,7 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, floa
 
 
 def calibration_error(probabilities: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_], bins: int = 10) -> float:
-    """Give the expected calibration error over bins of equal width (Naeini et al., 2015)."""
+    """Return the expected calibration error over bins of equal width (Naeini et al., 2015)."""
     places = np.minimum((probabilities * bins).astype(int), bins - 1)
     error = 0.0
     for place in range(bins):

@@ -94,7 +94,7 @@ _NOT_MEASURED = (
 
 
 def place_of(now: datetime, seed: int) -> str:
-    """Say where and when something is measured, and with which seed."""
+    """Return where and when something is measured, and with which seed."""
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty"],  # noqa: S607 - git is where the path says
         cwd=Path(__file__).parent,
@@ -159,9 +159,9 @@ def _wanted(sets: Figures) -> Iterator[list[str]]:
         worst = max(one[mode]["calibration_error"] for mode in MODES)
         met = _verdict(met=worst <= _MOST_ERROR)
         yield [name, f"calibration error ≤ {_MOST_ERROR} in each mode", f"{worst:.3f}", met]
-        if told := one["hybrid"]["abstention"]:
-            met = _verdict(met=told["auroc"] >= _LEAST_AUROC)
-            yield [name, f"AUROC ≥ {_LEAST_AUROC:.2f}", f"{told['auroc']:.3f}", met]
+        if abstention := one["hybrid"]["abstention"]:
+            met = _verdict(met=abstention["auroc"] >= _LEAST_AUROC)
+            yield [name, f"AUROC ≥ {_LEAST_AUROC:.2f}", f"{abstention['auroc']:.3f}", met]
 
 
 def _categories(sets: Figures) -> Iterator[list[str]]:
@@ -189,11 +189,16 @@ def _held_back(rows: Figures) -> Iterator[list[str]]:
 
 def _abstentions(sets: Figures) -> Iterator[list[str]]:
     for name, one in sets.items():
-        if told := one["hybrid"]["abstention"]:
-            cosine = f"{_share(told['cosine_true_accepts'])}%, {_share(told['cosine_false_accepts'])}%"
-            own = told["unanswerable_auroc"]
-            yield [name, f"{told['auroc']:.3f}", f"{told['cosine_auroc']:.3f}", f"{_share(told['false_accepts'])}%",
-                   cosine, "" if own is None else f"{own:.3f}"]  # fmt: skip
+        if abstention := one["hybrid"]["abstention"]:
+            cosine = f"{_share(abstention['cosine_true_accepts'])}%, {_share(abstention['cosine_false_accepts'])}%"
+            own = abstention["unanswerable_auroc"]
+            yield [
+                name,
+                *(f"{abstention[key]:.3f}" for key in ("auroc", "cosine_auroc")),
+                f"{_share(abstention['false_accepts'])}%",
+                cosine,
+                "" if own is None else f"{own:.3f}",
+            ]
 
 
 def _contexts(sets: Figures) -> Iterator[list[str]]:

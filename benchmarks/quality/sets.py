@@ -39,7 +39,7 @@ class JudgedSet:
     questions: list[Judged]
 
     def owners(self) -> dict[str, str]:
-        """Give the user of every message, by message id."""
+        """Return the user of every message, by message id."""
         return {row["message_id"]: row["user_id"] for row in _rows(self.messages)}
 
 

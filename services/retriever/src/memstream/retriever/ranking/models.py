@@ -28,7 +28,7 @@ class LinearModel:
     _weights: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Make the column of weights."""
+        """Arrange the coefficients as a column, in the order of the features."""
         weights = [self.coefficients[feature.name] for feature in self.features]
         object.__setattr__(self, "_weights", np.array(weights, np.float64).reshape(-1, 1))
 
