@@ -25,7 +25,7 @@ _UNIT = r"(?P<unit>day|week|month|year)"
 _A_DAY = timedelta(days=1)
 _WEEK = 7
 _UNIT_DAYS = {"day": 1, "week": _WEEK, "month": 30, "year": 365}
-_MOST_DAYS = 365 * 100
+_MAX_DAYS = 365 * 100
 _ORDINAL = r"(?:st|nd|rd|th)"
 _HINT = re.compile(rf"\d|\bago\b|day\b|\b(?:last|this|week|month|year)\b|\b{_MONTH}", re.IGNORECASE)
 
@@ -110,7 +110,7 @@ def _last_month(match: re.Match[str], today: date) -> Time:
 def _ago(match: re.Match[str], today: date) -> Time | None:
     word, unit = match["number"].lower(), match["unit"].lower()
     number = 1 if word == "an" else int(word) if word.isdigit() else max(1, _NUMBERS.index(word))
-    if number * _UNIT_DAYS[unit] > _MOST_DAYS:
+    if number * _UNIT_DAYS[unit] > _MAX_DAYS:
         return None
     day = today - timedelta(days=number * _UNIT_DAYS[unit])
     # "Three months ago" is no exact day.

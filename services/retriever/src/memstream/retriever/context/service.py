@@ -23,7 +23,7 @@ class Contexts:
         abstain_below: float,
         token_counters: Mapping[str, Callable[[str], int]],
     ) -> None:
-        """Make it. `token_counters` has a function for each encoding that counts a text's tokens."""
+        """Take the parts; `token_counters` has a function for each encoding that counts a text's tokens."""
         self._answer = answer
         self._clock = clock
         self._model = model

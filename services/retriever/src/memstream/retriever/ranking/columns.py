@@ -15,8 +15,8 @@ from memstream.vectors.store import StoredMessage
 ASSISTANT = "assistant"
 USER = "user"
 
-READ = 64
-"""How many candidates have their texts read, those with the best own scores: words would not bring the others to the
+MAX_ANALYSED = 64
+"""How many candidates' texts are analysed: those with the best own scores. Words would not bring the others to the
 front."""
 
 
@@ -71,18 +71,18 @@ class Columns:
         )
 
     @cached_property
-    def read(self) -> Sequence[int]:
-        """The indices of the candidates whose texts are read, those with the best own scores first."""
-        return sorted(range(len(self.messages)), key=self._own_scores.__getitem__, reverse=True)[:READ]
+    def analysed(self) -> Sequence[int]:
+        """The indices of the candidates whose texts are analysed, those with the best own scores first."""
+        return sorted(range(len(self.messages)), key=self._own_scores.__getitem__, reverse=True)[:MAX_ANALYSED]
 
     @cached_property
     def lower_texts(self) -> Sequence[str]:
-        """The texts of those that are read, in lower case, in the order of `read`."""
-        return [self.messages[index].text.lower() for index in self.read]
+        """Their texts in lower case, in the order of `analysed`."""
+        return [self.messages[index].text.lower() for index in self.analysed]
 
     @cached_property
     def spaced_texts(self) -> Sequence[str]:
-        """The words of those texts with one space before and after each."""
+        """The words of their texts with one space before and after each, in the same order."""
         return [spaced_words(text) for text in self.lower_texts]
 
     @cached_property

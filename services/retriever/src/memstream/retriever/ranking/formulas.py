@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from memstream.retriever.asking import has_requested_detail, spaced_words, stems
-from memstream.retriever.ranking.columns import READ, USER, Columns
+from memstream.retriever.ranking.columns import MAX_ANALYSED, USER, Columns
 from memstream.retriever.ranking.coverage import incidence, term_coverage
 from memstream.retriever.ranking.scores import Floats
 
@@ -41,14 +41,14 @@ def answers(columns: Columns) -> Floats:
     wording = columns.question.wording
     found = columns.zeros()
     if wording.asks_time or wording.asks_number:
-        found[columns.read] = [has_requested_detail(wording, text) for text in columns.lower_texts]
+        found[columns.analysed] = [has_requested_detail(wording, text) for text in columns.lower_texts]
     return found
 
 
 def phrases(columns: Columns) -> Floats:
     """Return how many of the question's pairs of adjacent words each message contains."""
     found = columns.zeros()
-    found[columns.read] = incidence(columns.question.wording.phrases, columns.spaced_texts).sum(axis=1)
+    found[columns.analysed] = incidence(columns.question.wording.phrases, columns.spaced_texts).sum(axis=1)
     return found
 
 
@@ -56,16 +56,16 @@ def coverage(columns: Columns) -> Floats:
     """Return the weighted share of the question's terms that each message contains; see `term_coverage`."""
     names = {word for name in columns.mentioned_speakers for word in spaced_words(name.lower()).split()}
     terms = stems(term for term in columns.question.wording.terms if term not in names)
-    rows = {index: row for row, index in enumerate(columns.read)}
+    rows = {index: row for row, index in enumerate(columns.analysed)}
     context = columns.context
-    shares: list[float] = context.reply_shares[columns.read].tolist()
+    shares: list[float] = context.reply_shares[columns.analysed].tolist()
     replies = [
         (row, rows[context.replied_to[index]], shares[row])
-        for row, index in enumerate(columns.read)
+        for row, index in enumerate(columns.analysed)
         if context.replied_to[index] in rows
     ]
     found = columns.zeros()
-    found[columns.read] = term_coverage(terms, columns.spaced_texts, replies)
+    found[columns.analysed] = term_coverage(terms, columns.spaced_texts, replies)
     return found
 
 
@@ -87,13 +87,13 @@ def early(columns: Columns) -> Floats:
     """Return 0.5 for the first of the best candidates in time order, falling to -0.5 for the last."""
     found = columns.zeros()
     if not columns.question.wording.is_present:
-        turns = [index for index in columns.read if not columns.is_document[index]]
+        turns = [index for index in columns.analysed if not columns.is_document[index]]
         turns.sort(key=lambda index: (columns.messages[index].occurred_at, columns.messages[index].recorded_at))
         if len(turns) > 1:
             found[turns] = _falling(len(turns))
     return found
 
 
-@lru_cache(READ)
+@lru_cache(MAX_ANALYSED)
 def _falling(count: int) -> Floats:
     return np.linspace(0.5, -0.5, count)
