@@ -1,7 +1,7 @@
 """Runs all benchmarks, one after the other, and renders their report: `python -m benchmarks [--full] [--only NAME…]`.
 
-The short sizes take ten minutes or so and show that everything works and where a figure lies; those of `--full` take
-about two hours, and are the ones to be quoted. Retrieval quality is measured by `make quality`.
+The short sizes take about ten minutes: they show that everything works, and give rough figures. The sizes of `--full`
+take about two hours; quote these. Retrieval quality is measured by `make quality`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ _ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A benchmark with its options, by size."""
+    """A benchmark with its options for the short and the full size."""
 
     name: str
     command: str
@@ -47,12 +47,12 @@ _RUNS = (
 
 
 def main() -> None:
-    """Run as the command line says. One that fails keeps none of the others from running."""
+    """Run the chosen benchmarks. When one fails, the others still run."""
     names = [run.name for run in _RUNS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--full", action="store_true", help="the sizes to be quoted")
+    parser.add_argument("--full", action="store_true", help="use the full sizes, whose figures may be quoted")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--messages", type=Path, help="JSON lines for `stack`, in the shape a device posts")
+    parser.add_argument("--messages", type=Path, help="JSON lines for `stack`, as a device posts them")
     parser.add_argument("--results", type=Path, default=_ROOT / ".bench", help="folder of the results [.bench]")
     parser.add_argument("--report", type=Path, help="the rendered report [report.md in that folder]")
     options = parser.parse_args()
@@ -64,7 +64,7 @@ def main() -> None:
     report.write_text(render([read(file) for file in files]))
     say(f"{report} is written from {len(files)} results")
     if failed:
-        sys.exit(f"without a result, or with a part of it: {', '.join(failed)}")
+        sys.exit(f"no result, or only part of it: {', '.join(failed)}")
 
 
 def _succeeds(run: _Run, options: argparse.Namespace, results: Path) -> bool:

@@ -1,6 +1,6 @@
-"""Requests that come when they come: open loop, so that a slow answer holds nothing up and hides nothing.
+"""Open-loop requests: a slow answer doesn't delay the requests after it, so it can't hide their wait.
 
-Times are those of `time.perf_counter`: uvloop's own clock tells whole milliseconds, and stands still within a turn.
+Times are those of `time.perf_counter`: uvloop's own clock has whole milliseconds, and stands still within an iteration.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from random import Random
 from typing import Any
 
 Act = Callable[[int, float], Coroutine[Any, Any, None]]
-"""Does one request, told its number and the time by `perf_counter` that it was due at."""
+"""Sends one request, given its number and the time by `perf_counter` at which it was due."""
 
 
 class Arrivals:
-    """A Poisson process of so many requests a second; the same moments in every run with this seed."""
+    """A Poisson process with this many requests a second; the same times in every run with this seed."""
 
     def __init__(self, rate: float, seed: int) -> None:
         self._rate = rate
@@ -22,7 +22,7 @@ class Arrivals:
         self.sent = 0
 
     async def run(self, act: Act, *, until: Callable[[], bool]) -> None:
-        """Start a request at each moment until told to stop, and come back when all have ended."""
+        """Start a request at each time until told to stop, and return when all have ended."""
         due = time.perf_counter()
         async with asyncio.TaskGroup() as tasks:
             while not until():

@@ -1,4 +1,4 @@
-"""Messages as benchmarks make them, written to the stream at once, and how far the embedder has come with them."""
+"""Generated messages, appended to the stream at once, and the embedder's progress with them."""
 
 import asyncio
 import math
@@ -28,7 +28,7 @@ _WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Messages by their number: all different, all of the same size, the same in every run with this seed."""
+    """Generated messages by number: all different, of equal size, the same in every run with this seed."""
 
     seed: int
     size: int = 120
@@ -36,17 +36,17 @@ class Messages:
     users: int = 1000
 
     def text(self, number: int) -> str:
-        """Give a message's text; it starts with a word that no other text has."""
+        """Return a message's text; it starts with a word that no other text has."""
         chance = Random(self.seed << 32 | number)  # noqa: S311 - nothing secret is made from it
         words = f"note{number:08d} " + " ".join(chance.choices(_WORDS, k=self.size // 4))
         return words[: self.size].ljust(self.size, ".")
 
     def user(self, number: int) -> str:
-        """Say who said it."""
+        """Return the id of its user."""
         return f"user-{number % self.users}"
 
     def event(self, number: int) -> MessageRecorded:
-        """Give a message as it lies in the stream."""
+        """Return a message as it is in the stream."""
         return MessageRecorded(
             tenant="local",
             user_id=self.user(number),
@@ -64,7 +64,7 @@ class Messages:
 
 
 async def fill(site: Site, messages: Messages, count: int, lane: Lane) -> None:
-    """Write messages to the stream, as ingest would write them, before anybody reads it."""
+    """Append messages to the stream as ingest would, before it is read."""
     await create_groups(site.redis, 1)
     stream = keys.stream(0, lane)
     for start in range(0, count, _PIPELINED):
@@ -79,7 +79,7 @@ async def fill(site: Site, messages: Messages, count: int, lane: Lane) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the embedder has come in a lane, at a time of the loop's clock."""
+    """The embedder's progress in a lane, at a time of the loop's clock."""
 
     at: float
     acknowledged: int
@@ -90,7 +90,7 @@ class Progress:
 
 
 async def progress(site: Site, lane: Lane) -> Progress:
-    """Ask Redis."""
+    """Read the progress from Redis."""
     stream = keys.stream(0, lane)
     async with site.redis.pipeline(transaction=True) as pipe:
         pipe.xinfo_groups(stream)
@@ -99,7 +99,7 @@ async def progress(site: Site, lane: Lane) -> Progress:
     at = time.perf_counter()
     group: dict[str, Any] = next(group for group in groups if group["name"] == keys.GROUP.encode())
     if group["entries-read"] is None or group["lag"] is None:
-        raise Failed(f"the server can't say how far the group has come in {stream}")
+        raise Failed(f"the server doesn't know the consumer group's progress in {stream}")
     return Progress(at, group["entries-read"] - group["pending"], group["lag"] + group["pending"], entries)
 
 
@@ -110,13 +110,13 @@ async def letters(site: Site) -> int:
 
 @dataclass(slots=True)
 class Ticks:
-    """Moments at a steady distance, whatever the work in between takes."""
+    """Ticks at a fixed interval, however long the work between them takes."""
 
     period: float
     _next: float = -math.inf
 
     async def wait(self) -> None:
-        """Come back at the next moment."""
+        """Wait for the next tick."""
         now = time.perf_counter()
         self._next = max(now, self._next + self.period)
         await asyncio.sleep(self._next - now)

@@ -1,4 +1,4 @@
-"""Running a benchmark from the command line: options that all have, a time limit, progress, and an orderly end."""
+"""Running a benchmark from the command line: common options, a time limit, progress, and clean-up."""
 
 import argparse
 import asyncio
@@ -24,13 +24,15 @@ Measure = Callable[[argparse.Namespace, Record], Coroutine[Any, Any, None]]
 
 
 def shared_options(*, rounds: int, within: float) -> argparse.ArgumentParser:
-    """Make the options that every benchmark has, as a parent of its parser."""
+    """Return the options that every benchmark has, as a parent of its parser."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--rounds", type=int, default=rounds, help="every contender so often, in turn [%(default)s]")
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, help="measurements of each contender, in turn [%(default)s]"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first-port", type=int, default=_FIRST_PORT, help="free ports are looked for from there")
-    parser.add_argument("--within", type=float, default=within, help="give up after so many seconds [%(default)g]")
-    parser.add_argument("--json", type=Path, help="write figures and all samples there")
+    parser.add_argument("--first-port", type=int, default=_FIRST_PORT, help="where the search for free ports starts")
+    parser.add_argument("--within", type=float, default=within, help="time limit in seconds [%(default)g]")
+    parser.add_argument("--json", type=Path, help="file for the figures and all samples")
     return parser
 
 
@@ -41,9 +43,9 @@ def say(text: str) -> None:
 
 
 def carry_out(benchmark: str, not_measured: list[str], measure: Measure, options: argparse.Namespace) -> None:
-    """Run a benchmark, print its figures and write its record. What it started is ended, however it ends.
+    """Run a benchmark, print its figures and write its record. All processes that it started are stopped.
 
-    A run that is stopped or fails writes what it has found until then, and the process ends with 1.
+    A run that is stopped or fails writes the figures it has so far, and the process exits with 1.
     """
     given = {name: value for name, value in vars(options).items() if name not in ("json", "run", "first_port")}
     record = Record(benchmark, not_measured, given)
@@ -63,7 +65,7 @@ def carry_out(benchmark: str, not_measured: list[str], measure: Measure, options
 
 
 def _run(measure: Measure, options: argparse.Namespace, record: Record) -> str | None:
-    """Measure, and say why that did not come to its end; None when it did."""
+    """Measure, and return why that did not finish; None if it did."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_bounded(measure, options, record))
 
@@ -78,7 +80,7 @@ async def _bounded(measure: Measure, options: argparse.Namespace, record: Record
     if not measuring.done():
         trouble = "it was stopped" if stop.is_set() else f"it took longer than --within {options.within:g} seconds"
         while not measuring.done():
-            # A library may swallow a cancellation that comes in the middle of a read; then it is said again.
+            # A library may swallow a cancellation during a read: cancel again.
             measuring.cancel()
             await asyncio.wait([measuring], timeout=_CANCEL_SECONDS)
         return trouble

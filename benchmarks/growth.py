@@ -2,9 +2,9 @@
 
     python -m benchmarks.growth [--sizes 1000 10000 100000 1000000] [--users 1 100 10000] [--json FILE]
 
-Each number of users has a stack of its own, which grows through the sizes. Messages go into its Qdrant directly, as an
-embedder writes them, but with random unit vectors and made-up texts, and evenly to the users; a question goes through
-the retriever, its embedding included. While it fills, questions and readiness are asked for as well.
+Each number of users has its own stack, which grows through the sizes. Messages are written directly to its Qdrant, as
+an embedder writes them, but with random unit vectors and generated texts, evenly for all users; searches go through the
+retriever, including the embedding of the query. Searches and readiness are also measured while the stack fills.
 """
 
 import argparse
@@ -39,8 +39,8 @@ from memstream.vectors.store.qdrant import QdrantStore
 
 _NOT_MEASURED = [
     "a Qdrant server, more than one machine, a network",
-    "real embeddings: the stored vectors are random, so what is found is as good as chance",
-    "users of different sizes side by side, and more than one search at a time",
+    "real embeddings: the stored vectors are random, and so are the hits",
+    "users with different numbers of messages, and concurrent searches",
 ]
 _TENANT = "local"
 _COLLECTION = "memstream"
@@ -54,7 +54,7 @@ _TIMEOUT = 120.0
 
 
 class Texts:
-    """Made-up texts: 25 words each of 20,000, the second half as frequent as the first, the third a third."""
+    """Generated texts: 25 words each, of 20,000; the second is half as frequent as the first, the third a third."""
 
     def __init__(self, seed: int) -> None:
         self._chance = np.random.default_rng(seed)
@@ -63,18 +63,18 @@ class Texts:
         self._weights = weights / weights.sum()
 
     def make(self, count: int, length: int = _LENGTH) -> list[str]:
-        """Make texts."""
+        """Return texts."""
         return [" ".join(row) for row in self._chance.choice(self._words, (count, length), p=self._weights)]
 
     def vectors(self, count: int, dimensions: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Make random unit vectors, one a row."""
+        """Return random unit vectors, one per row."""
         rows = self._chance.standard_normal((count, dimensions), dtype=np.float32)
         unit: np.ndarray[Any, np.dtype[np.float32]] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
 
 
 def spread(record: Record, name: str, where: str, samples: list[float], *shares: float) -> None:
-    """Note percentiles of samples in seconds, and the samples, in milliseconds."""
+    """Record percentiles of samples in seconds, and the samples, in milliseconds."""
     if not samples:
         return
     ranked = sorted(1000 * sample for sample in samples)
@@ -86,7 +86,7 @@ def spread(record: Record, name: str, where: str, samples: list[float], *shares:
 
 @dataclass(slots=True)
 class Site:
-    """A running stack and the clients that fill and ask it."""
+    """A running stack, and the clients that fill and search it."""
 
     stack: Stack
     home: Path
@@ -96,32 +96,32 @@ class Site:
 
     @property
     def qdrant(self) -> psutil.Process:
-        """The process of the Qdrant stand-in."""
+        """The process of the embedded Qdrant."""
         return psutil.Process(next(each.pid for each in self.stack.processes if each.name == "qdrant"))
 
     def disk(self) -> float:
-        """Give the MiB that the Qdrant stand-in takes on disk."""
+        """Return the MiB that the embedded Qdrant takes on disk."""
         files = (self.home / "qdrant").rglob("*")
         return sum(file.stat().st_blocks * 512 for file in files if file.is_file()) / 2**20
 
     async def search(self, user: str, query: str) -> float:
-        """Search as a client does; seconds."""
+        """Search as a client does; return the seconds."""
         started = time.perf_counter()
         answer = await self.http.post(f"{self.stack.retriever_url}/v1/search", json={"user_id": user, "query": query})
         answer.raise_for_status()
         if not answer.json()["hits"]:
-            raise Failed(f"nothing was found of {user}")
+            raise Failed(f"no hit for {user}")
         return time.perf_counter() - started
 
     async def ask(self, user: str, query: str, vector: list[float]) -> float:
-        """Ask Qdrant what the retriever asks it; seconds."""
+        """Send Qdrant the retriever's query; return the seconds."""
         started = time.perf_counter()
         question = CandidateQuery(owner_of(_TENANT, user), np.asarray(vector, np.float32), query, _CANDIDATES)
         await self.store.propose([question])
         return time.perf_counter() - started
 
     async def ready(self) -> float:
-        """Ask Qdrant whether it is ready; seconds."""
+        """Request Qdrant's readiness; return the seconds."""
         started = time.perf_counter()
         (await self.http.get(f"{self.stack.qdrant_url}/readyz")).raise_for_status()
         return time.perf_counter() - started
@@ -135,20 +135,20 @@ async def measure(options: argparse.Namespace, record: Record) -> None:
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run the benchmark with the options of the command line."""
     shared = shared_options(rounds=1, within=7200)
     parser = argparse.ArgumentParser(prog="benchmarks.growth", description=__doc__.split("\n\n")[0], parents=[shared])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000], help="messages")
     parser.add_argument("--users", type=int, nargs="+", default=[1, 100, 10_000])
-    parser.add_argument("--model", choices=sorted(MODELS), default="minilm", help="embeds the questions [%(default)s]")
-    parser.add_argument("--searches", type=int, default=200, help="for each figure [%(default)s]")
-    parser.add_argument("--folder", type=Path, help="where the stacks keep their data meanwhile")
+    parser.add_argument("--model", choices=sorted(MODELS), default="minilm", help="embeds the queries [%(default)s]")
+    parser.add_argument("--searches", type=int, default=200, help="searches for each figure [%(default)s]")
+    parser.add_argument("--folder", type=Path, help="temporary folder for the stacks' data")
     carry_out("growth", _NOT_MEASURED, measure, parser.parse_args())
 
 
 @contextlib.asynccontextmanager
 async def running(options: argparse.Namespace) -> AsyncIterator[Site]:
-    """Run a stack in a folder of its own, and remove both."""
+    """Run a stack in its own folder, and remove both."""
     home = Path(tempfile.mkdtemp(dir=options.folder))
     command = [str(Path(sys.executable).with_name("memstream")), "up", "--home", str(home), "--model", options.model]
     command += ["--port-base", str(free_base(FIXED_PORTS + 1, first=options.first_port))]
@@ -174,7 +174,7 @@ async def running(options: argparse.Namespace) -> AsyncIterator[Site]:
 
 
 async def grow(site: Site, users: int, options: argparse.Namespace, record: Record) -> None:
-    """Fill a stack through the sizes, and measure at each."""
+    """Fill a stack to each size, and measure there."""
     texts, filled = Texts(options.seed), 0
     for size in sorted(size for size in options.sizes if size >= users):
         where = f"{size:,} messages, {users:,} users"
@@ -214,7 +214,7 @@ async def _fill(  # noqa: PLR0913 - what is filled with what
     async def probe(queries: Iterator[str]) -> None:
         while True:
             ready.append(await site.ready())
-            if numbers.start:  # else there may be nothing yet to find
+            if numbers.start:  # otherwise there may be no message to find yet
                 searches.append(await site.search("user-0", next(queries)))
             await asyncio.sleep(_PROBE_SECONDS)
 
@@ -261,7 +261,7 @@ def _batches(site: Site, texts: Texts, numbers: range, users: int) -> Iterator[l
 
 
 async def _left_by_a_kill(site: Site) -> Path:
-    """Copy Qdrant's folder as it is after upserts and before the next flush."""
+    """Copy Qdrant's folder in its state after upserts and before the next flush."""
     again = range(20 * _BATCH)
     for batch in _batches(site, Texts(0), again, len(again)):
         await site.store.store(batch)
@@ -273,7 +273,7 @@ async def _left_by_a_kill(site: Site) -> Path:
 
 
 async def _restarted(data: Path) -> float:
-    """Start Qdrant on a folder, which is removed then; seconds until it is ready."""
+    """Start Qdrant on a folder, then remove the folder; return the seconds until Qdrant was ready."""
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "memstream.local.qdrant", "--port", "0", "--data", str(data)),

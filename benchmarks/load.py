@@ -1,4 +1,4 @@
-"""Single messages posted to ingest at a steady rate, by a source that doesn't wait for answers."""
+"""Single messages posted to ingest at a steady rate, in open loop."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ _OK = range(200, 300)
 
 
 class Load:
-    """What was posted so far."""
+    """The messages posted so far."""
 
     def __init__(self, wire: Wire, messages: Messages) -> None:
         self._wire = wire
@@ -42,7 +42,7 @@ class Load:
 
 @contextlib.asynccontextmanager
 async def loaded(site: Site, rate: float, messages: Messages) -> AsyncIterator[Load]:
-    """Post so many messages a second for as long as the context is open; all are answered when it has closed."""
+    """Post this many messages a second while the context is open; when it has closed, all have been answered."""
     wire = Wire(site.plan.ingest_url, site.keys.api_key)
     load, stop = Load(wire, messages), asyncio.Event()
     posting = asyncio.create_task(Arrivals(rate, messages.seed).run(load.post, until=stop.is_set))

@@ -1,4 +1,4 @@
-"""What a benchmark writes down: what it did not measure, its figures with all samples, and where they were taken."""
+"""The record of a benchmark: what it did not measure, its figures with all samples, and where they were taken."""
 
 import json
 import platform
@@ -23,7 +23,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured quantity: one value a round. A ratio has the unit `ratio`."""
+    """A measured quantity: one value per round. A ratio has the unit `ratio`."""
 
     name: str
     unit: str
@@ -34,7 +34,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class _Costs:
-    """Seconds of CPU until now: all cores of the machine, and this process with the children that have ended."""
+    """CPU seconds so far: of all cores of the machine, and of this process with its ended children."""
 
     at: float
     machine: float
@@ -63,7 +63,7 @@ class Record:
     _costs: _Costs = field(default_factory=_Costs.now)
 
     def situate(self, started: datetime) -> None:
-        """Note when and where this is measured; to be called before anything runs."""
+        """Record when and where this is measured; call it before anything runs."""
         self.started = started.isoformat(timespec="seconds")
         self.machine = {
             "cores": psutil.cpu_count(),
@@ -81,7 +81,7 @@ class Record:
                 continue
 
     def conclude(self) -> None:
-        """Note how long it took, and what other programs did meanwhile; to be called when all that it ran has ended."""
+        """Record how long it took, and how busy other programs were; call it when all processes have ended."""
         costs = _Costs.now()
         took = costs.at - self._costs.at
         others = (costs.machine - self._costs.machine) - (costs.own - self._costs.own)
@@ -89,7 +89,7 @@ class Record:
         self.machine["others_busy_cores"] = round(max(0.0, others / took), 2)
 
     def add(self, name: str, unit: str, value: float, **bounds: float) -> None:
-        """Note a round's value of a figure; `at_least` and `at_most` are what it is held to."""
+        """Record a round's value of a figure; `at_least` and `at_most` are its targets."""
         for place, figure in enumerate(self.figures):
             if figure.name == name:
                 self.figures[place] = Figure(name, unit, [*figure.values, value], **bounds)
@@ -97,7 +97,7 @@ class Record:
         self.figures.append(Figure(name, unit, [value], **bounds))
 
     def write(self, file: Path) -> None:
-        """Write it as JSON, what was not measured first."""
+        """Write it as JSON, with what was not measured first."""
         document = asdict(self)
         del document["_costs"]
         first = {name: document.pop(name) for name in ("benchmark", "not_measured", "started", "figures")}
@@ -106,7 +106,7 @@ class Record:
 
 
 def _file_system(folder: Path) -> str:
-    """Give the kind of file system that a folder is on: in memory (tmpfs), a write that is synced costs nothing."""
+    """Return the type of the file system of a folder: in memory (tmpfs), syncing a write costs nothing."""
     mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
     return next((mounts[parent] for parent in (folder, *folder.parents) if parent in mounts), "")
 

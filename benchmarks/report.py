@@ -1,4 +1,4 @@
-"""Renders what benchmarks have written as one table: `python -m benchmarks.report FILE.json… [--output FILE.md]`."""
+"""Renders the records of benchmarks as one table: `python -m benchmarks.report FILE.json… [--output FILE.md]`."""
 
 import argparse
 import json
@@ -15,14 +15,14 @@ _SHARE = "ratio"
 _INTRODUCTION = """\
 # Benchmarks
 
-Written by `python -m benchmarks.report`; `make bench FULL=1` takes the figures anew. Each value is the median of its
-rounds, with the smallest and the largest; each contender ran in fresh processes, and a ratio is one of the same run.
+Written by `python -m benchmarks.report`; `make bench FULL=1` measures again. Each value is the median of the rounds,
+with the smallest and the largest as its spread. Each contender ran in new processes; a ratio is within the same run.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRecord:
-    """A record as it is read from a file."""
+    """A record, read from a file."""
 
     benchmark: str
     figures: Sequence[Figure]
@@ -32,7 +32,7 @@ class ReadRecord:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table."""
+    """A row of the table."""
 
     benchmark: str
     figure: str
@@ -42,18 +42,18 @@ class Row:
     met: bool | None
 
     def line(self) -> str:
-        """Write it for a terminal."""
+        """Return it as a line for a terminal."""
         verdict = {None: "", True: f"  ({self.target}: yes)", False: f"  ({self.target}: NO)"}[self.met]
         return f"{self.figure:58} {self.median:>16}  {self.spread}{verdict}"
 
     def cells(self) -> str:
-        """Write it as Markdown."""
+        """Return it as Markdown."""
         verdict = {None: "", True: "yes", False: "**no**"}[self.met]
         return f"| {self.benchmark} | {self.figure} | {self.median} | {self.spread} | {self.target} | {verdict} |"
 
 
 def rows_of(benchmark: str, figures: Sequence[Figure]) -> Iterator[Row]:
-    """Give a line for each figure."""
+    """Return a row for each figure."""
     for figure in figures:
         middle = statistics.median(figure.values)
         spread = ""
@@ -78,13 +78,13 @@ def read(file: Path) -> ReadRecord:
     """Read a record."""
     document: dict[str, Any] = json.loads(file.read_text())
     if "benchmark" not in document:
-        sys.exit(f"{file} is not what a benchmark writes")
+        sys.exit(f"{file} is not the record of a benchmark")
     machine, versions = document["machine"], document["versions"]
     place = (
         f"{document['started']}, {machine['cores']} cores {machine['processor']}, "
         f"{machine['memory_gib']} GiB, {machine['system']}, "
-        f"files on {machine.get('files', 'what was not noted')}, "
-        f"other programs took {machine['others_busy_cores']} cores; "
+        f"files on {machine.get('files', 'an unrecorded file system')}, "
+        f"other programs used {machine['others_busy_cores']} cores; "
         f"Python {versions['python']}, commit {versions['commit']}, seed {document['options'].get('seed')}"
     )
     figures = [Figure(**figure) for figure in document["figures"]]
@@ -93,12 +93,12 @@ def read(file: Path) -> ReadRecord:
 
 
 def render(records: Sequence[ReadRecord]) -> str:
-    """Write records as Markdown: what was not measured, then the table, then where each was taken."""
+    """Return records as Markdown: what was not measured, then the table, then where each was taken."""
     lines = [_INTRODUCTION, "What is **not** measured:", ""]
     lines += [f"- {record.benchmark}: {'; '.join(record.not_measured)}." for record in records]
     lines += ["", "| benchmark | figure | median | spread | target | met |", "|---|---|---|---|---|---|"]
     lines += [row.cells() for record in records for row in rows_of(record.benchmark, record.figures)]
-    lines += ["", "Taken:", ""]
+    lines += ["", "Measured:", ""]
     lines += [f"- {record.benchmark}: {record.place}." for record in records if record.place]
     return "\n".join(lines) + "\n"
 
@@ -107,7 +107,7 @@ def main() -> None:
     """Render the files that the command line names."""
     parser = argparse.ArgumentParser(prog="benchmarks.report", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+")
-    parser.add_argument("--output", type=Path, help="write there instead of to the screen")
+    parser.add_argument("--output", type=Path, help="write to this file instead of to the terminal")
     options = parser.parse_args()
     text = render([read(file) for file in options.files])
     if options.output:

@@ -1,4 +1,4 @@
-"""The parts of a Memstream on this machine, on a simulated provider: each started, ended and measured by its name."""
+"""The processes of a Memstream on this machine, with a simulated provider: started, stopped and measured by name."""
 
 import asyncio
 import contextlib
@@ -31,12 +31,12 @@ _COLLECTION = "/collections/memstream"
 
 
 class Failed(Exception):
-    """A benchmark can't give figures. The text says why."""
+    """A benchmark has no figures. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The simulated provider: seconds a call takes, and its limits; None is no limit."""
+    """The simulated provider: the seconds that a call takes, and its limits; None is no limit."""
 
     latency: float = 0.0
     rpm: int | None = None
@@ -46,7 +46,7 @@ class Provider:
     seed: int = 1
 
     def command(self, python: str, port: int) -> list[str]:
-        """Give the command line of its process."""
+        """Return the command line of its process."""
         limits = {"rpm": self.rpm, "tpm": self.tpm, "concurrency": self.concurrency}
         return [
             *(python, "-m", "tests.provider", "--port", str(port), "--seed", str(self.seed)),
@@ -57,7 +57,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has cost so far: seconds of CPU, in user and system mode, and bytes resident now."""
+    """The cost of a process: its CPU seconds so far, in user and system mode, and its resident bytes now."""
 
     cpu_seconds: float
     resident_bytes: int
@@ -68,7 +68,7 @@ class Site:
 
     These are `redis`, `keys`, `qdrant`, `provider` or `embeddings`, `ingest-1`, `retriever-1`, `embedder-1`,
     `embedder-2` and so on.
-    They write to a folder of their own and die with this process, however it ends.
+    They write to their own folder, and end when this process ends, whatever the reason.
     """
 
     def __init__(  # noqa: PLR0913 - named arguments, set in one place
@@ -136,13 +136,13 @@ class Site:
             raise Failed(f"{name} ended with {process.exit_code}\n{self.log(name)}")
 
     def log(self, name: str) -> str:
-        """Give the end of a part's log."""
+        """Return the end of a part's log."""
         file = self._home.log_of(name)
         lines = file.read_text(errors="replace").splitlines() if file.exists() else []
         return "\n".join(lines[-_LOG_LINES:])
 
     def require_alive(self) -> None:
-        """Return if every part that was started runs.
+        """Check that every part that was started still runs.
 
         Raises:
             Failed: one has ended.
@@ -158,7 +158,7 @@ class Site:
         self._children[name] = _set(self._children[name], None, {part: settings})
 
     def add(self, name: str, like: str, port: int, *argv: str) -> None:
-        """Add a part that runs another program of this repository, with the settings of a part there is."""
+        """Add a part that runs another program of this repository, with the settings of an existing part."""
         child = _set(self._children[like], None, {like.partition("-")[0]: {"port": port}})
         environment = {**child.environment, "PYTHONPATH": str(_ROOT)}
         url = f"http://127.0.0.1:{port}"
@@ -173,13 +173,13 @@ class Site:
         return self._processes[name].pid
 
     async def kill(self, name: str) -> None:
-        """End a part as a crash does."""
+        """Kill a part, like a crash."""
         process = self._processes.pop(name)
         process.kill()
         await process.wait()
 
     def usage(self) -> dict[str, Usage]:
-        """Say what each running part has cost so far."""
+        """Return the cost of each running part so far."""
         found = {}
         for name in self.running:
             process = psutil.Process(self._processes[name].pid)
@@ -189,22 +189,22 @@ class Site:
         return found
 
     async def refused(self) -> int:
-        """Ask the provider how many calls it has refused so far."""
+        """Return how many calls the provider has refused so far."""
         return int((await self._get(self.plan.embeddings_url.removesuffix("/v1") + "/counts"))["refused"])
 
     async def metrics(self, name: str) -> dict[str, float]:
-        """Read the metrics that a part has without labels, by their names."""
+        """Return the metrics of a part that have no labels, by name."""
         async with httpx.AsyncClient(timeout=30) as http:
             text = (await http.get(f"{self._children[name].url}/metrics")).raise_for_status().text
         lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
         return {words[0]: float(words[1]) for words in lines if "{" not in words[0]}
 
     async def slots(self) -> list[int]:
-        """Give how many calls to the provider each worker allows itself at once."""
+        """Return each worker's current maximum of concurrent calls to the provider."""
         return [int((await self.metrics(name)).get(_SLOTS, 0.0)) for name in self.workers]
 
     async def script(self, **orders: object) -> None:
-        """Tell the provider how to behave from now on."""
+        """Change the provider's behaviour."""
         async with httpx.AsyncClient(timeout=30) as http:
             url = self.plan.embeddings_url.removesuffix("/v1") + "/script"
             (await http.post(url, json=orders)).raise_for_status()
@@ -221,7 +221,7 @@ class Site:
             return answer
 
     async def close(self) -> None:
-        """End everything, the last started first."""
+        """Stop everything, in reverse order."""
         for name in reversed(list(self._processes)):
             await self._processes[name].stop(_STOP_SECONDS if name in self.workers else 5.0)
         await self.redis.aclose()
@@ -238,7 +238,7 @@ def _set(child: ProcessSpec, provider: Provider | None, settings: Mapping[str, M
 
 
 def _provider(place: ProcessSpec, provider: Provider) -> ProcessSpec:
-    """Put the provider where a stack has its embeddings server."""
+    """Replace the stack's embeddings server by the provider."""
     return ProcessSpec(
         "provider",
         provider.command(place.argv[0], place.port),
@@ -257,7 +257,7 @@ async def opened(
     retriever: Mapping[str, object] = MappingProxyType({}),
     **settings: object,
 ) -> AsyncIterator[Site]:
-    """Open a site with fresh servers and nothing in them; no part runs yet. `settings` are those of the embedders.
+    """Open a site with new, empty servers; no part runs yet. `settings` are those of the embedders.
 
     Without a simulated provider it has the stack's own embeddings server, the part `embeddings`.
     """
@@ -279,6 +279,6 @@ async def opened(
             finally:
                 closing = asyncio.create_task(site.close())
                 while not closing.done():
-                    # Whoever cancels again has to wait: nothing that was started may be left.
+                    # Cancelling again doesn't shorten this: no process may be left behind.
                     with contextlib.suppress(asyncio.CancelledError):
                         await asyncio.shield(closing)

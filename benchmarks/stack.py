@@ -1,9 +1,9 @@
-"""Measures the embedded stack as its user meets it: start, memory, import, time to searchable, search.
+"""Measures the embedded stack as a user sees it: start, memory, import, time to searchable, search.
 
     python -m benchmarks.stack [--messages FILE.jsonl] [--rate 20] [--seconds 30] [--json FILE]
 
-The import is held against the bare rate of the same model: the same texts through the embeddings server alone, in the
-same run, before it and after it.
+The import is compared with the model alone: the same texts, sent to the embeddings server, in the same run, before and
+after the import.
 """
 
 import argparse
@@ -44,7 +44,7 @@ _Rows = Sequence[dict[str, Any]]
 
 
 async def measure(chosen: argparse.Namespace, record: Record) -> None:
-    """Run one stack a round, and measure one thing after the other."""
+    """Run one stack per round, and measure one thing after the other."""
     for number in range(1, chosen.rounds + 1):
         with tempfile.TemporaryDirectory(prefix="memstream-bench-", ignore_cleanup_errors=True) as folder:
             file = chosen.messages or _made_up(Path(folder), chosen.seed, chosen.count)
@@ -64,7 +64,7 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Up:
-    """A stack that runs."""
+    """A running stack."""
 
     home: Path
     stack: Stack
@@ -72,7 +72,7 @@ class _Up:
     ready_seconds: float
 
     def resident_mib(self) -> float:
-        """Give the resident memory of all processes; shared pages count once for each."""
+        """Return the resident memory of all processes; shared pages count once for each."""
         family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
         return sum(process.memory_info().rss for process in family) / 2**20
 
@@ -115,7 +115,7 @@ async def _import(up: _Up, file: Path, rows: _Rows, record: Record) -> None:
 
 
 async def _bare_rate(stack: Stack, rows: _Rows) -> float:
-    """Embed the messages' texts with the embeddings server alone; texts a second."""
+    """Embed the messages' texts with the embeddings server alone; return the texts per second."""
     texts = [
         render(
             row["text"],
@@ -138,7 +138,7 @@ async def _bare_rate(stack: Stack, rows: _Rows) -> float:
 
 
 async def _import_file(home: Path, file: Path) -> tuple[float, int]:
-    """Send a file with the command and wait until all of it is searchable: lines a second, and how many were new."""
+    """Send a file with the command and wait until all is searchable; return lines per second, and how many were new."""
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(_memstream(), "send", str(file), "--wait", "--json", "--home", str(home)), stdout=asyncio.subprocess.PIPE
@@ -151,7 +151,7 @@ async def _import_file(home: Path, file: Path) -> tuple[float, int]:
 
 
 async def _searches(http: httpx.AsyncClient, stack: Stack, rows: _Rows) -> list[float]:
-    """Ask one question after the other, each for the first time; seconds."""
+    """Search for one question after the other, each for the first time; return the seconds."""
     times = []
     for row in rows[:: max(1, len(rows) // _SEARCHES)][:_SEARCHES]:
         body = {"user_id": row["user_id"], "query": f"What was said about {row['text'][:80]}"}
@@ -162,7 +162,7 @@ async def _searches(http: httpx.AsyncClient, stack: Stack, rows: _Rows) -> list[
 
 
 async def _searchable(http: httpx.AsyncClient, stack: Stack, chosen: argparse.Namespace) -> list[float]:
-    """Post at a steady rate whatever happens, and ask for each message at once; seconds from the time it was due."""
+    """Post in open loop, and search for each message at once; return the seconds from the time when it was due."""
     end = time.perf_counter() + chosen.seconds
     times: list[float] = []
 
@@ -191,7 +191,7 @@ def _note(record: Record, name: str, seconds: Sequence[float]) -> None:
 
 
 def _made_up(folder: Path, seed: int, count: int) -> Path:
-    """Write messages to a file, for want of real ones."""
+    """Write generated messages to a file."""
     messages, file = Messages(seed), folder / "messages.jsonl"
     rows = (
         {
@@ -215,14 +215,14 @@ def _memstream() -> str:
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run the benchmark with the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.stack",
         description=__doc__.split("\n\n")[0],
         parents=[shared_options(rounds=1, within=3600.0)],
     )
-    parser.add_argument("--messages", type=Path, help="JSON lines in the shape a device posts; without, made-up ones")
-    parser.add_argument("--count", type=int, default=3000, help="of made-up messages [%(default)d]")
+    parser.add_argument("--messages", type=Path, help="JSON lines as a device posts them [generated ones]")
+    parser.add_argument("--count", type=int, default=3000, help="number of generated messages [%(default)d]")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--rate", type=float, default=20.0, help="messages a second, open loop [%(default)g]")
     parser.add_argument("--seconds", type=float, default=30.0)

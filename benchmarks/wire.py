@@ -1,4 +1,4 @@
-"""HTTP that costs little, so that the one who asks is not what is measured."""
+"""A cheap HTTP client, so that the client's own cost doesn't distort the measurement."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ _JSON = "application/json"
 
 
 class Wire:
-    """Connections to one server, as many as there are requests at once. One that was closed meanwhile is replaced."""
+    """Connections to one server, one per concurrent request. A connection that was closed is replaced."""
 
     def __init__(self, url: str, key: str) -> None:
         place = urlsplit(url)
@@ -17,7 +17,7 @@ class Wire:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, path: str, body: bytes, media: str = _JSON) -> tuple[int, bytes]:
-        """Send a request that may be sent twice, and give status and body of the answer.
+        """Send an idempotent request, and return status and body of the answer.
 
         Raises:
             OSError: there was no answer within a minute, or none at all.
@@ -27,7 +27,7 @@ class Wire:
         return status, answer
 
     async def ask(self, path: str, body: bytes, media: str = _JSON) -> tuple[int, bytes, bytes]:
-        """Send a request that may be sent twice, and give status, head (in small letters) and body of the answer.
+        """Send an idempotent request, and return status, head (in lower case) and body of the answer.
 
         Raises:
             OSError: there was no answer within a minute, or none at all.

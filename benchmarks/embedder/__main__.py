@@ -2,8 +2,8 @@
 
     python -m benchmarks.embedder limits|workers|unlimited|memory|outage [options] [--json FILE]
 
-Each says with `--help` what it does. Servers, provider and workers are processes of their own, fresh for every
-contender; progress is read from the consumer group in Redis, so what counts is what is stored and acknowledged.
+`--help` describes each of them. Servers, provider and workers are separate processes, new for every contender.
+Progress is read from the consumer group in Redis, so only messages that are stored and acknowledged count.
 """
 
 import argparse
@@ -19,11 +19,11 @@ _BENCHMARKS: dict[str, tuple[ModuleType, int, float]] = {
     "memory": (memory, 1, 7200.0),
     "outage": (outage, 1, 7200.0),
 }
-"""What can be run, with its usual rounds and the seconds it may take."""
+"""The benchmarks, each with its default rounds and its time limit in seconds."""
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run the benchmark with the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.embedder", description=__doc__.split("\n\n")[0])
     commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
     for name, (module, rounds, within) in _BENCHMARKS.items():

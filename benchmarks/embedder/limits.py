@@ -1,7 +1,7 @@
-"""Throughput against a provider with limits: what is embedded in a steady window, as a share of what they allow.
+"""Throughput with a provider that has limits: what is embedded in a steady window, as a share of the limit.
 
-A limit on requests, one on tokens, and one on calls at once, each with one worker and with several together. Calls that
-the provider refuses after the warm-up are counted: there should be none.
+The limits are on requests, on tokens, and on concurrent calls, each with one worker and with several. Calls that the
+provider refuses after the warm-up are counted: there should be none.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from benchmarks.record import Record
 from benchmarks.site import Provider, opened
 
 NOT_MEASURED = [
-    "a provider that is far away, or whose limits change",
-    "questions of a retriever that draw on the same budget",
+    "a distant provider, or one whose limits change",
+    "a retriever's queries from the same budget",
     "texts of different lengths",
 ]
 _SPARE = 1.15
@@ -30,17 +30,17 @@ class Case:
     name: str
     provider: Provider
     allowed: float
-    """Messages a second that it allows."""
+    """Messages per second that it allows."""
     burst: float
-    """Messages that may be embedded at once besides, before the limit holds."""
+    """Messages that may be embedded in a burst before the limit applies."""
     settings: dict[str, object]
-    """By which the embedders are told of it."""
+    """The setting that tells the embedders the limit."""
     is_told: bool = False
-    """The provider's answers don't tell it."""
+    """The provider's answers don't report it."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add what can be chosen."""
+    """Add the options."""
     parser.add_argument(
         "--limits", nargs="+", default=["requests", "tokens", "calls"], help="which limits [%(default)s]"
     )
@@ -87,7 +87,7 @@ def _cases(chosen: argparse.Namespace, messages: Messages) -> Sequence[Case]:
             {"embeddings_tokens_per_minute": chosen.tpm},
         ),
         "calls": Case(
-            "calls at once",
+            "concurrent calls",
             provider(concurrency=chosen.concurrency),
             chosen.concurrency / chosen.latency * per_call,
             0,
@@ -110,7 +110,7 @@ async def _contend(chosen: argparse.Namespace, record: Record, messages: Message
     name = f"{case.name}, {workers} worker{'s'[: workers != 1]}"
     record.add(f"share of the limit: {name}", "ratio", window.per_second / case.allowed, at_least=0.95)
     record.add(f"calls refused after the warm-up: {name}", "", window.refused, at_most=0)
-    record.add(f"calls refused before: {name}", "", window.refused_before)
+    record.add(f"calls refused during the warm-up: {name}", "", window.refused_before)
     record.samples.setdefault(name, []).append({"allowed_per_second": case.allowed, **window.document()})
     if window.per_second > _OVER * case.allowed:
         say("  more than the limit: what the provider lets through at once in the beginning outlasted the warm-up")

@@ -1,7 +1,7 @@
-"""Memory under a large backlog: what a worker holds while it works it off, and what the stream keeps afterwards.
+"""Memory with a large backlog: of a worker that processes it, and of the stream afterwards.
 
-The replay window is short, so that trimming can be seen: once all is done and the window has passed, next to nothing
-of the stream should be left.
+The replay window is short, so that trimming shows: when all is processed and the window has passed, the stream should
+be almost empty.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from benchmarks.record import Record
 from benchmarks.site import Failed, Provider, Site, opened
 from memstream.contracts.keys import Lane
 
-NOT_MEASURED = ["memory over days", "what ingest's seen-keys take in Redis", "memory of Qdrant"]
+NOT_MEASURED = ["memory over days", "memory of ingest's seen-keys in Redis", "memory of Qdrant"]
 _PERIOD = 1.0
 _TOLD_EVERY = 30
 _MB = 1e6
@@ -27,7 +27,7 @@ _NODE_ENTRIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The state at one moment, in seconds since the worker was ready."""
+    """The state at one time, in seconds since the worker was ready."""
 
     at: float
     acknowledged: int
@@ -38,7 +38,7 @@ class Sample:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add what can be chosen."""
+    """Add the options."""
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--bytes", type=int, default=300, help="of a text: so many that its tokens have to be counted")
     parser.add_argument("--dimensions", type=int, default=384)
@@ -75,7 +75,7 @@ def _note(record: Record, samples: Sequence[Sample]) -> None:
     took = draining[-1].at - draining[0].at
     record.add("resident memory of the worker, at its start", "MB", sizes[0])
     record.add("resident memory of the worker, highest", "MB", max(sizes), at_most=200)
-    record.add("its growth from the second tenth of the drain to the last", "MB", grown, at_most=10)
+    record.add("growth of the worker from the second tenth of the drain to the last", "MB", grown, at_most=10)
     record.add("messages", "/s", (draining[-1].acknowledged - draining[0].acknowledged) / took)
     record.add("Redis, full backlog", "MB", draining[0].redis_mb)
     record.add("Redis, after the replay window", "MB", last.redis_mb)

@@ -1,7 +1,7 @@
-"""An outage of the provider under load: what is lost, what is dead-lettered, and how fast the backlog is drained after.
+"""An outage of the provider under load: lost messages, dead letters, and how fast the backlog is drained afterwards.
 
-Messages are posted to ingest at a steady rate all the time. The reference is a fresh worker that finds a backlog of the
-size that the outage leaves, under the same load, without an outage.
+Messages are posted to ingest at a steady rate all the time. The reference is a new worker with a backlog as large as
+the one that the outage leaves, under the same load, without an outage.
 """
 
 import argparse
@@ -27,13 +27,13 @@ _FAULTS = {"errors": "unavailable", "silent": "timeout"}
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How a backlog was worked off."""
+    """How a backlog was drained."""
 
     samples: list[Progress]
 
     @property
     def _moving(self) -> list[Progress]:
-        """The samples from the one on that saw the first message acknowledged."""
+        """The samples from the first acknowledged message on."""
         start = self.samples[0].acknowledged
         return [sample for sample in self.samples if sample.acknowledged > start] or self.samples
 
@@ -44,7 +44,7 @@ class Drain:
 
     @property
     def longest_pause(self) -> float:
-        """Seconds in a row, after the first message, in which none was acknowledged."""
+        """Longest time, after the first message, without an acknowledgement, in seconds."""
         longest, moved = 0.0, self._moving[0]
         for sample in self._moving:
             longest = max(longest, sample.at - moved.at - _PERIOD)
@@ -54,18 +54,18 @@ class Drain:
 
     @property
     def per_second(self) -> float:
-        """Messages acknowledged a second, from the first on."""
+        """Messages acknowledged per second, from the first on."""
         first, last = self._moving[0], self._moving[-1]
         return (last.acknowledged - first.acknowledged) / max(last.at - first.at, _PERIOD)
 
     def document(self) -> list[dict[str, float]]:
-        """Give the samples, in seconds since the drain began."""
+        """Return the samples, in seconds since the drain began."""
         start = self.samples[0].at
         return [{**asdict(sample), "at": round(sample.at - start, 2)} for sample in self.samples]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add what can be chosen."""
+    """Add the options."""
     parser.add_argument("--outage", type=float, default=600.0, help="seconds [%(default)g]")
     parser.add_argument(
         "--kind", choices=("gone", *_FAULTS), default="gone", help="refused connections, 503s, or hangs"
@@ -78,14 +78,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 async def measure(chosen: argparse.Namespace, record: Record) -> None:
-    """Drain without an outage and after one, in turn."""
+    """Drain a backlog without an outage and after one, in turn."""
     for _ in range(chosen.rounds):
         usual = await _run(chosen, record, with_outage=False)
         after = await _run(chosen, record, with_outage=True)
-        record.add("messages, drained without an outage", "/s", usual.per_second)
-        record.add("messages, drained after the outage", "/s", after.per_second)
-        record.add("drain after the outage against the one without", "ratio", after.per_second / usual.per_second)
-        record.add("from its end to the first message acknowledged", "s", after.first_after)
+        record.add("drain rate, without an outage", "/s", usual.per_second)
+        record.add("drain rate, after the outage", "/s", after.per_second)
+        record.add("drain rate after the outage / without an outage", "ratio", after.per_second / usual.per_second)
+        record.add("from the end of the outage to the first acknowledged message", "s", after.first_after)
         record.add("longest pause in the drain without an outage", "s", usual.longest_pause)
         record.add("longest pause in the drain after the outage", "s", after.longest_pause)
 

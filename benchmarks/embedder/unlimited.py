@@ -1,6 +1,6 @@
-"""One worker against a provider without limits: messages a second, and a second of the worker's CPU.
+"""One worker with a provider without limits: messages per second, and per second of the worker's CPU time.
 
-The second figure is what a core gives when provider and servers are elsewhere: here they share this machine's cores.
+The second figure is the rate of one core if provider and servers are on other machines: here they share the cores.
 """
 
 import argparse
@@ -16,8 +16,10 @@ _LEAST = 3.0
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add what can be chosen."""
-    parser.add_argument("--messages", type=int, default=150_000, help="in the stream beforehand [%(default)d]")
+    """Add the options."""
+    parser.add_argument(
+        "--messages", type=int, default=150_000, help="messages in the stream at the start [%(default)d]"
+    )
     parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--lane", choices=("live", "bulk"), default="live")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds that don't count [%(default)g]")
@@ -25,7 +27,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 async def measure(chosen: argparse.Namespace, record: Record) -> None:
-    """Let a fresh worker work off the backlog, round for round."""
+    """Let a new worker process the backlog in each round."""
     for number in range(1, chosen.rounds + 1):
         say(f"round {number} of {chosen.rounds}")
         provider = Provider(dimensions=chosen.dimensions, seed=chosen.seed)

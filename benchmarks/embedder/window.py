@@ -1,4 +1,4 @@
-"""Looking at embedders while they work off a backlog."""
+"""Observing embedders while they process a backlog."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -16,35 +16,35 @@ _SLOTS_EVERY = 4
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was seen in a steady window."""
+    """The observations of a steady window."""
 
     samples: list[tuple[float, int]]
     """Seconds since the workers were ready, and messages acknowledged by then; the warm-up included."""
     seconds: float
     """Length of the window, the warm-up left out."""
     messages: int
-    """Acknowledged within it."""
+    """Messages acknowledged within it."""
     refused_before: int
     """Calls that the provider refused during the warm-up."""
     refused: int
     """Calls that it refused within the window."""
     cpu_seconds: dict[str, float]
-    """What each part cost within the window."""
+    """The cost of each part within the window."""
 
     slots: list[tuple[float, list[int]]]
-    """Seconds since the workers were ready, and the calls at once that each then allowed itself."""
+    """Seconds since the workers were ready, and each worker's maximum of concurrent calls then."""
 
     @property
     def per_second(self) -> float:
-        """Messages acknowledged in a second."""
+        """Messages acknowledged per second."""
         return self.messages / self.seconds
 
     def document(self) -> dict[str, Any]:
-        """Give what was seen, for a record."""
+        """Return the observations, for a record."""
         return asdict(self)
 
     def cpu_of(self, *names: str) -> float:
-        """Give the CPU seconds of some parts together."""
+        """Return the total CPU seconds of some parts."""
         return sum(self.cpu_seconds[name] for name in names)
 
 
@@ -53,13 +53,13 @@ class _Sample:
     progress: Progress
     usage: dict[str, Usage]
     slots: list[int]
-    """Of each worker; not asked for every time."""
+    """For each worker; not with every sample."""
 
 
 async def observe(site: Site, lane: Lane, *, warm_up: float, seconds: float, least: float | None = None) -> Window:
-    """Let workers that are ready work for a while, and look at what comes after the warm-up.
+    """Let ready workers work for a while, and observe them after the warm-up.
 
-    The window ends early when the backlog does, for what comes then is not the embedder's rate.
+    The window ends when the backlog ends, because after that it is not the embedder that limits the rate.
 
     Raises:
         Failed: the backlog ended when the window was shorter than `least` seconds (half of it), or a part ended.
@@ -85,7 +85,7 @@ async def observe(site: Site, lane: Lane, *, warm_up: float, seconds: float, lea
 
 
 async def _sample(site: Site, lane: Lane, *, until: float) -> list[_Sample]:
-    """Look again and again, while there is a backlog."""
+    """Take samples as long as there is a backlog."""
     samples: list[_Sample] = []
     ticks = Ticks(_PERIOD)
     told = time.perf_counter()

@@ -1,10 +1,10 @@
-"""What more workers bring: throughput of 1, 2 and 4 against a provider whose latency is the limit.
+"""Scaling: throughput of 1, 2 and 4 workers with a provider whose latency is the limit.
 
-Each worker has so many slots, and a call takes so long. What is to limit are the slots, as where every worker has cores
-of its own, and not the cores of this machine, which workers, servers and provider share. So a call carries a single
-text: a worker then makes as many calls as its slots allow, with the least work besides. Even so a call costs workers
-and servers several milliseconds of CPU. The cores busy are told with every number of workers: near the number of cores,
-it was they that limited, and the figure says nothing about the workers.
+Each worker has a fixed number of slots, and each call takes a fixed time. The slots should be the limit, as if every
+worker had its own cores, and not the cores of this machine, which workers, servers and provider share. So a call
+carries a single text: a worker then makes as many calls as its slots allow, with little other work. Even so, a call
+costs workers and servers several milliseconds of CPU time. The number of busy cores is reported with every number of
+workers: if it is near the number of cores, these were the limit, and the figure says nothing about the workers.
 """
 
 import argparse
@@ -18,19 +18,19 @@ from benchmarks.embedder.window import Window, observe
 from benchmarks.record import Record
 from benchmarks.site import Provider, opened
 
-NOT_MEASURED = ["workers on several machines, each with cores of its own", "a network", "several partitions"]
+NOT_MEASURED = ["workers on several machines, each with its own cores", "a network", "several partitions"]
 _SPARE = 1.1
 _START_SECONDS = 4.0
 _TARGET = {4: 3.8}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add what can be chosen."""
+    """Add the options."""
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[1, 2, 4], help="the first is what others are held to"
     )
     parser.add_argument("--latency", type=float, default=0.15, help="seconds a call [%(default)g]")
-    parser.add_argument("--slots", type=int, default=8, help="calls at once of a worker [%(default)d]")
+    parser.add_argument("--slots", type=int, default=8, help="concurrent calls of a worker [%(default)d]")
     parser.add_argument("--batch-texts", type=int, default=1, help="texts a call [%(default)d]")
     parser.add_argument("--lane", choices=("live", "bulk"), default="live")
     parser.add_argument("--warm-up", type=float, default=10.0, help="seconds that don't count [%(default)g]")
@@ -48,10 +48,10 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
             name = f"{workers} worker{'s'[: workers != 1]}"
             slots = workers * chosen.slots / chosen.latency * chosen.batch_texts
             record.add(f"messages, {name}", "/s", window.per_second)
-            record.add(f"share of what the slots allow, {name}", "ratio", window.per_second / slots)
+            record.add(f"share of the slots' maximum, {name}", "ratio", window.per_second / slots)
             cores = sum(window.cpu_seconds.values()) / window.seconds
             record.add(f"cores busy of {psutil.cpu_count()}, all parts, {name}", "", cores)
-            record.add(f"calls at once that a worker allows itself, at the end, {name}", "", mean(window.slots[-1][1]))
+            record.add(f"maximum of concurrent calls of a worker, at the end, {name}", "", mean(window.slots[-1][1]))
             record.samples.setdefault(name, []).append(window.document())
             say(
                 f"  {window.per_second:.0f} messages/s, {window.per_second / slots:.1%} of what the slots allow, "
@@ -60,7 +60,7 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
         first = chosen.workers[0]
         for workers in chosen.workers[1:]:
             bound = {"at_least": _TARGET[workers]} if first == 1 and workers in _TARGET else {}
-            record.add(f"{workers} workers against {first}", "times", rates[workers] / rates[first], **bound)
+            record.add(f"{workers} workers / {first}", "times", rates[workers] / rates[first], **bound)
 
 
 async def _contend(chosen: argparse.Namespace, workers: int) -> Window:

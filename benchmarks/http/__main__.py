@@ -1,14 +1,14 @@
-"""Compares ways to route a request and to send one, within the real services.
+"""Compares ways to route requests and to send them, within the real services.
 
     python -m benchmarks.http [--rounds 3] [--slices 20] [--json FILE]
 
 - routing: `POST /v1/messages` of ingest, and `POST /v1/search` of the retriever;
-- client: `POST /v1/search` with new questions (a request to the embeddings server and one to Qdrant), many at a time
-  and one at a time, and with remembered ones (a request to Qdrant).
+- client: `POST /v1/search` with new queries (a request to the embeddings server and one to Qdrant), many at a time
+  and one at a time, and with queries whose vectors are cached (a request to Qdrant).
 
-What counts is the CPU that a whole request costs the service's process. Every round starts a fresh process of each
-contender, and loads one after the other for a fraction of a second, many times, in an order drawn anew each time: what
-else the machine does then meets all of them alike.
+Each figure is the CPU time of the service's process for a whole request. Every round starts a new process of each
+contender, and sends requests to one after the other for a fraction of a second, many times, in a new random order each
+time, so that other load on the machine affects all of them equally.
 """
 
 import argparse
@@ -42,11 +42,11 @@ _SLICE_SECONDS = 0.4
 _WARM_UP_SLICES = 2
 
 Load = Callable[[str], Awaitable[int]]
-"""Loads a part for a slice, and returns the number of requests that were answered."""
+"""Sends requests to a part for a slice, and returns how many were answered."""
 
 
 async def measure(chosen: argparse.Namespace, record: Record) -> None:
-    """Fill a site, then measure every comparison, round by round."""
+    """Fill a site, then measure all comparisons in each round."""
     async with opened(Provider(), first_port=chosen.first_port) as site:
         await site.start("redis", "qdrant", "provider")
         await site.start("keys")
@@ -80,7 +80,7 @@ async def _fill(site: Site, chosen: argparse.Namespace) -> None:
 
 
 class _Bench:
-    """The comparisons on a site that is filled."""
+    """The comparisons on a filled site."""
 
     def __init__(self, site: Site, chosen: argparse.Namespace, record: Record) -> None:
         self._site = site
@@ -92,7 +92,7 @@ class _Bench:
         self._next = _KNOWN
 
     async def compare(self, kind: str, like: str, contenders: dict[str, tuple[str, str]]) -> None:
-        """Start all contenders of a service, each with its routing and its client, and load them in turn."""
+        """Start all contenders of a service, each with its routing and its client, and measure them in turn."""
         service = like.partition("-")[0]
         port = free_base(len(contenders), first=self._chosen.first_port + 100)
         for number, (name, (routing, client)) in enumerate(contenders.items()):
@@ -110,7 +110,7 @@ class _Bench:
                         spent[name] += _cpu_seconds(self._site.process(name)) - before
                         answered[name] += count
             for name in contenders:
-                self._record.add(f"{kind}, {title}, {name}, CPU of a request", "us", 1e6 * spent[name] / answered[name])
+                self._record.add(f"{kind}, {title}, {name}, CPU per request", "us", 1e6 * spent[name] / answered[name])
         for name in contenders:
             await self._site.kill(name)
 
@@ -132,7 +132,7 @@ class _Bench:
         return sum(await asyncio.gather(*(connection(n, url, key, end, 1) for n in range(_CONNECTIONS))))
 
     async def _ask(self, name: str, at_once: int, body: Callable[[int], bytes]) -> int:
-        """Ask questions for a slice."""
+        """Search for a slice."""
         wire = Wire(self._site.url_of(name), self._site.keys.api_key)
         self._next += 10_000
         outcome = await in_turn(wire, body, at_once, _SLICE_SECONDS, self._next)
@@ -143,21 +143,21 @@ class _Bench:
 
 
 def _cpu_seconds(process: int) -> float:
-    """Return the CPU that all threads of a process have used, in nanoseconds rather than ticks of 10 ms."""
+    """Return the CPU time of all threads of a process, with a resolution of nanoseconds instead of ticks of 10 ms."""
     threads = Path(f"/proc/{process}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run as the command line says."""
+    """Run the benchmark with the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.http",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[shared_options(rounds=3, within=3600.0)],
     )
-    parser.add_argument("--messages", type=int, default=500, help="stored before [%(default)d]")
-    parser.add_argument("--slices", type=int, default=20, help="of each contender, a round [%(default)d]")
+    parser.add_argument("--messages", type=int, default=500, help="messages stored beforehand [%(default)d]")
+    parser.add_argument("--slices", type=int, default=20, help="slices of each contender per round [%(default)d]")
     carry_out("http", _NOT_MEASURED, measure, parser.parse_args(arguments))
 
 

@@ -1,4 +1,4 @@
-"""A service of Memstream whose routes or whose HTTP client are exchanged: one contender of the comparison.
+"""A service of Memstream with other routing or another HTTP client: one contender of the comparison.
 
 `python -m benchmarks.http.contender SERVICE ROUTING CLIENT`, with the service's own settings in the environment.
 """
@@ -57,13 +57,13 @@ class AiohttpClient:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
         url = self._urls.get(path) or self._urls.setdefault(path, URL(self._url + path, encoded=True))
-        # One timer around all of it is cheaper than those of the library.
+        # One timer around the request is cheaper than the library's timers.
         async with asyncio.timeout(self._timeout):
             answer = await self._session.post(url, data=body, allow_redirects=False)
             return HttpResponse(answer.status, answer.headers, await answer.read())
 
     def close(self) -> None:
-        """Leave the connections to the end of the process."""
+        """Do nothing: the connections end with the process."""
 
 
 class HttpxClient:
@@ -83,14 +83,14 @@ class HttpxClient:
         return HttpResponse(answer.status_code, answer.headers, answer.content)
 
     def close(self) -> None:
-        """Leave the connections to the end of the process."""
+        """Do nothing: the connections end with the process."""
 
 
 CLIENTS: Mapping[str, Any] = {"transport": HttpTransport, "aiohttp": AiohttpClient, "httpx": HttpxClient}
 
 
 def _hot_endpoints(service: str) -> Endpoints:
-    """Return the endpoints that are routed."""
+    """Return the endpoints to be routed."""
     if service == "ingest":
         return memstream.ingest.api.FAST_PATH
 
@@ -98,7 +98,7 @@ def _hot_endpoints(service: str) -> Endpoints:
 
 
 def _route(app: FastAPI, routing: str, endpoints: Endpoints) -> None:
-    """Route these requests in one of the ways; FastAPI's own routes document them in any case."""
+    """Route these requests in one of the ways; FastAPI's own routes document them in each case."""
     if routing == "starlette":
         routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in endpoints.items()]
         app.router.routes[:0] = routes

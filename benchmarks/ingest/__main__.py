@@ -1,12 +1,12 @@
-"""Measures ingest against what it is made of, in one run on one machine, each contender in a fresh process, in turn.
+"""Compares ingest with its parts, in one run on one machine, each contender in a new process, in turn.
 
     python -m benchmarks.ingest [--rounds 3] [--seconds 5] [--json FILE]
 
-- single messages: against an ASGI handler that does one XADD, with the same durability (`appendfsync always`);
-- batches of 100: against redis-py's pipelined XADD.
+- single messages: with an ASGI handler that does one XADD, with the same durability (`appendfsync always`);
+- batches of 100: with redis-py's pipelined XADD.
 
-Beside each rate stands what a message costs its process in CPU, without Redis and without those that ask: that hardly
-depends on what else the machine does.
+With each rate comes the CPU time per message of the process, without Redis and the load generator: it hardly depends on
+other load on the machine.
 """
 
 import argparse
@@ -40,10 +40,10 @@ _PAUSE = 0.05
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run the benchmark with the options of the command line."""
     shared = shared_options(rounds=3, within=900)
     parser = argparse.ArgumentParser(prog="benchmarks.ingest", description=__doc__.split("\n\n")[0], parents=[shared])
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each contender [%(default)g]")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds for each contender [%(default)g]")
     carry_out("ingest", _NOT_MEASURED, _measure, parser.parse_args())
 
 
@@ -88,7 +88,7 @@ class _Bench:
         self._record.add("ingest in batches / pipelined", "ratio", batches / done["per_second"], at_least=0.6)
 
     async def _load(self, name: str, server: asyncio.subprocess.Process, key: str, *, batch: int) -> float:
-        """Load a server, note its rate and what a message cost it, and give the rate."""
+        """Load a server, record its rate and the CPU time per message, and return the rate."""
         process = psutil.Process(server.pid)
         connections = _CONNECTIONS if batch == 1 else _CLIENTS
         before = _spent(process)
@@ -102,7 +102,7 @@ class _Bench:
 
     def _note(self, name: str, rate: float, cpu_us: float) -> None:
         self._record.add(name, "messages/s", rate)
-        self._record.add(f"{name}, CPU of a message", "us", cpu_us)
+        self._record.add(f"{name}, CPU per message", "us", cpu_us)
 
     async def _answers(self, path: str) -> None:
         with contextlib.suppress(TimeoutError):
@@ -119,7 +119,7 @@ class _Bench:
 async def _running(
     *command: str, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a server meanwhile."""
+    """Run a server while the context is open."""
     process = await asyncio.create_subprocess_exec(
         *command, env=os.environ | (settings or {}), cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -131,7 +131,7 @@ async def _running(
 
 
 async def _output(*command: str, settings: Mapping[str, str] | None = None) -> bytes:
-    """Run a program to its end, and give what it writes."""
+    """Run a program, and return its output."""
     process = await asyncio.create_subprocess_exec(
         *command, env=os.environ | (settings or {}), cwd=_ROOT, stdout=subprocess.PIPE
     )
@@ -147,7 +147,7 @@ async def _output(*command: str, settings: Mapping[str, str] | None = None) -> b
 
 
 async def _told(*command: str) -> dict[str, Any]:
-    """Run a program to its end, and read the JSON that it writes."""
+    """Run a program, and return the JSON that it writes."""
     told: dict[str, Any] = json.loads(await _output(*command))
     return told
 

@@ -1,4 +1,4 @@
-"""The reference: an ASGI handler that does one XADD and nothing else, on the server that ingest runs on, set up alike.
+"""The reference: an ASGI handler that does only one XADD, on the same HTTP server as ingest, configured alike.
 
 `python -m benchmarks.ingest.bare REDIS_URL PORT`.
 """
@@ -11,7 +11,7 @@ import uvicorn
 
 
 def handler(client: "redis.asyncio.Redis") -> Any:  # noqa: ANN401 - ASGI
-    """Make an application that appends each request's body, and answers 202."""
+    """Return an application that appends each request's body, and answers 202."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         if scope["type"] != "http":

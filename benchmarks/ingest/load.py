@@ -1,6 +1,6 @@
-"""A load generator that costs little: keep-alive connections, requests made beforehand, answers read by their length.
+"""A cheap load generator: keep-alive connections, prepared requests, answers read by their length.
 
-`python load.py URL KEY CONNECTIONS SECONDS BATCH` prints requests and messages a second as JSON.
+`python load.py URL KEY CONNECTIONS SECONDS BATCH` prints requests and messages per second as JSON.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _TEXT = (
 
 
 def body(name: str, batch: int) -> tuple[str, str, bytes]:
-    """Make a request's path, media type and body."""
+    """Return a request's path, media type and body."""
     lines = [json.dumps({"user_id": f"user-{name}", "message_id": f"{name}-{n}", "text": _TEXT}) for n in range(batch)]
     if batch == 1:
         return "/v1/messages", "application/json", lines[0].encode()
@@ -25,7 +25,7 @@ def body(name: str, batch: int) -> tuple[str, str, bytes]:
 
 
 def request(host: str, key: str, name: str, batch: int) -> bytes:
-    """Write a whole HTTP request."""
+    """Return a whole HTTP request."""
     path, media, content = body(name, batch)
     head = (
         f"POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n"
@@ -35,7 +35,7 @@ def request(host: str, key: str, name: str, batch: int) -> bytes:
 
 
 async def connection(number: int, url: str, key: str, end: float, batch: int) -> int:
-    """Post one request after the other until the end; give how many were answered with 2xx."""
+    """Post one request after the other until the end; return how many were answered with 2xx."""
     place = urlsplit(url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     done = 0
@@ -52,7 +52,7 @@ async def connection(number: int, url: str, key: str, end: float, batch: int) ->
 
 
 async def main() -> None:
-    """Run as the command line says."""
+    """Run with the arguments of the command line."""
     url, key, connections, seconds, batch = sys.argv[1:]
     started = time.perf_counter()
     end = started + float(seconds)

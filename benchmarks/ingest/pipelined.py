@@ -14,7 +14,7 @@ _BATCH = 100
 
 
 async def client(url: str, end: float) -> int:
-    """Write batches until the end; give how many messages."""
+    """Write batches until the end; return how many messages."""
     connection = redis.asyncio.from_url(url)
     done = 0
     while time.perf_counter() < end:
@@ -29,7 +29,7 @@ async def client(url: str, end: float) -> int:
 
 
 async def main() -> None:
-    """Run as the command line says."""
+    """Run with the arguments of the command line."""
     url, clients, seconds = sys.argv[1:]
     started, spent = time.perf_counter(), time.process_time()
     counts = await asyncio.gather(*(client(url, started + float(seconds)) for _ in range(int(clients))))

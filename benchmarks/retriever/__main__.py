@@ -1,18 +1,18 @@
-"""Measures what the retriever adds to the servers it asks, with MiniLM on this machine.
+"""Measures the retriever's own share of a search, with MiniLM on this machine.
 
     python -m benchmarks.retriever [--rounds 3] [--seconds 20] [--json FILE]
 
-- own time: at a steady rate, each question a new one, the time from question to answer less what its requests to the
-  embeddings server and to Qdrant took, as seen by a relay in front of each. So whatever the sender and the relays take,
-  and all waiting for a core, counts as the retriever's. How much that is, the same time of a handler tells that asks
-  the same two servers on the same HTTP server, through the same HTTP transport, and gives Qdrant's answer back;
-- throughput with remembered vectors: against a handler on the same HTTP server that passes the same queries on to
-  Qdrant through the same HTTP transport, and gives the bytes back;
-- 32 new questions at a time against one at a time, with MiniLM, which shares the cores with all the others, and with a
-  provider that takes as long as one on the internet does, and no cores;
-- 1,000 at once: each is answered with 200, or with 503 and Retry-After.
+- own time: at a steady rate of new questions, the time from question to answer, less the time of its requests to the
+  embeddings server and to Qdrant, as measured by a relay in front of each. So the time of the sender and of the relays,
+  and all waiting for a core, counts as the retriever's own. For comparison, the same time is measured for a handler on
+  the same HTTP server that calls the same two servers through the same HTTP transport and returns Qdrant's answer;
+- throughput with cached vectors, compared with a handler on the same HTTP server that forwards the same queries to
+  Qdrant through the same HTTP transport and returns the bytes;
+- 32 new questions at a time compared with one at a time, with MiniLM, which shares the cores with all other processes,
+  and with a provider that is as slow as one on the internet and uses no cores;
+- 1,000 concurrent searches: each is answered with 200, or with 503 and Retry-After.
 
-Beside the rates stands what an answer costs in CPU, which hardly depends on what else the machine does.
+With the rates comes the CPU time per answer, which hardly depends on other load on the machine.
 """
 
 import argparse
@@ -42,14 +42,14 @@ from memstream.vectors.store.qdrant.queries import queries_for
 
 _NOT_MEASURED = [
     "a network between the parts, TLS",
-    "parts on machines of their own: sender, relays, services and servers share the cores",
+    "parts on separate machines: sender, relays, services and servers share the cores",
     "several retrievers",
     "long messages: each is one chunk",
 ]
 _RETRIEVER = "retriever-1"
 _AT_ONCE = 32
 _KNOWN = 200
-"""Different questions whose vectors are remembered."""
+"""Different questions whose vectors are cached."""
 _CROWD = 1_000
 _POSTED_AT_ONCE = 250
 _READY_SECONDS = 300.0
@@ -58,7 +58,7 @@ _UNBOUND: Mapping[int, float] = MappingProxyType({})
 
 
 async def measure(chosen: argparse.Namespace, record: Record) -> None:
-    """Fill a site, then measure everything, round by round."""
+    """Fill a site, then measure everything in each round."""
     async with relaying() as embeddings, relaying() as qdrant:
         urls = {
             "qdrant_url": f"http://127.0.0.1:{qdrant.port}",
@@ -118,10 +118,10 @@ async def _fill(site: Site, chosen: argparse.Namespace) -> None:
 
 
 class _Bench:
-    """The measurements on a site that is filled."""
+    """The measurements on a filled site."""
 
     def __init__(self, site: Site, chosen: argparse.Namespace, record: Record, *relays: Relay) -> None:
-        """Make them; `relays` are those in front of the embeddings server and of Qdrant, if there are any."""
+        """Make the measurements; `relays` are in front of the embeddings server and of Qdrant, if there are any."""
         self._site = site
         self._chosen = chosen
         self._record = record
@@ -131,7 +131,7 @@ class _Bench:
         self._wire = Wire(site.plan.retriever_url, site.keys.api_key)
 
     async def restart(self, *, direct: bool) -> None:
-        """Start the retriever anew, without the relays or with them."""
+        """Restart the retriever, with or without the relays."""
         self._wire.close()
         await self._site.kill(_RETRIEVER)
         embeddings, qdrant = self._relays
@@ -148,12 +148,12 @@ class _Bench:
         return free_base(1, first=self._chosen.first_port + 10 * FIXED_PORTS)
 
     def _fresh(self) -> int:
-        """Give a number from which on no question was asked yet."""
+        """Return the first number of questions that were not asked yet."""
         self._next += 1_000_000
         return self._next
 
     async def own_time(self) -> None:
-        """Ask at a steady rate, through the relays: a handler that does no more than ask, and the retriever."""
+        """Search at a steady rate, through the relays: a handler that only forwards, and the retriever."""
         embeddings, qdrant = (f"http://127.0.0.1:{relay.port}" for relay in self._relays)
         async with forwarding(self._free_port(), qdrant, f"{embeddings}/v1", self._site.plan.model) as (forwarder, _):
             _, outcome = await self._steadily(forwarder)
@@ -169,7 +169,7 @@ class _Bench:
         return f"at {self._chosen.rate:g} searches/s"
 
     async def _steadily(self, wire: Wire) -> tuple[Mapping[str, Usage], Outcome]:
-        """Ask new questions at a steady rate; give what was used before those that count, and what came of them."""
+        """Search for new questions at a steady rate; return the usage before the counted ones, and their outcome."""
         chosen = self._chosen
         await at_rate(wire, self._questions.body, chosen.rate, chosen.warm_up, self._fresh())
         before = self._site.usage()
@@ -178,7 +178,7 @@ class _Bench:
         return before, outcome
 
     def _apart(self, outcome: Outcome) -> tuple[list[float], list[float]]:
-        """Give the milliseconds of each question: those of whoever answered it, and those behind the relays."""
+        """Return the milliseconds of each question: of the server that answered it, and behind the relays."""
         for relay in self._relays:
             relay.settle()
         there = {number: sum(relay.seconds[number] for relay in self._relays) for number in outcome.took}
@@ -192,7 +192,7 @@ class _Bench:
             self._record.add(name, "ms", _percentile(milliseconds, percent), **bound)
 
     async def throughput(self) -> None:
-        """Ask remembered questions as fast as they are answered, and the same of Qdrant through the forwarder."""
+        """Search for cached questions as fast as they are answered, and the same through the forwarder."""
         known = [self._questions.body(number) for number in range(_KNOWN)]
         await all_at_once(self._wire, known)
         queries = await self._queries()
@@ -210,15 +210,15 @@ class _Bench:
                     1e6 * (_spent(own) - begun) / len(outcome.took) if own else self._cpu_us(before, len(outcome.took))
                 )
                 alone = await in_turn(wire, _cycle(bodies), 1, self._chosen.seconds / 2, 0)
-                self._record.add(f"{name}, remembered questions, one at a time, p50", "ms", _percentile(_ms(alone), 50))
+                self._record.add(f"{name}, cached questions, one at a time, p50", "ms", _percentile(_ms(alone), 50))
         for name, rate in rates.items():
-            self._record.add(f"{name}, remembered questions, {_AT_ONCE} at a time", "/s", rate)
-            self._record.add(f"{name}, CPU of the process an answer", "us", costs[name])
+            self._record.add(f"{name}, cached questions, {_AT_ONCE} at a time", "/s", rate)
+            self._record.add(f"{name}, CPU of the process per answer", "us", costs[name])
         ratio = rates["retriever"] / rates["forwarder"]
-        self._record.add("retriever / forwarder, remembered questions", "ratio", ratio, at_least=0.6)
+        self._record.add("retriever / forwarder, cached questions", "ratio", ratio, at_least=0.6)
 
     async def _queries(self) -> list[bytes]:
-        """Write what the retriever asks Qdrant for its remembered questions."""
+        """Return the retriever's queries to Qdrant for its cached questions."""
         space = space_of(self._site.plan.model)
         api = OpenAIEmbeddings(space, url=self._site.plan.embeddings_url, api_key="local", timeout=60)
         texts = [self._questions.text(number) for number in range(_KNOWN)]
@@ -233,7 +233,7 @@ class _Bench:
         return CandidateQuery(owner_of(TENANT, self._questions.user(number)), vector, text, CANDIDATES)
 
     async def together(self, said: str = "") -> None:
-        """Ask new questions one at a time, and 32 at a time; `said` is of whom they are answered by."""
+        """Search for new questions one at a time, and 32 at a time; `said` names the provider."""
         rates = {}
         for at_once in (1, _AT_ONCE):
             await in_turn(self._wire, self._questions.body, at_once, self._chosen.warm_up, self._fresh())
@@ -252,22 +252,22 @@ class _Bench:
         )
 
     async def crowd(self) -> None:
-        """Ask a thousand at once, and one by one after that."""
+        """Send a thousand searches at once, and one by one after that."""
         first = self._fresh()
         before = self._site.usage()[_RETRIEVER]
         outcome = await all_at_once(self._wire, [self._questions.body(first + n) for n in range(_CROWD)])
         after = self._site.usage()[_RETRIEVER]
         later = await in_turn(self._wire, self._questions.body, 1, 1.0, self._fresh())
         refused = outcome.failed.pop("503", 0)
-        name = f"of {_CROWD:,} at once"
+        name = f"{_CROWD:,} at once"
         self._record.add(f"{name}, answered with 200", "", len(outcome.took), at_least=1)
         self._record.add(f"{name}, answered with 503 and Retry-After", "", refused)
         self._record.add(f"{name}, anything else", "", sum(outcome.failed.values()), at_most=0)
         for percent in (50, 99):
             self._record.add(f"{name}, answered with 200, p{percent}", "ms", _percentile(_ms(outcome), percent))
-        self._record.add("memory of the retriever before that", "MiB", before.resident_bytes / _MIB)
-        self._record.add("memory of the retriever after that", "MiB", after.resident_bytes / _MIB)
-        self._record.add("failed right after that", "", sum(later.failed.values()), at_most=0)
+        self._record.add("memory of the retriever before the 1,000", "MiB", before.resident_bytes / _MIB)
+        self._record.add("memory of the retriever after the 1,000", "MiB", after.resident_bytes / _MIB)
+        self._record.add("failed right after the 1,000", "", sum(later.failed.values()), at_most=0)
 
     def _require(self, outcome: Outcome) -> None:
         self._site.require_alive()
@@ -280,7 +280,7 @@ class _Bench:
 
     def _cost(self, before: Mapping[str, Usage], answers: int, name: str) -> None:
         for part in sorted({_RETRIEVER, "qdrant", "embeddings"}.intersection(before)):
-            self._record.add(f"CPU of {part} an answer, {name}", "us", self._cpu_us(before, answers, part))
+            self._record.add(f"CPU of {part} per answer, {name}", "us", self._cpu_us(before, answers, part))
 
 
 def _cycle(bodies: Sequence[bytes]) -> Callable[[int], bytes]:
@@ -302,21 +302,21 @@ def _spent(process: psutil.Process) -> float:
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run the benchmark with the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.retriever",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[shared_options(rounds=3, within=3600.0)],
     )
-    parser.add_argument("--rate", type=float, default=50.0, help="searches a second for the own time [%(default)g]")
+    parser.add_argument("--rate", type=float, default=50.0, help="searches per second for the own time [%(default)g]")
     parser.add_argument("--users", type=int, default=10)
-    parser.add_argument("--messages", type=int, default=250, help="of each user [%(default)d]")
+    parser.add_argument("--messages", type=int, default=250, help="messages of each user [%(default)d]")
     parser.add_argument(
-        "--provider-latency", type=float, default=0.05, help="seconds that a call of the provider takes [%(default)g]"
+        "--provider-latency", type=float, default=0.05, help="seconds per call to the provider [%(default)g]"
     )
-    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds that don't count [%(default)g]")
-    parser.add_argument("--seconds", type=float, default=20.0, help="seconds that count, each time [%(default)g]")
+    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds before the measurement [%(default)g]")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of each measurement [%(default)g]")
     carry_out("retriever", _NOT_MEASURED, measure, parser.parse_args())
 
 

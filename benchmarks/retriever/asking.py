@@ -1,4 +1,4 @@
-"""Questions, and the ways they are asked: at a rate, by so many at a time, or all at once."""
+"""Questions, and ways to send them: at a rate, so many at a time, or all at once."""
 
 import asyncio
 import json
@@ -22,36 +22,36 @@ _WORDS = (
 
 TENANT = "local"
 CANDIDATES: int = RetrieverSettings.model_fields["candidates"].default
-"""Of each signal, as the retriever asks for."""
+"""Candidates of each score, as the retriever requests them."""
 
 Post = Callable[[bytes], Awaitable[tuple[int, bytes]]]
-"""Sends a body, and gives status and body of the answer."""
+"""Sends a body, and returns status and body of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Questions by their number: all different, each with its number in it."""
+    """Generated questions by number: all different, each contains its number."""
 
     seed: int
     users: int
 
     def text(self, number: int) -> str:
-        """Give a question's text."""
+        """Return a question's text."""
         chance = Random(self.seed << 32 | number)  # noqa: S311 - nothing secret is made from it
         return f"ask{number:08d} " + " ".join(chance.choices(_WORDS, k=8))
 
     def user(self, number: int) -> str:
-        """Say whose past is asked."""
+        """Return the id of its user."""
         return f"user-{number % self.users}"
 
     def body(self, number: int) -> bytes:
-        """Write the request."""
+        """Return the request."""
         return json.dumps({"user_id": self.user(number), "query": self.text(number)}).encode()
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of questions: seconds of each that was answered, by its number, and the others by their status."""
+    """The outcome of questions: seconds of each answered one, by its number, and the others by their status."""
 
     took: dict[int, float] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
@@ -59,11 +59,11 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Answers per second."""
         return len(self.took) / self.seconds if self.seconds else 0.0
 
     def note(self, number: int, status: int | str, seconds: float) -> None:
-        """Note one."""
+        """Record one."""
         if status == _OK:
             self.took[number] = seconds
         else:
@@ -71,13 +71,13 @@ class Outcome:
 
 
 def space_of(model: str) -> EmbeddingSpace:
-    """Give the embedding space of one of the embedded stack's models."""
+    """Return the embedding space of one of the embedded stack's models."""
     chosen = MODELS[model]
     return EmbeddingSpace(chosen.id, chosen.dimensions)
 
 
 async def at_rate(wire: Wire, body: Callable[[int], bytes], rate: float, seconds: float, first: int) -> Outcome:
-    """Ask in open loop, so many a second; seconds count from when a question was sent."""
+    """Send questions in open loop at a rate per second; seconds count from when a question was sent."""
     outcome = Outcome(seconds=seconds)
     end = time.perf_counter() + seconds
 
@@ -92,7 +92,7 @@ async def at_rate(wire: Wire, body: Callable[[int], bytes], rate: float, seconds
 
 
 async def in_turn(wire: Wire, body: Callable[[int], bytes], at_once: int, seconds: float, first: int) -> Outcome:
-    """Ask with so many under way all the time, each as soon as one before it is answered."""
+    """Send questions with a fixed concurrency, each as soon as an earlier one is answered."""
     outcome = Outcome()
     begun = time.perf_counter()
     numbers = iter(range(first, first + 10_000_000))
@@ -108,7 +108,7 @@ async def in_turn(wire: Wire, body: Callable[[int], bytes], at_once: int, second
 
 
 async def all_at_once(wire: Wire, bodies: Sequence[bytes]) -> Outcome:
-    """Ask everything in the same moment."""
+    """Send all questions at the same time."""
     outcome = Outcome()
     begun = time.perf_counter()
 

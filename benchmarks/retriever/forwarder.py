@@ -1,9 +1,9 @@
-"""The reference: an ASGI handler that asks what the retriever asks, gives Qdrant's answer back, and does nothing else.
+"""The reference: an ASGI handler that sends the retriever's requests, returns Qdrant's answer, and does nothing else.
 
     python -m benchmarks.retriever.forwarder QDRANT_URL PORT [EMBEDDINGS_URL MODEL]
 
-It runs on the server that the retriever runs on, set up alike, and asks through the same HTTP transport. What is posted
-is a batch of queries for Qdrant; with an embeddings server it is a search, whose question is embedded first.
+It runs on the same HTTP server as the retriever, configured alike, and uses the same HTTP transport. The posted body is
+a batch of queries for Qdrant; with an embeddings server it is a search, whose query is embedded first.
 """
 
 import sys
@@ -28,7 +28,7 @@ Write = Callable[[bytes], Awaitable[bytes]]
 
 
 def embedding(api: OpenAIEmbeddings, space: EmbeddingSpace) -> Write:
-    """Embed the question of a search."""
+    """Embed the query of a search."""
 
     async def write(body: bytes) -> bytes:
         search = orjson.loads(body)
@@ -40,12 +40,12 @@ def embedding(api: OpenAIEmbeddings, space: EmbeddingSpace) -> Write:
 
 
 async def as_it_is(body: bytes) -> bytes:
-    """Take the body for the queries."""
+    """Return the body as the queries."""
     return body
 
 
 def handler(transport: HttpTransport, write: Write) -> Any:  # noqa: ANN401 - ASGI
-    """Make an application that asks Qdrant for each request."""
+    """Return an application that queries Qdrant for each request."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         if scope["type"] != "http":

@@ -1,4 +1,4 @@
-"""Runs the reference, a forwarder, as a process of its own."""
+"""Runs the reference, a forwarder, as a separate process."""
 
 import asyncio
 import contextlib
@@ -16,9 +16,9 @@ _READY_SECONDS = 60.0
 
 @contextlib.asynccontextmanager
 async def forwarding(port: int, qdrant_url: str, *embeddings: str) -> AsyncIterator[tuple[Wire, psutil.Process]]:
-    """Run a forwarder to Qdrant, or to both servers; give a way to it, and its process.
+    """Run a forwarder to Qdrant, or to both servers; return a connection to it, and its process.
 
-    `embeddings` are the URL of the embeddings server and the name of its model, if questions are to be embedded.
+    `embeddings` are the URL of the embeddings server and the name of its model, if it embeds the queries.
 
     Raises:
         Failed: it has ended.

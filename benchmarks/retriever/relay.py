@@ -1,7 +1,6 @@
-"""What stands between whoever answers questions and a server they ask: it notes how long each question was there.
+"""A relay between a service and a server that it calls: it measures how long the server took for each question.
 
-It passes bytes on as they come and looks at none but those of requests, for whatever it costs counts as the
-retriever's.
+It forwards bytes as they come and parses only requests, because its own time counts as the retriever's.
 """
 
 import asyncio
@@ -16,25 +15,25 @@ _MARK = re.compile(rb"ask(\d{8})")
 
 
 class Relay:
-    """Passes connections on. Questions are told apart by the number in their text."""
+    """Forwards connections. Questions are identified by the number in their text."""
 
     def __init__(self) -> None:
         self.port = 0
         self.target = 0
-        """The port of the server that is asked; set before the first question."""
+        """The port of the server; set it before the first question."""
         self.seconds: defaultdict[int, float] = defaultdict(float)
-        """By question: from the last byte of a request passed on to the last byte of its answer, all of its requests
-        taken together."""
+        """Seconds by question, the sum of its requests: from the last forwarded byte of a request to the last byte of
+        its answer."""
         self.connections: set[_Asked] = set()
 
     def settle(self) -> None:
-        """Take account of all requests that are answered by now."""
+        """Count all requests that are answered by now."""
         for connection in self.connections:
             connection.settle()
 
 
 class _Asked(asyncio.Protocol):
-    """The end that is asked. On a connection one request follows the answer to the other."""
+    """The connection to the client. Requests on a connection follow one another."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -67,13 +66,13 @@ class _Asked(asyncio.Protocol):
             self._sent_at = time.perf_counter()
 
     def answered(self, data: bytes) -> None:
-        """Pass a piece of an answer on; the last one before the next request is its end."""
+        """Forward a piece of an answer; the last one before the next request is its end."""
         if self._asker is not None:
             self._asker.write(data)
         self._answered_at = time.perf_counter()
 
     def settle(self) -> None:
-        """Take account of the request, if it is answered."""
+        """Count the request, if it is answered."""
         if self._answered_at is None:
             return
         for number in {int(found) for found in _MARK.findall(b"".join(self._request))}:
@@ -95,7 +94,7 @@ class _Asked(asyncio.Protocol):
 
 
 class _Answering(asyncio.Protocol):
-    """The end that asks the server."""
+    """The connection to the server."""
 
     def __init__(self, asked: _Asked) -> None:
         self._asked = asked

@@ -1,4 +1,4 @@
-"""An import that goes on meanwhile: batches in the bulk lane, one after the other, as fast as they are taken."""
+"""A concurrent import: batches in the bulk lane, one after the other, as fast as they are accepted."""
 
 import asyncio
 import contextlib
@@ -18,14 +18,14 @@ _OK = range(200, 300)
 
 @dataclass(slots=True)
 class Transfer:
-    """An import under way."""
+    """An import in progress."""
 
     site: Site
     messages: int
     accepted: int = 0
 
     async def left(self) -> int:
-        """Give how many messages are not stored yet, posted or not."""
+        """Return how many messages are not stored yet, posted or not."""
         if not self.messages:
             return 0
         return self.messages - self.accepted + (await progress(self.site, "bulk")).left
@@ -34,7 +34,7 @@ class Transfer:
         """Post batches, each with the number of its messages.
 
         Raises:
-            Failed: a batch was not taken whole.
+            Failed: a batch was not accepted completely.
 
         """
         wire = Wire(self.site.plan.ingest_url, self.site.keys.api_key)
@@ -64,14 +64,14 @@ def _lines(messages: Messages, numbers: range) -> bytes:
 
 @contextlib.asynccontextmanager
 async def importing(site: Site, messages: Messages, count: int) -> AsyncIterator[Transfer]:
-    """Post an import for as long as the context is open; what is left of it then is left.
+    """Post an import while the context is open; the rest is not posted.
 
     Raises:
-        Failed: a batch was not taken.
+        Failed: a batch was not accepted.
 
     """
     transfer = Transfer(site, count)
-    # Made beforehand, so that it doesn't hold up whoever sends live messages from this process.
+    # Prepared first, so that it doesn't delay the live messages, which this process sends too.
     parts = [range(start, min(count, start + _BATCH)) for start in range(0, count, _BATCH)]
     batches = [(len(numbers), _lines(messages, numbers)) for numbers in parts]
     posting = asyncio.create_task(transfer.post(batches))

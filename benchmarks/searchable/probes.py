@@ -1,4 +1,4 @@
-"""Messages posted in open loop, of which some are asked for at once."""
+"""Messages posted in open loop, some of which are searched for at once."""
 
 import json
 import time
@@ -28,25 +28,25 @@ class Sample:
 
 @dataclass(slots=True)
 class Samples:
-    """What was seen of the messages that count."""
+    """The observations of the counted messages."""
 
     begun: float
     posted: int = 0
     found: list[Sample] = field(default_factory=list)
     accepted: list[tuple[float, float, float]] = field(default_factory=list)
-    """Due, sent and accepted, of all."""
+    """Times when each was due, sent and accepted."""
     failed: Counter[str] = field(default_factory=Counter)
 
     def accepted_ms(self, percent: int) -> float:
-        """Give a percentile of the time from due to accepted."""
+        """Return a percentile of the time from due to accepted."""
         return _percentile([accepted - due for due, _, accepted in self.accepted], percent)
 
     def late_ms(self, percent: int) -> float:
-        """Give a percentile of how late the sender was."""
+        """Return a percentile of how late the sender was."""
         return _percentile([sent - due for due, sent, _ in self.accepted], percent)
 
     def document(self) -> dict[str, Any]:
-        """Give all samples, in milliseconds: when a message was due, then from then on."""
+        """Return all samples, in milliseconds: when a message was due, then from then on."""
         return {
             "due_sent_accepted_found_ms": [
                 [
@@ -61,7 +61,7 @@ class Samples:
 
 
 class Probes:
-    """Posts messages at a rate, and asks for each so many-th."""
+    """Posts messages at a rate, and searches for one in so many."""
 
     def __init__(self, site: Site, messages: Messages, *, rate: float, every: int) -> None:
         self._site = site
@@ -72,10 +72,10 @@ class Probes:
         self._retriever = Wire(site.plan.retriever_url, site.keys.api_key)
 
     async def run(self, warm_up: float, seconds: float) -> Samples:
-        """Post for so long, and give what was seen of the messages that were due after the warm-up.
+        """Post for a while, and return the observations of the messages that were due after the warm-up.
 
         Raises:
-            Failed: not one was found.
+            Failed: no message was found.
 
         """
         begun = time.perf_counter() + warm_up
@@ -105,7 +105,7 @@ class Probes:
         return samples
 
     async def _post(self, number: int, due: float) -> tuple[float, float, str] | str:
-        """Post a message; gives when it was sent and accepted, and its position, or what went wrong."""
+        """Post a message; return when it was sent and accepted, and its position, or an error."""
         del due
         text, user = self._messages.text(number), self._messages.user(number)
         body = json.dumps({"user_id": user, "message_id": f"live-{number}", "text": text}).encode()
@@ -118,7 +118,7 @@ class Probes:
         return (sent, accepted, json.loads(answer)["position"]) if status in _OK else f"post: {status}"
 
     async def _ask(self, number: int, position: str) -> float | str:
-        """Ask for a message; gives when the answer that has it was read, or what went wrong."""
+        """Search for a message; return when the answer that has it was read, or an error."""
         query = {
             "user_id": self._messages.user(number),
             "query": self._messages.text(number).split()[0],
