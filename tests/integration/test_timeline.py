@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from exchanges import answered, fields_of, post, problem, search
 from running_stack import RunningStack
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.client import InvalidRequest, Memstream
 from memstream.contracts.keys import Position
@@ -64,7 +64,7 @@ async def say(stack: RunningStack, user: str, *names: str, minute: int | None = 
 async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
     """Open the running stack's collection."""
     space = EmbeddingSpace(stack.info.embedding_model, 384)
-    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=5)
+    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=PATIENCE)
     yield opened
     await opened.aclose()
 

@@ -21,12 +21,12 @@ from memstream.runtime.clock import SystemClock
 Tell = Callable[[Outcome], None]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_promise_holds_whatever_strikes(seed: int, sites: Sites, tell: Tell) -> None:
     await _holds(draw_plan(seed), sites, tell)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_promise_holds_for_thousands_of_messages_while_each_part_is_killed(
     big_seed: int, sites: Sites, tell: Tell
 ) -> None:
