@@ -31,8 +31,9 @@ up: setup ## start the embedded stack in the foreground
 demo: setup ## send a sample conversation and ask some questions, on a throw-away stack
 	.venv/bin/memstream demo
 
+# Files in the order of their names: those of many quick tests come last, and fill what is left of both processes' time.
 test: setup ## run the tests, the same in every run
-	$(PY) -m pytest -n $(JOBS) --dist loadfile
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 fuzz: setup ## try properties on other examples each time: make fuzz EXAMPLES=10000 SEED=7
 	$(PY) -m pytest -m hypothesis -n $(JOBS) --fuzz $(or $(EXAMPLES),1000) --timeout 3600 $(if $(SEED),--hypothesis-seed $(SEED))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from running_stack import RunningStack, embedded, on_containers
 
 _users: Iterator[int] = count(1)
@@ -18,8 +18,9 @@ _ROOM = 4 * 2**30
 """Bytes that tests may need at once, with those of a session that failed kept beside them."""
 
 # How long an example takes says something about the machine, and what else it is busy with.
-settings.register_profile("test", derandomize=True, deadline=None, database=None)
-settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
+_UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("test", _UNTIMED, derandomize=True, database=None)
+settings.register_profile("fuzz", _UNTIMED, derandomize=False, print_blob=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

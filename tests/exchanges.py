@@ -26,8 +26,9 @@ async def post_lines(ingest: httpx.AsyncClient, lines: bytes, **query: str) -> h
 
 
 async def search(retriever: httpx.AsyncClient, user: str, query: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """Ask, and give the answer; it must be one."""
-    return answered(await retriever.post("/v1/search", json={"user_id": user, "query": query, **fields}), 200)
+    """Ask, and give the answer; it must be one. Positions are waited for as long as may be."""
+    body = {"user_id": user, "query": query, "wait_timeout": 60, **fields}
+    return answered(await retriever.post("/v1/search", json=body), 200)
 
 
 def ids_of(answer: dict[str, Any]) -> list[str]:

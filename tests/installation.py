@@ -4,15 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import SystemRandom
 
 import httpx
-from waiting import until
+from ports import free_ports
+from waiting import PATIENCE, until
 
 from memstream.contracts.stack import Stack
 from memstream.local.stack.data_directory import DataDirectory
@@ -20,12 +18,6 @@ from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.process_spec import ProcessSpec
 from memstream.local.stack.readiness import http_probe
 from memstream.streams.connections import Redis, connect
-
-_TRIES = 50
-_LOWEST_PORT = 20_000
-_HIGHEST_PORT = 32_000
-_WORKERS = 4
-"""So many processes that run tests beside each other look for ports apart: what is free may be taken a moment later."""
 
 
 class Installation:
@@ -103,7 +95,7 @@ class Installation:
             assert process.returncode is None, f"{name} ended: {self.log(name)}"
             return await probe(child.port) is None
 
-        await until(answers, f"{name} is ready", within=30)
+        await until(answers, f"{name} is ready")
 
     def process(self, name: str) -> asyncio.subprocess.Process:
         """Give the process a part was last started as."""
@@ -132,17 +124,17 @@ class Installation:
         self.signal(name, signal.SIGKILL)
         await self.processes[name].wait()
 
-    async def stop(self, name: str, within: float = 20.0) -> int:
+    async def stop(self, name: str) -> int:
         """End a part as an operator does, and give its exit code."""
         self.signal(name, signal.SIGTERM)
-        return await self.ended(name, within)
+        return await self.ended(name)
 
-    async def ended(self, name: str, within: float = 20.0) -> int:
+    async def ended(self, name: str) -> int:
         """Wait until a part has ended by itself, and give its exit code."""
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(PATIENCE):
             return await self.processes[name].wait()
 
-    def client(self, name: str = "", *, key: str | None = None, timeout: float = 20.0) -> httpx.AsyncClient:
+    def client(self, name: str = "", *, key: str | None = None, timeout: float = PATIENCE) -> httpx.AsyncClient:
         """Make an HTTP client of a part, with the tenant's key unless told otherwise."""
         api_key = self.info.api_key if key is None else key
         return httpx.AsyncClient(
@@ -166,27 +158,3 @@ async def installed(installation: Installation) -> AsyncIterator[Installation]:
         yield installation
     finally:
         await installation.close()
-
-
-def free_ports(count: int) -> int:
-    """Find a port that is free, with `count` - 1 free ones behind it.
-
-    Below the range from which the system takes ports for outgoing connections: one of those may be taken at any time.
-    """
-    chance = SystemRandom()
-    width = (_HIGHEST_PORT - _LOWEST_PORT) // _WORKERS
-    lowest = _LOWEST_PORT + width * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _WORKERS)
-    for _ in range(_TRIES):
-        base = chance.randrange(lowest, lowest + width - count)
-        if all(_is_free(base + offset) for offset in range(count)):
-            return base
-    sys.exit("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

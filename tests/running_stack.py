@@ -12,10 +12,11 @@ from typing import Any
 import httpx
 import pytest
 from contract.qdrant_backends import DOCKER_SOCKET, has_docker
-from installation import Installation, free_ports, installed
+from installation import Installation, installed
+from ports import free_ports
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.contracts.stack import Stack
 from memstream.streams.connections import Redis, connect
@@ -53,7 +54,7 @@ async def embedded(home: Path) -> AsyncIterator[RunningStack]:
             assert process.returncode is None, (home / "up.log").read_text()
             return (home / "stack.json").exists()
 
-        await until(there, "memstream up is ready", within=40)
+        await until(there, "memstream up is ready")
         async with _connected(home, Stack.model_validate_json((home / "stack.json").read_bytes())) as stack:
             yield stack
     finally:
@@ -113,8 +114,8 @@ async def _connected(home: Path, info: Stack) -> AsyncIterator[RunningStack]:
     headers = {"Authorization": f"Bearer {info.api_key}"}
     redis = connect(info.redis_url)
     async with (
-        httpx.AsyncClient(base_url=info.ingest_url, headers=headers, timeout=30) as ingest,
-        httpx.AsyncClient(base_url=info.retriever_url, headers=headers, timeout=30) as retriever,
+        httpx.AsyncClient(base_url=info.ingest_url, headers=headers, timeout=PATIENCE) as ingest,
+        httpx.AsyncClient(base_url=info.retriever_url, headers=headers, timeout=PATIENCE) as retriever,
     ):
         yield RunningStack(home, info, ingest, retriever, redis)
     await redis.aclose()

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 COMMAND = [sys.executable, "-m", "memstream.local.embeddings"]
 
@@ -32,7 +33,7 @@ def running(model: str, cache: Path) -> Iterator[tuple[str, subprocess.Popen[str
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
+            process.wait(timeout=PATIENCE)
         assert process.stderr.read() == ""
 
 
@@ -71,7 +72,7 @@ def run_embeddings() -> Callable[..., subprocess.CompletedProcess[str]]:
             [*COMMAND, *arguments],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
             env={**os.environ, **environment},
         )

@@ -14,22 +14,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_ports
 from qdrant_client import AsyncQdrantClient, models
-from waiting import until
+from waiting import PATIENCE, until
 
 IMAGE = "qdrant/qdrant:v1.20.0"
 BACKENDS = ("memory", "edge", "container")
 
-_DEADLINE = 20.0
 DOCKER_SOCKET = "/var/run/docker.sock"
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class EdgeServer:
@@ -37,7 +29,7 @@ class EdgeServer:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.port = free_port()
+        self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = run_edge(self.port, data)
 
@@ -64,7 +56,7 @@ class EdgeServer:
     def stop(self) -> tuple[int, str, str]:
         """End the server as a supervisor would; return its status, output and errors."""
         self.process.send_signal(signal.SIGTERM)
-        output, errors = self.process.communicate(timeout=_DEADLINE)
+        output, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, output, errors
 
 

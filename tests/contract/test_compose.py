@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic_settings import BaseSettings
+from waiting import PATIENCE
 
 from memstream.embedder.settings import EmbedderSettings
 from memstream.ingest.settings import IngestSettings
@@ -221,7 +222,7 @@ def test_a_health_check_tells_well_from_unwell(name: str, status: int, services:
     arguments[-1] = re.sub(r"(127\.0\.0\.1(?:', |/))\d+", rf"\g<1>{server.server_port}", arguments[-1])
     found = {"python": sys.executable, "bash": "/bin/bash"}[program]
     try:
-        done = subprocess.run([found, *arguments], capture_output=True, timeout=20, check=False)
+        done = subprocess.run([found, *arguments], capture_output=True, timeout=PATIENCE, check=False)
     finally:
         server.shutdown()
         server.server_close()

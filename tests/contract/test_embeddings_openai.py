@@ -6,6 +6,7 @@ import numpy as np
 import openai
 import pytest
 import pytest_asyncio
+from waiting import PATIENCE
 
 pytest_plugins = ["contract.embeddings_server"]
 
@@ -15,7 +16,9 @@ TEXTS = ["The cat sleeps on the sofa.", "A kitten naps on the couch.", "Interest
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def client(minilm_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=minilm_url, api_key="any key will do", max_retries=0, timeout=20) as client:
+    async with openai.AsyncOpenAI(
+        base_url=minilm_url, api_key="any key will do", max_retries=0, timeout=PATIENCE
+    ) as client:
         yield client
 
 

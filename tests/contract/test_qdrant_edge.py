@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from contract.qdrant_backends import EdgeServer, free_port, run_edge
-from waiting import until
+from contract.qdrant_backends import EdgeServer, run_edge
+from ports import free_ports
+from waiting import PATIENCE, until
 
 from memstream.local.qdrant.maintenance import MIN_CHANGED_POINTS, SECONDS_PER_POINT, Maintenance, is_idle_enough
 from memstream.local.qdrant.storage import Storage
@@ -184,10 +185,10 @@ async def test_a_termination_is_clean_and_loses_nothing(qdrant_edge: EdgeServer,
 @pytest.mark.parametrize("taken", ["folder", "port"])
 def test_a_server_that_cannot_start_says_why_in_one_line(qdrant_edge: EdgeServer, tmp_path: Path, taken: str) -> None:
     if taken == "folder":
-        process, reason = run_edge(free_port(), qdrant_edge.data), "is in use by another server"
+        process, reason = run_edge(free_ports(), qdrant_edge.data), "is in use by another server"
     else:
         process, reason = run_edge(qdrant_edge.port, tmp_path / "other"), "Address already in use"
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output) == (1, "")
     assert len(errors.splitlines()) == 1
     assert reason in errors
@@ -211,7 +212,7 @@ async def test_maintenance_flushes_and_optimizes_when_it_is_quiet(tmp_path: Path
         return collection.unflushed == collection.unoptimized == 0
 
     await until(is_done, "what was written is flushed and optimised")
-    assert maintenance.stop(timedelta(seconds=5))
+    assert maintenance.stop(timedelta(seconds=PATIENCE))
     assert collection.read(lambda shard: shard.info()).points_count == MIN_CHANGED_POINTS
     storage.close()
 

@@ -62,7 +62,7 @@ async def say(stack: RunningStack, user: str, *texts: str) -> None:
         )["position"]
         for n, text in enumerate(texts, 1)
     ]
-    await search(stack.retriever, user, "x", wait_for=positions, wait_timeout=20)
+    await search(stack.retriever, user, "x", wait_for=positions)
 
 
 def quoting(messages: Messages) -> str:

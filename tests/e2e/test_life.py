@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from installation import free_ports
+from ports import free_ports
 from waiting import until
 
 from memstream.client import Memstream
@@ -74,7 +74,7 @@ async def living(home: Path, *options: str) -> AsyncIterator[Life]:
             assert process.returncode is None, said.read_text()
             return "ready." in said.read_text()
 
-        await until(ready, "the stack is ready", within=40)
+        await until(ready, "the stack is ready")
         yield Life(home, process)
     finally:
         if process.returncode is None:
@@ -136,7 +136,7 @@ async def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     async with living(home) as third, third.memory() as memory:
         found.append(await third.hits())
         positions = [result.position for result in sent.results if isinstance(result, AcceptedLine)]
-        last_words = await memory.search("late", "lamp", wait_for=positions, wait_timeout=30, limit=100)
+        last_words = await memory.search("late", "lamp", wait_for=positions, wait_timeout=60, limit=100)
         repeat = await memory.send({"user_id": "family", "message_id": "m-0", "text": CONVERSATION[0][1]})
     return Lived(code, left, found, last_words, repeat)
 

@@ -15,9 +15,9 @@ SAID = [
 ]
 
 
-async def told(stack: RunningStack, user: str) -> str:
-    """Post the conversation, and give the last position."""
-    position = ""
+async def told(stack: RunningStack, user: str) -> list[str]:
+    """Post the conversation, and give its positions."""
+    positions = []
     for message_id, at, speaker, text in SAID:
         body = {
             "user_id": user,
@@ -27,13 +27,13 @@ async def told(stack: RunningStack, user: str) -> str:
             "speaker": speaker,
             "text": text,
         }
-        position = (await stack.ingest.post("/v1/messages", json=body)).json()["position"]
-    return position
+        positions.append((await stack.ingest.post("/v1/messages", json=body)).json()["position"])
+    return positions
 
 
 async def context(stack: RunningStack, user: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - of a request
     """Ask for a context."""
-    body = {"user_id": user, "query": "Where is the spare key?", "token_budget": 500, **fields}
+    body = {"user_id": user, "query": "Where is the spare key?", "token_budget": 500, "wait_timeout": 60, **fields}
     answer = await stack.retriever.post("/v1/context", json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -41,9 +41,9 @@ async def context(stack: RunningStack, user: str, **fields: Any) -> dict[str, An
 
 
 async def test_it_quotes_what_answers_and_its_numbers_lead_back(stack: RunningStack, user: str) -> None:
-    position = await told(stack, user)
+    positions = await told(stack, user)
 
-    found = await context(stack, user, wait_for=[position])
+    found = await context(stack, user, wait_for=positions)
 
     (cited,) = [one for one in found["citations"] if one["message_id"] == "a"]
     assert f"[{cited['n']}] 2026-03-01 08:00 Mara: {SAID[0][3]}" in found["context"]
@@ -55,18 +55,18 @@ async def test_it_quotes_what_answers_and_its_numbers_lead_back(stack: RunningSt
 async def test_its_tokens_are_exactly_those_it_says_and_within_the_budget(
     stack: RunningStack, user: str, encoding: str
 ) -> None:
-    position = await told(stack, user)
+    positions = await told(stack, user)
 
-    found = await context(stack, user, token_budget=70, encoding=encoding, min_relevance=0, wait_for=[position])
+    found = await context(stack, user, token_budget=70, encoding=encoding, min_relevance=0, wait_for=positions)
 
     assert found["tokens"] == len(get_encoding(encoding).encode_ordinary(found["context"]))
     assert 0 < found["tokens"] <= 70
 
 
 async def test_it_abstains_when_nothing_bears_on_the_question(stack: RunningStack, user: str) -> None:
-    position = await told(stack, user)
+    positions = await told(stack, user)
 
-    found = await context(stack, user, query="Which orchestra recorded the symphony?", wait_for=[position])
+    found = await context(stack, user, query="Which orchestra recorded the symphony?", wait_for=positions)
 
     assert (found["abstained"], found["context"], found["citations"], found["tokens"]) == (True, "", [], 0)
 
@@ -76,9 +76,9 @@ async def test_it_abstains_for_a_user_who_said_nothing(stack: RunningStack, user
 
 
 async def test_a_budget_too_small_for_anything_is_no_abstention(stack: RunningStack, user: str) -> None:
-    position = await told(stack, user)
+    positions = await told(stack, user)
 
-    found = await context(stack, user, token_budget=1, wait_for=[position])
+    found = await context(stack, user, token_budget=1, wait_for=positions)
 
     assert (found["abstained"], found["context"]) == (False, "")
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from exchanges import answered, fields_of, post, problem
 from installation import Installation, installed
 from integration.worksite import Worksite
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.contracts import ids, keys
 from memstream.contracts.dead_letters import LetterName
@@ -309,7 +309,7 @@ async def test_pages_follow_each_other_whatever_happens_in_between(desk: Desk) -
 
 
 async def test_letters_of_all_partitions_come_in_one_order(site: Worksite) -> None:
-    durability = Durability(site.redis, fsync=False, timeout=1)
+    durability = Durability(site.redis, fsync=False, timeout=PATIENCE)
     letters = DeadLetters(site.redis, durability, partitions=3, dedup_seconds=60)
     names = [LetterName(partition, f"{ms}-{n}") for ms in (1, 2, 200) for n in (1, 2) for partition in range(3)]
     for name in names:

@@ -28,7 +28,7 @@ async def post(ingest: httpx.AsyncClient, user: str, message_id: str, text: str 
 
 async def found(retriever: httpx.AsyncClient, user: str, *wait_for: str) -> list[str]:
     """Give the ids of all of a user's messages that a search finds."""
-    body = {"user_id": user, "query": "lamp", "limit": 100, "wait_for": list(wait_for), "wait_timeout": 20}
+    body = {"user_id": user, "query": "lamp", "limit": 100, "wait_for": list(wait_for), "wait_timeout": 60}
     answer = await retriever.post("/v1/search", json=body)
     assert answer.status_code == 200, answer.text
     assert answer.json()["pending"] == []

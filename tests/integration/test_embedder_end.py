@@ -6,6 +6,7 @@ import signal
 import sys
 
 from integration.worksite import Worksite, texts
+from waiting import PATIENCE
 
 
 async def start_alone(**environment: str) -> tuple[int, str]:
@@ -19,7 +20,7 @@ async def start_alone(**environment: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
 
@@ -40,13 +41,12 @@ async def test_told_to_end_it_finishes_what_is_in_hand(site: Worksite) -> None:
 
 
 async def test_told_to_end_with_the_provider_down_it_leaves_all_pending(site: Worksite) -> None:
-    await site.work(grace=1)
+    # The call would last longer than any test.
+    await site.work(grace=1, embeddings_timeout=3600)
     site.script.fail("timeout")
     await site.say(texts(50))
     await site.calls(1)
-    started = asyncio.get_running_loop().time()
     assert await site.parts.stop("embedder-1") == 0
-    assert asyncio.get_running_loop().time() - started < 4
     group = (await site.redis.xinfo_groups(site.stream))[0]
     assert group["pending"] + group["lag"] == 50
     site.script.mend()
@@ -63,14 +63,15 @@ async def test_told_to_end_with_redis_down_it_ends_in_time(site: Worksite) -> No
     await site.parts.kill("redis")
     site.script.open.set()
     await site.not_ready_for("Redis")
-    assert await site.parts.stop("embedder-1", within=10) == 0
+    assert await site.parts.stop("embedder-1") == 0
 
 
 async def test_told_to_end_before_it_could_start_it_ends_at_once(site: Worksite) -> None:
     await site.parts.kill("redis")
-    await site.work(ready=False)
+    # At once: the grace is for work in hand, and there is none.
+    await site.work(ready=False, grace=3600)
     await site.not_ready_for("Redis")
-    assert await site.parts.stop("embedder-1", within=5) == 0
+    assert await site.parts.stop("embedder-1") == 0
 
 
 async def test_a_missing_key_is_said_in_one_line() -> None:

@@ -64,7 +64,7 @@ async def test_a_worker_whose_group_is_gone_ends_and_its_successor_works(site: W
         await site.redis.xgroup_destroy(site.stream, keys.GROUP)
     else:
         await site.redis.flushall()
-    assert await site.parts.ended("embedder-1", within=8) == 1
+    assert await site.parts.ended("embedder-1") == 1
     assert "reading has ended" in site.parts.log("embedder-1")
     await site.say(["found again"])
     await site.work()
@@ -78,7 +78,7 @@ async def test_a_read_that_can_never_succeed_ends_the_worker_and_fills_no_log(si
         pipe.delete(site.stream)
         pipe.set(site.stream, "not a stream")
         await pipe.execute()
-    assert await site.parts.ended("embedder-1", within=8) == 1
+    assert await site.parts.ended("embedder-1") == 1
     assert len(site.parts.log("embedder-1").splitlines()) < 60
 
 
@@ -113,7 +113,7 @@ async def test_a_backlog_is_taken_in_hand_piece_by_piece(site: Worksite) -> None
     # As many in hand as allowed, and one read that waits for room.
     assert held[-1] <= 300 + 150
     site.script.open.set()
-    await site.finished(within=60)
+    await site.finished()
     assert len(await site.stored()) == 5000
     assert max(site.script.counts.sizes) <= 50
 

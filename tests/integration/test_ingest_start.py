@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from exchanges import entries_of, line
-from installation import Installation, free_ports, installed
-from waiting import until
+from installation import Installation, installed
+from ports import free_ports
+from waiting import PATIENCE, until
 
 CONFIGURATION = 78
 NEEDED = {"MEMSTREAM_RETRIEVER_EMBEDDINGS_API_KEY": "x"}
@@ -25,7 +26,7 @@ async def start(module: str, settings: Mapping[str, str]) -> tuple[int, list[str
         env=settings,
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             out, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from exchanges import post, search
 from running_stack import RunningStack
+from waiting import PATIENCE
 
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import (
@@ -33,7 +34,7 @@ SOME_VECTOR = np.full(384, 0.05, np.float32)
 async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
     """Open the running stack's collection."""
     space = EmbeddingSpace(stack.info.embedding_model, 384)
-    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=5)
+    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=PATIENCE)
     yield opened
     await opened.aclose()
 

@@ -20,7 +20,7 @@ async def say(stack: RunningStack, user: str, *messages: tuple[str, str, datetim
     ]
     posted = answered(await stack.ingest.post("/v1/messages/batch", json={"messages": bodies}), 200)
     positions = [result["position"] for result in posted["results"]]
-    await search(stack.retriever, user, "x", mode="keyword", wait_for=positions, wait_timeout=30)
+    await search(stack.retriever, user, "x", mode="keyword", wait_for=positions)
 
 
 async def moves(stack: RunningStack, user: str) -> None:

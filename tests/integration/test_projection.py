@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 import pytest_asyncio
 from running_stack import RunningStack
+from waiting import PATIENCE
 
 from memstream.vectors.space import EmbeddingSpace, Projection
 from memstream.vectors.store import CandidateQuery, EmbeddedChunk, Owner, StoredMessage, owner_of
@@ -24,7 +25,7 @@ Vector = npt.NDArray[np.float32]
 def opened(stack: RunningStack, space: EmbeddingSpace, user: str) -> QdrantStore:
     """Open a collection of the test's own, as a service that is configured with this space would."""
     url, name = stack.info.qdrant_url, "".join(filter(str.isalnum, user))
-    return QdrantStore(space, url=url, api_key=None, collection=f"projected{name}", timeout=5)
+    return QdrantStore(space, url=url, api_key=None, collection=f"projected{name}", timeout=PATIENCE)
 
 
 @pytest_asyncio.fixture

@@ -10,11 +10,11 @@ import numpy as np
 import openai
 import pytest
 import pytest_asyncio
-from installation import free_ports
+from ports import free_ports
 from provider.limits import RateLimits, span
-from provider.script import Latency, Script
+from provider.script import Script
 from provider.server import providing
-from waiting import until
+from waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def client(script: Script) -> AsyncIterator[openai.AsyncOpenAI]:
     """Serve it, and give a client that tries once."""
     async with (
         providing(script) as url,
-        openai.AsyncOpenAI(api_key="x", base_url=url, max_retries=0, timeout=5) as client,
+        openai.AsyncOpenAI(api_key="x", base_url=url, max_retries=0, timeout=PATIENCE) as client,
     ):
         yield client
 
@@ -94,8 +94,11 @@ def test_spans_are_written_as_in_openais_headers(seconds: float, text: str) -> N
 
 async def test_over_its_concurrency_calls_are_refused(client: openai.AsyncOpenAI, script: Script) -> None:
     script.concurrency = 2
-    script.latency = Latency(0.2)
-    answers = await asyncio.gather(*(embed(client, "a") for _ in range(5)), return_exceptions=True)
+    script.open.clear()
+    calls = [asyncio.create_task(embed(client, "a")) for _ in range(5)]
+    await until(lambda: script.counts.calls == 5, "all calls are made")
+    script.open.set()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(answer, openai.RateLimitError) for answer in answers) == 3
 
 

@@ -172,7 +172,7 @@ async def test_a_text_in_any_script_is_found_by_itself(stack: RunningStack, user
     positions = [one["position"] for one in sent]
 
     for name, text in texts.items():
-        found = await search(stack.retriever, user, text, wait_for=positions, wait_timeout=20)
+        found = await search(stack.retriever, user, text, wait_for=positions)
         assert name in ids_of(found)
 
 

@@ -28,7 +28,7 @@ async def owner(stack: RunningStack) -> str:
         (await post(stack.ingest, user, "a word", message_id=name, occurred_at=TIMES[name], **fields))["position"]
         for name, fields in MESSAGES.items()
     ]
-    await search(stack.retriever, user, "x", wait_for=positions, wait_timeout=30)
+    await search(stack.retriever, user, "x", wait_for=positions)
     return user
 
 
@@ -142,7 +142,7 @@ async def test_each_user_finds_their_own_messages_alone(stack: RunningStack, use
     positions = [result["position"] for result in posted["results"]]
 
     async def check(number: int, name: str, mode: str) -> None:
-        found = await search(stack.retriever, name, text, mode=mode, limit=100, wait_for=positions, wait_timeout=30)
+        found = await search(stack.retriever, name, text, mode=mode, limit=100, wait_for=positions)
         assert sorted(ids_of(found)) == [f"{number}-{m}" for m in range(3)], name
 
     for mode in ("dense", "keyword", "hybrid"):
@@ -154,7 +154,7 @@ async def test_questions_of_a_batch_do_not_mix_their_users(stack: RunningStack, 
     batch = b"\n".join(line(name, name, "The password is under the keyboard.") for name in users)
     posted = answered(await post_lines(stack.ingest, batch), 200)
     positions = [result["position"] for result in posted["results"]]
-    searches = [{"user_id": name, "query": "password", "wait_for": positions} for name in users]
+    searches = [{"user_id": name, "query": "password", "wait_for": positions, "wait_timeout": 60} for name in users]
 
     results = answered(await stack.retriever.post("/v1/search/batch", json={"searches": searches}), 200)["results"]
 

@@ -34,7 +34,7 @@ class Tenant:
         posted = answered(await self.ingest.post("/v1/messages/batch", json={"messages": bodies}), 200)
         assert posted["rejected"] == 0, posted
         positions = [result["position"] for result in posted["results"]]
-        await self.search("nobody", "x", mode="keyword", wait_for=positions, wait_timeout=30)
+        await self.search("nobody", "x", mode="keyword", wait_for=positions, wait_timeout=60)
 
     async def publish(self, *texts: str, **fields: Any) -> None:  # noqa: ANN401 - of a message
         """Post documents for all users."""

@@ -19,7 +19,7 @@ async def test_the_one_who_is_named_comes_first_and_the_name_does_not_count_for_
         await post(stack.ingest, user, text, message_id=name, speaker=speaker, occurred_at="2025-05-01T10:00:00Z")
         for name, (speaker, text) in SAID.items()
     ]
-    await search(stack.retriever, user, "x", wait_for=[one["position"] for one in posted], wait_timeout=30)
+    await search(stack.retriever, user, "x", wait_for=[one["position"] for one in posted])
 
     by_ann, by_bo, unnamed = [
         await search(stack.retriever, user, query)

@@ -15,9 +15,9 @@ from random import Random
 from typing import Any, cast
 
 import pytest
+from ports import free_ports
 from waiting import until
 
-from memstream.local.stack.ports import free_base
 from memstream.local.stack.process import Process
 from memstream.local.stack.process_spec import ProcessSpec
 from memstream.local.stack.process_supervisor import ProcessSupervisor, Timeouts
@@ -92,7 +92,7 @@ Start = Callable[..., Run]
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start supervisors, on one home unless told otherwise; whatever is left of them is killed after the test."""
     runs: list[Run] = []
-    base = free_base(10, first=21_000)
+    base = free_ports(10)
 
     def run(moods: str, home: str = "home", port_base: int = base, **environment: str) -> Run:
         runs.append(Run(tmp_path / home, port_base, moods, **environment))
@@ -131,7 +131,7 @@ async def test_each_stage_starts_when_the_one_before_is_ready_and_they_stop_in_r
 
 
 async def test_stack_json_is_there_while_the_stack_is_ready_and_for_its_owner_alone(start: Start) -> None:
-    run = start("first=well,second=unready")
+    run = start("first=well,second=unready", READY="5")
     assert await run.exit_code() == 1
     assert run.info is None
 
@@ -176,15 +176,15 @@ async def test_a_part_that_does_not_become_ready_ends_the_start_with_its_log(sta
 
 
 async def test_a_part_that_hangs_is_given_up_at_its_deadline_with_what_it_answered(start: Start) -> None:
-    run = start("first=unready")
+    run = start("first=unready", READY="5")
 
     assert await run.exit_code() == 1
-    assert 'first did not start: not ready within 3 s (/ answered 503 {"status": "unwell"})' in run.screen
+    assert 'first did not start: not ready within 5 s (/ answered 503 {"status": "unwell"})' in run.screen
 
 
 async def test_a_port_in_use_is_named_and_nothing_starts(start: Start) -> None:
     # Not any free port: the one below it must be free, too.
-    port = free_base(2, first=25_000) + 1
+    port = free_ports(2) + 1
     with socket.create_server(("127.0.0.1", port)):
         run = start("first=well,second=well", port_base=port - 1)
         assert await run.exit_code() == 1
@@ -198,7 +198,7 @@ async def test_a_second_stack_on_the_same_home_is_refused_and_harms_nothing(star
     first = start("first=well")
     await first.ready()
 
-    second = start("first=well", port_base=free_base(10, first=23_000))
+    second = start("first=well", port_base=free_ports(10))
 
     assert await second.exit_code() == 1
     assert second.screen == f"a stack is running in {first.home} already, as process {first.process.pid}\n"
@@ -231,13 +231,13 @@ async def test_a_home_is_free_only_when_the_last_child_of_a_former_run_is_gone(s
 
 
 async def test_a_child_deaf_to_sigterm_is_killed_after_the_grace(start: Start) -> None:
-    run = start("first=well,second=stubborn", GRACE="0.2")
+    run = start("first=well,second=stubborn", GRACE="2")
     await run.ready()
 
     run.signal(signal.SIGTERM)
 
     assert await run.exit_code() == 0
-    assert "second did not end within 0.2 s and was killed" in run.screen
+    assert "second did not end within 2 s and was killed" in run.screen
     assert marked(run.events, "asked-to-end") == ["second", "first"]
 
 

@@ -17,7 +17,7 @@ async def say(stack: RunningStack, user: str, *messages: dict[str, Any]) -> None
     bodies = [{"user_id": user, "conversation_id": "c", **message} for message in messages]
     posted = answered(await stack.ingest.post("/v1/messages/batch", json={"messages": bodies}), 200)
     positions = [result["position"] for result in posted["results"]]
-    await search(stack.retriever, user, "x", mode="keyword", wait_for=positions, wait_timeout=30)
+    await search(stack.retriever, user, "x", mode="keyword", wait_for=positions)
 
 
 def turns(count: int, answer: int, *, apart: int = 1, **fields: object) -> list[dict[str, Any]]:

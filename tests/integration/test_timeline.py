@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from exchanges import answered, fields_of, post, problem, search
 from running_stack import RunningStack
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.client import InvalidRequest, Memstream
 from memstream.contracts.keys import Position
@@ -57,14 +57,14 @@ async def say(stack: RunningStack, user: str, *names: str, minute: int | None = 
     ]
     posted = answered(await stack.ingest.post("/v1/messages/batch", json={"messages": bodies}), 200)
     positions = [result["position"] for result in posted["results"]]
-    await search(stack.retriever, user, "x", mode="keyword", wait_for=positions, wait_timeout=30)
+    await search(stack.retriever, user, "x", mode="keyword", wait_for=positions)
 
 
 @pytest_asyncio.fixture
 async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
     """Open the running stack's collection."""
     space = EmbeddingSpace(stack.info.embedding_model, 384)
-    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=5)
+    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=PATIENCE)
     yield opened
     await opened.aclose()
 

@@ -45,13 +45,13 @@ async def length(site: Worksite) -> int:
     return int(await site.redis.xlen(site.stream))
 
 
-async def shrinks_to(site: Worksite, most: int, *, within: float = 20.0) -> None:
+async def shrinks_to(site: Worksite, most: int) -> None:
     """Wait until no more entries are left in the live lane."""
 
     async def small_enough() -> bool:
         return await length(site) <= most
 
-    await until(small_enough, f"at most {most} entries are left", within=within)
+    await until(small_enough, f"at most {most} entries are left")
 
 
 async def consumer_names(site: Worksite) -> set[str]:

@@ -12,7 +12,7 @@ import httpx
 from installation import Installation, installed
 from provider.script import Script
 from provider.server import providing
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
@@ -150,9 +150,9 @@ class Worksite:
                 return False
         return True
 
-    async def finished(self, within: float = 20.0) -> None:
+    async def finished(self) -> None:
         """Wait until every entry is acknowledged."""
-        await until(self.done, "every entry is acknowledged", within=within)
+        await until(self.done, "every entry is acknowledged")
 
     async def letters(self) -> list[dict[bytes, bytes]]:
         """Give the dead letters."""
@@ -162,7 +162,7 @@ class Worksite:
     async def stored(self) -> dict[str, list[int]]:
         """Give the chunk numbers of all stored points by message id, in order; a duplicate would show twice."""
         found: defaultdict[str, list[int]] = defaultdict(list)
-        async with httpx.AsyncClient(base_url=self.parts.url("qdrant"), timeout=10) as qdrant:
+        async with httpx.AsyncClient(base_url=self.parts.url("qdrant"), timeout=PATIENCE) as qdrant:
             offset: object = 0
             while offset is not None:
                 answer = await qdrant.post(
@@ -177,7 +177,7 @@ class Worksite:
 
     async def change_collection(self, dimensions: int | None) -> None:
         """Replace the collection by an empty one with another vector size, or by none."""
-        async with httpx.AsyncClient(base_url=self.parts.url("qdrant"), timeout=10) as qdrant:
+        async with httpx.AsyncClient(base_url=self.parts.url("qdrant"), timeout=PATIENCE) as qdrant:
             path = f"/collections/{self._collection}"
             vectors = (await qdrant.get(path)).json()["result"]["config"]["params"]["vectors"]
             (await qdrant.delete(path)).raise_for_status()

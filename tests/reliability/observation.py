@@ -21,7 +21,6 @@ AnswerT = TypeVar("AnswerT")
 
 _ASKERS = 6
 _QUESTIONS = 20
-_TRIMMED_WITHIN = 15.0
 
 
 async def observe(history: History, look: Look, redis: Redis, prefix: str, chance: Random) -> None:
@@ -92,5 +91,5 @@ async def _lengths(history: History, redis: Redis) -> None:
 
         # The judge says when it is too long, with the figure.
         with contextlib.suppress(AssertionError):
-            await until(is_short, f"{stream} is trimmed", within=_TRIMMED_WITHIN)
+            await until(is_short, f"{stream} is trimmed")
         history.add(Length(stream, entries))

@@ -26,7 +26,6 @@ _TESTS = Path(__file__).parents[1]
 _DIMENSIONS = 32
 _LOOK_SECONDS = 0.05
 _PAUSE_AFTER_END = 0.3
-_PATIENCE = 60.0
 _STILL = 2
 """Times in a row that nothing must be waiting: what was held up on the way may come late."""
 
@@ -86,7 +85,7 @@ class Site:
         for link in self.links.values():
             link.mend()
         for part in PARTS:
-            await until(partial(self.parts.answers, part), f"{part} is ready", within=_PATIENCE)
+            await until(partial(self.parts.answers, part), f"{part} is ready")
         await self.script(mend=True)
 
     async def worked_off(self) -> None:
@@ -103,7 +102,7 @@ class Site:
             return still >= _STILL
 
         try:
-            await until(nothing_waits, "the backlog is worked off", within=_PATIENCE)
+            await until(nothing_waits, "the backlog is worked off")
         except AssertionError as error:
             raise AssertionError(f"{error}; {await self._what_waits()}") from error
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -37,6 +38,17 @@ class Far:
                 writer.write(DONE)
         await end(writer)
         self.connections -= 1
+
+
+class Gate(asyncio.Event):
+    """Counts who comes to it."""
+
+    arrivals = 0
+
+    async def wait(self) -> Literal[True]:
+        """Count, and wait."""
+        self.arrivals += 1
+        return await super().wait()
 
 
 @pytest.fixture
@@ -110,9 +122,9 @@ async def test_a_cut_link_breaks_connections_and_refuses_new_ones(link: Link) ->
 
 
 async def test_on_a_stalled_link_everything_comes_late(link: Link, far: Far) -> None:
-    link.flowing.clear()
+    link.flowing = gate = Gate()
     saying = asyncio.create_task(say(link))
-    await asyncio.wait([saying], timeout=0.1)
+    await until(lambda: gate.arrivals == 1, "what was said is held up")
     assert (saying.done(), far.heard) == (False, b"")
     link.mend()
     assert await saying == DONE

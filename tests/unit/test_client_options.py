@@ -55,7 +55,7 @@ def test_options_are_the_fields_of_the_body(options: type, body: type[BaseModel]
     assert set(options.__annotations__) | positional == set(body.model_fields)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_mypy_refuses_a_misspelt_keyword_and_a_wrong_type(tmp_path: Path) -> None:
     file = tmp_path / "snippet.py"
     file.write_text(SNIPPET)

@@ -88,7 +88,7 @@ async def test_a_part_that_does_not_answer_is_not_waited_for() -> None:
     health.check("redis", asyncio.Event().wait)  # type: ignore[arg-type] # what it gives doesn't matter
     health.check("qdrant", well)
 
-    assert (await health.ready(within=0.01)).parts == {"redis": "no answer within 0.01 s", "qdrant": "ok"}
+    assert (await health.ready(within=0.5)).parts == {"redis": "no answer within 0.5 s", "qdrant": "ok"}
 
 
 async def test_parts_are_asked_at_the_same_time() -> None:

@@ -67,7 +67,7 @@ async def serving(*answers: bytes) -> AsyncIterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def connected(server: Server, path: str = "", seconds: float = 5.0) -> AsyncIterator[HttpTransport]:
+async def connected(server: Server, path: str = "", seconds: float = 60.0) -> AsyncIterator[HttpTransport]:
     """Make a transport to it."""
     transport = HttpTransport(server.url + path, port=1, headers={"api-key": "secret"}, timeout=seconds)
     yield transport
@@ -149,7 +149,7 @@ async def test_an_answer_that_breaks_off_or_is_none_is_an_error(answer: bytes) -
 
 
 async def test_no_answer_in_time_is_an_error_and_spoils_no_later_one() -> None:
-    async with serving(b"wait", OK) as server, connected(server, seconds=0.05) as transport:
+    async with serving(b"wait", OK) as server, connected(server, seconds=1.0) as transport:
         with pytest.raises(TimeoutError):
             await transport.post("/", b"slow")
         assert (await transport.post("/", b"quick")).content == b"ok"

@@ -6,12 +6,13 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from qdrant_client import models
@@ -100,6 +101,7 @@ async def test_points_are_put_into_the_collection_and_waited_for() -> None:
 
 
 @given(rows)
+@settings(max_examples=ceil(settings().max_examples / 5))
 async def test_points_are_written_as_the_clients_own_models_are(vector: Vector) -> None:
     document = models.Document(
         text="1 March 2026, Zoë: 👍", model="qdrant/bm25", options={"avg_len": 32.0, "language": "english"}

@@ -61,7 +61,7 @@ def main() -> None:
         rng=Random(7),  # noqa: S311 - jitter
         say=foreground.say,
         stages=stages(directory, port_base, moods),
-        timeouts=Timeouts(ready=3.0, stop=float(os.environ.get("GRACE", "5"))),
+        timeouts=Timeouts(ready=float(os.environ.get("READY", "90")), stop=float(os.environ.get("GRACE", "60"))),
     )
     try:
         asyncio.run(foreground.run(stack, watch))
