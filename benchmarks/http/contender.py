@@ -27,10 +27,10 @@ from memstream.ingest.settings import IngestSettings
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings
-from memstream.runtime.listening import listen
+from memstream.runtime.sockets import listen
 from memstream.vectors.transport import HttpResponse, HttpTransport
 from memstream.web.fast_path import Endpoints, FastPath
-from memstream.web.serving import serve
+from memstream.web.server import serve
 
 _NO_LIMIT = 0
 

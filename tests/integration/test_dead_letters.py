@@ -18,8 +18,8 @@ from memstream.contracts import ids, keys
 from memstream.contracts.dead_letters import LetterName
 from memstream.contracts.events import UserErased, decode_event
 from memstream.contracts.messages import written_time
+from memstream.embedder.jobs import Dead, Delivery, Settled
 from memstream.embedder.settlement import Settlement
-from memstream.embedder.work import Dead, Delivery, Settled
 from memstream.ingest.dead_letters import DeadLetters, LetterFilter
 from memstream.ingest.durability import Durability
 from memstream.runtime.clock import SystemClock

@@ -11,9 +11,9 @@ from provider.script import Latency
 from waiting import until
 
 from memstream.contracts import keys
+from memstream.embedder.jobs import Delivery
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import Subscriptions
-from memstream.embedder.work import Delivery
 from memstream.runtime.errors import Unavailable
 
 

@@ -14,10 +14,10 @@ from waiting import until
 from memstream.contracts import keys
 from memstream.contracts.events import MessageDeleted
 from memstream.embedder.held_entries import HeldEntries
+from memstream.embedder.jobs import Deleted, DeletionRequest, Outcome
 from memstream.embedder.pipeline import Pipeline
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import Subscriptions
-from memstream.embedder.work import Deleted, DeletionRequest, Outcome
 
 MESSAGES = 400
 

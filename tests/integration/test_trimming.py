@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry
 from waiting import until
 
 from memstream.contracts import keys
-from memstream.embedder.consumers import Consumers
+from memstream.embedder.consumers import ConsumerCleanup
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.streams import source_streams
-from memstream.embedder.trimming import DECLARED_GROUPS, Trimming
+from memstream.embedder.trimmer import DECLARED_GROUPS, StreamTrimmer
 from memstream.runtime.errors import Unavailable
 from memstream.streams.backlog import backlog
 from memstream.streams.scripts import Scripts
@@ -34,10 +34,10 @@ SOURCES = source_streams(1)
 
 def trimming(
     site: Worksite, *, groups: Sequence[str] = DECLARED_GROUPS, registry: CollectorRegistry | None = None
-) -> Trimming:
+) -> StreamTrimmer:
     """Make what a worker trims with, for a test to take turns itself."""
     metrics = EmbedderMetrics(registry or CollectorRegistry())
-    return Trimming(site.redis, SOURCES, window=HOUR, metrics=metrics, groups=groups)
+    return StreamTrimmer(site.redis, SOURCES, window=HOUR, metrics=metrics, groups=groups)
 
 
 async def length(site: Worksite) -> int:
@@ -139,7 +139,7 @@ async def test_nothing_is_trimmed_while_a_declared_group_is_missing(
 async def test_streams_that_do_not_exist_are_refused_as_well(site: Worksite, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         await trimming(site).trim()
-        await Consumers(site.redis, SOURCES, own="me", idle=0).remove_gone()
+        await ConsumerCleanup(site.redis, SOURCES, own="me", idle=0).remove_gone()
     assert len(caplog.records) == len(SOURCES)
 
 
@@ -201,7 +201,7 @@ async def test_trimming_goes_on_after_redis_was_away(site: Worksite) -> None:
     await site.create_groups()
     await site.say(texts(200), entry_id=LONG_AGO)
     await site.redis.xreadgroup(keys.GROUP, "reader", {site.stream: ">"}, noack=True)
-    trims, consumers = trimming(site), Consumers(site.redis, SOURCES, own="me", idle=0)
+    trims, consumers = trimming(site), ConsumerCleanup(site.redis, SOURCES, own="me", idle=0)
     await site.parts.kill("redis")
     for task in (trims.trim, consumers.remove_gone):
         with pytest.raises(Unavailable):
@@ -238,14 +238,14 @@ async def test_removing_a_consumer_looks_again_at_what_is_pending_and_spares_one
     await site.redis.xgroup_createconsumer(site.stream, keys.GROUP, "other")
     await site.say(["pending"])
     await site.redis.xreadgroup(keys.GROUP, "busy", {site.stream: ">"})
-    consumers = Consumers(site.redis, SOURCES, own="me", idle=0)
+    consumers = ConsumerCleanup(site.redis, SOURCES, own="me", idle=0)
     await consumers.remove_gone()
     assert await consumer_names(site) == {"me", "busy"}
     # As if it had read only after it was seen to have nothing.
     call = REMOVE_CONSUMER.call(StreamKeys(site.stream), GroupArguments(keys.GROUP), ["busy"])
     assert not await Scripts(site.redis).run(call)
     assert len(await site.pending("busy")) == 1
-    await Consumers(site.redis, SOURCES, own="me", idle=HOUR).remove_gone()
+    await ConsumerCleanup(site.redis, SOURCES, own="me", idle=HOUR).remove_gone()
     assert await consumer_names(site) == {"me", "busy"}
 
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from memstream.runtime.clock import Clock, SystemClock
-from memstream.runtime.listening import listen
+from memstream.runtime.sockets import listen
 
 from .faults import REFUSALS, Fault
 from .limits import RateLimits

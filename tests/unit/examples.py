@@ -9,18 +9,18 @@ from unit.manual_clock import START
 from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Lane
+from memstream.embedder.jobs import Delivery, EmbeddingJob
 from memstream.embedder.streams import SourceStream
-from memstream.embedder.work import Delivery, Work
 
 
 class NoTombstones:
     """Nothing was deleted."""
 
-    async def find_tombstones(self, works: Sequence[Work]) -> list[bool]:
+    async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
         """Find none."""
-        return [False] * len(works)
+        return [False] * len(jobs)
 
-    async def remove(self, works: Sequence[Work]) -> None:
+    async def remove(self, jobs: Sequence[EmbeddingJob]) -> None:
         """Remove nothing."""
 
 
@@ -49,9 +49,11 @@ def entry(data: bytes, *, lane: Lane = "live", entry_id: str = "1-0", attempts: 
     return SourceStream(0, lane).delivery(entry_id, fields, attempts)
 
 
-def work(name: str = "1-0", *, lane: Lane = "live", attempts: int = 1, texts: int = 1, size: int | None = None) -> Work:
+def job(
+    name: str = "1-0", *, lane: Lane = "live", attempts: int = 1, texts: int = 1, size: int | None = None
+) -> EmbeddingJob:
     """Make a message that is ready to be embedded, of so many texts; `size` counts as the bytes of all of them."""
     message = recorded(message_id=name)
     parts = [f"{name} part {index}" for index in range(texts)]
     bytes_of_texts = sum(len(part) for part in parts) if size is None else size
-    return Work(entry(b"", lane=lane, entry_id=name, attempts=attempts), message, parts, parts, bytes_of_texts)
+    return EmbeddingJob(entry(b"", lane=lane, entry_id=name, attempts=attempts), message, parts, parts, bytes_of_texts)

@@ -8,19 +8,19 @@ from prometheus_client import CollectorRegistry
 from unit.examples import NoTombstones, seeded
 
 from memstream.contracts.keys import Lane
+from memstream.embedder.batch_processor import BatchProcessor, Servers
 from memstream.embedder.batching import Batcher, BatchPolicy
 from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.concurrency import Concurrency
 from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.held_entries import HeldEntries
+from memstream.embedder.jobs import Deleted, DeletionRequest, Outcome, prepare
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.outcomes import Outcomes
 from memstream.embedder.pipeline import Pipeline, Stages
-from memstream.embedder.retrying import Retrying
+from memstream.embedder.retries import Retrier
 from memstream.embedder.settlement import Settlement
-from memstream.embedder.storing import Servers, Storing
-from memstream.embedder.work import Deleted, DeletionRequest, Outcome, prepare
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.health import Pulse
@@ -49,13 +49,13 @@ def pipeline_on(redis: Redis, delete: Deleting = delete, messages: int = 16) -> 
     """Make a pipeline that settles there, and what it holds."""
     clock, faults, metrics = SystemClock(), DependencyFaults(), EmbedderMetrics(CollectorRegistry())
     pulse = Pulse(clock, 30.0)
-    retrying = Retrying(faults, clock, seeded(), Backoff(initial=0.1, maximum=1.0), pulse.beat)
+    retrying = Retrier(faults, clock, seeded(), Backoff(initial=0.1, maximum=1.0), pulse.beat)
     gate = DeadLetterGate(Breaker(BreakerPolicy()), faults, clock, pulse)
     held = HeldEntries(messages, 1_000_000, metrics.held)
     stages = Stages(
         prepare=partial(prepare, chunker=Chunker(512, 64), max_deliveries=5),
         batcher=Batcher(BatchPolicy(128, 250_000, 0.005)),
-        storing=Storing(Servers(embed, upsert), NoTombstones(), retrying, gate, metrics),
+        storing=BatchProcessor(Servers(embed, upsert), NoTombstones(), retrying, gate, metrics),
         delete=delete,
         dead_letters=gate,
         outcomes=Outcomes(Settlement(redis, clock), retrying, held, metrics),

@@ -5,15 +5,15 @@ from hypothesis import strategies as st
 
 from memstream.contracts.messages import Accepted, AcceptedLine, BatchOut, LineError, RejectedLine
 from memstream.ingest import answers
-from memstream.ingest.answers import Outcome, Taken
+from memstream.ingest.answers import AppendResult, Outcome
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
-taken = st.builds(Taken, texts, texts, st.booleans(), st.booleans())
+taken = st.builds(AppendResult, texts, texts, st.booleans(), st.booleans())
 errors = st.builds(LineError, code=texts, message=texts)
 
 
 @given(taken)
-def test_the_answer_for_a_message(one: Taken) -> None:
+def test_the_answer_for_a_message(one: AppendResult) -> None:
     message_id, position, duplicate, deleted = one
     model = Accepted(message_id=message_id, position=position, duplicate=duplicate, deleted=deleted)
 
@@ -23,7 +23,7 @@ def test_the_answer_for_a_message(one: Taken) -> None:
 @given(st.lists(taken | errors, max_size=6))
 def test_the_answer_for_a_batch(outcomes: list[Outcome]) -> None:
     rejected = [one for one in outcomes if isinstance(one, LineError)]
-    duplicates = [one for one in outcomes if isinstance(one, Taken) and one.duplicate]
+    duplicates = [one for one in outcomes if isinstance(one, AppendResult) and one.duplicate]
     model = BatchOut(
         accepted=len(outcomes) - len(rejected) - len(duplicates),
         duplicates=len(duplicates),

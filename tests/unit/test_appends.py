@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from memstream.contracts import keys
 from memstream.ingest.appends import appends
-from memstream.ingest.recording import Entry
+from memstream.ingest.recorder import Entry
 
 MESSAGES, SIZE = 250, 1024 * 1024
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.examples import work
+from unit.examples import job
 
 from memstream.contracts import keys
 from memstream.embedder.batching import Batcher, BatchPolicy
-from memstream.embedder.work import Work
+from memstream.embedder.jobs import EmbeddingJob
 
 policies = st.builds(
     BatchPolicy, texts=st.integers(1, 12), size=st.integers(1, 200), linger=st.floats(0, 1, allow_subnormal=False)
@@ -24,47 +24,47 @@ shapes = st.lists(
 )
 
 
-def works_of(shapes: Iterable[tuple[keys.Lane, int, int, int]]) -> list[Work]:
+def jobs_of(shapes: Iterable[tuple[keys.Lane, int, int, int]]) -> list[EmbeddingJob]:
     """Make messages: lane, deliveries, texts, bytes."""
     return [
-        work(f"{number}-0", lane=lane, attempts=attempts, texts=texts, size=size)
+        job(f"{number}-0", lane=lane, attempts=attempts, texts=texts, size=size)
         for number, (lane, attempts, texts, size) in enumerate(shapes)
     ]
 
 
-def filled(policy: BatchPolicy, works: Iterable[Work]) -> Batcher:
+def filled(policy: BatchPolicy, jobs: Iterable[EmbeddingJob]) -> Batcher:
     """Queue messages, all at the time 0."""
     batcher = Batcher(policy)
-    for one in works:
+    for one in jobs:
         batcher.add(one, 0.0)
     return batcher
 
 
-def taken(batcher: Batcher) -> list[list[Work]]:
+def taken(batcher: Batcher) -> list[list[EmbeddingJob]]:
     """Take batches until there are none."""
     return [batch for lane in keys.LANES for batch in iter(lambda lane=lane: batcher.take(lane), [])]  # type: ignore[misc]
 
 
-def entries(works: Iterable[Work]) -> list[str]:
+def entries(jobs: Iterable[EmbeddingJob]) -> list[str]:
     """Name messages by their entries."""
-    return [one.delivery.entry_id for one in works]
+    return [one.delivery.entry_id for one in jobs]
 
 
 @given(policies, shapes)
 def test_nothing_is_lost_or_doubled(policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]) -> None:
-    works = works_of(shapes)
-    batches = taken(filled(policy, works))
+    jobs = jobs_of(shapes)
+    batches = taken(filled(policy, jobs))
 
-    assert sorted(entries(one for batch in batches for one in batch)) == sorted(entries(works))
+    assert sorted(entries(one for batch in batches for one in batch)) == sorted(entries(jobs))
 
 
 @given(policies, shapes)
 def test_a_lane_keeps_its_order(policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]) -> None:
-    works = works_of(shapes)
-    order = [one for batch in taken(filled(policy, works)) for one in batch]
+    jobs = jobs_of(shapes)
+    order = [one for batch in taken(filled(policy, jobs)) for one in batch]
 
     for lane in keys.LANES:
-        queued = [one for one in works if one.delivery.lane == lane and not one.is_redelivered]
+        queued = [one for one in jobs if one.delivery.lane == lane and not one.is_redelivered]
         assert entries(one for one in order if one.delivery.lane == lane and not one.is_redelivered) == entries(queued)
 
 
@@ -72,7 +72,7 @@ def test_a_lane_keeps_its_order(policy: BatchPolicy, shapes: list[tuple[keys.Lan
 def test_only_a_message_by_itself_may_be_over_the_limits(
     policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
-    for batch in taken(filled(policy, works_of(shapes))):
+    for batch in taken(filled(policy, jobs_of(shapes))):
         within = sum(len(one.texts) for one in batch) <= policy.texts and sum(one.size for one in batch) <= policy.size
         assert within or len(batch) == 1
 
@@ -81,13 +81,13 @@ def test_only_a_message_by_itself_may_be_over_the_limits(
 def test_a_redelivered_message_is_always_alone(
     policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
-    for batch in taken(filled(policy, works_of(shapes))):
+    for batch in taken(filled(policy, jobs_of(shapes))):
         assert len(batch) == 1 or not any(one.is_redelivered for one in batch)
 
 
 @given(policies, shapes)
 def test_lanes_never_share_a_batch(policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]) -> None:
-    for batch in taken(filled(policy, works_of(shapes))):
+    for batch in taken(filled(policy, jobs_of(shapes))):
         assert len({one.delivery.lane for one in batch}) == 1
 
 
@@ -95,7 +95,7 @@ def test_lanes_never_share_a_batch(policy: BatchPolicy, shapes: list[tuple[keys.
 def test_a_batch_is_due_as_long_as_something_waits_and_never_else(
     lane: keys.Lane, policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
-    batcher = filled(policy, works_of(shapes))
+    batcher = filled(policy, jobs_of(shapes))
     late = 20 * policy.linger
     while batcher.due_in(lane, late) is not None:
         assert batcher.due_in(lane, late) == 0.0
@@ -108,8 +108,8 @@ def test_a_batch_is_due_as_long_as_something_waits_and_never_else(
 def test_adding_and_taking_in_any_order_loses_nothing(
     steps: list[tuple[keys.Lane | None, float]], policy: BatchPolicy, shapes: list[tuple[keys.Lane, int, int, int]]
 ) -> None:
-    works, batcher, found, now = works_of(shapes), Batcher(policy), list[Work](), 0.0
-    queue = iter(works)
+    jobs, batcher, found, now = jobs_of(shapes), Batcher(policy), list[EmbeddingJob](), 0.0
+    queue = iter(jobs)
     for lane, seconds in steps:
         now += seconds
         if lane:
@@ -120,13 +120,13 @@ def test_adding_and_taking_in_any_order_loses_nothing(
         batcher.add(one, now)
     found += [one for batch in taken(batcher) for one in batch]
 
-    assert sorted(entries(found)) == sorted(entries(works))
+    assert sorted(entries(found)) == sorted(entries(jobs))
 
 
 def test_a_message_lingers_for_others() -> None:
     batcher = Batcher(BatchPolicy(texts=10, size=1000, linger=0.5))
-    batcher.add(work("1-0"), 10.0)
-    batcher.add(work("2-0"), 10.3)
+    batcher.add(job("1-0"), 10.0)
+    batcher.add(job("2-0"), 10.3)
 
     assert batcher.due_in("live", 10.0) == 0.5
     assert batcher.due_in("live", 10.25) == 0.25
@@ -135,22 +135,22 @@ def test_a_message_lingers_for_others() -> None:
 
 def test_lanes_linger_each_for_itself_and_an_import_ten_times_as_long() -> None:
     batcher = Batcher(BatchPolicy(texts=10, size=1000, linger=0.5))
-    batcher.add(work("1-0", lane="bulk"), 1.0)
-    batcher.add(work("2-0", lane="live"), 1.25)
+    batcher.add(job("1-0", lane="bulk"), 1.0)
+    batcher.add(job("2-0", lane="live"), 1.25)
 
     assert batcher.due_in("bulk", 1.25) == 4.75
     assert batcher.due_in("live", 1.25) == 0.5
 
 
 def test_a_full_batch_does_not_linger() -> None:
-    by_texts = filled(BatchPolicy(texts=2, size=1000, linger=9.0), [work("1-0"), work("2-0")])
-    by_bytes = filled(BatchPolicy(texts=9, size=50, linger=9.0), [work("1-0", size=20), work("2-0", size=30)])
+    by_texts = filled(BatchPolicy(texts=2, size=1000, linger=9.0), [job("1-0"), job("2-0")])
+    by_bytes = filled(BatchPolicy(texts=9, size=50, linger=9.0), [job("1-0", size=20), job("2-0", size=30)])
 
     assert by_texts.due_in("live", 0.0) == by_bytes.due_in("live", 0.0) == 0.0
 
 
 def test_a_redelivered_message_does_not_linger() -> None:
-    batcher = filled(BatchPolicy(texts=9, size=1000, linger=9.0), [work("1-0", attempts=2)])
+    batcher = filled(BatchPolicy(texts=9, size=1000, linger=9.0), [job("1-0", attempts=2)])
 
     assert batcher.due_in("live", 0.0) == 0.0
 
@@ -163,17 +163,17 @@ def test_nothing_is_due_when_nothing_waits() -> None:
 
 
 def test_a_redelivered_message_is_not_put_off_for_ever() -> None:
-    batcher = filled(BatchPolicy(texts=1, size=1000, linger=0.0), [work("1-0", attempts=2)])
+    batcher = filled(BatchPolicy(texts=1, size=1000, linger=0.0), [job("1-0", attempts=2)])
     order = []
     for number in range(1000):
-        batcher.add(work(f"{number}-1"), 0.0)
+        batcher.add(job(f"{number}-1"), 0.0)
         order += entries(batcher.take("live"))
 
     assert "1-0" in order
 
 
 def test_redelivered_messages_and_the_others_take_turns() -> None:
-    works = [work(f"{n}-0", attempts=2) for n in range(2)] + [work(f"{n}-1") for n in range(3)]
-    batcher = filled(BatchPolicy(texts=1, size=1000, linger=0.0), works)
+    jobs = [job(f"{n}-0", attempts=2) for n in range(2)] + [job(f"{n}-1") for n in range(3)]
+    batcher = filled(BatchPolicy(texts=1, size=1000, linger=0.0), jobs)
 
     assert [entries(batch) for batch in taken(batcher)] == [["0-0"], ["0-1"], ["1-0"], ["1-1"], ["2-1"]]

@@ -12,7 +12,7 @@ from unit.manual_clock import START
 
 from memstream.contracts.events import MessageDeleted
 from memstream.embedder.deletion_queue import REQUESTS_AT_ONCE, DeletionQueue
-from memstream.embedder.work import DeletionRequest
+from memstream.embedder.jobs import DeletionRequest
 
 
 def request(user: str, number: int) -> DeletionRequest:

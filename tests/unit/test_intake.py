@@ -21,7 +21,7 @@ from memstream.ingest.appends import Appended
 from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
-from memstream.ingest.recording import Entry, Recorder, size_of
+from memstream.ingest.recorder import Entry, Recorder, size_of
 from memstream.runtime.errors import TooLarge
 
 

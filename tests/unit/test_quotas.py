@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from provider.limits import RateLimits, span
 
 from memstream.vectors.embeddings.quotas import Quota, Quotas, read_quotas, read_span
-from memstream.vectors.refusals import read_retry_after
+from memstream.vectors.server_errors import read_retry_after
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from unit.manual_clock import ManualClock
 
+from memstream.embedder.maintenance import Maintenance
 from memstream.embedder.retention import EntryId, GroupProgress, GroupsMissing, TrimBefore, decide
 from memstream.embedder.settings import EmbedderSettings
-from memstream.embedder.upkeep import Upkeep
 from memstream.runtime.errors import Unavailable
 from memstream.runtime.health import Pulse
 
@@ -93,12 +93,12 @@ def test_upkeep_goes_on_after_redis_was_away() -> None:
         done.append("failed")
         raise Unavailable("Redis", "away")
 
-    async def works() -> None:
+    async def jobs() -> None:
         done.append("worked")
         if len(done) == 6:
             raise asyncio.CancelledError
 
-    upkeep = Upkeep([fails, works], period=60.0, clock=clock, pulse=pulse)
+    upkeep = Maintenance([fails, jobs], period=60.0, clock=clock, pulse=pulse)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(upkeep.run())
     assert done == ["failed", "worked"] * 3

@@ -20,7 +20,7 @@ from memstream.embedder.worker import LoopEnded
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
 from memstream.runtime.errors import ConfigurationError
-from memstream.runtime.listening import listen
+from memstream.runtime.sockets import listen
 from memstream.runtime.telemetry import configure_logging
 
 

@@ -9,29 +9,29 @@ from faststream.asgi import AsgiFastStream
 from prometheus_client import CollectorRegistry
 
 from memstream.contracts.keys import Lane
+from memstream.embedder.batch_processor import BatchProcessor, Servers
 from memstream.embedder.batching import Batcher, BatchPolicy
 from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.concurrency import Concurrency
-from memstream.embedder.consumers import Consumers
+from memstream.embedder.consumers import ConsumerCleanup
 from memstream.embedder.deletions import Deletions
 from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.held_entries import HeldEntries
+from memstream.embedder.jobs import prepare
 from memstream.embedder.leases import Leases
+from memstream.embedder.maintenance import Maintenance
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.operations import operation_routes
 from memstream.embedder.outcomes import Outcomes
 from memstream.embedder.pipeline import Pipeline, Stages
 from memstream.embedder.probes import ServerProbes
-from memstream.embedder.retrying import Retrying
+from memstream.embedder.retries import Retrier
 from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.settlement import Settlement
-from memstream.embedder.storing import Servers, Storing
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import READ_ENTRIES, Subscriptions
-from memstream.embedder.trimming import Trimming
-from memstream.embedder.upkeep import Upkeep
-from memstream.embedder.work import prepare
+from memstream.embedder.trimmer import StreamTrimmer
 from memstream.embedder.worker import Worker
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
@@ -71,13 +71,13 @@ class _Context:
     metrics: EmbedderMetrics
     health: Health
 
-    def retrying(self, pulse: Pulse) -> Retrying:
+    def retrying(self, pulse: Pulse) -> Retrier:
         """Return how the calls of a loop are retried; their failures are counted."""
 
         def count(error: Unavailable | GlobalFault) -> None:
             self.metrics.failures.labels(type(error).__name__).inc()
 
-        return Retrying(self.faults, self.clock, self.rng, Backoff(), pulse.beat, count)
+        return Retrier(self.faults, self.clock, self.rng, Backoff(), pulse.beat, count)
 
 
 def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
@@ -109,7 +109,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
         leases=_leases(context, pipeline, held_entries),
         upkeep=_upkeep(context),
         subscriptions=_subscriptions(settings, pipeline),
-        retrying=Retrying(
+        retrying=Retrier(
             *(faults, clock, rng, Backoff(maximum=_LONGEST_START_WAIT), watch_pulse.beat),
             longest_wait=_LONGEST_START_WAIT,
         ),
@@ -154,7 +154,7 @@ def _stages(context: _Context, held_entries: HeldEntries, store: MemoryStore, se
     return Stages(
         prepare=partial(prepare, chunker=chunker, max_deliveries=settings.max_deliveries),
         batcher=Batcher(BatchPolicy(settings.batch_texts, settings.batch_bytes, settings.linger.total_seconds())),
-        storing=Storing(servers, deletions, retrying, dead_letters, context.metrics),
+        storing=BatchProcessor(servers, deletions, retrying, dead_letters, context.metrics),
         delete=deletions.carry_out,
         dead_letters=dead_letters,
         outcomes=Outcomes(settlement, retrying, held_entries, context.metrics),
@@ -176,14 +176,14 @@ def _leases(context: _Context, pipeline: Pipeline, held_entries: HeldEntries) ->
     )
 
 
-def _upkeep(context: _Context) -> Upkeep:
+def _upkeep(context: _Context) -> Maintenance:
     settings = context.settings
     sources = source_streams(settings.partitions)
     period = settings.trim_period.total_seconds()
     window, idle = settings.replay_window.total_seconds(), settings.consumer_idle.total_seconds()
-    trimming = Trimming(context.client, sources, window=window, metrics=context.metrics)
-    consumers = Consumers(context.client, sources, own=settings.consumer, idle=idle)
-    return Upkeep(
+    trimming = StreamTrimmer(context.client, sources, window=window, metrics=context.metrics)
+    consumers = ConsumerCleanup(context.client, sources, own=settings.consumer, idle=idle)
+    return Maintenance(
         [trimming.trim, consumers.remove_gone],
         period=period,
         clock=context.clock,

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from memstream.contracts.keys import LANES, Lane
-from memstream.embedder.work import Work
+from memstream.embedder.jobs import EmbeddingJob
 
 _BULK_LINGER = 10.0
 
@@ -26,19 +26,19 @@ class _Queue:
 
     def __init__(self, policy: BatchPolicy) -> None:
         self._policy = policy
-        self._others: deque[tuple[float, Work]] = deque()
-        self._redelivered: deque[Work] = deque()
+        self._others: deque[tuple[float, EmbeddingJob]] = deque()
+        self._redelivered: deque[EmbeddingJob] = deque()
         self._redelivered_next = True
         self._texts = 0
         self._size = 0
 
-    def add(self, work: Work, now: float) -> None:
-        if work.is_redelivered:
-            self._redelivered.append(work)
+    def add(self, job: EmbeddingJob, now: float) -> None:
+        if job.is_redelivered:
+            self._redelivered.append(job)
             return
-        self._others.append((now, work))
-        self._texts += len(work.texts)
-        self._size += work.size
+        self._others.append((now, job))
+        self._texts += len(job.texts)
+        self._size += job.size
 
     @property
     def is_empty(self) -> bool:
@@ -49,22 +49,22 @@ class _Queue:
             return 0.0
         return max(0.0, self._others[0][0] + linger - now) if self._others else None
 
-    def take(self) -> list[Work]:
+    def take(self) -> list[EmbeddingJob]:
         if self._redelivered and (self._redelivered_next or not self._others):
             self._redelivered_next = False
             return [self._redelivered.popleft()]
         self._redelivered_next = True
-        batch: list[Work] = []
+        batch: list[EmbeddingJob] = []
         texts = size = 0
         while self._others:
-            work = self._others[0][1]
-            full = texts + len(work.texts) > self._policy.texts or size + work.size > self._policy.size
+            job = self._others[0][1]
+            full = texts + len(job.texts) > self._policy.texts or size + job.size > self._policy.size
             if batch and full:
                 break
             self._others.popleft()
-            batch.append(work)
-            texts += len(work.texts)
-            size += work.size
+            batch.append(job)
+            texts += len(job.texts)
+            size += job.size
         self._texts -= texts
         self._size -= size
         return batch
@@ -80,9 +80,9 @@ class Batcher:
         self._policy = policy
         self._lanes = {lane: _Queue(policy) for lane in LANES}
 
-    def add(self, work: Work, now: float) -> None:
+    def add(self, job: EmbeddingJob, now: float) -> None:
         """Queue a message."""
-        self._lanes[work.delivery.lane].add(work, now)
+        self._lanes[job.delivery.lane].add(job, now)
 
     @property
     def is_empty(self) -> bool:
@@ -94,7 +94,7 @@ class Batcher:
         linger = self._policy.linger if lane == "live" else self._policy.linger * _BULK_LINGER
         return self._lanes[lane].due_in(now, linger)
 
-    def take(self, lane: Lane) -> list[Work]:
+    def take(self, lane: Lane) -> list[EmbeddingJob]:
         """Take and return a lane's next batch, empty when nothing waits. A message that exceeds the limits goes alone.
 
         Redelivered messages and the others take turns, so that neither waits for the end of the other.

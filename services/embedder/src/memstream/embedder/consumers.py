@@ -7,7 +7,7 @@ from typing import Any
 import redis.exceptions
 
 from memstream.embedder.streams import SourceStream
-from memstream.embedder.trimming import DECLARED_GROUPS
+from memstream.embedder.trimmer import DECLARED_GROUPS
 from memstream.streams.connections import Redis, redis_faults
 from memstream.streams.scripts import Scripts
 from memstream.streams.stream_scripts import REMOVE_CONSUMER, GroupArguments, StreamKeys
@@ -15,7 +15,7 @@ from memstream.streams.stream_scripts import REMOVE_CONSUMER, GroupArguments, St
 _log = logging.getLogger(__name__)
 
 
-class Consumers:
+class ConsumerCleanup:
     """Removes consumers that were idle for `idle` seconds and have nothing pending; never the one named `own`.
 
     A worker that comes back to its name after all is given it anew by its next read.

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from memstream.embedder.work import DeletionRequest
+from memstream.embedder.jobs import DeletionRequest
 from memstream.vectors.store import Owner
 
 OWNERS_AT_ONCE = 4

@@ -9,8 +9,8 @@ from itertools import groupby
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.contracts.keys import Seen
-from memstream.embedder.retrying import Retrying
-from memstream.embedder.work import Dead, Deleted, DeletionRequest, Outcome, Pending, Work
+from memstream.embedder.jobs import Dead, Deleted, DeletionRequest, EmbeddingJob, Outcome, Pending
+from memstream.embedder.retries import Retrier
 from memstream.runtime.errors import Rejected
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.vectors.store import MemoryStore, Owner, owner_of
@@ -24,12 +24,12 @@ _CACHED_KEYS = 2048
 class Deletions:
     """Finds tombstones in Redis, and removes from Qdrant what was deleted."""
 
-    def __init__(self, client: Redis, store: MemoryStore, retrying: Retrying) -> None:
+    def __init__(self, client: Redis, store: MemoryStore, retrying: Retrier) -> None:
         self._client = client
         self._store = store
         self._retrying = retrying
 
-    async def find_tombstones(self, works: Sequence[Work]) -> list[bool]:
+    async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
         """Say of each message whether it was deleted, or its user erased after it was recorded; in order.
 
         Raises:
@@ -37,17 +37,17 @@ class Deletions:
 
         """
         by_partition: defaultdict[int, list[int]] = defaultdict(list)
-        for index, work in enumerate(works):
-            by_partition[work.delivery.partition].append(index)
-        is_deleted = [False] * len(works)
+        for index, job in enumerate(jobs):
+            by_partition[job.delivery.partition].append(index)
+        is_deleted = [False] * len(jobs)
         with redis_faults():
             for indexes in by_partition.values():
-                values = await self._client.mget([name for index in indexes for name in _names(works[index])])
+                values = await self._client.mget([name for index in indexes for name in _names(jobs[index])])
                 for index, seen, erased in zip(indexes, values[::2], values[1::2], strict=True):
-                    is_deleted[index] = _has_tombstone(works[index], seen, erased)
+                    is_deleted[index] = _has_tombstone(jobs[index], seen, erased)
         return is_deleted
 
-    async def remove(self, works: Sequence[Work]) -> None:
+    async def remove(self, jobs: Sequence[EmbeddingJob]) -> None:
         """Remove what these entries may have stored. What was posted later under the same ids stays.
 
         Raises:
@@ -55,10 +55,10 @@ class Deletions:
 
         """
         by_owner: defaultdict[Owner, dict[str, int]] = defaultdict(dict)
-        for work in works:
-            until = by_owner[owner_of(work.message.tenant, work.message.user_id)]
-            message_id = work.message.message_id
-            until[message_id] = max(until.get(message_id, 0), work.delivery.milliseconds)
+        for job in jobs:
+            until = by_owner[owner_of(job.message.tenant, job.message.user_id)]
+            message_id = job.message.message_id
+            until[message_id] = max(until.get(message_id, 0), job.delivery.milliseconds)
         for owner, until in by_owner.items():
             await self._store.delete_messages(owner, until)
 
@@ -93,9 +93,9 @@ def _scope(event: MessageDeleted | UserErased) -> str:
     return event.message_id if isinstance(event, MessageDeleted) else ""
 
 
-def _names(work: Work) -> tuple[str, str]:
-    message = work.message
-    return _keys(work.delivery.partition, message.tenant, message.user_id, message.message_id)
+def _names(job: EmbeddingJob) -> tuple[str, str]:
+    message = job.message
+    return _keys(job.delivery.partition, message.tenant, message.user_id, message.message_id)
 
 
 @lru_cache(_CACHED_KEYS)
@@ -106,7 +106,7 @@ def _keys(partition: int, tenant: str, user_id: str, message_id: str) -> tuple[s
     )
 
 
-def _has_tombstone(work: Work, seen: object, erased: object) -> bool:
-    if erased is not None and keys.was_before(decoded(erased), work.delivery.lane, work.delivery.entry_id):
+def _has_tombstone(job: EmbeddingJob, seen: object, erased: object) -> bool:
+    if erased is not None and keys.was_before(decoded(erased), job.delivery.lane, job.delivery.entry_id):
         return True
     return seen is not None and Seen.parse(decoded(seen)).erasure_id is not None

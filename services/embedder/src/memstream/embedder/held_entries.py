@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import Gauge
 
 from memstream.contracts.keys import Lane
-from memstream.embedder.work import Delivery
+from memstream.embedder.jobs import Delivery
 
 _BULK_SHARE = 0.75
 """Share of the room that imports may take. What was just said would have to wait for the rest."""

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from memstream.contracts import keys
+from memstream.embedder.jobs import Delivery
 from memstream.embedder.streams import SourceStream
-from memstream.embedder.work import Delivery
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
 from memstream.runtime.health import Pulse

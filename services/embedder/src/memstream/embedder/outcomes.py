@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 
 from memstream.embedder.held_entries import HeldEntries
+from memstream.embedder.jobs import Dead, Settled
 from memstream.embedder.metrics import EmbedderMetrics
-from memstream.embedder.retrying import Retrying
+from memstream.embedder.retries import Retrier
 from memstream.embedder.settlement import Settlement
-from memstream.embedder.work import Dead, Settled
 
 _log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ class Outcomes:
     """Settles entries, however long Redis is out of reach."""
 
     def __init__(
-        self, settlement: Settlement, retrying: Retrying, held_entries: HeldEntries, metrics: EmbedderMetrics
+        self, settlement: Settlement, retrying: Retrier, held_entries: HeldEntries, metrics: EmbedderMetrics
     ) -> None:
         self._settlement = settlement
         self._retrying = retrying

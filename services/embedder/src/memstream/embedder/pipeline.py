@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from memstream.contracts.keys import LANES, Lane
+from memstream.embedder.batch_processor import BatchProcessor
 from memstream.embedder.batching import Batcher
 from memstream.embedder.breaker import DeadLetterGate
 from memstream.embedder.bulk_throttle import BulkThrottle
 from memstream.embedder.concurrency import Concurrency
 from memstream.embedder.deletion_queue import DeletionQueue
 from memstream.embedder.held_entries import HeldEntries
+from memstream.embedder.jobs import Dead, DeletionRequest, Delivery, EmbeddingJob, Outcome, Pending, Settled
 from memstream.embedder.lane_scheduler import LaneScheduler
 from memstream.embedder.outcomes import Outcomes
-from memstream.embedder.storing import Storing
-from memstream.embedder.work import Dead, DeletionRequest, Delivery, Outcome, Pending, Settled, Work
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Pulse
 
@@ -37,9 +37,9 @@ _DELETIONS_SHARE = 0.5
 class Stages:
     """What an entry may go through on its way to its outcome."""
 
-    prepare: Callable[[Delivery], Work | DeletionRequest | Settled]
+    prepare: Callable[[Delivery], EmbeddingJob | DeletionRequest | Settled]
     batcher: Batcher
-    storing: Storing
+    storing: BatchProcessor
     delete: Callable[[Sequence[DeletionRequest]], Awaitable[list[Outcome]]]
     """Carries out requests of one owner, in order."""
     dead_letters: DeadLetterGate
@@ -97,7 +97,7 @@ class Pipeline:
                 await self._stages.outcomes.settle([prepared])
             case DeletionRequest():
                 await self._deletions.add(prepared)
-            case Work():
+            case EmbeddingJob():
                 self._stages.batcher.add(prepared, self._clock.monotonic())
                 self._changed.set()
 
@@ -136,7 +136,7 @@ class Pipeline:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
-    async def _process(self, lane: Lane, batch: Sequence[Work]) -> None:
+    async def _process(self, lane: Lane, batch: Sequence[EmbeddingJob]) -> None:
         embedded_at = self._clock.monotonic()
         with contextlib.ExitStack() as slot:
             slot.callback(self._free_slot, lane)
@@ -148,7 +148,7 @@ class Pipeline:
 
             outcomes = await self._stages.storing.store(batch, embedded)
         await self._stages.outcomes.settle(
-            [Settled(work.delivery, work.message, outcome) for work, outcome in zip(batch, outcomes, strict=True)]
+            [Settled(job.delivery, job.message, outcome) for job, outcome in zip(batch, outcomes, strict=True)]
         )
         now = self._clock.monotonic()
         self._scheduler.finish(lane, now - embedded_at, now)

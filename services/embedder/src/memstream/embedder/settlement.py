@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Position
-from memstream.embedder.work import Dead, Deleted, Delivery, Pending, Settled, Stored, Tombstoned
+from memstream.embedder.jobs import Dead, Deleted, Delivery, Pending, Settled, Stored, Tombstoned
 from memstream.runtime.clock import Clock
 from memstream.streams.connections import Redis, redis_faults
 from memstream.streams.dead_letter_scripts import DEAD_LETTER, DeadLetterArguments, DeadLetterKeys

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from memstream.contracts import keys
 from memstream.contracts.keys import Lane
-from memstream.embedder.work import Delivery
+from memstream.embedder.jobs import Delivery
 
 
 @dataclass(frozen=True, slots=True)

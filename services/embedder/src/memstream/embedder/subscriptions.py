@@ -14,8 +14,8 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.redis.message import BatchStreamMessage, RedisBatchStreamMessage
 
 from memstream.contracts import keys
+from memstream.embedder.jobs import Delivery
 from memstream.embedder.streams import SourceStream
-from memstream.embedder.work import Delivery
 from memstream.runtime.errors import Unavailable
 from memstream.streams.connections import decoded, redis_faults
 

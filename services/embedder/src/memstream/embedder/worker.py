@@ -9,10 +9,10 @@ from typing import Any
 
 from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.leases import Leases
+from memstream.embedder.maintenance import Maintenance
 from memstream.embedder.pipeline import Pipeline
-from memstream.embedder.retrying import Retrying
+from memstream.embedder.retries import Retrier
 from memstream.embedder.subscriptions import Subscriptions
-from memstream.embedder.upkeep import Upkeep
 from memstream.runtime.errors import MemstreamError, Unavailable
 from memstream.runtime.health import Pulse
 
@@ -38,9 +38,9 @@ class Worker:
     """What must have succeeded once, in order, before anything is read."""
     pipeline: Pipeline
     leases: Leases
-    upkeep: Upkeep
+    upkeep: Maintenance
     subscriptions: Subscriptions
-    retrying: Retrying
+    retrying: Retrier
     faults: DependencyFaults
     pulse: Pulse
     grace_seconds: float

@@ -13,11 +13,11 @@ from memstream.ingest.settings import IngestSettings
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
 from memstream.runtime.errors import ConfigurationError, Unavailable
-from memstream.runtime.listening import listen
+from memstream.runtime.sockets import listen
 from memstream.runtime.telemetry import configure_logging
 from memstream.streams.connections import connect
 from memstream.web.credentials import Credential, new_key, store_key
-from memstream.web.serving import serve
+from memstream.web.server import serve
 
 
 def main() -> None:

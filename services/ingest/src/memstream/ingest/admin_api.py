@@ -23,7 +23,7 @@ from memstream.contracts.dead_letters import (
 from memstream.contracts.ids import Id
 from memstream.contracts.messages import written_time
 from memstream.ingest.dead_letters import DeadLetters, LetterFilter
-from memstream.ingest.pressure import Pressure
+from memstream.ingest.load_monitor import LoadMonitor
 from memstream.runtime.errors import Invalid
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import authenticate_admin
@@ -43,7 +43,7 @@ class AdminParts:
     """The objects that the routes call."""
 
     letters: DeadLetters
-    pressure: Pressure
+    pressure: LoadMonitor
     ring: KeyRing
     partitions: int
 

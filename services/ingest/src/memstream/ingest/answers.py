@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from memstream.contracts.messages import LineError
 
 
-class Taken(NamedTuple):
+class AppendResult(NamedTuple):
     """A message that is on the stream durably."""
 
     message_id: str
@@ -17,11 +17,11 @@ class Taken(NamedTuple):
     deleted: bool
 
 
-Outcome = Taken | LineError
+Outcome = AppendResult | LineError
 """The outcome for a message of a batch."""
 
 
-def accepted(taken: Taken) -> bytes:
+def accepted(taken: AppendResult) -> bytes:
     """Return the body for one message."""
     return to_json(taken._asdict())
 

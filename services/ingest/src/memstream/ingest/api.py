@@ -25,7 +25,7 @@ from memstream.contracts.messages import (
 from memstream.ingest import answers
 from memstream.ingest.erasures import ErasureRequest, Erasures
 from memstream.ingest.intake import Intake
-from memstream.ingest.pressure import Pressure
+from memstream.ingest.load_monitor import LoadMonitor
 from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.errors import Invalid
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
@@ -63,7 +63,7 @@ class IngestParts:
     """The objects that the routes call."""
 
     intake: Intake
-    pressure: Pressure
+    pressure: LoadMonitor
     log: StreamLog
     erasures: Erasures
     new_id: Callable[[], str]

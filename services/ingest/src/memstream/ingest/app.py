@@ -18,9 +18,9 @@ from memstream.ingest.durability import Durability
 from memstream.ingest.erasures import Erasures
 from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
+from memstream.ingest.load_monitor import LoadMonitor
 from memstream.ingest.metrics import IngestMetrics
-from memstream.ingest.pressure import Pressure
-from memstream.ingest.recording import Recorder, size_of
+from memstream.ingest.recorder import Recorder, size_of
 from memstream.ingest.settings import MIB, IngestSettings
 from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.backoff import Backoff
@@ -56,7 +56,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     metrics = IngestMetrics(registry)
     watermarks = Watermarks(settings.backlog_limit, settings.memory_limit, settings.reading_lifetime.total_seconds())
     health = Health(clock)
-    pressure = Pressure(
+    pressure = LoadMonitor(
         log,
         durability,
         watermarks,

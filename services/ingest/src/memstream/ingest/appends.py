@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from memstream.contracts import keys
 from memstream.contracts.keys import Seen
-from memstream.ingest.recording import EVENT_TYPE, Entry, size_of
+from memstream.ingest.recorder import EVENT_TYPE, Entry, size_of
 from memstream.streams.scripts import ScriptCall
 from memstream.streams.stream_scripts import APPEND, AppendArguments, AppendKeys
 

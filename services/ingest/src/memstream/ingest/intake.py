@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from memstream.contracts.keys import Lane
 from memstream.contracts.limits import Limits
 from memstream.contracts.messages import LineError, MessageIn
-from memstream.ingest.answers import Outcome, Taken
+from memstream.ingest.answers import AppendResult, Outcome
 from memstream.ingest.appends import Appended
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
-from memstream.ingest.recording import Entry, Recorder
+from memstream.ingest.recorder import Entry, Recorder
 from memstream.runtime.errors import TooLarge
 
 _MESSAGE = TypeAdapter(MessageIn).validator
@@ -35,7 +35,7 @@ class Intake:
     now: Callable[[], datetime]
     metrics: IngestMetrics
 
-    async def take(self, body: bytes, tenant: str) -> Taken:
+    async def take(self, body: bytes, tenant: str) -> AppendResult:
         """Append one message, given as JSON.
 
         Raises:
@@ -107,8 +107,8 @@ class Intake:
         return [one if isinstance(one, LineError) else next(taken) for one in read]
 
 
-def _taken(entry: Entry, appended: Appended) -> Taken:
-    return Taken(entry.message_id, appended.position, appended.duplicate, appended.deleted)
+def _taken(entry: Entry, appended: Appended) -> AppendResult:
+    return AppendResult(entry.message_id, appended.position, appended.duplicate, appended.deleted)
 
 
 def _line_error(error: ValidationError) -> LineError:

@@ -11,7 +11,7 @@ from memstream.contracts.messages import MessageStatus
 from memstream.ingest.admission import Reading
 from memstream.ingest.appends import Appended, appends
 from memstream.ingest.durability import Durability
-from memstream.ingest.recording import Entry
+from memstream.ingest.recorder import Entry
 from memstream.streams import groups
 from memstream.streams.backlog import backlog
 from memstream.streams.connections import Redis, decoded, redis_faults
@@ -19,7 +19,7 @@ from memstream.streams.scripts import Scripts
 
 
 @dataclass(frozen=True, slots=True)
-class MessageFate:
+class MessageOutcome:
     """The position of a message and what became of it."""
 
     position: Position
@@ -59,7 +59,7 @@ class StreamLog:
             found.update(zip(append.indexes, append.read(answer), strict=True))
         return [found[index] for index in range(len(entries))]
 
-    async def look_up(self, partition: int, message: UUID, owner: UUID) -> MessageFate | None:
+    async def look_up(self, partition: int, message: UUID, owner: UUID) -> MessageOutcome | None:
         """Return what became of a message; None if it was not seen within the dedup window.
 
         Raises:
@@ -78,14 +78,14 @@ class StreamLog:
             seen, erased = await self._client.mget(names)
             last = Seen.parse(decoded(seen or first))
             if last.erasure_id or (erased is not None and _was_before(erased, last.position)):
-                return MessageFate(last.position, "deleted")
+                return MessageOutcome(last.position, "deleted")
             if last.dead_entry_id is None:
-                return MessageFate(position, "stored" if done else "queued")
+                return MessageOutcome(position, "stored" if done else "queued")
             letters = await self._client.xrange(keys.dead_letters(partition), last.dead_entry_id, last.dead_entry_id)
         fields: Any = letters[0][1] if letters else {}
         # An operator may have dropped the dead letter, and its reason with it.
         reason = fields.get(b"reason")
-        return MessageFate(position, "dead", None if reason is None else decoded(reason))
+        return MessageOutcome(position, "dead", None if reason is None else decoded(reason))
 
     async def read_pressure(self, partitions: int) -> Reading:
         """Read how many messages wait to be embedded, and how full Redis is.

@@ -7,9 +7,9 @@ from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
 from memstream.runtime.errors import ConfigurationError
-from memstream.runtime.listening import listen
+from memstream.runtime.sockets import listen
 from memstream.runtime.telemetry import configure_logging
-from memstream.web.serving import serve
+from memstream.web.server import serve
 
 
 def main() -> None:

@@ -15,7 +15,13 @@ from pydantic_core import from_json
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.vectors.embeddings.provider import DEPENDENCY, Embedded
 from memstream.vectors.embeddings.quotas import read_quotas
-from memstream.vectors.refusals import read_retry_after, reason_of, refusal, unanswered, unreadable
+from memstream.vectors.server_errors import (
+    error_for_no_answer,
+    error_for_status,
+    error_for_unreadable_answer,
+    read_retry_after,
+    reason_of,
+)
 from memstream.vectors.space import EmbeddingSpace, InputType, Vectors
 from memstream.vectors.transport import HttpResponse, HttpTransport, is_direct
 
@@ -72,7 +78,7 @@ class OpenAIEmbeddings:
             try:
                 told = await self._transport.post("/embeddings", orjson.dumps(body))
             except OSError as error:
-                raise unanswered(DEPENDENCY, error) from error
+                raise error_for_no_answer(DEPENDENCY, error) from error
             if told.status != _OK:
                 raise _refusal_in(told)
             return told.content, told.headers
@@ -89,7 +95,7 @@ class OpenAIEmbeddings:
             items = told["data"]
             found = {operator.index(item["index"]): _vector(item["embedding"]) for item in items}
         except (ValueError, TypeError, KeyError) as error:
-            raise unreadable(DEPENDENCY, error) from error
+            raise error_for_unreadable_answer(DEPENDENCY, error) from error
         if len(items) != count or found.keys() != set(range(count)):
             raise Unavailable(DEPENDENCY, f"it did not give one vector for each of {count} texts")
         for index, vector in found.items():
@@ -115,7 +121,7 @@ def translate(error: openai.APIError) -> MemstreamError:
     """Turn the library's error into the one that says what to do about it."""
     if not isinstance(error, openai.APIStatusError):
         # No answer, or one that is not what it should be: timeouts, refused connections, bad JSON.
-        return unanswered(DEPENDENCY, error)
+        return error_for_no_answer(DEPENDENCY, error)
     return _refusal(error.status_code, error.message, (error.code, error.type), error.response.headers)
 
 
@@ -135,14 +141,14 @@ def _refusal(status: int, message: str, codes: tuple[object, object], headers: M
     if "insufficient_quota" in codes:
         # Its status says that there were too many requests; but there is no waiting for an operator to pay.
         return GlobalFault(DEPENDENCY, reason_of(status, message))
-    return refusal(DEPENDENCY, status, message, read_retry_after(headers))
+    return error_for_status(DEPENDENCY, status, message, read_retry_after(headers))
 
 
 def _read(answer: bytes) -> Any:  # noqa: ANN401 - whatever the server said
     try:
         return from_json(answer)
     except ValueError as error:
-        raise unreadable(DEPENDENCY, error) from error
+        raise error_for_unreadable_answer(DEPENDENCY, error) from error
 
 
 def _tokens(told: Mapping[str, object]) -> int | None:

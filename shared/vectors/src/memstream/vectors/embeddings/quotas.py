@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from memstream.vectors.refusals import read_number
+from memstream.vectors.server_errors import read_number
 
 _MINUTE = 60.0
 

@@ -18,7 +18,12 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from memstream.runtime.errors import Rejected, Throttled, Unavailable
-from memstream.vectors.refusals import read_retry_after, refusal, unanswered, unreadable
+from memstream.vectors.server_errors import (
+    error_for_no_answer,
+    error_for_status,
+    error_for_unreadable_answer,
+    read_retry_after,
+)
 from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import Record, StoredMessage
 from memstream.vectors.store.qdrant.filters import OwnedFilter, not_after
@@ -217,7 +222,7 @@ class Collection:
             told = await self._transport.post(f"/collections/{quote(self.name, safe='')}/points/query/batch", content)
         if told.status != _OK:
             message = told.content.decode(errors="replace")
-            raise refusal(DEPENDENCY, told.status, message, read_retry_after(told.headers))
+            raise error_for_status(DEPENDENCY, told.status, message, read_retry_after(told.headers))
         with _readable():
             return _DECODER.decode(told.content).result
 
@@ -333,7 +338,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise unreadable(DEPENDENCY, error) from None
+        raise error_for_unreadable_answer(DEPENDENCY, error) from None
 
 
 @contextmanager
@@ -347,10 +352,10 @@ def qdrant_faults() -> Iterator[None]:
         # The other reason for it: a 429 whose Retry-After is no whole number.
         raise Throttled(DEPENDENCY, f"too many requests: {error}") from error
     except ResponseHandlingException as error:
-        raise unanswered(DEPENDENCY, error.source) from error
+        raise error_for_no_answer(DEPENDENCY, error.source) from error
     except UnexpectedResponse as error:
         message = error.content.decode(errors="replace")
         retry_after = read_retry_after(error.headers)
-        raise refusal(DEPENDENCY, error.status_code or _NO_STATUS, message, retry_after) from error
+        raise error_for_status(DEPENDENCY, error.status_code or _NO_STATUS, message, retry_after) from error
     except OSError as error:
-        raise unanswered(DEPENDENCY, error) from error
+        raise error_for_no_answer(DEPENDENCY, error) from error

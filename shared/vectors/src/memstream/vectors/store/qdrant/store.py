@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memstream.vectors.refusals import unreadable
+from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS
@@ -87,9 +87,9 @@ class QdrantStore:
         try:
             found = [read_candidates(question, answers, self._vector_name) for question in questions]
         except (ValueError, KeyError) as error:
-            raise unreadable(DEPENDENCY, error) from None
+            raise error_for_unreadable_answer(DEPENDENCY, error) from None
         if next(answers, None) is not None:
-            raise unreadable(DEPENDENCY, ValueError("more answers than queries"))
+            raise error_for_unreadable_answer(DEPENDENCY, ValueError("more answers than queries"))
         return found
 
     async def fetch(

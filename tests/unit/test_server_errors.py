@@ -7,7 +7,7 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
-from memstream.vectors.refusals import refusal
+from memstream.vectors.server_errors import error_for_status
 from memstream.vectors.store.qdrant.collection import qdrant_faults
 
 
@@ -67,7 +67,7 @@ def test_the_seconds_that_a_server_asks_to_wait_are_kept() -> None:
 
 
 def test_a_refused_input_says_why_with_and_without_who_refused_it() -> None:
-    refused = refusal("Qdrant", 422, "no such field")
+    refused = error_for_status("Qdrant", 422, "no such field")
 
     assert isinstance(refused, Rejected)
     assert (str(refused), refused.reason) == ("Qdrant: HTTP 422: no such field", "HTTP 422: no such field")

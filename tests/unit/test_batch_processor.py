@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from unit.examples import NoTombstones, seeded, work
+from unit.examples import NoTombstones, job, seeded
 from unit.manual_clock import ManualClock
 
 from memstream.contracts.keys import Lane
+from memstream.embedder.batch_processor import BatchProcessor, Servers
 from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
 from memstream.embedder.dependencies import DependencyFaults
+from memstream.embedder.jobs import Dead, EmbeddingJob, Pending, Stored
 from memstream.embedder.metrics import EmbedderMetrics
-from memstream.embedder.retrying import Retrying
-from memstream.embedder.storing import Servers, Storing
-from memstream.embedder.work import Dead, Pending, Stored, Work
+from memstream.embedder.retries import Retrier
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.runtime.health import Pulse
@@ -61,8 +61,8 @@ class Bench:
         self.clock = ManualClock()
         self.faults = DependencyFaults()
         self.pulse = Pulse(self.clock, 30.0)
-        retrying = Retrying(self.faults, self.clock, seeded(), Backoff(initial=1.0, maximum=8.0), self.pulse.beat)
-        self.storing = Storing(
+        retrying = Retrier(self.faults, self.clock, seeded(), Backoff(initial=1.0, maximum=8.0), self.pulse.beat)
+        self.storing = BatchProcessor(
             Servers(self._embed, self._upsert, probe, texts_per_call),
             NoTombstones(),
             retrying,
@@ -77,14 +77,14 @@ class Bench:
         await self.servers.upsert(points)
 
 
-def batch(count: int, texts: int = 1) -> list[Work]:
+def batch(count: int, texts: int = 1) -> list[EmbeddingJob]:
     """Make a batch of messages."""
-    return [work(f"{number}-0", texts=texts) for number in range(count)]
+    return [job(f"{number}-0", texts=texts) for number in range(count)]
 
 
-def texts_of(works: Sequence[Work]) -> list[str]:
+def texts_of(jobs: Sequence[EmbeddingJob]) -> list[str]:
     """List the texts of messages."""
-    return [text for one in works for text in one.texts]
+    return [text for one in jobs for text in one.texts]
 
 
 def failing(error: Exception, times: int) -> Verdict:
@@ -101,12 +101,12 @@ def refusing(poison: str) -> Verdict:
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 7))
 async def test_every_text_is_stored_with_its_own_vector(messages: int, texts: int, texts_per_call: int) -> None:
     bench = Bench(texts_per_call=texts_per_call)
-    works = batch(messages, texts)
+    jobs = batch(messages, texts)
 
-    assert await bench.storing.store(works) == [Stored()] * messages
+    assert await bench.storing.store(jobs) == [Stored()] * messages
     assert all(len(call) <= texts_per_call for call in bench.servers.calls)
     assert {text: point.vector for text, point in bench.servers.stored.items()} == {
-        text: [len(text)] for text in texts_of(works)
+        text: [len(text)] for text in texts_of(jobs)
     }
 
 
@@ -114,13 +114,13 @@ async def test_every_text_is_stored_with_its_own_vector(messages: int, texts: in
 @settings(max_examples=math.ceil(settings().max_examples / 5))
 async def test_one_poison_among_128_is_found_in_few_calls(place: int) -> None:
     bench = Bench()
-    works = batch(128)
-    bench.servers.embed_fails = refusing(works[place].texts[0])
-    outcomes = await bench.storing.store(works)
+    jobs = batch(128)
+    bench.servers.embed_fails = refusing(jobs[place].texts[0])
+    outcomes = await bench.storing.store(jobs)
 
     assert outcomes == [Dead("HTTP 400: bad input") if n == place else Stored() for n in range(128)]
     assert len(bench.servers.calls) == 1 + 2 * math.log2(128)
-    assert set(bench.servers.stored) == set(texts_of(works)) - set(works[place].texts)
+    assert set(bench.servers.stored) == set(texts_of(jobs)) - set(jobs[place].texts)
 
 
 async def test_poison_that_the_store_refuses_is_found_too() -> None:
@@ -134,11 +134,11 @@ async def test_poison_that_the_store_refuses_is_found_too() -> None:
 @given(st.sets(st.integers(0, 19)))
 async def test_every_poison_is_found_and_nothing_else(places: set[int]) -> None:
     bench = Bench()
-    works = batch(20)
-    poison = {works[place].texts[0] for place in places}
+    jobs = batch(20)
+    poison = {jobs[place].texts[0] for place in places}
     bench.servers.embed_fails = lambda texts: Rejected("no") if poison & set(texts) else None
 
-    assert await bench.storing.store(works) == [Dead("no") if n in places else Stored() for n in range(20)]
+    assert await bench.storing.store(jobs) == [Dead("no") if n in places else Stored() for n in range(20)]
 
 
 async def test_a_message_of_many_texts_dies_as_a_whole() -> None:
@@ -156,10 +156,10 @@ async def test_a_message_of_many_texts_dies_as_a_whole() -> None:
 async def test_what_passes_is_waited_out_without_a_loss(stage: str, error: MemstreamError) -> None:
     bench = Bench()
     setattr(bench.servers, stage, failing(error, 5))
-    works = batch(3)
+    jobs = batch(3)
 
-    assert await bench.storing.store(works) == [Stored()] * 3
-    assert set(bench.servers.stored) == set(texts_of(works))
+    assert await bench.storing.store(jobs) == [Stored()] * 3
+    assert set(bench.servers.stored) == set(texts_of(jobs))
     assert len(bench.clock.slept) == 5
 
 
@@ -237,7 +237,7 @@ async def test_an_unknown_error_of_the_store_leaves_the_message_pending() -> Non
 
 async def test_identical_texts_of_two_messages_are_both_stored() -> None:
     bench = Bench()
-    twins = [work("1-0"), work("1-0")]
+    twins = [job("1-0"), job("1-0")]
 
     assert await bench.storing.store(twins) == [Stored()] * 2
 
@@ -252,21 +252,21 @@ async def down() -> None:
 
 
 async def test_a_text_that_breaks_a_server_that_works_is_found_and_left_and_the_others_are_stored() -> None:
-    bench, works = Bench(probe=fine), batch(16)
-    (bad,) = works[5].texts
+    bench, jobs = Bench(probe=fine), batch(16)
+    (bad,) = jobs[5].texts
     bench.servers.embed_fails = lambda texts: Unavailable("provider", "HTTP 500") if bad in texts else None
 
-    outcomes = await bench.storing.store(works)
+    outcomes = await bench.storing.store(jobs)
 
     assert [type(outcome) for outcome in outcomes] == [Pending if place == 5 else Stored for place in range(16)]
 
 
 async def test_an_outage_is_waited_out_however_often_it_fails() -> None:
-    bench, works = Bench(probe=down), batch(4)
+    bench, jobs = Bench(probe=down), batch(4)
     left = iter(range(30))
     bench.servers.embed_fails = lambda _: Unavailable("provider", "HTTP 500") if next(left, None) is not None else None
 
-    outcomes = await bench.storing.store(works)
+    outcomes = await bench.storing.store(jobs)
 
     assert outcomes == [Stored()] * 4
     assert len(bench.servers.calls) == 31
@@ -283,8 +283,8 @@ async def test_imports_that_wait_for_the_store_do_not_hold_up_what_was_just_said
         await upsert(points)
 
     bench.servers.upsert = upsert_slowly  # type: ignore[method-assign] # slower than the other
-    imports = [asyncio.create_task(bench.storing.store([work(f"9-{number}", lane="bulk")])) for number in range(50)]
-    assert await bench.storing.store([work("1-0")]) == [Stored()]
+    imports = [asyncio.create_task(bench.storing.store([job(f"9-{number}", lane="bulk")])) for number in range(50)]
+    assert await bench.storing.store([job("1-0")]) == [Stored()]
     go.set()
     assert await asyncio.gather(*imports) == [[Stored()]] * 50
 

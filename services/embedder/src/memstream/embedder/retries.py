@@ -25,7 +25,7 @@ def _ignore(_error: Unavailable | GlobalFault) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrier:
     """How calls are repeated: the wait between them, and who is told of failures."""
 
     faults: DependencyFaults

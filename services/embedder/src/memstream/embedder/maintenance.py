@@ -10,7 +10,7 @@ from memstream.runtime.health import Pulse
 _log = logging.getLogger(__name__)
 
 
-class Upkeep:
+class Maintenance:
     """Runs tasks every `period` seconds. Every worker does so without locks, since running one twice is harmless."""
 
     def __init__(

@@ -17,7 +17,7 @@ from memstream.streams.connections import DEPENDENCY
 _log = logging.getLogger(__name__)
 
 
-class Pressure:
+class LoadMonitor:
     """Reads the state of Redis periodically. No message is accepted while the state is unknown."""
 
     def __init__(  # noqa: PLR0913 - its dependencies, by name

@@ -12,7 +12,7 @@ from unit.manual_clock import START
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded, decode_event
 from memstream.contracts.messages import MessageIn
-from memstream.ingest.recording import EVENT_TYPE, Entry, Recorder
+from memstream.ingest.recorder import EVENT_TYPE, Entry, Recorder
 
 
 def record(message: MessageIn, *, partitions: int = 1, lane: keys.Lane = "live", tenant: str = "acme") -> Entry:

@@ -5,23 +5,23 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from unit.examples import entry, recorded, seeded, work
+from unit.examples import entry, job, recorded, seeded
 from unit.manual_clock import START
 
 from memstream.contracts import ids
 from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.embedder.chunks import Chunker
+from memstream.embedder.jobs import Dead, DeletionRequest, Delivery, EmbeddingJob, Settled, chunks_of, prepare
 from memstream.embedder.streams import SourceStream, source_streams
-from memstream.embedder.work import Dead, DeletionRequest, Delivery, Settled, Work, chunks_of, prepare
 
 CHUNKER = Chunker(24, 6)
 LONG = " ".join(f"This is the sentence with the number {number} of all of them." for number in range(6))
 
 
-def prepared(delivery: Delivery, max_deliveries: int = 5) -> Work:
+def prepared(delivery: Delivery, max_deliveries: int = 5) -> EmbeddingJob:
     """Prepare an entry that is fine."""
     found = prepare(delivery, CHUNKER, max_deliveries)
-    assert isinstance(found, Work)
+    assert isinstance(found, EmbeddingJob)
     return found
 
 
@@ -112,15 +112,15 @@ def test_an_entry_that_came_back_too_often_is_dead_of_an_unknown_cause() -> None
 def test_a_message_that_is_dead_is_named_as_far_as_it_could_be_read() -> None:
     event = recorded(text=" ")
     readable = prepare(entry(event.model_dump_json().encode()), CHUNKER, 5)
-    unreadable = prepare(entry(b"{"), CHUNKER, 5)
+    error_for_unreadable_answer = prepare(entry(b"{"), CHUNKER, 5)
 
     assert isinstance(readable, Settled)
-    assert isinstance(unreadable, Settled)
-    assert (readable.message, unreadable.message) == (event, None)
+    assert isinstance(error_for_unreadable_answer, Settled)
+    assert (readable.message, error_for_unreadable_answer.message) == (event, None)
 
 
 def test_only_a_redelivered_message_goes_alone() -> None:
-    assert [work(attempts=attempts).is_redelivered for attempts in (1, 2, 3)] == [False, True, True]
+    assert [job(attempts=attempts).is_redelivered for attempts in (1, 2, 3)] == [False, True, True]
 
 
 def test_a_message_becomes_a_point_with_all_its_fields() -> None:

@@ -90,7 +90,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class EmbeddingJob:
     """A decoded message, cut into the texts that are embedded."""
 
     delivery: Delivery
@@ -119,7 +119,7 @@ class DeletionRequest:
         return owner_of(self.event.tenant, self.event.user_id)
 
 
-def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work | DeletionRequest | Settled:
+def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> EmbeddingJob | DeletionRequest | Settled:
     """Return the entry decoded, its text cut into chunks; or its outcome, where that can't be done."""
     try:
         event = decode_event(delivery.fields[keys.DATA_FIELD.encode()])
@@ -138,24 +138,24 @@ def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Work |
         return Settled(delivery, event, Dead(reason, "unknown"))
     chunks = chunker.split(event.text)
     texts = [render(chunk, speaker=event.speaker, role=event.role, occurred_at=event.occurred_at) for chunk in chunks]
-    return Work(delivery, event, chunks, texts, sum(len(text.encode()) for text in texts))
+    return EmbeddingJob(delivery, event, chunks, texts, sum(len(text.encode()) for text in texts))
 
 
 def _dead(delivery: Delivery, reason: str) -> Settled:
     return Settled(delivery, None, Dead(reason))
 
 
-def chunks_of(work: Work, vectors: Vectors) -> list[EmbeddedChunk]:
+def chunks_of(job: EmbeddingJob, vectors: Vectors) -> list[EmbeddedChunk]:
     """Return what is to be stored of a message: one a chunk; `vectors` has one row for each."""
-    owner = owner_of(work.message.tenant, work.message.user_id)
+    owner = owner_of(job.message.tenant, job.message.user_id)
     return [
-        EmbeddedChunk(owner, _stored(work, owner.name, index), vectors[index], text)
-        for index, text in enumerate(work.texts)
+        EmbeddedChunk(owner, _stored(job, owner.name, index), vectors[index], text)
+        for index, text in enumerate(job.texts)
     ]
 
 
-def _stored(work: Work, owner: str, index: int) -> StoredMessage:
-    message = work.message
+def _stored(job: EmbeddingJob, owner: str, index: int) -> StoredMessage:
+    message = job.message
     return StoredMessage(
         owner=owner,
         message_id=message.message_id,
@@ -163,12 +163,12 @@ def _stored(work: Work, owner: str, index: int) -> StoredMessage:
         role=message.role,
         speaker=message.speaker,
         kind=message.kind,
-        text=work.chunks[index],
-        full_text=message.text if index == 0 and len(work.chunks) > 1 else None,
+        text=job.chunks[index],
+        full_text=message.text if index == 0 and len(job.chunks) > 1 else None,
         occurred_at=message.occurred_at,
         recorded_at=message.recorded_at,
         metadata=message.metadata,
         chunk=index,
-        chunks=len(work.chunks),
-        entry_ms=work.delivery.milliseconds,
+        chunks=len(job.chunks),
+        entry_ms=job.delivery.milliseconds,
     )

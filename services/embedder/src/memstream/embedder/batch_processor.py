@@ -10,9 +10,9 @@ import numpy as np
 
 from memstream.contracts.keys import Lane
 from memstream.embedder.breaker import DeadLetterGate
+from memstream.embedder.jobs import Dead, EmbeddingJob, Outcome, Pending, Stored, Tombstoned, chunks_of
 from memstream.embedder.metrics import EmbedderMetrics
-from memstream.embedder.retrying import InputSuspected, Retrying
-from memstream.embedder.work import Dead, Outcome, Pending, Stored, Tombstoned, Work, chunks_of
+from memstream.embedder.retries import InputSuspected, Retrier
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
 from memstream.vectors.space import Vectors
 from memstream.vectors.store import EmbeddedChunk
@@ -40,23 +40,23 @@ class Servers:
 class Tombstones(Protocol):
     """What is known of deletions."""
 
-    async def find_tombstones(self, works: Sequence[Work]) -> list[bool]:
+    async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
         """Say of each message whether it was deleted, in order."""
         ...
 
-    async def remove(self, works: Sequence[Work]) -> None:
+    async def remove(self, jobs: Sequence[EmbeddingJob]) -> None:
         """Remove what these entries may have stored."""
         ...
 
 
-class Storing:
+class BatchProcessor:
     """Embeds and stores batches of messages."""
 
     def __init__(
         self,
         servers: Servers,
         tombstones: Tombstones,
-        retrying: Retrying,
+        retrying: Retrier,
         dead_letters: DeadLetterGate,
         metrics: EmbedderMetrics,
     ) -> None:
@@ -67,17 +67,17 @@ class Storing:
         self._metrics = metrics
         self._upserts = {lane: asyncio.Semaphore(number) for lane, number in _UPSERTS.items()}
 
-    async def store(self, works: Sequence[Work], embedded: Callable[[], None] = lambda: None) -> list[Outcome]:
+    async def store(self, jobs: Sequence[EmbeddingJob], embedded: Callable[[], None] = lambda: None) -> list[Outcome]:
         """Embed and store a batch of one lane, and return each message's outcome, in order.
 
         A rate limit or an outage is waited for. A batch that is refused is halved until the refused message stands
         alone; it is dead-lettered only if the servers take a valid input. `embedded` is called when the embeddings
         server is not needed any more.
         """
-        rows = await self._divided(works, self._embed_works)
+        rows = await self._divided(jobs, self._embed_jobs)
         embedded()
-        with_rows = [(work, row) for work, row in zip(works, rows, strict=True) if isinstance(row, np.ndarray)]
-        async with self._upserts[works[0].delivery.lane]:
+        with_rows = [(job, row) for job, row in zip(jobs, rows, strict=True) if isinstance(row, np.ndarray)]
+        async with self._upserts[jobs[0].delivery.lane]:
             kept = iter(await self._divided(with_rows, self._keep))
         outcomes = [next(kept) if isinstance(row, np.ndarray) else row for row in rows]
         self._dead_letters.note_stored(sum(isinstance(outcome, Stored) for outcome in outcomes))
@@ -119,21 +119,21 @@ class Storing:
                 return False
         return await self._dead_letters.may_pass(str(error))
 
-    async def _embed_works(self, works: Sequence[Work]) -> list[Vectors]:
+    async def _embed_jobs(self, jobs: Sequence[EmbeddingJob]) -> list[Vectors]:
         """Return each message's rows, one for each of its texts."""
-        vectors = await self._embed([text for work in works for text in work.texts], works[0].delivery.lane)
-        ends = np.cumsum([len(work.texts) for work in works])
+        vectors = await self._embed([text for job in jobs for text in job.texts], jobs[0].delivery.lane)
+        ends = np.cumsum([len(job.texts) for job in jobs])
         return list(np.split(vectors, ends[:-1]))
 
-    async def _keep(self, works_with_rows: Sequence[tuple[Work, Vectors]]) -> list[Outcome]:
+    async def _keep(self, works_with_rows: Sequence[tuple[EmbeddingJob, Vectors]]) -> list[Outcome]:
         """Upsert the messages without a tombstone, and remove those that got one meanwhile."""
-        works = [work for work, _ in works_with_rows]
-        is_deleted = await self._find_tombstones(works)
+        jobs = [job for job, _ in works_with_rows]
+        is_deleted = await self._find_tombstones(jobs)
         chunks = [
             chunk
-            for (work, rows), deleted in zip(works_with_rows, is_deleted, strict=True)
+            for (job, rows), deleted in zip(works_with_rows, is_deleted, strict=True)
             if not deleted
-            for chunk in chunks_of(work, rows)
+            for chunk in chunks_of(job, rows)
         ]
         if chunks:
             with self._metrics.store_seconds.time():
@@ -142,14 +142,14 @@ class Storing:
                 )
         # A deletion writes the tombstone first and removes from Qdrant afterwards. So what has a tombstone only now may
         # have been stored after that removal; and a redelivered message may have been stored the first time.
-        is_deleted = await self._find_tombstones(works)
-        deleted_works = [work for work, deleted in zip(works, is_deleted, strict=True) if deleted]
-        if deleted_works:
-            await self._retrying.until_success(lambda: self._tombstones.remove(deleted_works))
+        is_deleted = await self._find_tombstones(jobs)
+        deleted_jobs = [job for job, deleted in zip(jobs, is_deleted, strict=True) if deleted]
+        if deleted_jobs:
+            await self._retrying.until_success(lambda: self._tombstones.remove(deleted_jobs))
         return [Tombstoned() if deleted else Stored() for deleted in is_deleted]
 
-    async def _find_tombstones(self, works: Sequence[Work]) -> list[bool]:
-        return await self._retrying.until_success(lambda: self._tombstones.find_tombstones(works))
+    async def _find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
+        return await self._retrying.until_success(lambda: self._tombstones.find_tombstones(jobs))
 
     async def _servers_work(self) -> bool:
         """Say whether the servers are known to take a valid input."""

@@ -9,7 +9,7 @@ from unit.manual_clock import ManualClock
 from waiting import until
 
 from memstream.embedder.dependencies import DependencyFaults
-from memstream.embedder.retrying import InputSuspected, Retrying
+from memstream.embedder.retries import InputSuspected, Retrier
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import GlobalFault, Rejected, Throttled, Unavailable
@@ -25,7 +25,7 @@ class Bench:
         self.counted: list[str] = []
         self.seen_while_failing: list[bool] = []
         self._failures = iter(failures)
-        self.retrying = Retrying(
+        self.retrying = Retrier(
             self.faults,
             self.clock,
             seeded(),
@@ -119,7 +119,7 @@ async def test_an_outage_is_waited_for_however_often_it_fails(suspects: Callable
 
 async def test_a_wait_ends_early_when_another_call_gets_through_unless_the_server_asked_for_it() -> None:
     faults, clock = DependencyFaults(), SystemClock()
-    retrying = Retrying(faults, clock, seeded(), Backoff(initial=3600.0, maximum=3600.0), lambda: None)
+    retrying = Retrier(faults, clock, seeded(), Backoff(initial=3600.0, maximum=3600.0), lambda: None)
     calls = {"down": 0, "429": 0}
 
     async def call(reason: str) -> None:

@@ -18,7 +18,7 @@ def reason_of(status: int, message: str) -> str:
     return f"HTTP {status}: {message}"[:_LONGEST]
 
 
-def refusal(dependency: str, status: int, message: str, retry_after: float | None = None) -> MemstreamError:
+def error_for_status(dependency: str, status: int, message: str, retry_after: float | None = None) -> MemstreamError:
     """Give the error for a status that is no success; `retry_after` are the seconds it asks to wait, if it does."""
     reason = reason_of(status, message)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -30,14 +30,14 @@ def refusal(dependency: str, status: int, message: str, retry_after: float | Non
     return GlobalFault(dependency, reason)
 
 
-def unanswered(dependency: str, error: Exception) -> Unavailable:
+def error_for_no_answer(dependency: str, error: Exception) -> Unavailable:
     """Give the error for what came instead of an answer: a timeout, a refused connection, what can't be read."""
     if isinstance(error, ValueError):
-        return unreadable(dependency, error)
+        return error_for_unreadable_answer(dependency, error)
     return Unavailable(dependency, f"{type(error).__name__}: {error}"[:_LONGEST])
 
 
-def unreadable(dependency: str, error: Exception) -> Unavailable:
+def error_for_unreadable_answer(dependency: str, error: Exception) -> Unavailable:
     """Give the error for an answer that is not what was asked for. What it holds is left out: it may be of a user."""
     return Unavailable(dependency, f"it gave an answer that can't be read: {type(error).__name__}")
 

@@ -38,7 +38,7 @@ class _Lane:
     oldest_ms: int = 0
 
 
-class Trimming:
+class StreamTrimmer:
     """Trims the source streams. Any number of workers may do so at once; dead letters are never touched.
 
     The state it read may be out of date when the trim arrives. That does no harm: entries are only delivered and
