@@ -125,13 +125,13 @@ class BatchProcessor:
         ends = np.cumsum([len(job.texts) for job in jobs])
         return list(np.split(vectors, ends[:-1]))
 
-    async def _keep(self, works_with_rows: Sequence[tuple[EmbeddingJob, Vectors]]) -> list[Outcome]:
+    async def _keep(self, jobs_with_rows: Sequence[tuple[EmbeddingJob, Vectors]]) -> list[Outcome]:
         """Upsert the messages without a tombstone, and remove those that got one meanwhile."""
-        jobs = [job for job, _ in works_with_rows]
+        jobs = [job for job, _ in jobs_with_rows]
         is_deleted = await self._find_tombstones(jobs)
         chunks = [
             chunk
-            for (job, rows), deleted in zip(works_with_rows, is_deleted, strict=True)
+            for (job, rows), deleted in zip(jobs_with_rows, is_deleted, strict=True)
             if not deleted
             for chunk in chunks_of(job, rows)
         ]
