@@ -1,4 +1,4 @@
-"""Writes what a full run measured as Markdown: what was not measured first, where it was taken last."""
+"""Renders the figures of a full run as Markdown: first what was not measured, last where it was measured."""
 
 import platform
 import subprocess
@@ -32,14 +32,14 @@ _WANTED = (
 _MOST_ERROR = 0.05
 _LEAST_AUROC = 0.90
 _ABSTENTION = (
-    *("AUROC", "of the best cosine", "false accepts at 95% true ones"),
-    *("true and false ones of a cosine over 0.2", "AUROC against the set's own questions without an answer"),
+    *("AUROC", "AUROC of the best cosine", "false accepts at 95% true accepts"),
+    *("true and false accepts of a cosine over 0.2", "AUROC against the data set's own questions without an answer"),
 )
 _PAGE = """\
 # Quality of retrieval
 
-Written by `python -m benchmarks.quality --full --report docs/quality.md`: all messages were sent through ingest, and
-all questions asked through the retriever over HTTP, with one configuration. In brackets: bootstrap intervals of 95%.
+Written by `python -m benchmarks.quality --full --report docs/quality.md`: all messages were sent to ingest and all
+questions to the retriever over HTTP, with one configuration. In brackets: 95% bootstrap intervals.
 
 What is **not** measured:
 
@@ -47,49 +47,49 @@ What is **not** measured:
 
 {wanted}
 
-## By set and category
+## By data set and category
 
 {categories}
 
-## What a relevance means
+## Calibration of the relevance
 
-Expected calibration error over the hits of questions that have an answer; the modes of one score by {at_most} questions
-of a set at the most, drawn by the seed.
+Expected calibration error over the hits of questions that have an answer. The modes with one score use a random sample
+of at most {at_most} questions of a data set, drawn with the seed.
 
 {errors}
 
 ## Abstention
 
-The best hit's relevance: questions that have an answer against the same ones asked as another user.
+By the best hit's relevance: questions that have an answer, compared with the same questions asked by another user.
 
 {abstention}
 
 ## Contexts
 
-Share of the evidence that a context of so many tokens cites, and share of the questions that it abstains from; by
-{at_most} questions of a set at the most, drawn by the seed. Never abstaining is `min_relevance: 0`.
+Share of the evidence that a context with this token budget cites, and share of the questions for which it abstains; on
+a random sample of at most {at_most} questions of a data set, drawn with the seed. `min_relevance: 0` never abstains.
 
 {contexts}
 
-## Users held back
+## Held-out users
 
-The order by coefficients that were fitted to other users' questions alone, over recorded candidates; sets of one user
-are split by question. XQuAD is that in English.
+The order with coefficients that were fitted only to other users' questions, on recorded candidates; data sets with one
+user are split by question. XQuAD is the English one.
 
 {held_back}
 
 ## What each feature adds
 
-The same without one feature, the others fitted anew: recall@5 / recall@10 / nDCG@10.
+The same without one feature, with the others fitted again: recall@5 / recall@10 / nDCG@10.
 
 {ablation}
 
-Taken: {place}; {model}.
+Measured: {place}; {model}.
 """
 _NOT_MEASURED = (
-    "what a chat model makes of the hits and contexts; histories of months and years; voices, transcripts with errors",
-    "any language but English for the wording of questions; other embedding models than the one named below",
-    "conversations that nobody here has seen: the coefficients were fitted to these sets, but for users held back",
+    "what a chat model does with the hits and contexts; histories of months and years; speech, transcripts with errors",
+    "the wording of questions in other languages than English; other embedding models than the one named below",
+    "unseen conversations: the coefficients were fitted to these data sets, except for held-out users",
 )
 
 
@@ -111,11 +111,11 @@ def place_of(now: datetime, seed: int) -> str:
 
 
 def render(report: Figures) -> str:
-    """Write a full report."""
+    """Return a full report."""
     sets, held_back = report["sets"], report["held_back"]
     return _PAGE.format(
         not_measured="\n".join(f"- {line}." for line in _NOT_MEASURED),
-        wanted=_table(["", "wanted", "measured", "met"], _wanted(sets)),
+        wanted=_table(["", "target", "measured", "met"], _wanted(sets)),
         categories=_table(["", "questions", *_SHOWN], _categories(sets)),
         errors=_table(["", *MODES], _errors(sets)),
         abstention=_table(["", *_ABSTENTION], _abstentions(sets)),
@@ -174,7 +174,7 @@ def _categories(sets: Figures) -> Iterator[list[str]]:
             yield [label, str(row["questions"]), *(_measured(row[measure]) for measure in _SHOWN)]
         if changed := one["hybrid"].get("newest_first"):
             first = f"newest statement first: {_share(changed['share'])}%"
-            yield [f"{name}, what has changed", str(changed["questions"]), first, *([""] * (len(_SHOWN) - 1))]
+            yield [f"{name}, questions about changes", str(changed["questions"]), first, *([""] * (len(_SHOWN) - 1))]
 
 
 def _errors(sets: Figures) -> Iterator[list[str]]:

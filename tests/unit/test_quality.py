@@ -215,4 +215,4 @@ def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reache
     assert "| beam | calibration error ≤ 0.05 in each mode | 0.060 | **no** |" in page
     assert "| beam | 2 | 25.0%, 12% |" in page
     assert "| all features | 70.0 / 80.0 / 60.0 |" in page
-    assert "Taken: a machine; a model." in page
+    assert "Measured: a machine; a model." in page
