@@ -1,4 +1,4 @@
-# One command for each habit. Every target does its own set-up and is quick the second time.
+# Every target sets up what it needs, and is fast the second time.
 SHELL := /bin/bash
 PY := .venv/bin/python
 MEMBERS := $(wildcard shared/*/pyproject.toml services/*/pyproject.toml client/pyproject.toml deploy/local/pyproject.toml)
@@ -10,7 +10,7 @@ SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 .PHONY: help setup up demo test fuzz check format reliability bench quality lock requirements docs clean
 
-help: ## show this list
+help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.ready ## make .venv with everything, from the pinned requirement files
@@ -28,37 +28,37 @@ setup: .venv/.ready ## make .venv with everything, from the pinned requirement f
 up: setup ## start the embedded stack in the foreground
 	.venv/bin/memstream up
 
-demo: setup ## send a sample conversation and ask some questions, on a throw-away stack
+demo: setup ## send a sample conversation and search it, on a temporary stack
 	.venv/bin/memstream demo
 
 # Files in the order of their names: those of many quick tests come last, and fill what is left of both processes' time.
 test: setup ## run the tests, the same in every run
 	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-fuzz: setup ## try properties on other examples each time: make fuzz EXAMPLES=10000 SEED=7
+fuzz: setup ## run the property tests with new examples each time: make fuzz EXAMPLES=10000 SEED=7
 	$(PY) -m pytest -m hypothesis -n $(JOBS) --fuzz $(or $(EXAMPLES),1000) --timeout 3600 $(if $(SEED),--hypothesis-seed $(SEED))
 
-check: setup ## format, lint and types
+check: setup ## check format, lint and types
 	.venv/bin/ruff format --check $(SOURCES)
 	.venv/bin/ruff check $(SOURCES)
 	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests benchmarks docs examples
 	$(PY) docs/export.py --check
 
-format: setup ## rewrite the sources as `make check` wants them
+format: setup ## format the sources and fix what can be fixed automatically
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/ruff check --fix $(SOURCES)
 
-reliability: setup ## run seeded faults against the promise: make reliability RUNS=200 SEED=1
+reliability: setup ## test the guarantees under seeded faults: make reliability RUNS=200 SEED=1
 	$(PY) -m pytest tests/reliability -n $(JOBS) --dist worksteal --seed $(or $(SEED),1) --runs $(or $(RUNS),20) --report build/reliability/report.json
 
 bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1 the figures of docs/benchmarks.md
 	$(PY) -m benchmarks $(if $(FULL),--full --results benchmarks/results --report docs/benchmarks.md) $(if $(MESSAGES),--messages $(MESSAGES))
 
-quality: setup ## measure retrieval on judged sets: make quality DATA=FOLDER, and with FULL=1 the figures of docs/quality.md
+quality: setup ## measure retrieval quality on judged data sets: make quality DATA=FOLDER, and with FULL=1 the figures of docs/quality.md
 	@test -n "$(DATA)" || { echo "say where the sets are: make quality DATA=FOLDER"; exit 2; }
 	$(PY) -m benchmarks.quality --data $(DATA) $(if $(FULL),--full --keep build/quality --json build/quality/report.json --report docs/quality.md)
 
-lock: .venv/bin/uv ## renew the pinned requirement files
+lock: .venv/bin/uv ## update the pinned requirement files
 	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -
 	.venv/bin/uv lock --quiet --upgrade
 	$(MAKE) requirements
@@ -71,5 +71,5 @@ requirements: .venv/bin/uv ## write the requirement files from the resolver's lo
 docs: setup ## write schemas, OpenAPI, AsyncAPI and the list of ranking features
 	$(PY) docs/export.py
 
-clean: ## remove what the targets above made
+clean: ## remove what the targets above created
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
