@@ -178,7 +178,7 @@ async def test_a_permit_becomes_free_when_its_call_must_have_ended(site: Worksit
     await budget.take("live", 1)
     assert not await taken(budget, "live")
 
-    await asyncio.wait_for(budget.take("live", 1), PATIENCE)
+    await asyncio.wait_for(budget.take("live", PATIENCE), PATIENCE)
 
 
 class Calls:
@@ -231,7 +231,7 @@ async def test_whoever_waits_elsewhere_gets_a_turn(site: Worksite) -> None:
     async with Calls(site, "live").going_on():
         other = one_permit(site)
         for _ in range(3):
-            charge = await asyncio.wait_for(other.take("live", 1), PATIENCE)
+            charge = await asyncio.wait_for(other.take("live", PATIENCE), PATIENCE)
             await other.correct(charge, tokens=None, quotas=Quotas())
 
 
@@ -242,7 +242,7 @@ async def test_a_query_elsewhere_goes_before_those_who_transfer_their_permit(sit
         await until(lambda: calls.transfers > 1, "one goes on after the other")
         for _ in range(10):
             made, other = calls.made, one_permit(site)
-            question = await asyncio.wait_for(other.take("query", 1), PATIENCE)
+            question = await asyncio.wait_for(other.take("query", PATIENCE), PATIENCE)
             meanwhile += calls.made - made
             await other.correct(question, tokens=None, quotas=Quotas())
 
@@ -253,7 +253,7 @@ async def test_who_is_cancelled_while_a_permit_is_transferred_keeps_none(site: W
     chance = Random(1)  # noqa: S311 - nothing secret is made from it
     budget = one_permit(site)
     for _ in range(100):
-        charge = await asyncio.wait_for(budget.take("live", 1), PATIENCE)
+        charge = await asyncio.wait_for(budget.take("live", PATIENCE), PATIENCE)
         waiting = asyncio.create_task(budget.take("live", 1))
         await ticks(chance.randrange(40))
         ending = asyncio.create_task(budget.correct(charge, tokens=None, quotas=Quotas()))

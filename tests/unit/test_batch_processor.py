@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from unit.examples import NoTombstones, job, seeded
 from unit.manual_clock import ManualClock
+from waiting import PATIENCE
 
 from memstream.contracts.keys import Lane
 from memstream.embedder.batch_processor import BatchProcessor, Servers
@@ -299,7 +300,7 @@ async def test_who_waits_for_a_server_goes_on_as_soon_as_another_got_through() -
     assert not waiting.done()
     faults.clear("Qdrant")
 
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, PATIENCE)
 
 
 async def test_once_the_servers_are_seen_to_work_no_fault_is_left() -> None:

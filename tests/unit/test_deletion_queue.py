@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.examples import entry
 from unit.manual_clock import START
+from waiting import PATIENCE
 
 from memstream.contracts.events import MessageDeleted
 from memstream.embedder.deletion_queue import REQUESTS_AT_ONCE, DeletionQueue
@@ -70,10 +71,10 @@ async def test_each_owners_requests_are_carried_out_once_and_in_order(
     added: dict[str, list[str]] = {}
     for number, user in enumerate(users):
         one = request(f"user {user}", number)
-        await asyncio.wait_for(queue.add(one), 10)
+        await asyncio.wait_for(queue.add(one), PATIENCE)
         added.setdefault(one.owner.name, []).append(one.event.erasure_id)
     queue.close()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, PATIENCE)
 
     assert store.done == added
     assert store.most_at_once <= at_once
@@ -92,9 +93,9 @@ async def test_it_takes_no_more_than_there_is_room_for() -> None:
     assert not fourth.done()
 
     store.is_open.set()
-    await asyncio.wait_for(fourth, 10)
+    await asyncio.wait_for(fourth, PATIENCE)
     queue.close()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, PATIENCE)
     assert store.done == {"acme/ana": ["ana-0", "ana-1", "ana-2"], "acme/bo": ["bo-3"]}
 
 
@@ -105,7 +106,7 @@ async def test_an_owner_with_many_requests_does_not_keep_the_others_waiting() ->
         await queue.add(request("ana", number))
     await queue.add(request("bo", 0))
     queue.close()
-    await asyncio.wait_for(queue.run(), 10)
+    await asyncio.wait_for(queue.run(), PATIENCE)
 
     assert list(store.done) == ["acme/ana", "acme/bo"]
     assert store.calls == 4

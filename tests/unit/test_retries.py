@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from unit.examples import seeded
 from unit.manual_clock import ManualClock
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.retries import InputSuspected, Retrier
@@ -130,7 +130,7 @@ async def test_a_wait_ends_early_when_another_call_gets_through_unless_the_serve
     waiting, asked_to = (asyncio.create_task(retrying.until_success(lambda r=r: call(r))) for r in calls)  # type: ignore[misc]
     await until(lambda: all(calls.values()), "both have failed once")
     faults.clear("Qdrant")
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, PATIENCE)
 
     assert calls == {"down": 2, "429": 1}
     asked_to.cancel()
