@@ -25,7 +25,7 @@ setup: .venv/.ready ## make .venv with everything, from the pinned requirement f
 	.venv/bin/uv pip install --quiet --python $(PY) --no-deps $(foreach m,$(MEMBERS),-e $(dir $(m)))
 	@touch $@
 
-up: setup ## start the embedded stack in the foreground
+up: setup ## start the local stack in the foreground
 	.venv/bin/memstream up
 
 demo: setup ## send a sample conversation and search it, on a temporary stack

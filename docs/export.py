@@ -22,6 +22,7 @@ from memstream.ingest import app as ingest
 from memstream.ingest.settings import IngestSettings
 from memstream.retriever import app as retriever
 from memstream.retriever.ranking import FEATURES, OTHER_SIGNALS, Feature, Signal
+from memstream.retriever.ranking.columns import MAX_ANALYSED
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 
@@ -34,8 +35,10 @@ _FEATURES_PAGE = """\
 
 Written by `make docs` from the list in `memstream.retriever.ranking.features`.
 
-A hit's `relevance` is the probability that it bears on the question: a logistic regression over the features below,
-with the coefficients of the embedding space. The hit's `signals` show their values.
+A hit's `relevance` is the probability that it is relevant to the question: a logistic regression over the features
+below, with the coefficients of the embedding space. The hit's `signals` show their values. A signal whose value is 0 is
+not shown, except for `dense`, `keyword` and `chunks`. Text features (`answers`, `phrases`, `coverage`, `early`) are
+computed for the best {analysed} candidates only.
 
 {features}
 
@@ -69,13 +72,14 @@ def features_page(features: Sequence[Feature]) -> str:
     """Return what ranking is made of, as Markdown."""
     rows = [(*_cells(one), ", ".join(f"`{score}`" for score in sorted(one.needs)) or "—") for one in features]
     return _FEATURES_PAGE.format(
+        analysed=MAX_ANALYSED,
         features=_table(("Name", "Meaning", "Not shown", "Needs the score"), rows),
         others=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in OTHER_SIGNALS]),
     )
 
 
 def _cells(signal: Signal) -> tuple[str, str, str]:
-    return f"`{signal.name}`", signal.meaning, signal.absent
+    return f"`{signal.name}`", signal.meaning, signal.hidden_when
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
-from running_stack import RunningStack, embedded, on_containers
+from running_stack import RunningStack, local, on_containers
 
 _users: Iterator[int] = count(1)
 
@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--stack",
         choices=("local", "containers"),
         default="local",
-        help="run on the embedded stack, or on Redis and Qdrant in containers (needs a Docker engine)",
+        help="run on the local stack, or on Redis and Qdrant in containers (needs a Docker engine)",
     )
 
 
@@ -56,7 +56,7 @@ async def stack(
 ) -> AsyncIterator[RunningStack]:
     """Run a whole stack for all tests that ask: each uses a user of its own (`user`)."""
     home = tmp_path_factory.mktemp("stack")
-    start = on_containers if request.config.getoption("--stack") == "containers" else embedded
+    start = on_containers if request.config.getoption("--stack") == "containers" else local
     async with start(home) as running:
         yield running
 

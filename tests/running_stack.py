@@ -39,7 +39,7 @@ class RunningStack:
 
 
 @contextlib.asynccontextmanager
-async def embedded(home: Path) -> AsyncIterator[RunningStack]:
+async def local(home: Path) -> AsyncIterator[RunningStack]:
     """Run `memstream up`."""
     with (home / "up.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(

@@ -11,7 +11,7 @@ from memstream.contracts.searches import ContextOut
 from memstream.contracts.stack import Stack
 
 BUDGETS = (500, 1000, 2000)
-KINDS = {"as it comes": None, "never abstaining": 0.0}
+KINDS = {"default": None, "min_relevance 0": 0.0}
 """How contexts are asked for, and the least relevance that each asks of a message."""
 _AT_ONCE = 4
 _LIMIT = 100

@@ -1,4 +1,4 @@
-"""An embedded stack to measure on: kept in a folder, so that a set is embedded once, and patient with a busy machine.
+"""A local stack to measure on: kept in a folder, so that a set is embedded once, and patient with a busy machine.
 
 Messages that are in the folder already are not embedded again: posted once more they are duplicates.
 """
@@ -13,7 +13,7 @@ from random import Random
 
 from memstream.contracts.stack import Stack
 from memstream.local.stack.data_directory import DataDirectory
-from memstream.local.stack.embedded import EmbeddedStack
+from memstream.local.stack.local_stack import LocalStack
 from memstream.local.stack.plan import Plan
 from memstream.local.stack.process_spec import ProcessSpec
 from memstream.runtime.clock import SystemClock
@@ -36,7 +36,7 @@ async def installed(home: Path, model: str, first_port: int) -> AsyncIterator[St
 
     """
     plan = Plan(DataDirectory(home), model=model, port_base=first_port)
-    stack = EmbeddedStack(
+    stack = LocalStack(
         plan,
         environment=os.environ,
         clock=SystemClock(),

@@ -120,7 +120,7 @@ def held_back(
         model = fit_model(rest, mode, without)
         for name, replayed in sets.items():
             judged[name] += [
-                (one, model.evidence(matrix_of_signals(model.features, one.signals)))
+                (one, model.log_odds(matrix_of_signals(model.features, one.signals)))
                 for place, one in enumerate(replayed)
                 if fold(name, place, one) == held
             ]

@@ -68,7 +68,7 @@ def judged() -> list[dict[str, Any]]:
 def expected(calibration: Calibration, signals: dict[str, float]) -> float:
     """Return the relevance that a calibration gives to a hit with these signals."""
     model = calibration.model(dense="dense" in signals, keyword="keyword" in signals)
-    log_odds = model.evidence(matrix_of_signals(model.features, [signals]))
+    log_odds = model.log_odds(matrix_of_signals(model.features, [signals]))
     return float(probabilities(log_odds + prior_log_odds(signals.get("rarity", 1.0)))[0])
 
 

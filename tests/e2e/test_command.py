@@ -361,7 +361,7 @@ async def test_a_context_quotes_what_answers_and_says_when_nothing_does(stack: R
     bad = await memstream("context", user, "Where is the key?", "--budget", "0", "--home", stack.home)
 
     assert "Mara: The spare key is under the third flower pot." in told.out
-    assert nothing.out == f"Nothing that {user} said bears on the question.\n"
+    assert nothing.out == f"Nothing that {user} said is relevant to the question.\n"
     assert machine.document["tokens"] <= 90
     assert bad.code != 0
     assert "token_budget" in bad.err

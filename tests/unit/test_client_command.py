@@ -27,8 +27,10 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
 def test_another_distribution_joins_through_an_entry_point(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    joined = EntryPoint("cheer", f"{__name__}:cheer", application.GROUP)
-    monkeypatch.setattr(application, "entry_points", lambda group: [joined] if group == application.GROUP else [])
+    joined = EntryPoint("cheer", f"{__name__}:cheer", application.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(
+        application, "entry_points", lambda group: [joined] if group == application.ENTRY_POINT_GROUP else []
+    )
     monkeypatch.setattr(EntryPoint, "load", lambda _self: cheer)
 
     assert application.run(["--help"], {}) == 0
@@ -41,8 +43,10 @@ def test_only_the_named_command_is_imported(monkeypatch: pytest.MonkeyPatch) -> 
     def unwanted(_self: EntryPoint) -> Callable[[], None]:
         raise AssertionError("nobody asked for it")
 
-    joined = EntryPoint("cheer", f"{__name__}:cheer", application.GROUP)
-    monkeypatch.setattr(application, "entry_points", lambda group: [joined] if group == application.GROUP else [])
+    joined = EntryPoint("cheer", f"{__name__}:cheer", application.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(
+        application, "entry_points", lambda group: [joined] if group == application.ENTRY_POINT_GROUP else []
+    )
     monkeypatch.setattr(EntryPoint, "load", unwanted)
 
     assert application.run(["status", "--help"], {}) == 0

@@ -250,7 +250,9 @@ async def test_an_answer_that_is_not_memstreams_is_a_fault_of_the_server() -> No
     script = Script(httpx.Response(200, text="<html>"))
 
     async with script.memory() as memory:
-        with pytest.raises(ServerFault, match="the answer from http://retriever/v1/search did not come from Memstream"):
+        with pytest.raises(
+            ServerFault, match="the answer from http://retriever/v1/search is not a valid Memstream response"
+        ):
             await memory.search("ana", "where?")
 
 

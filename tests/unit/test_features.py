@@ -34,7 +34,7 @@ from memstream.vectors.store import Candidates
 LOUD = Feature(
     name="loud",
     meaning="1 if it ends with an exclamation mark.",
-    absent="if it does not",
+    hidden_when="if it does not",
     formula=lambda columns: np.array([float(message.text.endswith("!")) for message in columns.messages]),
 )
 ADDED = (*FEATURES, LOUD)
@@ -71,7 +71,7 @@ def test_an_added_feature_is_fitted() -> None:
     questions = []
     for _ in range(400):
         signals = [{"dense": chance.random(), "loud": float(chance.random() < 0.3)} for _ in range(20)]
-        expected = probabilities(truth.evidence(matrix_of_signals(truth.features, signals)))
+        expected = probabilities(truth.log_odds(matrix_of_signals(truth.features, signals)))
         questions.append(JudgedCandidates(signals, [chance.random() < one for one in expected.tolist()]))
 
     fitted = fit(questions, ("dense",), features=ADDED).as_dict()

@@ -28,7 +28,7 @@ TRUTH = linear_model({"intercept": -6.0, "dense": 8.0, "keyword": 0.3, "speaker"
 
 def expected(model: LinearModel, signals: list[dict[str, float]], prior: float = 0.0) -> Floats:
     """Return the probabilities that a model gives to candidates."""
-    return probabilities(model.evidence(matrix_of_signals(model.features, signals)) + prior)
+    return probabilities(model.log_odds(matrix_of_signals(model.features, signals)) + prior)
 
 
 def judged(signals: list[dict[str, float]], chance: Random, prior: float = 0.0) -> JudgedCandidates:
@@ -123,7 +123,7 @@ def lines(**both: float) -> str:
         (lines(tme=1.0), r"a\.both\.tme: no ranking feature has this name"),
         (
             lines().replace('"keyword": {', '"keyword": {"dense": 1, '),
-            r"a\.keyword\.dense: this feature does not exist",
+            r"a\.keyword\.dense: this feature is not computable from these scores",
         ),
         (lines(time=math.inf), r"a\.both\.time"),
     ],

@@ -1,4 +1,4 @@
-"""Vectors of questions: remembered, asked for once, and asked for together."""
+"""Vectors of questions: cached, asked for once, and asked for together."""
 
 import asyncio
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def vectors_of(server: Server, **policy: int) -> QueryVectors:
 
 @given(st.lists(st.lists(st.text("abc", min_size=1, max_size=3), max_size=5), max_size=12), st.integers(1, 4))
 async def test_every_question_gets_its_own_vector(questions: list[list[str]], texts: int) -> None:
-    queries = vectors_of(Server(), texts=texts, calls=2, remembered=3)
+    queries = vectors_of(Server(), texts=texts, calls=2, cache_size=3)
 
     answers = await asyncio.gather(*(queries.get(question) for question in questions))
 
@@ -69,7 +69,7 @@ async def test_a_question_asked_lately_is_not_asked_for_again() -> None:
 
 async def test_the_questions_asked_longest_ago_are_forgotten_first() -> None:
     server = Server()
-    queries = vectors_of(server, remembered=2)
+    queries = vectors_of(server, cache_size=2)
     for text in ("a", "b", "a", "c", "a", "b"):
         await queries.get([text])
 
@@ -148,7 +148,7 @@ async def test_one_refused_question_spoils_no_other() -> None:
     assert not isinstance(good, BaseException)
 
 
-async def test_a_failure_is_told_to_all_and_not_remembered() -> None:
+async def test_a_failure_is_reported_to_all_and_not_cached() -> None:
     server = Server()
     server.error = Unavailable("the embeddings server", "down")
     queries = vectors_of(server)

@@ -85,7 +85,7 @@ def ranked(
 
 def evidence(model: LinearModel, *signals: Signals) -> list[float]:
     """Return the log odds of candidates by their signals."""
-    log_odds: list[float] = model.evidence(matrix_of_signals(model.features, signals)).tolist()
+    log_odds: list[float] = model.log_odds(matrix_of_signals(model.features, signals)).tolist()
     return log_odds
 
 

@@ -9,8 +9,8 @@ from random import Random
 from memstream.contracts.stack import Stack
 from memstream.local.stack import foreground
 from memstream.local.stack.data_directory import DataDirectory, Keys, write_private
-from memstream.local.stack.embedded import EmbeddedStack
 from memstream.local.stack.failure import CannotStart
+from memstream.local.stack.local_stack import LocalStack
 from memstream.local.stack.plan import Plan
 from memstream.local.stack.process_spec import ProcessSpec, Stage
 from memstream.local.stack.process_supervisor import Timeouts
@@ -44,7 +44,7 @@ def stages(directory: DataDirectory, port_base: int, moods: dict[str, str]) -> l
     return [*table, twins] if twins else table
 
 
-async def watch(stack: EmbeddedStack, _running: Stack) -> None:
+async def watch(stack: LocalStack, _running: Stack) -> None:
     foreground.say("ready")
     await stack.watch()
 
@@ -54,7 +54,7 @@ def main() -> None:
     moods = dict(pair.split("=") for pair in sys.argv[3].split(","))
     directory.create()
     write_private(directory.keys_file, Keys(api_key="key", admin_key="admin"))
-    stack = EmbeddedStack(
+    stack = LocalStack(
         Plan(directory=directory, port_base=port_base, model=os.environ.get("MODEL", "minilm")),
         environment=os.environ,
         clock=SystemClock(),

@@ -20,7 +20,7 @@ from memstream.client._errors import (
 )
 from memstream.client._retries import Retries
 
-Answer = TypeVar("Answer", bound=BaseModel)
+ResponseT = TypeVar("ResponseT", bound=BaseModel)
 
 _SHORTEST_TIMEOUT = 0.001
 
@@ -73,7 +73,7 @@ class HttpClient:
         rng: Random | None = None,
     ) -> None:
         self._timeout = timeout
-        self._retries = retries
+        self._retry_policy = retries
         self._on_wait = on_wait
         self._sleep = sleep
         self._rng = rng or SystemRandom()
@@ -89,7 +89,7 @@ class HttpClient:
                 mounts={"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None},
             )
         except UnicodeEncodeError as error:
-            raise InvalidRequest("the API key contains characters that no key has") from error
+            raise InvalidRequest("the API key contains characters that are not allowed in a key") from error
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -100,7 +100,7 @@ class HttpClient:
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
 
-    async def _fetch(self, request: Request, answer: type[Answer]) -> Answer:
+    async def _call(self, request: Request, response_type: type[ResponseT]) -> ResponseT:
         """Send a request until it succeeds or its time is up, and return the parsed answer.
 
         Raises:
@@ -109,10 +109,12 @@ class HttpClient:
         """
         response = await self._send_with_retries(request)
         try:
-            return answer.model_validate_json(response.content)
+            return response_type.model_validate_json(response.content)
         except ValidationError as error:
             raise ServerFault(
-                f"the answer from {request.url} did not come from Memstream", status=response.status_code
+                f"the answer from {request.url} is not a valid Memstream response "
+                "(another server, or another version?)",
+                status=response.status_code,
             ) from error
 
     async def _send_once(self, request: Request, timeout: float) -> httpx.Response:  # noqa: ASYNC109 - httpx keeps it
@@ -157,11 +159,11 @@ class HttpClient:
                     return response
                 raise error_from_response(request.url, response.status_code, response.headers, response.content)
             except MemstreamClientError as error:
-                seconds = self._retries.wait(error, attempt, now() - started, self._rng)
+                seconds = self._retry_policy.wait(error, attempt, now() - started, self._rng)
                 if seconds is None:
                     raise
                 if self._on_wait is not None:
                     self._on_wait(error, seconds)
             await self._sleep(seconds)
-            seconds_left = self._retries.deadline - (now() - started)
+            seconds_left = self._retry_policy.deadline - (now() - started)
             timeout = max(min(self._timeout, seconds_left), _SHORTEST_TIMEOUT)

@@ -75,7 +75,7 @@ class Memstream(HttpClient):
         """
         body = message if isinstance(message, MessageIn) else validated(MessageIn, message, "message")
         request = Request("POST", f"{self._ingest_url}/v1/messages", self._json(body))
-        return await self._fetch(request, Accepted)
+        return await self._call(request, Accepted)
 
     async def send_batch(self, messages: Iterable[Message], *, lane: Lane = "live") -> BatchOut:
         """Record up to 1,000 messages and 8 MiB at once. Each is accepted or rejected on its own.
@@ -96,7 +96,7 @@ class Memstream(HttpClient):
             media_type="application/x-ndjson",
             params={"lane": lane},
         )
-        return await self._fetch(request, BatchOut)
+        return await self._call(request, BatchOut)
 
     async def state(self, user_id: str, message_id: str) -> MessageState:
         """Return the state of a message: queued, stored, dead or deleted.
@@ -110,7 +110,7 @@ class Memstream(HttpClient):
             f"{self._ingest_url}/v1/messages/state",
             params={"user_id": user_id, "message_id": message_id},
         )
-        return await self._fetch(request, MessageState)
+        return await self._call(request, MessageState)
 
     async def delete_message(self, user_id: str, message_id: str) -> ErasureAccepted:
         """Request the deletion of a message.
@@ -122,7 +122,7 @@ class Memstream(HttpClient):
             receipt = await memory.erasure(request.erasure_id)
         """
         params = {"user_id": user_id, "message_id": message_id}
-        return await self._fetch(Request("DELETE", f"{self._ingest_url}/v1/messages", params=params), ErasureAccepted)
+        return await self._call(Request("DELETE", f"{self._ingest_url}/v1/messages", params=params), ErasureAccepted)
 
     async def erase_user(self, user_id: str) -> ErasureAccepted:
         """Request the erasure of everything that a user said until now; later messages are kept.
@@ -130,7 +130,7 @@ class Memstream(HttpClient):
         When this returns, the erasure is recorded durably and can't be undone; `erasure` returns how far it is.
         """
         params = {"user_id": user_id}
-        return await self._fetch(Request("DELETE", f"{self._ingest_url}/v1/users", params=params), ErasureAccepted)
+        return await self._call(Request("DELETE", f"{self._ingest_url}/v1/users", params=params), ErasureAccepted)
 
     async def erasure(self, erasure_id: str) -> Erasure:
         """Return the receipt of a deletion or an erasure: its state is pending, done or failed.
@@ -140,7 +140,7 @@ class Memstream(HttpClient):
 
         """
         request = Request("GET", f"{self._ingest_url}/v1/erasures/{quote(erasure_id, safe='')}")
-        return await self._fetch(request, Erasure)
+        return await self._call(request, Erasure)
 
     async def search(self, user_id: str, query: str, **options: Unpack[SearchOptions]) -> SearchOut:
         """Return the messages of a user that are relevant to a question, the most relevant first.
@@ -161,7 +161,7 @@ class Memstream(HttpClient):
 
         """
         body = validated(SearchIn, {"user_id": user_id, "query": query, **given(options)}, "search")
-        return await self._fetch(self._query("search", body, body.wait_timeout), SearchOut)
+        return await self._call(self._query("search", body, body.wait_timeout), SearchOut)
 
     async def context(self, user_id: str, query: str, **options: Unpack[ContextOptions]) -> ContextOut:
         """Return a text for a prompt: what a user said about a question, quoted and numbered.
@@ -179,13 +179,13 @@ class Memstream(HttpClient):
 
         """
         body = validated(ContextIn, {"user_id": user_id, "query": query, **given(options)}, "search")
-        return await self._fetch(self._query("context", body, body.wait_timeout), ContextOut)
+        return await self._call(self._query("context", body, body.wait_timeout), ContextOut)
 
     async def search_batch(self, searches: Iterable[SearchIn | Mapping[str, Any]]) -> SearchBatchOut:
         """Return the answers to up to 100 searches, in their order; each is a `SearchIn` or its fields."""
         body = validated(SearchBatchIn, {"searches": list(searches)}, "batch of searches")
         wait_seconds = max((search.wait_timeout for search in body.searches if search.wait_for), default=0.0)
-        return await self._fetch(self._query("search/batch", body, wait_seconds), SearchBatchOut)
+        return await self._call(self._query("search/batch", body, wait_seconds), SearchBatchOut)
 
     async def timeline(self, user_id: str, **options: Unpack[TimelineOptions]) -> TimelineOut:
         """Return a page of a user's messages, the oldest first; `TimelineOptions` describes the keyword arguments.
@@ -203,7 +203,7 @@ class Memstream(HttpClient):
         body = validated(TimelineIn, {"user_id": user_id, **given(options)}, "timeline")
         fields = body.model_dump(mode="json", exclude_none=True)
         params = {name: str(value) for name, value in fields.items()}
-        return await self._fetch(Request("GET", f"{self._retriever_url}/v1/timeline", params=params), TimelineOut)
+        return await self._call(Request("GET", f"{self._retriever_url}/v1/timeline", params=params), TimelineOut)
 
     async def messages(self, user_id: str, **options: Unpack[TimelineOptions]) -> AsyncIterator[TimelineMessage]:
         """Iterate over all of a user's messages, the oldest first; pages are fetched as they are needed.
@@ -226,7 +226,7 @@ class Memstream(HttpClient):
     async def similarity(self, texts: Iterable[str]) -> SimilarityOut:
         """Return the cosine of every pair of 2 to 100 texts."""
         body = validated(SimilarityIn, {"texts": list(texts)}, "list of texts")
-        return await self._fetch(self._query("similarity", body), SimilarityOut)
+        return await self._call(self._query("similarity", body), SimilarityOut)
 
     async def status(self) -> Status:
         """Return whether both services are ready. A service that is not ready, or not reachable, raises nothing."""

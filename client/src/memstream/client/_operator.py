@@ -44,7 +44,7 @@ class Operator(HttpClient):
         params = {
             name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in fields.items()
         }
-        return await self._fetch(Request("GET", self._url, params=params), DeadLetterPage)
+        return await self._call(Request("GET", self._url, params=params), DeadLetterPage)
 
     async def dead_letters(
         self, *, limit: int = 100, **filters: Unpack[DeadLetterFilters]
@@ -66,7 +66,7 @@ class Operator(HttpClient):
             NotFound: there is no such letter, or not any more.
 
         """
-        return await self._fetch(Request("GET", f"{self._url}/{quote(letter_id, safe='')}"), DeadLetterContent)
+        return await self._call(Request("GET", f"{self._url}/{quote(letter_id, safe='')}"), DeadLetterContent)
 
     async def replay(self, letter_ids: Sequence[str]) -> list[LetterResult]:
         """Put the messages of dead letters back on their streams, and return the outcome for each letter.
@@ -85,5 +85,5 @@ class Operator(HttpClient):
         for start in range(0, len(letter_ids), MAX_IDS):
             body = validated(DeadLetterIds, {"ids": list(letter_ids[start : start + MAX_IDS])}, "list of ids")
             request = Request("POST", f"{self._url}/{action}", body.model_dump_json().encode())
-            results += (await self._fetch(request, LetterResults)).results
+            results += (await self._call(request, LetterResults)).results
         return results

@@ -19,7 +19,7 @@ from memstream.client._errors import MemstreamClientError
 from memstream.client.command.failure import Failure
 from memstream.client.command.invocation import Invocation
 
-GROUP = "memstream.commands"
+ENTRY_POINT_GROUP = "memstream.commands"
 
 Function = Callable[..., Any]
 Command = Function | typer.Typer
@@ -70,15 +70,15 @@ def _application(arguments: Sequence[str], environment: Mapping[str, str]) -> ty
     @application.callback(invoke_without_command=True)
     def memstream(
         context: typer.Context,
-        home: Annotated[Path | None, typer.Option(help="Data directory of the embedded stack to use.")] = None,
+        home: Annotated[Path | None, typer.Option(help="Data directory of a local stack.")] = None,
         show_version: Annotated[  # noqa: FBT002 - a flag of the command line
             bool, typer.Option("--version", help="Show the version and exit.")
         ] = False,
     ) -> None:
         """Searchable memory for wearables and chat assistants.
 
-        Commands use the stack in --home, or else the services that MEMSTREAM_INGEST_URL, MEMSTREAM_RETRIEVER_URL and
-        MEMSTREAM_API_KEY name, or else the stack in ./.memstream.
+        Commands use the stack in --home, or else the services given by MEMSTREAM_INGEST_URL, MEMSTREAM_RETRIEVER_URL
+        and MEMSTREAM_API_KEY, or else the stack in ./.memstream.
         """
         context.obj = Invocation(environment, home)
         if show_version:
@@ -98,7 +98,9 @@ def _application(arguments: Sequence[str], environment: Mapping[str, str]) -> ty
 
 def _commands(arguments: Sequence[str]) -> list[tuple[str, Callable[[], Command]]]:
     """Return the commands that the arguments name, or all if they name none; each with what imports it."""
-    table: dict[str, Callable[[], Command]] = {point.name: point.load for point in entry_points(group=GROUP)}
+    table: dict[str, Callable[[], Command]] = {
+        point.name: point.load for point in entry_points(group=ENTRY_POINT_GROUP)
+    }
     table |= {name: partial(_imported, target) for name, target in _FUNCTIONS.items()}
     table |= {name: partial(_group, target) for name, target in _GROUPS.items()}
     named = [name for name in table if name in arguments]

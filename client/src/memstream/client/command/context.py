@@ -37,7 +37,7 @@ def context(  # noqa: PLR0913 - one argument per option
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     elif answer.abstained:
-        typer.echo(f"Nothing that {printable(user)} said bears on the question.")
+        typer.echo(f"Nothing that {printable(user)} said is relevant to the question.")
     elif not answer.context:
         typer.echo(f"Nothing fits into {budget} tokens.")
     else:

@@ -21,7 +21,10 @@ class Invocation:
 
 
 HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="Data directory of the embedded stack to use. [default: .memstream]")
+    Path | None,
+    typer.Option(
+        "--home", help="Data directory of a local stack. [default: the MEMSTREAM_* variables if set, else ./.memstream]"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]

@@ -54,7 +54,7 @@ def search(  # noqa: PLR0913 - one argument per option
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search what a user said."""
+    """Search a user's messages."""
     conditions = given(
         {
             "after": parse_time("--after", after),
@@ -96,9 +96,15 @@ def _print(answer: SearchOut, user: str, console: Console, *, has_conditions: bo
     if answer.degraded:
         console.print(Text("Searched by words only: the embeddings server can't be reached.", style="yellow"))
     if answer.hits and not answer.calibrated:
-        console.print(Text(f"Relevance is not calibrated for {answer.model}: it orders the hits.", style="yellow"))
+        console.print(
+            Text(
+                f"Relevance is not calibrated for {answer.model}: use it to compare hits, not as a probability.",
+                style="yellow",
+            )
+        )
     if console.is_terminal:
-        console.print(Text(f"{len(answer.hits)} hits in {answer.took_ms:.0f} ms, {answer.model}", style="dim"))
+        count = f"{len(answer.hits)} hit{'' if len(answer.hits) == 1 else 's'}"
+        console.print(Text(f"{count} in {answer.took_ms:.0f} ms, {answer.model}", style="dim"))
 
 
 def _hits_table(hits: list[Hit]) -> Table:

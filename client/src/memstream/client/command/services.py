@@ -29,7 +29,7 @@ _VARIABLES = ("MEMSTREAM_INGEST_URL", "MEMSTREAM_RETRIEVER_URL", "MEMSTREAM_API_
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The URLs of both services, a tenant's API key, and the embedded stack they belong to, if any."""
+    """The URLs of both services, a tenant's API key, and the local stack they belong to, if any."""
 
     ingest_url: str
     retriever_url: str

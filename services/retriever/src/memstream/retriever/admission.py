@@ -1,4 +1,4 @@
-"""Admission control: how many requests are worked on at once, and how many may wait for that."""
+"""Admission control: how many requests are processed at once, and how many may wait for that."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ _RETRY_AFTER = 1.0
 class ConcurrencyLimiter:
     """Admits so many requests at once, lets so many wait, and turns the others away.
 
-    What is beyond that would only make all answers later, and the memory of the process the limit.
+    More concurrent requests would only increase latency and memory.
     """
 
     def __init__(self, at_once: int, waiting: int) -> None:

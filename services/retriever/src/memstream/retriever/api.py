@@ -1,4 +1,4 @@
-"""The edge: routes that decode, call once and answer."""
+"""The HTTP routes of the retriever: each decodes, calls once and answers."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeVar, cast

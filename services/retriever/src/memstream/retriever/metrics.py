@@ -1,4 +1,4 @@
-"""What the retriever counts. Labels never name a tenant, a user or a question."""
+"""The metrics of the retriever. Labels never name a tenant, a user or a question."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -14,7 +14,7 @@ class RetrieverMetrics:
         )
         self.search_seconds = Histogram(
             "memstream_retriever_search_seconds",
-            "From the question to the answer.",
+            "Duration of a search.",
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
@@ -22,15 +22,17 @@ class RetrieverMetrics:
             "memstream_retriever_embed_seconds", "Embedding questions.", buckets=LATENCY_BUCKETS, registry=registry
         )
         self.qdrant_seconds = Histogram(
-            "memstream_retriever_qdrant_seconds", "Asking Qdrant.", buckets=LATENCY_BUCKETS, registry=registry
+            "memstream_retriever_qdrant_seconds", "Queries to Qdrant.", buckets=LATENCY_BUCKETS, registry=registry
         )
         self.turned_away = Counter(
-            "memstream_retriever_turned_away", "Requests answered with 503 since too many waited.", registry=registry
+            "memstream_retriever_turned_away",
+            "Requests refused with 503 because the queue was full.",
+            registry=registry,
         )
-        self.waiting = Gauge("memstream_retriever_waiting", "Requests that wait for their turn.", registry=registry)
+        self.waiting = Gauge("memstream_retriever_waiting", "Requests that wait for a permit.", registry=registry)
         self.query_vectors = Counter(
             "memstream_retriever_query_vectors",
-            "Questions that needed a vector: remembered, shared a call that was under way for it, or asked for.",
+            "Questions that needed a vector: remembered (cached), shared with a call in flight, or asked for.",
             ["source"],
             registry=registry,
         )

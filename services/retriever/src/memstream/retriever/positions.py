@@ -53,16 +53,16 @@ class PositionWaiter:
     async def _wait(self, seconds: Mapping[Position, float]) -> list[Position]:
         deadlines = {position: Deadline(self._clock, wait) for position, wait in seconds.items()}
         started, pause = self._clock.monotonic(), _FIRST_PAUSE
-        left = await self._undone(list(deadlines))
+        left = await self._pending(list(deadlines))
         while waiting := [position for position in left if not deadlines[position].passed]:
             await self._clock.sleep(min(pause, max(deadlines[position].left() for position in waiting)))
             pause = max(_FIRST_PAUSE, min(_LONGEST_PAUSE, (self._clock.monotonic() - started) * _LATE))
             # While the last one isn't done, the others are not asked for: to wait for many costs as much as for one.
-            if not await self._undone(waiting[-1:]):
-                left = await self._undone(left)
-        return await self._undone(left)
+            if not await self._pending(waiting[-1:]):
+                left = await self._pending(left)
+        return await self._pending(left)
 
-    async def _undone(self, positions: Sequence[Position]) -> list[Position]:
+    async def _pending(self, positions: Sequence[Position]) -> list[Position]:
         if not positions:
             return []
         done = await are_done(self._client, positions)

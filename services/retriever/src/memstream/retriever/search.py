@@ -40,13 +40,13 @@ class Answer:
     pending: list[str]
     """Positions that were not searchable in time."""
     degraded: bool
-    """Whether keywords had to do, for want of the embeddings provider."""
+    """Whether keywords alone were used, because the query could not be embedded."""
     calibrated: bool
     """Whether relevances were fitted to this embedding space."""
 
 
 class Searches:
-    """Answers searches. Each part is passed in, so that what happens when one is late or down can be tried."""
+    """Answers searches. Each part is passed in, so that tests can make one late or unavailable."""
 
     def __init__(  # noqa: PLR0913 - its parts, by name
         self,
@@ -101,11 +101,11 @@ class Searches:
         """
         started = self._clock.monotonic()
         # A search that waits for positions holds no permit meanwhile: there is nothing to do for it.
-        undone = await self._wait_for(_patience(searches))
+        pending_positions = await self._wait_for(_wait_timeouts(searches))
         deadline = Deadline(self._clock, self._policy.timeout)
         try:
             async with self._limiter.admitted(deadline):
-                answers = await self._answer(searches, tenant, min_relevance, undone, deadline)
+                answers = await self._answer(searches, tenant, min_relevance, pending_positions, deadline)
         except Busy:
             self._metrics.turned_away.inc()
             raise
@@ -113,7 +113,12 @@ class Searches:
         return answers
 
     async def _answer(
-        self, searches: Sequence[SearchIn], tenant: str, min_relevance: float, undone: set[str], deadline: Deadline
+        self,
+        searches: Sequence[SearchIn],
+        tenant: str,
+        min_relevance: float,
+        pending_positions: set[str],
+        deadline: Deadline,
     ) -> list[Answer]:
         vectors, degraded = await self._embedder.embed(searches, tenant, deadline)
         async with deadline.enforced(STORE):
@@ -128,7 +133,7 @@ class Searches:
         answers = []
         for search, hits in zip(searches, ranked, strict=True):
             current = [hit for hit in islice(detailed, len(hits)) if hit.is_current]
-            pending = [position for position in dict.fromkeys(search.wait_for or ()) if position in undone]
+            pending = [position for position in dict.fromkeys(search.wait_for or ()) if position in pending_positions]
             is_degraded = degraded and search.mode != "keyword"
             answers.append(Answer(current, pending, degraded=is_degraded, calibrated=not self._calibration.is_default))
             self._metrics.searches.labels(search.mode, "degraded" if is_degraded else "full").inc()
@@ -169,10 +174,10 @@ class Searches:
         return [SearchHit(owners[one.message.owner], one) for one in arranged]
 
 
-def _patience(searches: Sequence[SearchIn]) -> dict[str, float]:
-    """Return each position that a search waits for, and for how long the most patient of them does; seconds."""
-    patience: dict[str, float] = {}
+def _wait_timeouts(searches: Sequence[SearchIn]) -> dict[str, float]:
+    """Return each position that a search waits for, and the longest `wait_timeout` of those searches, in seconds."""
+    timeouts: dict[str, float] = {}
     for search in searches:
         for position in search.wait_for or ():
-            patience[position] = max(patience.get(position, 0.0), search.wait_timeout)
-    return patience
+            timeouts[position] = max(timeouts.get(position, 0.0), search.wait_timeout)
+    return timeouts

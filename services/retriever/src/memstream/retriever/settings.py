@@ -1,4 +1,4 @@
-"""What can be set about the retriever; each from the variable MEMSTREAM_RETRIEVER_ and its name."""
+"""The settings of the retriever; each from the variable MEMSTREAM_RETRIEVER_ and its name."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -31,17 +31,17 @@ class RetrieverSettings(ServerSettings):
 
     redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
     redis_timeout: Duration = Field(default=timedelta(seconds=1), gt=_NO_TIME)
-    """How long a question is held up by a Redis that hangs, before a key that worked lately is taken for good."""
+    """Timeout of Redis calls; if it passes, a recently valid API key is accepted."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
-    """Alike in every service of an installation."""
+    """The same in every service of an installation."""
 
     qdrant_timeout: Duration = Field(default=timedelta(seconds=5), gt=_NO_TIME)
     embeddings_timeout: Duration = Field(default=timedelta(seconds=3), gt=_NO_TIME)
     """A question that isn't embedded by then is answered by keywords alone."""
 
     search_timeout: Duration = Field(default=timedelta(seconds=5), gt=_NO_TIME)
-    """How long an answer may take, besides the `wait_timeout` of a caller; half of it is left when a question is
-    embedded by then, else keywords have to do. What takes longer is answered with 503."""
+    """Deadline of a search without `wait_timeout`. Embedding may use half; then keywords alone are used. A search that
+    takes longer is answered with 503."""
     searches_at_once: int = Field(default=32, ge=1)
     """Requests that are worked on at the same time; further ones wait."""
     searches_waiting: int = Field(default=256, ge=0)
@@ -50,22 +50,22 @@ class RetrieverSettings(ServerSettings):
     """Requests that may wait for positions (`wait_for`) at the same time; further ones are answered with 503."""
 
     query_cache: int = Field(default=10_000, ge=1)
-    """Questions whose vectors are remembered; of 384 dimensions 16 MB, of 1,536 dimensions 62 MB."""
+    """Questions whose vectors are cached; of 384 dimensions 16 MB, of 1,536 dimensions 62 MB."""
     query_batch: int = Field(default=64, ge=1, le=2048)
     """Questions that share a call of the embeddings server, at the most."""
     query_calls: int = Field(default=4, ge=1)
-    """Calls of the embeddings server that may be under way; meanwhile further questions gather for the next one."""
+    """Calls of the embeddings server that may be in flight; meanwhile further questions gather for the next one."""
 
     candidates: int = Field(default=100, ge=1, le=1000)
     """Points that each signal proposes for an answer; twice the limit of the answer at the least."""
     calibrations: Path | None = None
     """A file that `memstream calibrate` wrote; its calibration of this embedding space goes before the shipped one."""
     abstain_below: float = Field(default=0.03, ge=0, le=1)
-    """Relevance that a context asks of a message, unless the caller sets `min_relevance`. With MiniLM it keeps the
+    """Minimum relevance of a message in a context, unless the caller sets `min_relevance`. With MiniLM it keeps the
     answers to 92% of LoCoMo's questions and 97% of BEAM's, and 7% and 24% of the same questions asked of others."""
     search_limit: int = Field(default=DEFAULT_LIMITS.search_limit, ge=1)
     body_bytes: int = Field(default=MIB, ge=1024)
 
     def limits(self) -> Limits:
-        """Give the limits that searches are held to."""
+        """Return the limits that searches are held to."""
         return Limits(search_limit=self.search_limit)

@@ -14,7 +14,7 @@ from memstream.vectors.space import Vectors
 
 
 class Similarity:
-    """Compares texts by their vectors. These are not remembered as questions' are: few texts are compared twice."""
+    """Compares texts by their vectors. These are not cached as questions' are: few texts are compared twice."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Similarity:
         model: str,
         timeout: float,
     ) -> None:
-        """Make it. `timeout` is in seconds."""
+        """Take the parts; `timeout` is in seconds."""
         self._embed = embed
         self._limiter = limiter
         self._clock = clock

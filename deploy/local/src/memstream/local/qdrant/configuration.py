@@ -69,7 +69,7 @@ def engine_config(config: Json) -> qe.EdgeConfig:
     )
 
 
-def with_vector(config: Json, name: str, body: Json) -> Json:
+def config_with_vector(config: Json, name: str, body: Json) -> Json:
     """Return the configuration with one more dense vector, given as ``{"dense": {"size", "distance"}}``."""
     _, dense = single_field(body, ("dense",), "vector")
     _dense(dense, "dense")
@@ -78,7 +78,7 @@ def with_vector(config: Json, name: str, body: Json) -> Json:
     return {**config, "vectors": {**(config.get("vectors") or {}), name: dense}}
 
 
-def without_vector(config: Json, name: str) -> Json:
+def config_without_vector(config: Json, name: str) -> Json:
     """Return the configuration without one of its vectors."""
     for kind in ("vectors", "sparse_vectors"):
         if name in (config.get(kind) or {}):

@@ -1,4 +1,4 @@
-"""The operations behind the routes: each takes a call and returns the ``result`` of its response."""
+"""Operations of the local stand-in for Qdrant: each takes a call and returns the ``result`` of its response."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,12 @@ import qdrant_edge as qe
 
 from memstream.local.qdrant.collection import Collection
 from memstream.local.qdrant.collection_info import describe
-from memstream.local.qdrant.configuration import add_vector, read_configuration, with_vector, without_vector
+from memstream.local.qdrant.configuration import (
+    add_vector,
+    config_with_vector,
+    config_without_vector,
+    read_configuration,
+)
 from memstream.local.qdrant.errors import malformed
 from memstream.local.qdrant.filters import optional_filter
 from memstream.local.qdrant.json_fields import (
@@ -95,19 +100,19 @@ def create_index(call: Call) -> Json:
 def create_vector(call: Call) -> Json:
     """Add a named vector, which no point has yet."""
     collection, name = call.collection, call.path["vector"]
-    config = with_vector(collection.config, name, call.body)
+    config = config_with_vector(collection.config, name, call.body)
     return call.applied(collection.change_vectors(config, add_vector(name, config)))
 
 
 def delete_vector(call: Call) -> Json:
     """Drop a named vector from the collection and from all its points."""
     collection, name = call.collection, call.path["vector"]
-    config = without_vector(collection.config, name)
+    config = config_without_vector(collection.config, name)
     return call.applied(collection.change_vectors(config, qe.UpdateOperation.delete_vector_name(name)))
 
 
 def write(call: Call, read: Callable[[Json, VectorSchema], Write]) -> Json:
-    """Apply one of the writes of ``updates``."""
+    """Apply a write, parsed by a reader in ``updates``."""
     collection = call.collection
     return call.applied(collection.write(*read(call.body, collection.schema)))
 
@@ -127,7 +132,7 @@ def scroll(call: Call) -> Json:
     collection = call.collection
     body = strict_object(call.body, _SCROLL, "body")
     if body.get("order_by") is not None and body.get("offset") is not None:
-        raise malformed("`offset` does not go with `order_by`: use `order_by.start_from`")
+        raise malformed("`offset` cannot be combined with `order_by`: use `order_by.start_from`")
     request = qe.ScrollRequest(
         offset=optional(point_id, body, "offset"),
         limit=read_limit(body),

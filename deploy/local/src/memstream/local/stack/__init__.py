@@ -1,1 +1,1 @@
-"""The embedded stack: all services of Memstream and what they depend on, as processes of one supervisor."""
+"""The local stack: all services of Memstream and what they depend on, as processes of one supervisor."""

@@ -16,8 +16,8 @@ from memstream.client.command.invocation import invocation_of
 from memstream.contracts.stack import Stack
 from memstream.local.stack import foreground
 from memstream.local.stack.data_directory import DataDirectory
-from memstream.local.stack.embedded import EmbeddedStack
 from memstream.local.stack.failure import CannotStart
+from memstream.local.stack.local_stack import LocalStack
 from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.ports import free_base
 from memstream.runtime.clock import SystemClock
@@ -63,7 +63,7 @@ def up(  # noqa: PLR0913 - one argument per option
     foreground.say(f"starting a stack in {plan.directory.path}")
     is_default = plan.directory.path == _DEFAULT_HOME.absolute()
 
-    async def serve(stack: EmbeddedStack, running: Stack) -> None:
+    async def serve(stack: LocalStack, running: Stack) -> None:
         foreground.say(_welcome(running, plan.directory, is_default=is_default))
         await stack.watch()
 
@@ -76,7 +76,7 @@ def demo(context: typer.Context, *, model: ModelOption = ModelName.MINILM) -> No
     # `up` does not need this module.
     from memstream.local.stack import demonstration  # noqa: PLC0415
 
-    async def show(_stack: EmbeddedStack, running: Stack) -> None:
+    async def show(_stack: LocalStack, running: Stack) -> None:
         await demonstration.show(running, foreground.say)
 
     foreground.say("starting a temporary stack")
@@ -89,9 +89,9 @@ def demo(context: typer.Context, *, model: ModelOption = ModelName.MINILM) -> No
             raise typer.Exit(_INTERRUPTED)
 
 
-def _run(context: typer.Context, plan: Plan, work: Callable[[EmbeddedStack, Stack], Awaitable[None]]) -> bool:
+def _run(context: typer.Context, plan: Plan, work: Callable[[LocalStack, Stack], Awaitable[None]]) -> bool:
     try:
-        stack = EmbeddedStack(
+        stack = LocalStack(
             plan,
             environment=invocation_of(context).environment,
             clock=SystemClock(),

@@ -1,4 +1,4 @@
-"""The data directory of an embedded stack: its files, and the lock that lets one stack at a time use it."""
+"""The data directory of a local stack: its files, and the lock that lets one stack at a time use it."""
 
 import fcntl
 import os

@@ -32,36 +32,36 @@ def sample_conversation() -> list[MessageIn]:
     return [MessageIn.model_validate_json(line) for line in lines]
 
 
-async def show(running: Stack, say: Callable[[str], None]) -> None:
+async def show(stack: Stack, say: Callable[[str], None]) -> None:
     """Send the conversation, ask questions about it, and print hits and times.
 
     Raises:
         MemstreamClientError: a call failed.
 
     """
-    seconds = asyncio.get_running_loop().time
+    clock = asyncio.get_running_loop().time
     messages = sample_conversation()
     async with Memstream(
-        ingest_url=running.ingest_url, retriever_url=running.retriever_url, api_key=running.api_key
+        ingest_url=stack.ingest_url, retriever_url=stack.retriever_url, api_key=stack.api_key
     ) as memory:
-        started = seconds()
+        started = clock()
         sent = await memory.send_batch(messages)
-        accepted = seconds() - started
+        accept_seconds = clock() - started
         positions = [result.position for result in sent.results if isinstance(result, AcceptedLine)]
         await memory.search(USER, QUESTIONS[0], wait_for=positions, wait_timeout=_TIMEOUT)
         say(
             f"\n{sent.accepted} messages from {messages[0].occurred_at:%d %B} to {messages[-1].occurred_at:%d %B %Y}: "
-            f"accepted in {accepted * 1000:.0f} ms, all searchable after {(seconds() - started) * 1000:.0f} ms"
+            f"accepted in {accept_seconds * 1000:.0f} ms, all searchable after {(clock() - started) * 1000:.0f} ms"
         )
         for question in QUESTIONS:
             await _ask(memory, question, say)
-        started = seconds()
+        started = clock()
         late = await memory.send(MessageIn(user_id=USER, text=_LATE_MESSAGE, speaker="Jonas"))
-        accepted = seconds() - started
+        accept_seconds = clock() - started
         await memory.search(USER, _LATE_QUESTION, wait_for=[late.position], wait_timeout=_TIMEOUT)
         say(
             f"\na new message: {_LATE_MESSAGE}\n"
-            f"accepted in {accepted * 1000:.0f} ms, searchable after {(seconds() - started) * 1000:.0f} ms"
+            f"accepted in {accept_seconds * 1000:.0f} ms, searchable after {(clock() - started) * 1000:.0f} ms"
         )
         await _ask(memory, _LATE_QUESTION, say)
 

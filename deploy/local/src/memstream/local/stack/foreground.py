@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import typer
 
 from memstream.contracts.stack import Stack
-from memstream.local.stack.embedded import EmbeddedStack
+from memstream.local.stack.local_stack import LocalStack
 
 
-async def run(stack: EmbeddedStack, work: Callable[[EmbeddedStack, Stack], Awaitable[None]]) -> bool:
+async def run(stack: LocalStack, work: Callable[[LocalStack, Stack], Awaitable[None]]) -> bool:
     """Start a stack, do the work, stop the stack. Return whether the work was completed, and not ended by a signal.
 
     Raises:
@@ -48,7 +48,7 @@ async def run(stack: EmbeddedStack, work: Callable[[EmbeddedStack, Stack], Await
     return True
 
 
-async def _within(stack: EmbeddedStack, work: Callable[[EmbeddedStack, Stack], Awaitable[None]]) -> None:
+async def _within(stack: LocalStack, work: Callable[[LocalStack, Stack], Awaitable[None]]) -> None:
     async with stack.running() as running:
         await work(stack, running)
 

@@ -1,4 +1,4 @@
-"""The processes of an embedded stack, with their ports and settings."""
+"""The processes of a local stack, with their ports and settings."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From questions to vectors, or the decision to do without them."""
+"""From questions to vectors, or the decision to answer without them."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +24,7 @@ _SHARE_FOR_EMBEDDING = 0.5
 
 
 class QueryEmbedder:
-    """Embeds questions without the names of their users' speakers. Without the provider, questions stay without."""
+    """Embeds questions without the names of their users' speakers. If the provider fails, there are no vectors."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class QueryEmbedder:
     async def embed(
         self, searches: Sequence[SearchIn], tenant: str, deadline: Deadline
     ) -> tuple[Sequence[Vector | None], bool]:
-        """Return a vector for each question that needs one, and whether they had to be done without.
+        """Return a vector for each question that needs one, and whether these could not be computed.
 
         Raises:
             Unavailable, GlobalFault, Rejected: the store, which knows the speakers, is out of reach.

@@ -20,9 +20,9 @@ Vector = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
 
 Source = Literal["remembered", "shared", "asked"]
-"""Where a question's vector comes from: the cache, a call that was already under way for it, or a call of its own."""
+"""Where a question's vector comes from: the cache, a call that was already in flight for it, or a call of its own."""
 
-Watch = Callable[[Source], None]
+Observe = Callable[[Source], None]
 """Called for every question with the source of its vector."""
 
 
@@ -34,16 +34,16 @@ def ignore(_source: Source) -> None:
 class QueryPolicy:
     """How many vectors are cached, and how many are requested at once."""
 
-    remembered: int = 10_000
+    cache_size: int = 10_000
     """Questions whose vectors are cached; the least recently asked are evicted first."""
     texts: int = 64
     """Texts in one call."""
     calls: int = 4
-    """Calls under way at once. While there are fewer, a question does not wait for others to share its call."""
+    """Calls in flight at once. While there are fewer, a question does not wait for others to share its call."""
 
 
 @dataclass(slots=True)
-class _Wanted:
+class _PendingQuery:
     """A question whose vector was requested, and how many callers wait for it."""
 
     vector: "asyncio.Future[Vector]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -54,16 +54,16 @@ class QueryVectors:
     """Looks up the vectors of questions.
 
     Vectors of recent questions are cached. A vector that was requested already is not requested again. Questions that
-    come while all calls are under way share the next call, without those that no caller waits for any more.
+    come while all calls are in flight share the next call, without those that no caller waits for any more.
     """
 
-    def __init__(self, embed: Embed, policy: QueryPolicy, watch: Watch = ignore) -> None:
+    def __init__(self, embed: Embed, policy: QueryPolicy, observe: Observe = ignore) -> None:
         self._embed = embed
         self._policy = policy
-        self._watch = watch
-        self._cache: LRUCache[bytes, Vector] = LRUCache(policy.remembered)
-        self._wanted: dict[str, _Wanted] = {}
-        self._queue: OrderedDict[str, _Wanted] = OrderedDict()
+        self._observe = observe
+        self._cache: LRUCache[bytes, Vector] = LRUCache(policy.cache_size)
+        self._wanted: dict[str, _PendingQuery] = {}
+        self._queue: OrderedDict[str, _PendingQuery] = OrderedDict()
         self._calls: set[asyncio.Task[None]] = set()
 
     async def get(self, texts: Sequence[str]) -> list[Vector]:
@@ -88,14 +88,14 @@ class QueryVectors:
     def _recall(self, text: str) -> Vector | None:
         vector = self._cache.get(_key(text))
         if vector is not None:
-            self._watch("remembered")
+            self._observe("remembered")
         return vector
 
-    def _want(self, text: str) -> _Wanted:
+    def _want(self, text: str) -> _PendingQuery:
         wanted = self._wanted.get(text)
-        self._watch("asked" if wanted is None else "shared")
+        self._observe("asked" if wanted is None else "shared")
         if wanted is None:
-            wanted = self._wanted[text] = self._queue[text] = _Wanted()
+            wanted = self._wanted[text] = self._queue[text] = _PendingQuery()
             self._call()
         wanted.waiters += 1
         return wanted
@@ -112,7 +112,7 @@ class QueryVectors:
         self._call()
 
     async def _ask(self) -> None:
-        batch: dict[str, _Wanted] = {}
+        batch: dict[str, _PendingQuery] = {}
         while self._queue and len(batch) < self._policy.texts:
             text, wanted = self._queue.popitem(last=False)
             if wanted.waiters:
@@ -128,7 +128,7 @@ class QueryVectors:
             # This changes only those without a vector.
             _fail(batch, Unavailable(DEPENDENCY, "the call was given up"))
 
-    async def _answer(self, batch: dict[str, _Wanted]) -> None:
+    async def _answer(self, batch: dict[str, _PendingQuery]) -> None:
         try:
             vectors = await self._embed(list(batch))
         except Rejected as error:
@@ -151,7 +151,7 @@ class QueryVectors:
         return kept
 
     async def aclose(self) -> None:
-        """Cancel the calls that are under way."""
+        """Cancel the calls that are in flight."""
         for task in self._calls:
             task.remove_done_callback(self._finish)
             task.cancel()
@@ -163,7 +163,7 @@ def _key(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=16).digest()
 
 
-def _fail(batch: dict[str, _Wanted], error: MemstreamError) -> None:
+def _fail(batch: dict[str, _PendingQuery], error: MemstreamError) -> None:
     for wanted in batch.values():
         if not wanted.vector.done():
             wanted.vector.set_exception(error)

@@ -51,13 +51,13 @@ _FUNCTION_WORDS = (
     " about into than then there any some many much"
 )
 _STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
-_ASKING = (
+_QUESTION_VERBS = (
     "mention mentioned say said tell told question questions message messages conversation conversations session"
     " sessions recommend recommended suggest suggested help want wanted ever different total across considering"
     " based use using can could should would will"
 )
 """Words of asking and telling, which say nothing about the subject."""
-_NO_CONTENT = _STOP_WORDS | frozenset(_ASKING.split())
+_NO_CONTENT = _STOP_WORDS | frozenset(_QUESTION_VERBS.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The candidates for a question: messages of the user, and documents of all users if that is asked."""
+"""The candidates for a query: messages of the user, and documents of all users if that is asked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from memstream.vectors.store import CandidateQuery, Candidates, MemoryStore, Own
 
 _PER_HIT = 2
 MAX_CANDIDATES = 2_000
-"""Candidates of each score that a question gets when its first ones turn out to be of too few messages."""
+"""Candidates of each score that a query gets when its first ones turn out to be of too few messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +40,27 @@ class CandidateFinder:
             Unavailable, GlobalFault, Rejected: Qdrant does not answer.
 
         """
-        # A question is always about one owner: what belongs to all users is asked by a question of its own.
+        # A query is always about one owner: what belongs to all users is asked by a query of its own.
         plan = [
-            (search, self._question(search, owner, vector))
+            (search, self._query(search, owner, vector))
             for search, vector in zip(searches, vectors, strict=True)
             for owner in _owners(search, tenant)
         ]
-        questions = [question for _, question in plan]
-        found = await self._store.propose(questions)
+        queries = [query for _, query in plan]
+        found = await self._store.propose(queries)
         short = [
-            place
-            for place, (search, question) in enumerate(plan)
-            if question.limit < MAX_CANDIDATES and _is_short(found[place], search.limit, question.limit)
+            index
+            for index, (search, query) in enumerate(plan)
+            if query.limit < MAX_CANDIDATES and _is_short(found[index], search.limit, query.limit)
         ]
         if short:
-            more = [replace(questions[place], limit=MAX_CANDIDATES) for place in short]
-            for place, again in zip(short, await self._store.propose(more), strict=True):
-                found[place] = again
-        each = iter(OwnerCandidates(question.owner, one) for question, one in zip(questions, found, strict=True))
+            more = [replace(queries[index], limit=MAX_CANDIDATES) for index in short]
+            for index, again in zip(short, await self._store.propose(more), strict=True):
+                found[index] = again
+        each = iter(OwnerCandidates(query.owner, one) for query, one in zip(queries, found, strict=True))
         return [[next(each) for _ in _owners(search, tenant)] for search in searches]
 
-    def _question(self, search: SearchIn, owner: Owner, vector: Vector | None) -> CandidateQuery:
+    def _query(self, search: SearchIn, owner: Owner, vector: Vector | None) -> CandidateQuery:
         return CandidateQuery(
             owner=owner,
             vector=vector,
@@ -78,8 +78,8 @@ def _owners(search: SearchIn, tenant: str) -> list[Owner]:
 
 
 def _is_short(found: Candidates, limit: int, asked: int) -> bool:
-    """Say whether a signal had more to give than was asked for, and that came from fewer messages than are wanted."""
-    if not any(len(signal) >= asked for signal in (found.dense, found.keyword) if signal is not None):
+    """Return whether a score was cut at its limit and has too few messages."""
+    if not any(len(score) >= asked for score in (found.dense, found.keyword) if score is not None):
         return False
     messages = set()
     for message in found.messages.values():

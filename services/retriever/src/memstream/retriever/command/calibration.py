@@ -51,7 +51,7 @@ def calibrate(
     dimensions: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Dimensions of the embedding model. [default: known for the models of the embedded stack]"
+            min=1, help="Dimensions of the embedding model. [default: known for the models of the local stack]"
         ),
     ] = None,
     home: HomeOption = None,

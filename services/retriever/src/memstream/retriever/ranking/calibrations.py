@@ -131,4 +131,4 @@ def _faults(
             yield name, "no ranking feature has this name"
         # Files of earlier releases list these too, as 0.
         if name in known and name not in usable and value != 0.0:
-            yield name, "this feature does not exist with these scores"
+            yield name, "this feature is not computable from these scores"

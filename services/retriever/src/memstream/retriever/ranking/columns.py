@@ -16,8 +16,8 @@ ASSISTANT = "assistant"
 USER = "user"
 
 MAX_ANALYSED = 64
-"""How many candidates' texts are analysed: those with the best own scores. Words would not bring the others to the
-front."""
+"""How many candidates' texts are analysed: those with the best combined scores. Their words would not bring
+the others to the front."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Columns:
     """The scores that were asked for."""
     chunks: Floats
     """How many chunks each message has."""
-    own_scores: Floats
+    combined_scores: Floats
     """The scores combined into one."""
 
     def zeros(self) -> Floats:
@@ -65,15 +65,15 @@ class Columns:
                 conversations=[message.conversation_id for message in self.messages],
                 times=[(message.occurred_at, message.recorded_at) for message in self.messages],
                 words=self.words,
-                scores=self._own_scores,
+                scores=self._combined_scores,
                 by_assistant=self.by_assistant,
             )
         )
 
     @cached_property
     def analysed(self) -> Sequence[int]:
-        """The indices of the candidates whose texts are analysed, those with the best own scores first."""
-        return sorted(range(len(self.messages)), key=self._own_scores.__getitem__, reverse=True)[:MAX_ANALYSED]
+        """The indices of the candidates whose texts are analysed, those with the best combined scores first."""
+        return sorted(range(len(self.messages)), key=self._combined_scores.__getitem__, reverse=True)[:MAX_ANALYSED]
 
     @cached_property
     def lower_texts(self) -> Sequence[str]:
@@ -86,6 +86,6 @@ class Columns:
         return [spaced_words(text) for text in self.lower_texts]
 
     @cached_property
-    def _own_scores(self) -> list[float]:
-        scores: list[float] = self.own_scores.tolist()
+    def _combined_scores(self) -> list[float]:
+        scores: list[float] = self.combined_scores.tolist()
         return scores

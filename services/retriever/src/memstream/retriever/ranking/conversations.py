@@ -1,10 +1,10 @@
 """What the other turns of a conversation say about each turn. Pure.
 
-"Yes, last Friday!" bears on a question because of the turn it replies to. So a turn is lifted by the scores of the
-turns before and after it, the more the shorter it is: a long one stands alone. A message to an assistant, though,
-begins something new: the assistant's last reply belongs to what was asked before. And a conversation that bears on the
-question in several places lifts all of its turns. Only candidates count: other turns would add little, and this way one
-round trip is enough.
+"Yes, last Friday!" is relevant to a question because of the turn it replies to. So a turn is lifted by the scores of
+the turns before and after it, the more the shorter it is: a long one stands alone. A message to an assistant, though,
+begins something new: the assistant's last reply belongs to what was asked before. And a conversation that is relevant
+to the question in several places lifts all of its turns. Only candidates count: other turns would add little, and this
+way one round trip is enough.
 """
 
 from collections.abc import Sequence

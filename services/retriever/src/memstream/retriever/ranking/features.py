@@ -1,7 +1,13 @@
-"""The features that ranking is made of, declared once each.
+"""The ranking features, declared once each.
 
-From this list come the matrix that coefficients are multiplied with, the names in a hit's `signals`, the coefficients
-file, fitting, docs/features.md and the benchmark's ablation. To add a feature, add an entry and fit the coefficients.
+This list determines
+
+- the design matrix, which the coefficients are multiplied with
+- the names in a hit's `signals` and in the file of coefficients
+- what is fitted, and what the benchmark's ablation leaves out
+- docs/features.md
+
+To add a feature, add an entry and fit the coefficients.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,28 +28,29 @@ class Signal:
 
     name: str
     meaning: str
-    absent: str
+    hidden_when: str
     """When an answer does not show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature(Signal):
-    """A signal that has a coefficient. It is shown where it is not 0."""
+    """A signal that has a coefficient. It is shown if it is not 0."""
 
     formula: Callable[[Columns], Floats]
     """Its value for each candidate, as shown."""
     needs: frozenset[Score] = frozenset()
-    """The scores without which it does not exist."""
+    """Scores it needs."""
     adjustment: Adjustment | None = None
-    """What its coefficient is multiplied with, made from its value; None if that is the value itself."""
+    """Transforms the raw value before it is weighted; None: used as is."""
     shows_zero: bool = False
+    """Whether it is shown even if it is 0."""
 
 
 FEATURES: tuple[Feature, ...] = (
     Feature(
         name="dense",
         meaning="Cosine of the question and the best of the message's chunks, -1 to 1.",
-        absent="in mode `keyword`, and in degraded answers",
+        hidden_when="in mode `keyword`, and in degraded answers",
         formula=lambda columns: columns.scores["dense"],
         needs=frozenset({"dense"}),
         adjustment=ADJUSTMENTS["dense"],
@@ -52,7 +59,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="keyword",
         meaning="BM25 score of the best of the message's chunks, 0 or more.",
-        absent="in mode `dense`",
+        hidden_when="in mode `dense`",
         formula=lambda columns: columns.scores["keyword"],
         needs=frozenset({"keyword"}),
         adjustment=ADJUSTMENTS["keyword"],
@@ -61,80 +68,82 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="adjacent_turns",
         meaning="What the scores of the turns before and after it add; less for a longer message.",
-        absent="without a conversation, or if those turns are not among the candidates",
+        hidden_when="without a conversation, or if those turns are not among the candidates",
         formula=lambda columns: columns.context.adjacent_turns,
     ),
     Feature(
         name="conversation",
         meaning="How well the best other turns of its conversation match the question.",
-        absent="if no other turn of its conversation is among the candidates",
+        hidden_when="if no other turn of its conversation is among the candidates",
         formula=lambda columns: columns.context.conversation,
     ),
     Feature(
         name="brevity",
         meaning="1 for a message without words, falling to 0 the longer it is.",
-        absent="never",
+        hidden_when="never",
         formula=formulas.brevity,
     ),
     Feature(
         name="speaker",
-        meaning="1 if the speaker whom the question names said it, or the assistant if asked for that.",
-        absent="if the question names no speaker or several",
+        meaning="1 if the speaker whom the question names said it. If the question names no single speaker and asks "
+        "what the assistant said: 1 if an assistant said it.",
+        hidden_when="if it is 0: the question names no single speaker and does not ask what the assistant said, "
+        "or somebody else said it",
         formula=formulas.speaker,
     ),
     Feature(
         name="not_own",
-        meaning="1 if somebody else said it, and the question is about the person who asks.",
-        absent="if the question is not in the first person, and for documents",
+        meaning="1 if its role is not `user`, and the question is in the first person.",
+        hidden_when="if the question is not in the first person, for the user's own messages, and for documents",
         formula=formulas.not_own,
     ),
     Feature(
         name="answers",
         meaning="1 if it states a time or a number, and the question asks for one.",
-        absent="if the question asks for neither",
+        hidden_when="if the question asks for neither, or it states neither",
         formula=formulas.answers,
     ),
     Feature(
         name="phrases",
         meaning="How many pairs of adjacent words it shares with the question.",
-        absent="if it shares none",
+        hidden_when="if it shares none",
         formula=formulas.phrases,
     ),
     Feature(
         name="coverage",
         meaning="Share of the question's terms that it contains, rare terms weighted higher, 0 to 1. "
         "The terms of the turn it replies to count in part.",
-        absent="if it contains none",
+        hidden_when="if it contains none",
         formula=formulas.coverage,
     ),
     Feature(
         name="time",
         meaning="1 if it was said at a time that the question names.",
-        absent="if the question names no time, and for documents",
+        hidden_when="if the question names no time, if it was said at another time, and for documents",
         formula=formulas.time,
     ),
     Feature(
         name="early",
-        meaning="0.5 for the first of the best candidates in time order, falling to -0.5 for the last: "
-        "people mostly tell a thing in full when it first comes up.",
-        absent="if the question is about the present, and for documents",
+        meaning="0.5 for the first of the best candidates in time order, falling to -0.5 for the last; "
+        "first mentions tend to be the fullest.",
+        hidden_when="if the question is about the present, and for documents",
         formula=formulas.early,
     ),
 )
 
-CHUNKS = Signal("chunks", "How many chunks the message has; its scores are lowered the more it has.", "never")
+CHUNKS = Signal("chunks", "How many chunks the message has; more chunks lower its scores.", "never")
 RARITY = Signal(
     "rarity",
     "What the BM25 score is multiplied by in a short history, where no term can be as rare as in a long one.",
     "if the history is long, or its length is not known",
 )
-RECENCY = Signal("recency", "1 for a message of now, halved by each half-life before.", "without `recency`")
+RECENCY = Signal("recency", "1 now, halving with each half-life of age.", "without `recency`")
 REDUNDANCY = Signal(
     "redundancy", "How much of it the hits before it repeat: the square of the largest cosine.", "without `diversity`"
 )
 UPDATES = Signal(
     "updates",
-    "1 if it was put before an older message that it updates.",
+    "1 if it was moved above an older message that it updates.",
     "if it was not, or if the question is not about the present",
 )
 
@@ -143,12 +152,12 @@ OTHER_SIGNALS = (CHUNKS, RARITY, RECENCY, REDUNDANCY, UPDATES)
 
 
 def available(scores: Collection[Score], features: Sequence[Feature] = FEATURES) -> tuple[Feature, ...]:
-    """Return the features that exist with these scores."""
+    """Return the features that are computable from these scores."""
     return tuple(feature for feature in features if feature.needs.issubset(scores))
 
 
 def matrix_of(features: Sequence[Feature], values: Sequence[Floats], chunks: Floats, rarity: Floats | float) -> Floats:
-    """Return what coefficients are multiplied with: a row for each feature, a column for each candidate.
+    """Return the design matrix: a row for each feature, a column for each candidate.
 
     `values` has an array for each feature, an element for each candidate.
     """
@@ -159,7 +168,7 @@ def matrix_of(features: Sequence[Feature], values: Sequence[Floats], chunks: Flo
 
 
 def matrix_of_signals(features: Sequence[Feature], signals: Sequence[Mapping[str, float]]) -> Floats:
-    """Return the same matrix from the signals that answers show for hits."""
+    """Return the design matrix from the signals that answers show for hits."""
     return matrix_of(
         features,
         [np.array([one.get(feature.name, 0.0) for one in signals], np.float64) for feature in features],

@@ -1,8 +1,8 @@
-"""How features become a relevance: the probability that a message bears on a question. Pure.
+"""How features become a relevance: the probability that a message is relevant to a question. Pure.
 
 A cosine or a BM25 score says little by itself: what is high in one embedding space is noise in another. A calibration
 is a logistic regression from the features to "this message is evidence for that question", fitted to judged questions,
-one for each combination of scores at hand. So a relevance of 0.7 means the same whichever mode found the message.
+one for each combination of available scores. So a relevance of 0.7 means the same whichever mode found the message.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ class LinearModel:
 
     intercept: float
     coefficients: Mapping[str, float]
-    """By the names of all features."""
+    """By feature name; only of `features`."""
     features: Sequence[Feature]
-    """Those that exist with the scores that the model is for."""
+    """Those that are computable from the scores that the model is for."""
     _weights: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -32,14 +32,14 @@ class LinearModel:
         weights = [self.coefficients[feature.name] for feature in self.features]
         object.__setattr__(self, "_weights", np.array(weights, np.float64).reshape(-1, 1))
 
-    def evidence(self, matrix: Floats) -> Floats:
-        """Return the log odds of each candidate; the matrix has a row for each feature, a column for each candidate."""
+    def log_odds(self, matrix: Floats) -> Floats:
+        """Return the log odds of each candidate, a column of the design matrix."""
         # The product of matrix and weights, but not by `@`: how that rounds depends on where in the matrix a candidate
         # stands, so candidates with equal features would differ in the last digit, and be ordered by that.
         log_odds: Floats = np.add.reduce(self._weights * matrix, axis=0, initial=self.intercept)
         return log_odds
 
-    def own_scores(self, adjusted: Mapping[Score, Floats]) -> Floats:
+    def combined_scores(self, adjusted: Mapping[Score, Floats]) -> Floats:
         """Return messages' scores combined into one: as cosines, with BM25 brought to their scale, or as BM25 alone."""
         dense, keyword = (self.coefficients.get(score, 0.0) for score in SCORES)
         if "dense" not in adjusted or not dense:
@@ -49,13 +49,13 @@ class LinearModel:
         return adjusted["dense"] + keyword / dense * adjusted["keyword"]
 
     def as_dict(self) -> dict[str, float]:
-        """Return the intercept and the coefficients of all features, by name."""
+        """Return the intercept and the coefficients by name."""
         return {INTERCEPT: self.intercept, **self.coefficients}
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The models of an embedding space, by the scores at hand."""
+    """The models of an embedding space, by the available scores."""
 
     both: LinearModel
     dense: LinearModel
@@ -64,7 +64,7 @@ class Calibration:
     """Whether it stands in for the calibration of a space that has none of its own."""
 
     def model(self, *, dense: bool, keyword: bool) -> LinearModel:
-        """Return the model for the scores at hand."""
+        """Return the model for the available scores."""
         if not dense:
             return self.keyword
         return self.both if keyword else self.dense

@@ -10,7 +10,7 @@ from memstream.contracts.searches import Recency
 from memstream.retriever.ranking.diversity import Matrix, diversify
 from memstream.retriever.ranking.features import RECENCY, REDUNDANCY, Signal
 from memstream.retriever.ranking.ranker import RankedMessage
-from memstream.retriever.ranking.recency import faded, freshness
+from memstream.retriever.ranking.recency import recency_of, recency_weighted
 from memstream.retriever.ranking.updates import newest_first
 
 
@@ -35,9 +35,11 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
     if is_present:
         ranked, scores = newest_first(ranked)
     if recency is not None:
-        fresh = [freshness(one.message.occurred_at, now, recency.half_life) for one in ranked]
-        scores = [faded(score, share, recency.weight) for score, share in zip(scores, fresh, strict=True)]
-        ranked = [_noted(one, RECENCY, share) for one, share in zip(ranked, fresh, strict=True)]
+        recencies = [recency_of(one.message.occurred_at, now, recency.half_life) for one in ranked]
+        scores = [
+            recency_weighted(score, value, recency.weight) for score, value in zip(scores, recencies, strict=True)
+        ]
+        ranked = [_noted(one, RECENCY, value) for one, value in zip(ranked, recencies, strict=True)]
     if diversity > 0 and ranked:
         picked = diversify(scores, _matrix(ranked, vectors), diversity, limit)
         return [_noted(ranked[index], REDUNDANCY, redundancy) for index, redundancy in picked]

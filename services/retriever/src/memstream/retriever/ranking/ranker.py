@@ -52,12 +52,12 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     In mode `dense` or `keyword` that score alone counts; in `hybrid` whatever scores there are. If candidates are
     `filtered`, that they are few does not mean that the user's history is short.
     """
-    proposed: dict[Score, Mapping[str, float]] = {}
+    scores_by_point: dict[Score, Mapping[str, float]] = {}
     if candidates.dense is not None and mode != "keyword":
-        proposed["dense"] = candidates.dense
+        scores_by_point["dense"] = candidates.dense
     if candidates.keyword is not None and mode != "dense":
-        proposed["keyword"] = candidates.keyword
-    scored = {point for scores in proposed.values() for point in scores}
+        scores_by_point["keyword"] = candidates.keyword
+    scored = {point for scores in scores_by_point.values() for point in scores}
     chunks = {point: message for point, message in candidates.messages.items() if point in scored}
     if not chunks:
         return []
@@ -65,14 +65,14 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     # Every message has a cosine, however far off, so a short list is a short history. BM25 leaves out what shares no
     # word, and a filter what it does not match: there a short list says nothing.
     history = LONG_HISTORY
-    if "dense" in proposed and not filtered:
+    if "dense" in scores_by_point and not filtered:
         history = history_size(len(set(names)), len(names), candidates.limit)
     rarity = bm25_rarity(history)
-    model = calibration.model(dense="dense" in proposed, keyword="keyword" in proposed)
-    points, columns = _best_chunks(chunks, names, proposed, model, question, rarity)
+    model = calibration.model(dense="dense" in scores_by_point, keyword="keyword" in scores_by_point)
+    points, columns = _best_chunks(chunks, names, scores_by_point, model, question, rarity)
     values = [feature.formula(columns) for feature in model.features]
     matrix = matrix_of(model.features, values, columns.chunks, rarity)
-    relevances = probabilities(model.evidence(matrix) + prior_log_odds(rarity))
+    relevances = probabilities(model.log_odds(matrix) + prior_log_odds(rarity))
     best = _most_relevant(relevances, columns.messages, limit, min_relevance)
     return [
         RankedMessage(points[index], columns.messages[index], signals, relevance)
@@ -88,7 +88,7 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
 def _best_chunks(  # noqa: PLR0913, PLR0917 - what columns are made of
     chunks: Mapping[str, StoredMessage],
     names: Sequence[str],
-    proposed: Mapping[Score, Mapping[str, float]],
+    scores_by_point: Mapping[Score, Mapping[str, float]],
     model: LinearModel,
     question: Question,
     rarity: float,
@@ -99,15 +99,17 @@ def _best_chunks(  # noqa: PLR0913, PLR0917 - what columns are made of
     # A chunk that shares no word with the question has no BM25 score; that counts as 0.
     scores: dict[Score, Floats] = {
         score: np.asarray([by_point.get(point, 0.0) for point in points], np.float64)
-        for score, by_point in proposed.items()
+        for score, by_point in scores_by_point.items()
     }
-    own = model.own_scores({score: ADJUSTMENTS[score](values, counts, rarity) for score, values in scores.items()})
-    best = _best_by_name(names, own.tolist())
+    combined = model.combined_scores(
+        {score: ADJUSTMENTS[score](values, counts, rarity) for score, values in scores.items()}
+    )
+    best = _best_by_name(names, combined.tolist())
     if len(best) < len(points):
         points, messages = [points[index] for index in best], [messages[index] for index in best]
         scores = {score: values[best] for score, values in scores.items()}
-        counts, own = counts[best], own[best]
-    return points, Columns(question, messages, scores, counts, own)
+        counts, combined = counts[best], combined[best]
+    return points, Columns(question, messages, scores, counts, combined)
 
 
 def _best_by_name(names: Sequence[str], scores: Sequence[float]) -> list[int]:

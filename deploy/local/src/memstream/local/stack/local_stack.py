@@ -1,4 +1,4 @@
-"""The embedded stack as a whole: one data directory, one set of processes, one `stack.json`."""
+"""The local stack as a whole: one data directory, one set of processes, one `stack.json`."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from memstream.local.stack.supervisor import Supervisor
 from memstream.runtime.clock import Clock
 
 
-class EmbeddedStack:
+class LocalStack:
     """A stack that runs while its context is open."""
 
     def __init__(  # noqa: PLR0913 - named arguments, set in one place
