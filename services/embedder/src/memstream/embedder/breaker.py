@@ -65,7 +65,7 @@ class DeadLetterGate:
         self._pulse = pulse
 
     async def may_pass(self, reason: str) -> bool:
-        """Say whether a message may be dead-lettered now. If not, return only after a pause."""
+        """Return whether a message may be dead-lettered now; False only after a pause."""
         wait = self._breaker.wait(self._clock.monotonic())
         if wait:
             self._faults.report(GlobalFault(DEAD_LETTERS, f"most messages would end there, the latest for: {reason}"))
