@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--stack",
         choices=("local", "containers"),
         default="local",
-        help="run on the embedded stack, or on Redis and Qdrant in containers (needs a Docker engine)",
+        help="run on the local stack, or on Redis and Qdrant in containers (needs a Docker engine)",
     )
 
 

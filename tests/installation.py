@@ -21,7 +21,7 @@ from memstream.streams.connections import Redis, connect
 
 
 class Installation:
-    """The children of an embedded stack, driven by the test instead of the supervisor.
+    """The children of a local stack, driven by the test instead of the supervisor.
 
     Names: `redis`, `keys`, `qdrant`, `embeddings`, `ingest-1`, `embedder-1`, `retriever-1`, …
     """

@@ -28,7 +28,7 @@ class BreakerPolicy:
 
 
 class Breaker:
-    """Looks at the latest outcomes. It is told the time, so it is pure."""
+    """Looks at the latest outcomes. Pure: the time is passed in."""
 
     def __init__(self, policy: BreakerPolicy) -> None:
         self._policy = policy

@@ -1,4 +1,4 @@
-"""Which lane's batch goes next. A decision from numbers: told the time and the limits, so pure."""
+"""Which lane's batch goes next. Pure: the time and the limits are passed in."""
 
 from collections.abc import Mapping
 

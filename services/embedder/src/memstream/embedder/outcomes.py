@@ -1,4 +1,4 @@
-"""What happens to an entry once its outcome is known: Redis is told, it is counted, and it is released."""
+"""What happens to an entry once its outcome is known: it is settled in Redis, counted and released."""
 
 import logging
 from collections.abc import Sequence
