@@ -1,4 +1,4 @@
-"""Measures search, memory and disk of the embedded stack as it fills: 1,000 to 1,000,000 messages, 1 to 10,000 users.
+"""Measures search, memory and disk of the local stack as it fills: 1,000 to 1,000,000 messages, 1 to 10,000 users.
 
     python -m benchmarks.growth [--sizes 1000 10000 100000 1000000] [--users 1 100 10000] [--json FILE]
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 from benchmarks.arrivals import Arrivals
 from benchmarks.backlog import Messages
+from benchmarks.http_client import HttpClient
 from benchmarks.site import Site
-from benchmarks.wire import Wire
 
 _OK = range(200, 300)
 
@@ -17,8 +17,8 @@ _OK = range(200, 300)
 class Load:
     """The messages posted so far."""
 
-    def __init__(self, wire: Wire, messages: Messages) -> None:
-        self._wire = wire
+    def __init__(self, client: HttpClient, messages: Messages) -> None:
+        self._client = client
         self._messages = messages
         self.accepted = 0
         self.failed: Counter[str] = Counter()
@@ -30,7 +30,7 @@ class Load:
         text, user = self._messages.text(number), self._messages.user(number)
         body = json.dumps({"user_id": user, "message_id": f"posted-{number}", "text": text}).encode()
         try:
-            status, _ = await self._wire.post("/v1/messages", body)
+            status, _ = await self._client.post("/v1/messages", body)
         except OSError as error:
             self.failed[type(error).__name__] += 1
             return
@@ -43,8 +43,8 @@ class Load:
 @contextlib.asynccontextmanager
 async def loaded(site: Site, rate: float, messages: Messages) -> AsyncIterator[Load]:
     """Post this many messages a second while the context is open; when it has closed, all have been answered."""
-    wire = Wire(site.plan.ingest_url, site.keys.api_key)
-    load, stop = Load(wire, messages), asyncio.Event()
+    client = HttpClient(site.plan.ingest_url, site.keys.api_key)
+    load, stop = Load(client, messages), asyncio.Event()
     posting = asyncio.create_task(Arrivals(rate, messages.seed).run(load.post, until=stop.is_set))
     try:
         yield load
@@ -52,4 +52,4 @@ async def loaded(site: Site, rate: float, messages: Messages) -> AsyncIterator[L
         await posting
     finally:
         posting.cancel()
-        wire.close()
+        client.close()

@@ -1,4 +1,4 @@
-"""Measures the embedded stack as a user sees it: start, memory, import, time to searchable, search.
+"""Measures the local stack as a user sees it: start, memory, import, time to searchable, search.
 
     python -m benchmarks.stack [--messages FILE.jsonl] [--rate 20] [--seconds 30] [--json FILE]
 

@@ -23,11 +23,11 @@ from random import Random
 
 from benchmarks.backlog import Messages
 from benchmarks.command import carry_out, say, shared_options
+from benchmarks.http_client import HttpClient
 from benchmarks.ingest.load import connection
 from benchmarks.record import Record
 from benchmarks.retriever.asking import Questions, in_turn
 from benchmarks.site import Failed, Provider, Site, opened
-from benchmarks.wire import Wire
 from memstream.local.stack.ports import free_base
 
 _NOT_MEASURED = ["TLS, a network between the parts", "several processes of a service"]
@@ -64,14 +64,14 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
 
 async def _fill(site: Site, chosen: argparse.Namespace) -> None:
     messages = Messages(chosen.seed, users=_USERS)
-    wire = Wire(site.plan.ingest_url, site.keys.api_key)
+    client = HttpClient(site.plan.ingest_url, site.keys.api_key)
     batch = [
         {"user_id": messages.user(number), "message_id": f"m-{number}", "text": messages.text(number)}
         for number in range(chosen.messages)
     ]
     for start in range(0, len(batch), _KNOWN):
-        await wire.post("/v1/messages/batch", json.dumps({"messages": batch[start : start + _KNOWN]}).encode())
-    wire.close()
+        await client.post("/v1/messages/batch", json.dumps({"messages": batch[start : start + _KNOWN]}).encode())
+    client.close()
     async with asyncio.timeout(_READY_SECONDS):
         while await site.points() < len(batch):
             site.require_alive()
@@ -133,10 +133,10 @@ class _Bench:
 
     async def _ask(self, name: str, at_once: int, body: Callable[[int], bytes]) -> int:
         """Search for a slice."""
-        wire = Wire(self._site.url_of(name), self._site.keys.api_key)
+        client = HttpClient(self._site.url_of(name), self._site.keys.api_key)
         self._next += 10_000
-        outcome = await in_turn(wire, body, at_once, _SLICE_SECONDS, self._next)
-        wire.close()
+        outcome = await in_turn(client, body, at_once, _SLICE_SECONDS, self._next)
+        client.close()
         if outcome.failed or not outcome.took:
             raise Failed(f"{dict(outcome.failed)}: {self._site.log(name)}")
         return len(outcome.took)

@@ -96,7 +96,7 @@ def _asked(questions: Iterable[Judged], users: Sequence[str]) -> Iterator[tuple[
 async def _ask(
     part: Sequence[tuple[Judged, str]], texts: Sequence[str], store: MemoryStore, embeddings: MeteredEmbeddings
 ) -> list[Recorded]:
-    vectors = await embeddings.embed(texts, "query", input_type="query", patience=_PATIENCE)
+    vectors = await embeddings.embed(texts, "query", input_type="query", max_wait_seconds=_PATIENCE)
     queries = [
         CandidateQuery(owner_of(TENANT, user), vector, question.question, _CANDIDATES)
         for (question, user), vector in zip(part, vectors, strict=True)

@@ -26,12 +26,12 @@ import psutil
 
 from benchmarks.backlog import Messages
 from benchmarks.command import carry_out, say, shared_options
+from benchmarks.http_client import HttpClient
 from benchmarks.record import Record
 from benchmarks.retriever.asking import CANDIDATES, TENANT, Outcome, Questions, all_at_once, at_rate, in_turn, space_of
 from benchmarks.retriever.forwarding import forwarding
 from benchmarks.retriever.relay import Relay, relaying
 from benchmarks.site import Failed, Provider, Site, Usage, opened
-from benchmarks.wire import Wire
 from memstream.local.stack.plan import FIXED_PORTS
 from memstream.local.stack.ports import free_base
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
@@ -96,7 +96,7 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
 async def _fill(site: Site, chosen: argparse.Namespace) -> None:
     messages = Messages(chosen.seed, users=chosen.users)
     count = chosen.users * chosen.messages
-    wire = Wire(site.plan.ingest_url, site.keys.api_key)
+    client = HttpClient(site.plan.ingest_url, site.keys.api_key)
     for start in range(0, count, _POSTED_AT_ONCE):
         batch = [
             {
@@ -107,8 +107,8 @@ async def _fill(site: Site, chosen: argparse.Namespace) -> None:
             }
             for number in range(start, min(count, start + _POSTED_AT_ONCE))
         ]
-        await wire.post("/v1/messages/batch", json.dumps({"messages": batch}).encode())
-    wire.close()
+        await client.post("/v1/messages/batch", json.dumps({"messages": batch}).encode())
+    client.close()
     say(f"{count} messages are posted")
     async with asyncio.timeout(_READY_SECONDS):
         while await site.points() < count:
@@ -128,11 +128,11 @@ class _Bench:
         self._relays = relays
         self._questions = Questions(chosen.seed, chosen.users)
         self._next = 1_000
-        self._wire = Wire(site.plan.retriever_url, site.keys.api_key)
+        self._client = HttpClient(site.plan.retriever_url, site.keys.api_key)
 
     async def restart(self, *, direct: bool) -> None:
         """Restart the retriever, with or without the relays."""
-        self._wire.close()
+        self._client.close()
         await self._site.kill(_RETRIEVER)
         embeddings, qdrant = self._relays
         plan = self._site.plan
@@ -142,7 +142,7 @@ class _Bench:
             embeddings_url=plan.embeddings_url if direct else f"http://127.0.0.1:{embeddings.port}/v1",
         )
         await self._site.start(_RETRIEVER)
-        self._wire = Wire(plan.retriever_url, self._site.keys.api_key)
+        self._client = HttpClient(plan.retriever_url, self._site.keys.api_key)
 
     def _free_port(self) -> int:
         return free_base(1, first=self._chosen.first_port + 10 * FIXED_PORTS)
@@ -158,7 +158,7 @@ class _Bench:
         async with forwarding(self._free_port(), qdrant, f"{embeddings}/v1", self._site.plan.model) as (forwarder, _):
             _, outcome = await self._steadily(forwarder)
             self._spread("a forwarder's own time", self._apart(outcome)[0])
-            before, outcome = await self._steadily(self._wire)
+            before, outcome = await self._steadily(self._client)
             own, there = self._apart(outcome)
             self._spread("own time", own, {50: 2.0, 99: 10.0})
             self._spread("of embeddings server and Qdrant", there)
@@ -168,12 +168,12 @@ class _Bench:
     def _at_rate(self) -> str:
         return f"at {self._chosen.rate:g} searches/s"
 
-    async def _steadily(self, wire: Wire) -> tuple[Mapping[str, Usage], Outcome]:
+    async def _steadily(self, client: HttpClient) -> tuple[Mapping[str, Usage], Outcome]:
         """Search for new questions at a steady rate; return the usage before the counted ones, and their outcome."""
         chosen = self._chosen
-        await at_rate(wire, self._questions.body, chosen.rate, chosen.warm_up, self._fresh())
+        await at_rate(client, self._questions.body, chosen.rate, chosen.warm_up, self._fresh())
         before = self._site.usage()
-        outcome = await at_rate(wire, self._questions.body, chosen.rate, chosen.seconds, self._fresh())
+        outcome = await at_rate(client, self._questions.body, chosen.rate, chosen.seconds, self._fresh())
         self._require(outcome)
         return before, outcome
 
@@ -194,22 +194,22 @@ class _Bench:
     async def throughput(self) -> None:
         """Search for cached questions as fast as they are answered, and the same through the forwarder."""
         known = [self._questions.body(number) for number in range(_KNOWN)]
-        await all_at_once(self._wire, known)
+        await all_at_once(self._client, known)
         queries = await self._queries()
         async with forwarding(self._free_port(), self._site.plan.qdrant_url) as (bare, process):
             rates, costs = {}, {}
-            for name, wire, bodies in (("forwarder", bare, queries), ("retriever", self._wire, known)):
-                await in_turn(wire, _cycle(bodies), _AT_ONCE, self._chosen.warm_up, 0)
+            for name, client, bodies in (("forwarder", bare, queries), ("retriever", self._client, known)):
+                await in_turn(client, _cycle(bodies), _AT_ONCE, self._chosen.warm_up, 0)
                 begun = _spent(process)
                 before = self._site.usage()
-                outcome = await in_turn(wire, _cycle(bodies), _AT_ONCE, self._chosen.seconds, 0)
+                outcome = await in_turn(client, _cycle(bodies), _AT_ONCE, self._chosen.seconds, 0)
                 self._require(outcome)
                 rates[name] = outcome.rate
                 own = process if name == "forwarder" else None
                 costs[name] = (
                     1e6 * (_spent(own) - begun) / len(outcome.took) if own else self._cpu_us(before, len(outcome.took))
                 )
-                alone = await in_turn(wire, _cycle(bodies), 1, self._chosen.seconds / 2, 0)
+                alone = await in_turn(client, _cycle(bodies), 1, self._chosen.seconds / 2, 0)
                 self._record.add(f"{name}, cached questions, one at a time, p50", "ms", _percentile(_ms(alone), 50))
         for name, rate in rates.items():
             self._record.add(f"{name}, cached questions, {_AT_ONCE} at a time", "/s", rate)
@@ -236,9 +236,9 @@ class _Bench:
         """Search for new questions one at a time, and 32 at a time; `said` names the provider."""
         rates = {}
         for at_once in (1, _AT_ONCE):
-            await in_turn(self._wire, self._questions.body, at_once, self._chosen.warm_up, self._fresh())
+            await in_turn(self._client, self._questions.body, at_once, self._chosen.warm_up, self._fresh())
             before = self._site.usage()
-            outcome = await in_turn(self._wire, self._questions.body, at_once, self._chosen.seconds, self._fresh())
+            outcome = await in_turn(self._client, self._questions.body, at_once, self._chosen.seconds, self._fresh())
             self._require(outcome)
             rates[at_once] = outcome.rate
             name = f"new questions, {at_once} at a time{said}"
@@ -255,9 +255,9 @@ class _Bench:
         """Send a thousand searches at once, and one by one after that."""
         first = self._fresh()
         before = self._site.usage()[_RETRIEVER]
-        outcome = await all_at_once(self._wire, [self._questions.body(first + n) for n in range(_CROWD)])
+        outcome = await all_at_once(self._client, [self._questions.body(first + n) for n in range(_CROWD)])
         after = self._site.usage()[_RETRIEVER]
-        later = await in_turn(self._wire, self._questions.body, 1, 1.0, self._fresh())
+        later = await in_turn(self._client, self._questions.body, 1, 1.0, self._fresh())
         refused = outcome.failed.pop("503", 0)
         name = f"{_CROWD:,} at once"
         self._record.add(f"{name}, answered with 200", "", len(outcome.took), at_least=1)

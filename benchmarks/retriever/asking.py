@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from benchmarks.arrivals import Arrivals
-from benchmarks.wire import Wire
+from benchmarks.http_client import HttpClient
 from memstream.local.stack.plan import MODELS
 from memstream.retriever.settings import RetrieverSettings
 from memstream.vectors.space import EmbeddingSpace
@@ -71,12 +71,12 @@ class Outcome:
 
 
 def space_of(model: str) -> EmbeddingSpace:
-    """Return the embedding space of one of the embedded stack's models."""
+    """Return the embedding space of one of the local stack's models."""
     chosen = MODELS[model]
     return EmbeddingSpace(chosen.id, chosen.dimensions)
 
 
-async def at_rate(wire: Wire, body: Callable[[int], bytes], rate: float, seconds: float, first: int) -> Outcome:
+async def at_rate(client: HttpClient, body: Callable[[int], bytes], rate: float, seconds: float, first: int) -> Outcome:
     """Send questions in open loop at a rate per second; seconds count from when a question was sent."""
     outcome = Outcome(seconds=seconds)
     end = time.perf_counter() + seconds
@@ -84,14 +84,16 @@ async def at_rate(wire: Wire, body: Callable[[int], bytes], rate: float, seconds
     async def ask(number: int, due: float) -> None:
         del due
         begun = time.perf_counter()
-        status = await _status(wire, body(first + number))
+        status = await _status(client, body(first + number))
         outcome.note(first + number, status, time.perf_counter() - begun)
 
     await Arrivals(rate, first).run(ask, until=lambda: time.perf_counter() > end)
     return outcome
 
 
-async def in_turn(wire: Wire, body: Callable[[int], bytes], at_once: int, seconds: float, first: int) -> Outcome:
+async def in_turn(
+    client: HttpClient, body: Callable[[int], bytes], at_once: int, seconds: float, first: int
+) -> Outcome:
     """Send questions with a fixed concurrency, each as soon as an earlier one is answered."""
     outcome = Outcome()
     begun = time.perf_counter()
@@ -100,30 +102,30 @@ async def in_turn(wire: Wire, body: Callable[[int], bytes], at_once: int, second
     async def go() -> None:
         while time.perf_counter() < begun + seconds:
             number, at = next(numbers), time.perf_counter()
-            outcome.note(number, await _status(wire, body(number)), time.perf_counter() - at)
+            outcome.note(number, await _status(client, body(number)), time.perf_counter() - at)
 
     await asyncio.gather(*(go() for _ in range(at_once)))
     outcome.seconds = time.perf_counter() - begun
     return outcome
 
 
-async def all_at_once(wire: Wire, bodies: Sequence[bytes]) -> Outcome:
+async def all_at_once(client: HttpClient, bodies: Sequence[bytes]) -> Outcome:
     """Send all questions at the same time."""
     outcome = Outcome()
     begun = time.perf_counter()
 
     async def ask(number: int, body: bytes) -> None:
         at = time.perf_counter()
-        outcome.note(number, await _status(wire, body), time.perf_counter() - at)
+        outcome.note(number, await _status(client, body), time.perf_counter() - at)
 
     await asyncio.gather(*(ask(number, body) for number, body in enumerate(bodies)))
     outcome.seconds = time.perf_counter() - begun
     return outcome
 
 
-async def _status(wire: Wire, body: bytes) -> int | str:
+async def _status(client: HttpClient, body: bytes) -> int | str:
     try:
-        status, head, _ = await wire.ask("/v1/search", body)
+        status, head, _ = await client.ask("/v1/search", body)
     except OSError as error:
         return type(error).__name__
     return "503 without Retry-After" if status == 503 and b"retry-after" not in head else status  # noqa: PLR2004

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.http_client import HttpClient
 from benchmarks.site import Failed
-from benchmarks.wire import Wire
 
 _READY_SECONDS = 60.0
 
 
 @contextlib.asynccontextmanager
-async def forwarding(port: int, qdrant_url: str, *embeddings: str) -> AsyncIterator[tuple[Wire, psutil.Process]]:
+async def forwarding(port: int, qdrant_url: str, *embeddings: str) -> AsyncIterator[tuple[HttpClient, psutil.Process]]:
     """Run a forwarder to Qdrant, or to both servers; return a connection to it, and its process.
 
     `embeddings` are the URL of the embeddings server and the name of its model, if it embeds the queries.
@@ -29,12 +29,12 @@ async def forwarding(port: int, qdrant_url: str, *embeddings: str) -> AsyncItera
         *(sys.executable, "-m", "benchmarks.retriever.forwarder", qdrant_url, str(port), *embeddings),
         cwd=Path(__file__).parents[2],
     )
-    wire = Wire(f"http://127.0.0.1:{port}", "")
+    client = HttpClient(f"http://127.0.0.1:{port}", "")
     try:
         await _listens(forwarder, port)
-        yield wire, psutil.Process(forwarder.pid)
+        yield client, psutil.Process(forwarder.pid)
     finally:
-        wire.close()
+        client.close()
         with contextlib.suppress(ProcessLookupError):
             forwarder.terminate()
         await forwarder.wait()

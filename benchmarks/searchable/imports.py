@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from benchmarks.backlog import Messages, progress
 from benchmarks.command import say
+from benchmarks.http_client import HttpClient
 from benchmarks.site import Failed, Site
-from benchmarks.wire import Wire
 
 _BATCH = 500
 _OK = range(200, 300)
@@ -37,14 +37,14 @@ class Transfer:
             Failed: a batch was not accepted completely.
 
         """
-        wire = Wire(self.site.plan.ingest_url, self.site.keys.api_key)
+        client = HttpClient(self.site.plan.ingest_url, self.site.keys.api_key)
         begun = time.perf_counter()
         for count, body in batches:
-            status, answer = await wire.post("/v1/messages/batch?lane=bulk", body, "application/x-ndjson")
+            status, answer = await client.post("/v1/messages/batch?lane=bulk", body, "application/x-ndjson")
             if status not in _OK or json.loads(answer)["accepted"] != count:
                 raise Failed(f"a batch of the import was answered with {status}: {answer[:300]!r}")
             self.accepted += count
-        wire.close()
+        client.close()
         if batches:
             say(f"  import posted, {self.messages / (time.perf_counter() - begun):.0f} messages/s")
 

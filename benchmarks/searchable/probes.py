@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.arrivals import Arrivals
 from benchmarks.backlog import Messages
+from benchmarks.http_client import HttpClient
 from benchmarks.site import Failed, Site
-from benchmarks.wire import Wire
 
 _OK = range(200, 300)
 _WAIT_SECONDS = 30.0
@@ -68,8 +68,8 @@ class Probes:
         self._messages = messages
         self._rate = rate
         self._every = every
-        self._ingest = Wire(site.plan.ingest_url, site.keys.api_key)
-        self._retriever = Wire(site.plan.retriever_url, site.keys.api_key)
+        self._ingest = HttpClient(site.plan.ingest_url, site.keys.api_key)
+        self._retriever = HttpClient(site.plan.retriever_url, site.keys.api_key)
 
     async def run(self, warm_up: float, seconds: float) -> Samples:
         """Post for a while, and return the observations of the messages that were due after the warm-up.

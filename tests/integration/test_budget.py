@@ -36,7 +36,7 @@ async def budget(site: Worksite) -> Budget:
 async def taken(budget: Budget, use: Use, tokens: float = 1.0) -> bool:
     """Say whether a call may be made at once."""
     try:
-        await budget.take(use, tokens, patience=0.0)
+        await budget.take(use, tokens, max_wait_seconds=0.0)
     except Unavailable:
         return False
     return True
@@ -158,7 +158,7 @@ async def test_who_is_asked_to_wait_keeps_everybody_away(site: Worksite, budget:
     await budget.correct(await budget.take("bulk", 1), tokens=None, quotas=Quotas(), retry_after=3600.0)
 
     with pytest.raises(Unavailable) as caught:
-        await other.take("query", 1, patience=1.0)
+        await other.take("query", 1, max_wait_seconds=1.0)
     assert 3600.0 - PATIENCE < (caught.value.retry_after or 0) <= 3600.0
 
 

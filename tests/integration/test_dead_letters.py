@@ -309,7 +309,7 @@ async def test_pages_follow_each_other_whatever_happens_in_between(desk: Desk) -
 
 
 async def test_letters_of_all_partitions_come_in_one_order(site: Worksite) -> None:
-    durability = Durability(site.redis, fsync=False, timeout=PATIENCE)
+    durability = Durability(site.redis, require_fsync=False, timeout=PATIENCE)
     letters = DeadLetters(site.redis, durability, partitions=3, dedup_seconds=60)
     names = [LetterName(partition, f"{ms}-{n}") for ms in (1, 2, 200) for n in (1, 2) for partition in range(3)]
     for name in names:

@@ -68,7 +68,7 @@ async def test_told_to_end_with_redis_down_it_ends_in_time(site: Worksite) -> No
 
 async def test_told_to_end_before_it_could_start_it_ends_at_once(site: Worksite) -> None:
     await site.parts.kill("redis")
-    # At once: the grace is for work in hand, and there is none.
+    # At once: the grace is for work in progress, and there is none.
     await site.work(ready=False, grace=3600)
     await site.not_ready_for("Redis")
     assert await site.parts.stop("embedder-1") == 0

@@ -106,7 +106,7 @@ async def test_reading_that_could_not_start_starts_later(site: Worksite) -> None
     await subscriptions.start()
     sent = await site.say(texts(3))
     await until(lambda: taken == sent, "the entries are read")
-    assert subscriptions.dead() == []
+    assert subscriptions.failed_streams() == []
     await subscriptions.stop()
 
 

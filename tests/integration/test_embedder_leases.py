@@ -101,7 +101,7 @@ async def test_entries_that_wait_for_room_keep_their_lease(site: Worksite) -> No
     async def more_than_there_is_room_for() -> bool:
         return len(await site.pending("embedder-1")) > 4
 
-    await until(more_than_there_is_room_for, "four are in hand, and a read waits for room")
+    await until(more_than_there_is_room_for, "four are in progress, and a read waits for room")
     rounds: list[int] = []
 
     async def lasted() -> bool:

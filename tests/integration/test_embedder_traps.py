@@ -110,7 +110,7 @@ async def test_a_backlog_is_taken_in_hand_piece_by_piece(site: Worksite) -> None
         return len(held) > 25 and len(set(held[-25:])) == 1
 
     await until(is_steady, "nothing more is read")
-    # As many in hand as allowed, and one read that waits for room.
+    # As many in progress as allowed, and one read that waits for room.
     assert held[-1] <= 300 + 150
     site.script.open.set()
     await site.finished()

@@ -1,4 +1,4 @@
-"""How ingest and the retriever start and end: what is wrong is one line, and what is under way is answered."""
+"""How ingest and the retriever start and end: what is wrong is one line, and what is in progress is answered."""
 
 import asyncio
 import signal

@@ -118,7 +118,7 @@ async def test_at_the_end_deletions_are_finished_or_stay_pending(site: Worksite,
     store = SlowStore()
     async with reading(site, store) as (pipeline, held):
         await delete(site, "ana", 20)
-        await until(lambda: len(held.entries) == 20, "they are in hand")
+        await until(lambda: len(held.entries) == 20, "they are in progress")
         pipeline.close()
         if is_in_time:
             store.is_open.set()

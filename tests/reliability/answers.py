@@ -1,12 +1,22 @@
-"""Whether what was answered meanwhile is true: of messages, batches, states and questions. Pure."""
+"""Whether what was answered meanwhile is true: of messages, batches, states and searches. Pure."""
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from reliability.fates import Name, first_start, lives
-from reliability.history import Answered, Asking, Deleting, History, Searched, Sent, Struck, Tallied, Told
-from reliability.orders import POISON
+from reliability.expectations import Name, first_start, lives
+from reliability.history import (
+    Answered,
+    Asking,
+    BatchAnswered,
+    Deleting,
+    FaultInjected,
+    History,
+    Searched,
+    Sent,
+    StateRead,
+)
+from reliability.operations import POISON
 
 
 def only_bad_lines_are_refused(history: History) -> Iterator[str]:
@@ -31,20 +41,22 @@ def each_line_is_answered_once(history: History) -> Iterator[str]:
     for line in sorted(sent | set(lines)):
         if line not in sent or lines[line] != 1:
             yield f"line {line[1]} of call {line[0]} was answered {lines[line]} times"
-    for tally in history.of(Tallied):
+    for tally in history.of(BatchAnswered):
         seen = outcomes[tally.call]
-        told = {"accepted": tally.accepted, "duplicates": tally.duplicates, "rejected": tally.rejected}
-        if any(seen[kind] != count for kind, count in told.items()):
-            yield f"call {tally.call} says {told}; its lines say {dict(seen)}"
+        counts = {"accepted": tally.accepted, "duplicates": tally.duplicates, "rejected": tally.rejected}
+        if any(seen[kind] != count for kind, count in counts.items()):
+            yield f"call {tally.call} says {counts}; its lines say {dict(seen)}"
 
 
-def repeats_are_told_truly(history: History) -> Iterator[str]:
+def duplicates_are_reported_correctly(history: History) -> Iterator[str]:
     """Find messages that were called a repeat though they came first, or deleted though nobody asked for that.
 
     Where Redis or the way to it is disturbed, ingest may have appended one itself and lost the answer, before it asked
-    again: then it is no lie.
+    again: then it is no violation.
     """
-    disturbed = min((place for place, struck in history.placed(Struck) if "redis" in struck.fault), default=math.inf)
+    disturbed = min(
+        (place for place, fault in history.placed(FaultInjected) if "redis" in fault.fault), default=math.inf
+    )
     starts: defaultdict[Name, list[int]] = defaultdict(list)
     for place, sent in history.placed(Sent):
         starts[sent.user, sent.message_id].append(place)
@@ -75,29 +87,29 @@ def a_message_has_one_position(history: History) -> Iterator[str]:
             yield f"{name} was new {firsts[name]} times, at {sorted(known)}"
 
 
-def states_never_lie(history: History) -> Iterator[str]:
+def states_are_true_throughout(history: History) -> Iterator[str]:
     """Find answers of the state endpoint, while faults were about, that can't have been true then."""
     begins = {asking.call: place for place, asking in history.placed(Asking)}
     known = lives(history)
-    for end, told in history.placed(Told):
-        begin = begins.get(told.call)
+    for end, read in history.placed(StateRead):
+        begin = begins.get(read.call)
         if begin is None:
             continue
-        life = known.get((told.user, told.message_id))
+        life = known.get((read.user, read.message_id))
         forgotten = first_start(r.span for r in (*life.deletes, *life.erasures)) if life else math.inf
         taken = any(attempt.accepted and attempt.span.end < begin for attempt in life.attempts) if life else False
-        lies = {
+        untrue = {
             "unknown": taken,
             "queued": False,
-            "stored": told.there is False and forgotten > end,
+            "stored": read.there is False and forgotten > end,
             "dead": not (life and any(POISON in attempt.text for attempt in life.attempts)),
             "deleted": forgotten > end,
         }
-        if lies.get(told.state, True):
-            yield f"({told.user!r}, {told.message_id!r}) was said to be {told.state!r}; in Qdrant: {told.there}"
+        if untrue.get(read.state, True):
+            yield f"({read.user!r}, {read.message_id!r}) was said to be {read.state!r}; in Qdrant: {read.there}"
 
 
-def nobody_sees_what_others_said(history: History) -> Iterator[str]:
+def no_user_sees_anothers_messages(history: History) -> Iterator[str]:
     """Find answers that hold what their user did not say: another's message, or one that nobody sent."""
     said: defaultdict[Name, set[str]] = defaultdict(set)
     for sent in history.of(Sent):
@@ -111,8 +123,8 @@ def nobody_sees_what_others_said(history: History) -> Iterator[str]:
 VALIDATORS = (
     only_bad_lines_are_refused,
     each_line_is_answered_once,
-    repeats_are_told_truly,
+    duplicates_are_reported_correctly,
     a_message_has_one_position,
-    states_never_lie,
-    nobody_sees_what_others_said,
+    states_are_true_throughout,
+    no_user_sees_anothers_messages,
 )

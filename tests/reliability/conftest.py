@@ -1,4 +1,4 @@
-"""Which runs are made, on which installation, and what is told of them."""
+"""Which runs are made, on which installation, and what is reported of them."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +20,7 @@ _RUNS_ON_A_SITE = 20
 
 _outcomes = pytest.StashKey[list[Outcome]]()
 _OUTCOME = "outcome"
-"""Name under which a test's report tells of its run; a report also comes from another process (`-n 3`)."""
+"""Name under which a test's report describes its run; a report also comes from another process (`-n 3`)."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,15 +43,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class _Collecting:
-    """Keeps what the reports of tests tell of their runs."""
+    """Keeps what the reports of tests contain of their runs."""
 
     def __init__(self, outcomes: list[Outcome]) -> None:
         self._outcomes = outcomes
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Look through the report of a test that was called."""
+        """Reader through the report of a test that was called."""
         if report.when == "call":
-            self._outcomes += [Outcome(**told) for name, told in report.user_properties if name == _OUTCOME]  # type: ignore[arg-type]
+            self._outcomes += [Outcome(**figures) for name, figures in report.user_properties if name == _OUTCOME]  # type: ignore[arg-type]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,7 +85,7 @@ class Sites:
         self._histories: list[History] = []
 
     async def lend(self) -> Site:
-        """Give a site whose faults are mended."""
+        """Return a site whose faults are repaired."""
         if self._site is not None and self._lent % _RUNS_ON_A_SITE == 0:
             self._changed_later = await self.changed_later()
             await self.give_up()
@@ -101,7 +101,7 @@ class Sites:
         self._histories.append(history)
 
     async def changed_later(self) -> list[str]:
-        """Judge all runs by what is in Qdrant once others have gone over them, and give what holds no longer."""
+        """Validate all runs by what is in Qdrant once others have gone over them, and return what holds no longer."""
         found = list(self._changed_later)
         if self._site is not None:
             for history in self._histories:

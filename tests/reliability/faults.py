@@ -107,7 +107,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Nothing gets through between two parts for some seconds, and neither is told; then all of it does, late."""
+    """Nothing gets through between two parts for some seconds, and neither is notified; then all of it does, late."""
 
     client: str
     server: str
@@ -201,7 +201,7 @@ def draw_kills(seed: int) -> list[Fault]:
 
 
 def draw_fault(kind: str, chance: Random) -> Fault:
-    """Draw a fault of a kind: whom it strikes, and for how long."""
+    """Draw a fault of a kind: what it affects, and for how long."""
     draw = _PLAIN.get(kind)
     if draw is not None:
         return draw(chance)

@@ -39,8 +39,8 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Tallied:
-    """How a batch's answer adds its lines up."""
+class BatchAnswered:
+    """The counts in the answer to a batch."""
 
     call: int
     accepted: int
@@ -50,7 +50,7 @@ class Tallied:
 
 @dataclass(frozen=True, slots=True)
 class Deleting:
-    """It is asked to forget a message; or, without one, all of a user."""
+    """The deletion of a message is requested; or, without one, the erasure of a user."""
 
     call: int
     user: str
@@ -73,8 +73,8 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the state endpoint says, and whether all of the message was in Qdrant right after (None: nobody looked)."""
+class StateRead:
+    """What the state endpoint says, and whether all of the message was in Qdrant right after (None: not checked)."""
 
     call: int
     user: str
@@ -86,7 +86,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """A question was answered with these messages: id and text of each. `wanted` was asked for by a word of its own."""
+    """A search was answered with these messages: id and text of each. `wanted` was searched by a word of its own."""
 
     user: str
     hits: Sequence[Sequence[str]]
@@ -94,7 +94,7 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
-class Struck:
+class FaultInjected:
     """A fault begins, meets the moment it waits for, ends, or never met it."""
 
     fault: str
@@ -111,8 +111,8 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
-    """All faults are mended and nothing waits any more; what follows is the end of the run."""
+class Drained:
+    """All faults are repaired and the backlog is processed; what follows is the end of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Buried:
+class DeadLettered:
     """A dead letter, at the end. One that names no message has no user."""
 
     user: str
@@ -157,17 +157,17 @@ class Length:
 Record = (
     Sent
     | Answered
-    | Tallied
+    | BatchAnswered
     | Deleting
     | Deleted
     | Asking
-    | Told
+    | StateRead
     | Searched
-    | Struck
+    | FaultInjected
     | Ended
-    | Quiet
+    | Drained
     | Found
-    | Buried
+    | DeadLettered
     | Receipt
     | Length
 )
@@ -175,8 +175,8 @@ Record = (
 _KINDS: dict[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        *(Sent, Answered, Tallied, Deleting, Deleted, Asking, Told, Searched),
-        *(Struck, Ended, Quiet, Found, Buried, Receipt, Length),
+        *(Sent, Answered, BatchAnswered, Deleting, Deleted, Asking, StateRead, Searched),
+        *(FaultInjected, Ended, Drained, Found, DeadLettered, Receipt, Length),
     )
 }
 
@@ -196,16 +196,16 @@ class History:
         self.records.append((self.now(), record))
 
     def call(self) -> int:
-        """Give the number of the next call, by which its answer is told from others."""
+        """Return the number of the next call, by which its answer is recognized."""
         self.calls += 1
         return self.calls
 
     def of(self, kind: type[RecordT]) -> Iterator[RecordT]:
-        """Give the records of a kind, in order."""
+        """Return the records of a kind, in order."""
         return (record for _, record in self.records if isinstance(record, kind))
 
     def placed(self, kind: type[RecordT]) -> Iterator[tuple[int, RecordT]]:
-        """Give the records of a kind, each with its place in the order of all."""
+        """Return the records of a kind, each with its place in the order of all."""
         return ((place, record) for place, (_, record) in enumerate(self.records) if isinstance(record, kind))
 
     def write(self, path: Path) -> None:

@@ -23,7 +23,7 @@ class Watch:
     links: "list[Link]" = field(default_factory=list)
     hit: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def strike(self, link: "Link") -> bool:
+    async def trigger(self, link: "Link") -> bool:
         """Act, once."""
         self.disarm()
         self.hit.set()
@@ -47,7 +47,7 @@ class Link:
         self.refuses = False
         self.watches: list[Watch] = []
         self.flowing = asyncio.Event()
-        """While it is not set, nothing gets through, and nobody is told so."""
+        """While it is not set, nothing gets through, and nobody is notified."""
         self.flowing.set()
         self._port = port
         self._listener: asyncio.Server | None = None
@@ -161,8 +161,8 @@ class Link:
         await self.flowing.wait()
 
     async def _look(self, phase: Phase, words: set[Word]) -> bool:
-        """Strike if this is the moment somebody waits for; say whether the bytes go on."""
+        """Trigger the watches that wait for this moment; return whether the bytes go on."""
         for watch in list(self.watches):
             if watch.point.phase == phase and watch.point.word in words:
-                return await watch.strike(self)
+                return await watch.trigger(self)
         return True

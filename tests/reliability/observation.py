@@ -1,4 +1,4 @@
-"""What is there when nothing waits any more: in Qdrant, dead letters, streams, states, receipts and answers."""
+"""What is there once the backlog is processed: in Qdrant, dead letters, streams, states, receipts and answers."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,9 @@ from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
-from reliability.history import Buried, Deleted, Deleting, History, Length, Quiet, Receipt, Sent, Told
-from reliability.looking import Look, search
-from reliability.orders import Message
+from reliability.history import DeadLettered, Deleted, Deleting, Drained, History, Length, Receipt, Sent, StateRead
+from reliability.operations import Message
+from reliability.reads import Reader, search
 from reliability.validators import MOST_ENTRIES
 from waiting import until
 
@@ -23,33 +23,33 @@ _ASKERS = 6
 _QUESTIONS = 20
 
 
-async def observe(history: History, look: Look, redis: Redis, prefix: str, chance: Random) -> None:
+async def observe(history: History, reader: Reader, redis: Redis, prefix: str, chance: Random) -> None:
     """Record the end of a run, whose users' names begin with `prefix`."""
-    history.add(Quiet())
+    history.add(Drained())
     sent = {(one.user, one.message_id) for one in history.of(Sent) if one.valid}
     asked = {(one.user, one.message_id) for one in history.of(Deleting) if one.message_id is not None}
     names = sorted({*sent, *asked})
-    for point in await answered(partial(look.points, sorted({user for user, _ in names}))):
+    for point in await answered(partial(reader.points, sorted({user for user, _ in names}))):
         history.add(point)
-    await asyncio.gather(*(_states(history, look, names[start::_ASKERS]) for start in range(_ASKERS)))
-    await _receipts(history, look)
+    await asyncio.gather(*(_states(history, reader, names[start::_ASKERS]) for start in range(_ASKERS)))
+    await _receipts(history, reader)
     await _letters(history, redis, prefix)
     for user, message_id in chance.sample(sorted(sent), min(_QUESTIONS, len(sent))):
         message = Message(user, message_id, "")
-        await until(partial(search, look.retriever, history, message, wanted=True), "a question is answered")
+        await until(partial(search, reader.retriever, history, message, wanted=True), "a search is answered")
     await _lengths(history, redis)
 
 
-async def _states(history: History, look: Look, names: Sequence[tuple[str, str | None]]) -> None:
+async def _states(history: History, reader: Reader, names: Sequence[tuple[str, str | None]]) -> None:
     for user, message_id in names:
         assert message_id is not None
-        state, reason = await answered(partial(look.state, user, message_id))
-        history.add(Told(0, user, message_id, state, reason=reason))
+        state, reason = await answered(partial(reader.state, user, message_id))
+        history.add(StateRead(0, user, message_id, state, reason=reason))
 
 
-async def _receipts(history: History, look: Look) -> None:
+async def _receipts(history: History, reader: Reader) -> None:
     for erasure_id in sorted({one.erasure_id for one in history.of(Deleted) if one.erasure_id is not None}):
-        history.add(Receipt(erasure_id, *await answered(partial(look.receipt, erasure_id))))
+        history.add(Receipt(erasure_id, *await answered(partial(reader.receipt, erasure_id))))
 
 
 async def answered(ask: Callable[[], Awaitable[AnswerT | None]]) -> AnswerT:
@@ -75,7 +75,7 @@ async def _letters(history: History, redis: Redis, prefix: str) -> None:
         user = event.get("user_id", "")
         if not user or user.startswith(f"{prefix}-"):
             reason = fields[b"reason"].decode()
-            history.add(Buried(user, event.get("message_id", ""), fields[b"class"].decode(), reason))
+            history.add(DeadLettered(user, event.get("message_id", ""), fields[b"class"].decode(), reason))
 
 
 async def _lengths(history: History, redis: Redis) -> None:
@@ -89,7 +89,7 @@ async def _lengths(history: History, redis: Redis) -> None:
             entries = await redis.xlen(stream)
             return entries <= MOST_ENTRIES
 
-        # The judge says when it is too long, with the figure.
+        # The validator says when it is too long, with the figure.
         with contextlib.suppress(AssertionError):
             await until(is_short, f"{stream} is trimmed")
         history.add(Length(stream, entries))

@@ -1,4 +1,4 @@
-"""What happens in a run: orders, and which faults strike when which of them begins. Pure: a seed gives the same."""
+"""What happens in a run: operations, and the faults that are injected as they begin. Pure: a seed gives the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from random import Random
 from typing import Literal
 
 from reliability.faults import AtPoint, Fault, draw_faults, draw_kills
-from reliability.orders import Drawing, Order, Shape
+from reliability.operations import Drawing, Operation, Shape
 
 ShapeName = Literal["short", "big"]
 
@@ -22,9 +22,9 @@ class Plan:
 
     seed: int
     shape: ShapeName
-    orders: Sequence[Order]
-    strikes: Mapping[int, Sequence[Fault]]
-    """Faults by the number of the order with which they begin."""
+    operations: Sequence[Operation]
+    injections: Mapping[int, Sequence[Fault]]
+    """Faults by the number of the operation with which they begin."""
 
     @property
     def prefix(self) -> str:
@@ -34,7 +34,7 @@ class Plan:
     @property
     def faults(self) -> list[Fault]:
         """All faults, in order."""
-        return [fault for _, faults in sorted(self.strikes.items()) for fault in faults]
+        return [fault for _, faults in sorted(self.injections.items()) for fault in faults]
 
 
 def prefix_of(seed: int, shape: ShapeName) -> str:
@@ -46,15 +46,15 @@ def draw_plan(seed: int, shape: ShapeName = "short") -> Plan:
     """Draw a run. After a fault that waits for a refused text or a delete there is one."""
     chance = Random(f"plan {seed}")  # noqa: S311 - nothing secret is made from it
     drawing = Drawing(seed, SHAPES[shape], prefix_of(seed, shape))
-    orders = drawing.orders()
+    operations = drawing.operations()
     faults = draw_faults(seed) if shape == "short" else draw_kills(seed)
-    places = [int(len(orders) * (turn + chance.random()) / (len(faults) + 1)) for turn in range(len(faults))]
+    places = [int(len(operations) * (turn + chance.random()) / (len(faults) + 1)) for turn in range(len(faults))]
     for place, fault in reversed(list(zip(places, faults, strict=True))):
         if isinstance(fault, AtPoint) and fault.point.provoked_by is not None:
-            orders.insert(place + 1, drawing.provoke(fault.point.provoked_by))
-    strikes: dict[int, list[Fault]] = {}
+            operations.insert(place + 1, drawing.provoke(fault.point.provoked_by))
+    injections: dict[int, list[Fault]] = {}
     shift = 0
     for place, fault in zip(places, faults, strict=True):
-        strikes.setdefault(place + shift, []).append(fault)
+        injections.setdefault(place + shift, []).append(fault)
         shift += isinstance(fault, AtPoint) and fault.point.provoked_by is not None
-    return Plan(seed, shape, orders, strikes)
+    return Plan(seed, shape, operations, injections)

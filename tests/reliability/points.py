@@ -1,4 +1,4 @@
-"""The marked points: moments that the wire tells, at which a fault strikes exactly there. No part knows of them."""
+"""The marked points: moments that are recognized on the wire, to inject a fault exactly then. No part knows of them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -30,9 +30,9 @@ POINTS = (
     Point("during upsert", "embedder", "qdrant", "upsert", "sent"),
     Point("after upsert", "embedder", "qdrant", "upsert", "answered"),
     Point("before acknowledging", "embedder", "redis", "acknowledge", "before"),
-    Point("before burying", "embedder", "redis", "bury", "before", "poison"),
-    Point("after burying", "embedder", "redis", "bury", "answered", "poison"),
+    Point("before dead-lettering", "embedder", "redis", "dead_letter", "before", "poison"),
+    Point("after dead-lettering", "embedder", "redis", "dead_letter", "answered", "poison"),
     Point("during trim", "embedder", "redis", "trim", "sent"),
-    Point("after ordering a delete", "ingest", "redis", "order", "answered", "delete"),
+    Point("after requesting a deletion", "ingest", "redis", "request_deletion", "answered", "delete"),
     Point("after removing", "embedder", "qdrant", "remove", "answered", "delete"),
 )

@@ -32,7 +32,7 @@ async def _last_release() -> str:
 
 
 async def _git(*arguments: str) -> bytes:
-    """Give what git says; nothing if there is no git, no history, or no such revision."""
+    """Return what git says; nothing if there is no git, no history, or no such revision."""
     try:
         process = await asyncio.create_subprocess_exec(
             "git", *arguments, cwd=_ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""What came of many runs, in figures: as JSON, and as text."""
+"""The outcome of many runs, in figures: as JSON, and as text."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from reliability.history import Answered, Deleted, Deleting, Ended, History, Searched, Sent, Struck, Told
+from reliability.history import Answered, Deleted, Deleting, Ended, FaultInjected, History, Searched, Sent, StateRead
 from reliability.plans import Plan
 
 
@@ -37,8 +37,8 @@ class Outcome:
 def outcome_of(plan: Plan, history: History, violations: Sequence[str], seconds: float) -> Outcome:
     """Sum a run up."""
     sent = [one for one in history.of(Sent) if one.valid]
-    begun = Counter(struck.kind for struck in history.of(Struck) if struck.phase == "begun")
-    missed = Counter(struck.kind for struck in history.of(Struck) if struck.phase == "missed")
+    begun = Counter(fault.kind for fault in history.of(FaultInjected) if fault.phase == "begun")
+    missed = Counter(fault.kind for fault in history.of(FaultInjected) if fault.phase == "missed")
     answered = {answer.call for answer in history.of(Deleted) if answer.erasure_id is not None}
     requests = [request for request in history.of(Deleting) if request.call in answered]
     erasures = sum(request.message_id is None for request in requests)
@@ -52,7 +52,7 @@ def outcome_of(plan: Plan, history: History, violations: Sequence[str], seconds:
         deletes=len(requests) - erasures,
         erasures=erasures,
         searches=sum(1 for _ in history.of(Searched)),
-        states=sum(1 for _ in history.of(Told)),
+        states=sum(1 for _ in history.of(StateRead)),
         faults=dict(begun - missed),
         missed=dict(missed),
         ended=sum(1 for _ in history.of(Ended)),
@@ -67,7 +67,7 @@ class Report:
     outcomes: Sequence[Outcome]
 
     def json(self) -> str:
-        """Give totals and every run."""
+        """Return totals and every run."""
         totals = {
             "runs": len(self.outcomes),
             "messages": self._sum("messages"),
@@ -84,7 +84,7 @@ class Report:
         return json.dumps({**totals, "each": [asdict(outcome) for outcome in self.outcomes]}, indent=2) + "\n"
 
     def text(self) -> str:
-        """Give the totals for people."""
+        """Return the totals for people."""
         outcomes = sum((Counter(outcome.outcomes) for outcome in self.outcomes), Counter[str]())
         seconds = sorted(outcome.seconds for outcome in self.outcomes)
         lines = [
@@ -92,7 +92,7 @@ class Report:
             f"messages    {self._sum('messages')}, sent {self._sum('sent')} times: "
             + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())),
             f"deletes     {self._sum('deletes')} of messages, {self._sum('erasures')} of users",
-            f"looks       {self._sum('states')} at states, {self._sum('searches')} questions",
+            f"checked     {self._sum('states')} states, {self._sum('searches')} searches",
             f"seconds     {sum(seconds):.0f}; a run {median(seconds):.1f} at the median, {seconds[-1]:.1f} at the most",
             f"faults      {sum(self.faults.values())}; parts that ended by themselves: {self._sum('ended')}",
             *(f"  {count:5}  {kind}" for kind, count in self.faults.items()),
@@ -104,7 +104,7 @@ class Report:
 
     @property
     def faults(self) -> dict[str, int]:
-        """How many faults of each kind struck."""
+        """How many faults of each kind were injected."""
         return dict(sorted(sum((Counter(outcome.faults) for outcome in self.outcomes), Counter[str]()).items()))
 
     @property

@@ -1,4 +1,4 @@
-"""Makes a run on a site and judges its history."""
+"""Makes a run on a site and validates its history."""
 
 import contextlib
 import shutil
@@ -9,13 +9,13 @@ from pathlib import Path
 from random import Random
 
 import httpx
+from reliability.fault_injection import FaultInjector
 from reliability.history import Found, History, Sent
-from reliability.looking import Look
 from reliability.observation import answered, observe
 from reliability.plans import Plan
+from reliability.reads import Reader
 from reliability.report import Outcome, outcome_of
 from reliability.site import Site
-from reliability.striking import Striker
 from reliability.traffic import Traffic
 from reliability.validators import violations
 
@@ -26,7 +26,7 @@ _ANSWER_SECONDS = 4.0
 
 
 async def make_run(plan: Plan, site: Site, clock: Clock, kept: Path) -> tuple[Outcome, History]:
-    """Make a run, judge it, and give what came of it. History and logs of one that fails are put into a folder."""
+    """Make a run, validate it, and return its outcome. History and logs of one that fails are put into a folder."""
     start = clock.monotonic()
     history = History(now=lambda: clock.monotonic() - start)
     failure: str | None = None
@@ -34,7 +34,7 @@ async def make_run(plan: Plan, site: Site, clock: Clock, kept: Path) -> tuple[Ou
         await _carry_out(plan, site, history, clock)
     except Exception as error:  # noqa: BLE001 - whatever keeps a run from its end is a finding, to be kept with its logs
         failure = "".join(traceback.format_exception(error))
-    # What wasn't looked at in the end tells nothing.
+    # Without the reads at the end, the history shows nothing.
     broken = violations(history) if failure is None else [f"the run did not come to its end: {failure}"]
     if broken:
         keep(history, site, broken, kept)
@@ -44,28 +44,28 @@ async def make_run(plan: Plan, site: Site, clock: Clock, kept: Path) -> tuple[Ou
 async def _carry_out(plan: Plan, site: Site, history: History, clock: Clock) -> None:
     site.history = history
     chance = Random(plan.seed)  # noqa: S311 - nothing secret is made from it
-    striker = Striker(site)
+    injector = FaultInjector(site)
 
     def begin(number: int) -> None:
-        for fault in plan.strikes.get(number, ()):
-            striker.strike(fault)
+        for fault in plan.injections.get(number, ()):
+            injector.inject(fault)
 
-    async with looking(site) as look:
+    async with reading(site) as reader:
         try:
-            await Traffic(look, history, clock, chance, begin).run(plan.orders)
-            await striker.settled()
-            # Moments that have not come may come while it is worked off.
+            await Traffic(reader, history, clock, chance, begin).run(plan.operations)
+            await injector.settled()
+            # Moments that have not come may come while the backlog is processed.
             await site.mend()
             await site.worked_off()
         finally:
-            await striker.finish()
+            await injector.finish()
         await site.mend()
         await site.worked_off()
-        await observe(history, look, site.parts.redis, plan.prefix, chance)
+        await observe(history, reader, site.parts.redis, plan.prefix, chance)
 
 
 @contextlib.asynccontextmanager
-async def looking(site: Site) -> AsyncIterator[Look]:
+async def reading(site: Site) -> AsyncIterator[Reader]:
     """Make clients that wait only for so long."""
     parts = site.parts
     async with (
@@ -73,7 +73,7 @@ async def looking(site: Site) -> AsyncIterator[Look]:
         parts.client("retriever-1", timeout=_ANSWER_SECONDS) as retriever,
         httpx.AsyncClient(base_url=parts.url("qdrant"), timeout=_ANSWER_SECONDS) as qdrant,
     ):
-        yield Look(ingest, retriever, qdrant)
+        yield Reader(ingest, retriever, qdrant)
 
 
 def keep(history: History, site: Site, broken: list[str], folder: Path) -> None:
@@ -86,10 +86,10 @@ def keep(history: History, site: Site, broken: list[str], folder: Path) -> None:
 
 
 async def still_true(history: History, site: Site) -> list[str]:
-    """Judge an earlier run again by what is in Qdrant now: nothing of it has gone, and nothing come back."""
-    async with looking(site) as look:
+    """Validate an earlier run again by what is in Qdrant now: nothing of it has gone, and nothing come back."""
+    async with reading(site) as reader:
         users = sorted({sent.user for sent in history.of(Sent) if sent.valid})
-        points = await answered(partial(look.points, users))
+        points = await answered(partial(reader.points, users))
     later = History([(at, record) for at, record in history.records if not isinstance(record, Found)])
     for point in points:
         later.add(point)

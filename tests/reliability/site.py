@@ -14,7 +14,7 @@ from installation import Installation, installed
 from reliability.faults import CLAIM_IDLE, LINKS, PARTS
 from reliability.history import Ended, History
 from reliability.links import Link
-from reliability.orders import POISON
+from reliability.operations import POISON
 from waiting import until
 
 from memstream.contracts import keys
@@ -37,7 +37,7 @@ class Site:
         self.parts = parts
         self.links = links
         self.history = History()
-        """Of the run that is under way."""
+        """Of the run that is in progress."""
         self.old_path: str | None = None
         """PYTHONPATH of the previous release."""
         self._settings = settings
@@ -107,13 +107,13 @@ class Site:
             raise AssertionError(f"{error}; {await self._what_waits()}") from error
 
     async def _what_waits(self) -> str:
-        """Tell what Redis says of the entries that are not done."""
-        told = []
+        """Return what Redis says of the entries that are not done."""
+        found = []
         for lane in keys.LANES:
             stream = keys.stream(0, lane)
             pending = await self.parts.redis.xpending_range(stream, keys.GROUP, min="-", max="+", count=5)
-            told.append(f"{lane}: {await self.parts.redis.xinfo_groups(stream)}, the first pending {pending}")
-        return "; ".join(told)
+            found.append(f"{lane}: {await self.parts.redis.xinfo_groups(stream)}, the first pending {pending}")
+        return "; ".join(found)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""Faults strike while messages are sent, asked for and deleted: the promise holds, whatever they are."""
+"""Faults are injected while messages are sent, searched and deleted: the guarantees hold, whatever they are."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from reliability.observation import answered as answered_at_last
 from reliability.plans import Plan, ShapeName, draw_plan
 from reliability.points import Point
 from reliability.report import Outcome
-from reliability.runs import looking, make_run
+from reliability.runs import make_run, reading
 from reliability.site import Site
 from waiting import PATIENCE, until
 
@@ -34,7 +34,7 @@ async def test_the_promise_holds_for_thousands_of_messages_while_each_part_is_ki
 
 
 async def test_an_upsert_that_comes_late_takes_away_nothing_that_was_said_since(sites: Sites) -> None:
-    """Of seed 13: said, taken in hand, forgotten, said anew and stored - and only then the first is upserted."""
+    """Of seed 13: posted, read, erased, posted again and stored - and only then the first is upserted."""
     site = await sites.lend()
     under_way, may_go = asyncio.Event(), asyncio.Event()
 
@@ -62,9 +62,9 @@ async def test_an_upsert_that_comes_late_takes_away_nothing_that_was_said_since(
 
 
 async def _texts(site: Site, user: str, expected: str) -> bool:
-    """Say whether this is all that Qdrant holds of a user."""
-    async with looking(site) as look:
-        return [point.text for point in await answered_at_last(partial(look.points, [user]))] == [expected]
+    """Return whether this is all that Qdrant holds of a user."""
+    async with reading(site) as reader:
+        return [point.text for point in await answered_at_last(partial(reader.points, [user]))] == [expected]
 
 
 async def _holds(plan: Plan, sites: Sites, tell: Tell) -> None:

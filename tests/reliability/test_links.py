@@ -23,7 +23,7 @@ async def end(writer: asyncio.StreamWriter) -> None:
 
 
 class Far:
-    """The server at the end of a link: notes what it is told, and says that it is done."""
+    """The server at the end of a link: notes what it is sent, and answers that it is done."""
 
     def __init__(self) -> None:
         self.heard = b""
@@ -75,7 +75,7 @@ async def connect(link: Link) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def hear(reader: asyncio.StreamReader) -> bytes:
-    """Give what comes next; nothing if the connection breaks."""
+    """Return what comes next; nothing if the connection breaks."""
     try:
         return await reader.read(1000)
     except ConnectionError:
@@ -83,7 +83,7 @@ async def hear(reader: asyncio.StreamReader) -> bytes:
 
 
 async def say(link: Link) -> bytes:
-    """Say something on a connection of its own, and give the answer; nothing if the connection breaks."""
+    """Say something on a connection of its own, and return the answer; nothing if the connection breaks."""
     reader, writer = await connect(link)
     try:
         writer.write(UPSERT)

@@ -2,7 +2,7 @@
 
 from reliability.conftest import SHORT_SET
 from reliability.faults import KINDS, PARTS, AtPoint, Kill
-from reliability.orders import POISON
+from reliability.operations import POISON
 from reliability.plans import draw_plan
 
 
@@ -22,23 +22,27 @@ def test_a_run_has_a_hundred_messages_and_every_fault_it_drew() -> None:
     for seed in range(40):
         plan = draw_plan(seed)
         sent = {
-            (m.user, m.message_id) for o in plan.orders if o.kind in {"single", "batch"} for m in o.messages if m.valid
+            (m.user, m.message_id)
+            for o in plan.operations
+            if o.kind in {"single", "batch"}
+            for m in o.messages
+            if m.valid
         }
         assert len(sent) >= 100
         assert len(plan.faults) == 4
-        assert max(plan.strikes) < len(plan.orders)
+        assert max(plan.injections) < len(plan.operations)
 
 
 def test_after_a_fault_that_waits_for_poison_or_a_delete_there_is_one() -> None:
     for seed in range(40):
         plan = draw_plan(seed)
-        for place, faults in plan.strikes.items():
+        for place, faults in plan.injections.items():
             for fault in faults:
-                following = plan.orders[place : place + 5]
+                following = plan.operations[place : place + 5]
                 if isinstance(fault, AtPoint) and fault.point.provoked_by == "delete":
-                    assert any(order.kind == "delete" for order in following)
+                    assert any(operation.kind == "delete" for operation in following)
                 if isinstance(fault, AtPoint) and fault.point.provoked_by == "poison":
-                    assert any(POISON in message.text for order in following for message in order.messages)
+                    assert any(POISON in message.text for operation in following for message in operation.messages)
 
 
 def test_in_a_big_run_each_part_is_killed() -> None:
@@ -48,6 +52,9 @@ def test_in_a_big_run_each_part_is_killed() -> None:
 
 def test_users_of_different_runs_have_different_names() -> None:
     plans = [draw_plan(1), draw_plan(11), draw_plan(1, "big")]
-    users = [{message.user for order in plan.orders for message in order.messages if message.valid} for plan in plans]
+    users = [
+        {message.user for operation in plan.operations for message in operation.messages if message.valid}
+        for plan in plans
+    ]
     assert users[0].isdisjoint(users[1])
     assert users[0].isdisjoint(users[2])

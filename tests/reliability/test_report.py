@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from reliability.history import Answered, Deleted, Deleting, History, Record, Sent, Struck
+from reliability.history import Answered, Deleted, Deleting, FaultInjected, History, Record, Sent
 from reliability.plans import draw_plan
 from reliability.report import Report, outcome_of
 
@@ -17,10 +17,10 @@ RECORDS: list[Record] = [
     Deleted(3, "e-3"),
     Deleting(4, "ana", None),
     Deleted(4, None),
-    Struck("kill -9 redis", "kill", "begun"),
-    Struck("kill -9 redis", "kill", "ended"),
-    Struck("after read: kill -9", "after read", "begun"),
-    Struck("after read: kill -9", "after read", "missed"),
+    FaultInjected("kill -9 redis", "kill", "begun"),
+    FaultInjected("kill -9 redis", "kill", "ended"),
+    FaultInjected("after read: kill -9", "after read", "begun"),
+    FaultInjected("after read: kill -9", "after read", "missed"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The judges are judged: each kind of broken promise has to be found, and nothing else."""
+"""The validators are tested: each kind of broken guarantee has to be found, and nothing else."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 from reliability.history import (
     Answered,
     Asking,
-    Buried,
+    BatchAnswered,
+    DeadLettered,
     Deleted,
     Deleting,
+    Drained,
+    FaultInjected,
     Found,
     History,
     Length,
-    Quiet,
     Receipt,
     Record,
     Searched,
     Sent,
-    Struck,
-    Tallied,
-    Told,
+    StateRead,
 )
 from reliability.validators import violations
 
@@ -28,9 +28,9 @@ SENT = Sent(1, 0, "ana", "m-1", TEXT)
 ACCEPTED = Answered(1, 0, "ana", "m-1", "accepted", "0.live.1-0")
 UNKNOWN = Answered(1, 0, "ana", "m-1", "unknown")
 FOUND = Found("ana", "m-1", 0, 1, TEXT)
-STORED = Told(0, "ana", "m-1", "stored")
-UNSEEN = Told(0, "ana", "m-1", "unknown")
-GONE = Told(0, "ana", "m-1", "deleted")
+STORED = StateRead(0, "ana", "m-1", "stored")
+UNSEEN = StateRead(0, "ana", "m-1", "unknown")
+GONE = StateRead(0, "ana", "m-1", "deleted")
 SENT_AGAIN = Sent(2, 0, "ana", "m-1", TEXT)
 DUPLICATE = Answered(2, 0, "ana", "m-1", "accepted", "0.live.1-0", duplicate=True)
 DELETE: list[Record] = [Deleting(3, "ana", "m-1"), Deleted(3, "e-3")]
@@ -38,16 +38,16 @@ ERASE: list[Record] = [Deleting(4, "ana", None), Deleted(4, "e-4")]
 DONE: list[Record] = [Receipt("e-3", "message", "done")]
 ERASED: list[Record] = [Receipt("e-4", "user", "done")]
 POISON = Sent(1, 0, "ana", "m-1", "w1w hemlock")
-LETTER = Buried("ana", "m-1", "poison", "HTTP 400")
-DEAD = Told(0, "ana", "m-1", "dead", reason="HTTP 400")
+LETTER = DeadLettered("ana", "m-1", "poison", "HTTP 400")
+DEAD = StateRead(0, "ana", "m-1", "dead", reason="HTTP 400")
 BAD = Sent(1, 1, "", "", "[]", valid=False)
 REFUSED = Answered(1, 1, "", "", "refused", reason="invalid")
 
 
 def judged(before: Sequence[Record], after: Sequence[Record]) -> list[str]:
-    """Name the validators that object to what happened before it was quiet, and to what there was then."""
+    """Name the validators that object to what happened before the backlog was processed, and to what there was then."""
     history = History()
-    for record in (*before, Quiet(), *after):
+    for record in (*before, Drained(), *after):
         history.add(record)
     return sorted({violation.partition(":")[0] for violation in violations(history)})
 
@@ -101,7 +101,7 @@ def test_poison_is_a_dead_letter() -> None:
 
 
 def test_a_bad_line_is_refused_among_good_ones() -> None:
-    assert judged([SENT, BAD, Tallied(1, 1, 0, 1), ACCEPTED, REFUSED], [FOUND, STORED]) == []
+    assert judged([SENT, BAD, BatchAnswered(1, 1, 0, 1), ACCEPTED, REFUSED], [FOUND, STORED]) == []
 
 
 # What is wrong.
@@ -159,45 +159,49 @@ def test_a_stored_message_that_no_question_finds_is_found() -> None:
 
 
 def test_a_dead_letter_of_a_good_message_is_found() -> None:
-    assert "only_poison_is_dead" in judged([SENT, ACCEPTED], [LETTER, DEAD])
-    assert "only_poison_is_dead" in judged([], [Buried("", "", "poison", "not an event")])
+    assert "only_poison_is_dead_lettered" in judged([SENT, ACCEPTED], [LETTER, DEAD])
+    assert "only_poison_is_dead_lettered" in judged([], [DeadLettered("", "", "poison", "not an event")])
 
 
 def test_poison_without_a_letter_of_its_own_is_found() -> None:
-    assert judged([POISON, ACCEPTED], [DEAD]) == ["only_poison_is_dead"]
-    assert judged([POISON, ACCEPTED], [LETTER, LETTER, DEAD]) == ["only_poison_is_dead"]
+    assert judged([POISON, ACCEPTED], [DEAD]) == ["only_poison_is_dead_lettered"]
+    assert judged([POISON, ACCEPTED], [LETTER, LETTER, DEAD]) == ["only_poison_is_dead_lettered"]
 
 
 def test_a_letter_without_reason_or_of_the_wrong_class_is_found() -> None:
-    assert judged([POISON, ACCEPTED], [Buried("ana", "m-1", "poison", ""), DEAD]) == ["only_poison_is_dead"]
-    assert judged([POISON, ACCEPTED], [Buried("ana", "m-1", "unknown", "tired"), DEAD]) == ["only_poison_is_dead"]
+    assert judged([POISON, ACCEPTED], [DeadLettered("ana", "m-1", "poison", ""), DEAD]) == [
+        "only_poison_is_dead_lettered"
+    ]
+    assert judged([POISON, ACCEPTED], [DeadLettered("ana", "m-1", "unknown", "tired"), DEAD]) == [
+        "only_poison_is_dead_lettered"
+    ]
 
 
 def test_poison_in_qdrant_is_found() -> None:
     stored = Found("ana", "m-1", 0, 1, "w1w hemlock")
-    assert "only_poison_is_dead" in judged([POISON, ACCEPTED], [stored, LETTER, DEAD])
+    assert "only_poison_is_dead_lettered" in judged([POISON, ACCEPTED], [stored, LETTER, DEAD])
 
 
 def test_a_state_that_lies_in_the_end_is_found() -> None:
     lie = ["states_are_true_at_the_end"]
-    assert judged([SENT, ACCEPTED], [FOUND, Told(0, "ana", "m-1", "queued")]) == lie
+    assert judged([SENT, ACCEPTED], [FOUND, StateRead(0, "ana", "m-1", "queued")]) == lie
     assert judged([SENT, ACCEPTED], [FOUND]) == lie
     assert judged([SENT, UNKNOWN], [STORED]) == lie
     assert judged([SENT, ACCEPTED, *DELETE], [STORED, *DONE]) == lie
     assert judged([POISON, ACCEPTED], [LETTER, STORED]) == lie
-    assert judged([POISON, ACCEPTED], [LETTER, Told(0, "ana", "m-1", "dead")]) == lie
+    assert judged([POISON, ACCEPTED], [LETTER, StateRead(0, "ana", "m-1", "dead")]) == lie
 
 
 def test_a_state_that_lies_meanwhile_is_found() -> None:
-    def told(state: str, *, there: bool | None = None) -> list[Record]:
-        return [Asking(9), Told(9, "ana", "m-1", state, there)]
+    def read(state: str, *, there: bool | None = None) -> list[Record]:
+        return [Asking(9), StateRead(9, "ana", "m-1", state, there)]
 
-    for lie in (told("unknown"), told("stored", there=False), told("dead"), told("deleted"), told("HTTP 400")):
-        assert judged([SENT, ACCEPTED, *lie], [FOUND, STORED]) == ["states_never_lie"], lie
-    for truth in (told("queued"), told("stored", there=True), told("stored")):
+    for lie in (read("unknown"), read("stored", there=False), read("dead"), read("deleted"), read("HTTP 400")):
+        assert judged([SENT, ACCEPTED, *lie], [FOUND, STORED]) == ["states_are_true_throughout"], lie
+    for truth in (read("queued"), read("stored", there=True), read("stored")):
         assert judged([SENT, ACCEPTED, *truth], [FOUND, STORED]) == [], truth
-    assert judged([SENT, ACCEPTED, DELETE[0], *told("stored", there=False), DELETE[1]], [GONE, *DONE]) == []
-    assert judged([SENT, *told("unknown"), ACCEPTED], [FOUND, STORED]) == []
+    assert judged([SENT, ACCEPTED, DELETE[0], *read("stored", there=False), DELETE[1]], [GONE, *DONE]) == []
+    assert judged([SENT, *read("unknown"), ACCEPTED], [FOUND, STORED]) == []
 
 
 def test_a_receipt_that_lies_is_found() -> None:
@@ -226,20 +230,20 @@ def test_a_line_without_an_answer_of_its_own_is_found() -> None:
 
 
 def test_a_batch_that_adds_up_to_something_else_is_found() -> None:
-    wrong = Tallied(1, 2, 0, 0)
+    wrong = BatchAnswered(1, 2, 0, 0)
     assert judged([SENT, BAD, wrong, ACCEPTED, REFUSED], [FOUND, STORED]) == ["each_line_is_answered_once"]
 
 
 def test_a_first_message_called_a_repeat_is_found() -> None:
     repeat = Answered(1, 0, "ana", "m-1", "accepted", "0.live.1-0", duplicate=True)
-    assert judged([SENT, repeat], [FOUND, STORED]) == ["repeats_are_told_truly"]
-    cut = Struck("ingest-1>redis cut for 0.0 s", "network cut", "begun")
+    assert judged([SENT, repeat], [FOUND, STORED]) == ["duplicates_are_reported_correctly"]
+    cut = FaultInjected("ingest-1>redis cut for 0.0 s", "network cut", "begun")
     assert judged([cut, SENT, repeat], [FOUND, STORED]) == []
 
 
 def test_a_message_called_deleted_though_nobody_asked_for_it_is_found() -> None:
     not_taken = Answered(1, 0, "ana", "m-1", "deleted", "0.live.1-0", duplicate=True)
-    assert judged([SENT, not_taken], [UNSEEN]) == ["repeats_are_told_truly"]
+    assert judged([SENT, not_taken], [UNSEEN]) == ["duplicates_are_reported_correctly"]
 
 
 def test_a_second_append_is_found() -> None:
@@ -252,15 +256,15 @@ def test_a_hit_of_another_user_is_found() -> None:
         Sent(2, 0, "ben", "m-1", "w1w secret"),
         Answered(2, 0, "ben", "m-1", "accepted", "0.live.2-0"),
     ]
-    there: list[Record] = [FOUND, STORED, Found("ben", "m-1", 0, 1, "w1w secret"), Told(0, "ben", "m-1", "stored")]
+    there: list[Record] = [FOUND, STORED, Found("ben", "m-1", 0, 1, "w1w secret"), StateRead(0, "ben", "m-1", "stored")]
     assert judged([SENT, ACCEPTED, *others], [*there, Searched("ana", [("m-1", TEXT)])]) == []
     leak = Searched("ana", [("m-1", "w1w secret")])
-    assert judged([SENT, ACCEPTED, *others], [*there, leak]) == ["nobody_sees_what_others_said"]
+    assert judged([SENT, ACCEPTED, *others], [*there, leak]) == ["no_user_sees_anothers_messages"]
 
 
 def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     history = History()
-    records: list[Record] = [SENT, BAD, ACCEPTED, REFUSED, *DELETE, FOUND, STORED, LETTER, Length("live", 3), Quiet()]
+    records: list[Record] = [SENT, BAD, ACCEPTED, REFUSED, *DELETE, FOUND, STORED, LETTER, Length("live", 3), Drained()]
     for record in records:
         history.add(record)
     history.write(tmp_path / "history.jsonl")

@@ -1,4 +1,4 @@
-"""The moments are told by the bytes, however those are cut."""
+"""The moments are recognized by the bytes, however those are cut."""
 
 import pytest
 from reliability.wire import HttpTalk, RedisTalk, Word, commands
@@ -29,8 +29,8 @@ def test_commands_are_read_however_their_bytes_come() -> None:
     ("said", "word"),
     [
         (command("EVALSHA", "f00", 3, LIVE, "seen", "erased", 60, "0.live."), "append"),
-        (command("EVALSHA", "f00", 4, LIVE, DEAD, "seen", "erased", "embedder"), "bury"),
-        (command("EVAL", "return 1", 3, LIVE, "seen", "erasure", 60), "order"),
+        (command("EVALSHA", "f00", 4, LIVE, DEAD, "seen", "erased", "embedder"), "dead_letter"),
+        (command("EVAL", "return 1", 3, LIVE, "seen", "erasure", 60), "request_deletion"),
         (command("XREADGROUP", "GROUP", "embedder", "one", "STREAMS", LIVE, ">"), "read"),
         (command("XACK", LIVE, "embedder", "1-0"), "acknowledge"),
         (command("XTRIM", LIVE, "MINID", "~", "1-0"), "trim"),

@@ -1,4 +1,4 @@
-"""Carries out orders, several at once, and records what is sent and answered."""
+"""Carries out operations, several at once, and records what is sent and answered."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -7,9 +7,9 @@ from random import Random
 from typing import Any
 
 import httpx
-from reliability.history import Answered, Asking, Deleted, Deleting, History, Sent, Tallied, Told
-from reliability.looking import Look, search
-from reliability.orders import Message, Order
+from reliability.history import Answered, Asking, BatchAnswered, Deleted, Deleting, History, Sent, StateRead
+from reliability.operations import Message, Operation
+from reliability.reads import Reader, search
 
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
@@ -18,103 +18,105 @@ _SENDERS = 6
 
 
 class Traffic:
-    """Sends a run's orders, with `begin` told of each by its number when it begins."""
+    """Sends a run's operations, and calls `begin` with the number of each that begins."""
 
     def __init__(
-        self, look: Look, history: History, clock: Clock, chance: Random, begin: Callable[[int], None]
+        self, reader: Reader, history: History, clock: Clock, chance: Random, begin: Callable[[int], None]
     ) -> None:
-        self._look = look
-        self._ingest = look.ingest
+        self._reader = reader
+        self._ingest = reader.ingest
         self._history = history
         self._clock = clock
         self._chance = chance
         self._begin = begin
         self._backoff = Backoff(initial=0.05, maximum=1.0)
 
-    async def run(self, orders: Sequence[Order]) -> None:
-        """Carry out all orders."""
-        waiting = iter(enumerate(orders))
+    async def run(self, operations: Sequence[Operation]) -> None:
+        """Carry out all operations."""
+        waiting = iter(enumerate(operations))
         async with asyncio.TaskGroup() as senders:
             for _ in range(_SENDERS):
                 senders.create_task(self._carry_out_next(waiting))
 
-    async def _carry_out_next(self, orders: Iterator[tuple[int, Order]]) -> None:
-        for number, order in orders:
-            await self._clock.sleep(order.pause)
+    async def _carry_out_next(self, operations: Iterator[tuple[int, Operation]]) -> None:
+        for number, operation in operations:
+            await self._clock.sleep(operation.pause)
             self._begin(number)
             failures = 0
-            while not await self._carry_out(order) and not order.gives_up:
+            while not await self._carry_out(operation) and not operation.gives_up:
                 failures += 1
                 await self._clock.sleep(self._backoff.delay(failures, self._chance))
 
-    async def _carry_out(self, order: Order) -> bool:
-        """Do it once, and say whether there was an answer."""
-        message = order.messages[0]
-        match order.kind:
+    async def _carry_out(self, operation: Operation) -> bool:
+        """Do it once, and return whether there was an answer."""
+        message = operation.messages[0]
+        match operation.kind:
             case "single" | "batch":
-                return await self._send(order)
+                return await self._send(operation)
             case "delete":
                 return await self._forget(message.user, message.message_id)
             case "erase":
                 return await self._forget(message.user, None)
             case "search":
                 await search(
-                    self._look.retriever, self._history, message, mode=self._chance.choice(("hybrid", "keyword"))
+                    self._reader.retriever, self._history, message, mode=self._chance.choice(("hybrid", "keyword"))
                 )
             case "ask":
                 await self._ask(message)
         # Nobody has to know the answer to a question.
         return True
 
-    async def _send(self, order: Order) -> bool:
+    async def _send(self, operation: Operation) -> bool:
         call = self._history.call()
-        for line, message in enumerate(order.messages):
+        for line, message in enumerate(operation.messages):
             self._history.add(
-                Sent(call, line, message.user, message.message_id, message.text, order.lane, message.valid)
+                Sent(call, line, message.user, message.message_id, message.text, operation.lane, message.valid)
             )
         try:
             # A single message has no lane of its own to choose; it is a batch of one then.
             answer = await (
-                self._post_lines(order) if order.kind == "batch" or order.lane == "bulk" else self._post_one(order)
+                self._post_lines(operation)
+                if operation.kind == "batch" or operation.lane == "bulk"
+                else self._post_one(operation)
             )
         except httpx.TransportError as error:
-            return self._unknown(call, order, type(error).__name__)
+            return self._unknown(call, operation, type(error).__name__)
         if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
-            return self._unknown(call, order, f"HTTP {answer.status_code}")
-        self._record(call, order, answer)
+            return self._unknown(call, operation, f"HTTP {answer.status_code}")
+        self._record(call, operation, answer)
         return True
 
-    async def _post_one(self, order: Order) -> httpx.Response:
+    async def _post_one(self, operation: Operation) -> httpx.Response:
         return await self._ingest.post(
-            "/v1/messages", content=order.messages[0].line.encode(), headers={"content-type": "application/json"}
+            "/v1/messages", content=operation.messages[0].line.encode(), headers={"content-type": "application/json"}
         )
 
-    async def _post_lines(self, order: Order) -> httpx.Response:
+    async def _post_lines(self, operation: Operation) -> httpx.Response:
         return await self._ingest.post(
             "/v1/messages/batch",
-            content="\n".join(message.line for message in order.messages).encode(),
-            params={"lane": order.lane},
+            content="\n".join(message.line for message in operation.messages).encode(),
+            params={"lane": operation.lane},
             headers={"content-type": "application/x-ndjson"},
         )
 
-    def _unknown(self, call: int, order: Order, reason: str) -> bool:
-        for line, message in enumerate(order.messages):
+    def _unknown(self, call: int, operation: Operation, reason: str) -> bool:
+        for line, message in enumerate(operation.messages):
             self._history.add(Answered(call, line, message.user, message.message_id, "unknown", reason=reason))
         return False
 
-    def _record(self, call: int, order: Order, answer: httpx.Response) -> None:
+    def _record(self, call: int, operation: Operation, answer: httpx.Response) -> None:
         body: dict[str, Any] = answer.json()
         if answer.is_success and "results" in body:
-            self._history.add(Tallied(call, body["accepted"], body["duplicates"], body["rejected"]))
+            self._history.add(BatchAnswered(call, body["accepted"], body["duplicates"], body["rejected"]))
             results: list[dict[str, Any]] = body["results"]
         else:
             results = [
                 {"index": 0, **body} if answer.is_success else {"index": line, "error": answer.text[:200]}
-                for line in range(len(order.messages))
+                for line in range(len(operation.messages))
             ]
         for result in results:
             line = result["index"]
-            self._history.add(_answered(call, line, order.messages[line], result))
+            self._history.add(_answered(call, line, operation.messages[line], result))
 
     async def _forget(self, user: str, message_id: str | None) -> bool:
         call = self._history.call()
@@ -135,12 +137,12 @@ class Traffic:
     async def _ask(self, message: Message) -> None:
         call = self._history.call()
         self._history.add(Asking(call))
-        told = await self._look.state(message.user, message.message_id)
-        if told is None:
+        read = await self._reader.state(message.user, message.message_id)
+        if read is None:
             return
-        state, reason = told
-        there = await self._look.is_there(message.user, message.message_id) if state == "stored" else None
-        self._history.add(Told(call, message.user, message.message_id, state, there, reason))
+        state, reason = read
+        there = await self._reader.is_there(message.user, message.message_id) if state == "stored" else None
+        self._history.add(StateRead(call, message.user, message.message_id, state, there, reason))
 
 
 def _answered(call: int, line: int, message: Message, result: dict[str, Any]) -> Answered:

@@ -1,6 +1,6 @@
-"""Whether a history keeps the promise. Pure: an old history can be judged again.
+"""Whether a history keeps the guarantees. Pure: an old history can be validated again.
 
-Run as `python -m reliability.validators FILE` in the folder `tests`, it judges the history of an earlier run.
+Run as `python -m reliability.validators FILE` in the folder `tests`, it validates the history of an earlier run.
 """
 
 import sys
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reliability import answers
-from reliability.fates import Fate, Life, Name, lives
+from reliability.expectations import Expectation, Life, Name, lives
 from reliability.history import (
-    Buried,
+    DeadLettered,
     Deleted,
     Deleting,
+    Drained,
     Found,
     History,
     Length,
-    Quiet,
     Receipt,
     Searched,
     Sent,
-    Told,
+    StateRead,
 )
 
 MOST_ENTRIES = 130
@@ -47,7 +47,7 @@ class Evidence:
 
 
 def violations(history: History) -> list[str]:
-    """List everything in which a history breaks the promise; empty when it keeps it."""
+    """List everything in which a history breaks a guarantee; empty when it keeps them."""
     evidence = Evidence.of(history)
     judged = [f"{validator.__name__}: {violation}" for validator in VALIDATORS for violation in validator(evidence)]
     return judged + [
@@ -60,7 +60,7 @@ def nothing_accepted_is_lost(evidence: Evidence) -> Iterator[str]:
     for name, life in sorted(evidence.lives.items()):
         points = evidence.found.get(name, [])
         missing = set(range(max((point.chunks for point in points), default=1))) - {point.chunk for point in points}
-        if life.fate is Fate.THERE and missing:
+        if life.expectation is Expectation.THERE and missing:
             yield f"{name} was accepted; missing chunks: {sorted(missing)}"
 
 
@@ -76,7 +76,11 @@ def nothing_is_there_that_was_not_sent(evidence: Evidence) -> Iterator[str]:
     """Find points of messages nobody sent, or whose text is another or an older one."""
     for name, points in evidence.found.items():
         life = evidence.lives.get(name)
-        texts = life.possible_texts if life and life.fate is not Fate.GONE else _texts_sent(evidence.history, name)
+        texts = (
+            life.possible_texts
+            if life and life.expectation is not Expectation.GONE
+            else _texts_sent(evidence.history, name)
+        )
         whole = {point.text for point in points if point.chunk == 0}
         texts = whole & texts or texts
         for point in points:
@@ -89,43 +93,43 @@ def _texts_sent(history: History, name: Name) -> set[str]:
 
 
 def nothing_deleted_is_back(evidence: Evidence) -> Iterator[str]:
-    """Find deleted messages in Qdrant; and in answers to questions, once nothing waits."""
+    """Find deleted messages in Qdrant; and in answers to searches, once the backlog is processed."""
     for name, life in sorted(evidence.lives.items()):
-        if life.fate is Fate.GONE and name in evidence.found:
+        if life.expectation is Expectation.GONE and name in evidence.found:
             yield f"{name} is in Qdrant" + (", though it was deleted" if life.was_forgotten else "")
     for search in _searched_at_the_end(evidence.history):
         for hit, _ in search.hits:
             hit_life = evidence.lives.get((search.user, hit))
-            if hit_life and hit_life.fate is Fate.GONE:
+            if hit_life and hit_life.expectation is Expectation.GONE:
                 yield f"({search.user!r}, {hit!r}) was found by a question"
 
 
 def what_is_stored_is_found(evidence: Evidence) -> Iterator[str]:
-    """Find messages that a question for a word of theirs doesn't find, once nothing waits."""
+    """Find messages that a search for a word of theirs doesn't find, once the backlog is processed."""
     for search in _searched_at_the_end(evidence.history):
         if search.wanted is None or search.wanted in {hit for hit, _ in search.hits}:
             continue
         life = evidence.lives.get((search.user, search.wanted))
-        if life and life.fate is Fate.THERE:
+        if life and life.expectation is Expectation.THERE:
             yield f"({search.user!r}, {search.wanted!r}) was asked for by name, and not found"
 
 
 def _searched_at_the_end(history: History) -> Iterator[Searched]:
-    quiet = next((place for place, _ in history.placed(Quiet)), None)
-    return (search for place, search in history.placed(Searched) if quiet is not None and place > quiet)
+    drained = next((place for place, _ in history.placed(Drained)), None)
+    return (search for place, search in history.placed(Searched) if drained is not None and place > drained)
 
 
-def only_poison_is_dead(evidence: Evidence) -> Iterator[str]:
+def only_poison_is_dead_lettered(evidence: Evidence) -> Iterator[str]:
     """Find dead letters of messages that can be stored, without class or reason, or twice; and poison without one."""
     letters: Counter[Name] = Counter()
-    for letter in evidence.history.of(Buried):
+    for letter in evidence.history.of(DeadLettered):
         name = letter.user, letter.message_id
         letters[name] += 1
         life = evidence.lives.get(name)
         if life is None or not life.poisonous or letter.dead_class != "poison" or not letter.reason:
             yield f"{name} is a dead letter: {letter.dead_class}, {letter.reason!r}"
     for name, life in sorted(evidence.lives.items()):
-        if life.fate is Fate.DEAD and not letters[name]:
+        if life.expectation is Expectation.DEAD and not letters[name]:
             yield f"{name} is poison, and no dead letter"
         if letters[name] > 1 + len(life.erasures):
             yield f"{name} is a dead letter {letters[name]} times"
@@ -134,35 +138,36 @@ def only_poison_is_dead(evidence: Evidence) -> Iterator[str]:
 
 
 def states_are_true_at_the_end(evidence: Evidence) -> Iterator[str]:
-    """Find messages whose state is not what is the case when nothing waits."""
-    quiet = next((place for place, _ in evidence.history.placed(Quiet)), None)
-    if quiet is None:
+    """Find messages whose state is not true once the backlog is processed."""
+    drained = next((place for place, _ in evidence.history.placed(Drained)), None)
+    if drained is None:
         return
-    told = {(t.user, t.message_id): t for place, t in evidence.history.placed(Told) if place > quiet}
+    read = {(t.user, t.message_id): t for place, t in evidence.history.placed(StateRead) if place > drained}
     for name, life in sorted(evidence.lives.items()):
-        state = told[name].state if name in told else "nothing"
+        state = read[name].state if name in read else "nothing"
         if state not in _possible_states(life, there=name in evidence.found):
-            yield f"{name} is {state!r}; it is {'' if name in evidence.found else 'not '}in Qdrant: {life.fate.value}"
-        elif state == "dead" and not told[name].reason:
+            is_there = "" if name in evidence.found else "not "
+            yield f"{name} is {state!r}; it is {is_there}in Qdrant: {life.expectation.value}"
+        elif state == "dead" and not read[name].reason:
             yield f"{name} is dead, and nobody says why"
 
 
 def _possible_states(life: Life, *, there: bool) -> set[str]:
-    if life.fate is Fate.THERE:
+    if life.expectation is Expectation.THERE:
         return {"stored"}
-    if life.fate is Fate.DEAD:
+    if life.expectation is Expectation.DEAD:
         return {"dead"}
     if there:
         return {"stored"}
     forgotten = {"deleted"} if life.was_forgotten else set()
-    if life.fate is Fate.GONE and life.was_forgotten:
+    if life.expectation is Expectation.GONE and life.was_forgotten:
         return forgotten if any(attempt.accepted for attempt in life.attempts) or life.deletes else {"unknown"}
     unseen = set() if any(attempt.accepted for attempt in life.attempts) else {"unknown"}
     return {*unseen, *forgotten, *({"dead"} if life.poisonous else ())}
 
 
 def receipts_are_true(evidence: Evidence) -> Iterator[str]:
-    """Find requests to forget whose receipt isn't there, is about something else, or isn't done at the end."""
+    """Find deletion requests whose receipt isn't there, is about something else, or isn't done at the end."""
     receipts = {receipt.erasure_id: receipt for receipt in evidence.history.of(Receipt)}
     scopes = {d.call: "user" if d.message_id is None else "message" for d in evidence.history.of(Deleting)}
     for answer in evidence.history.of(Deleted):
@@ -187,7 +192,7 @@ VALIDATORS = (
     nothing_is_there_that_was_not_sent,
     nothing_deleted_is_back,
     what_is_stored_is_found,
-    only_poison_is_dead,
+    only_poison_is_dead_lettered,
     states_are_true_at_the_end,
     receipts_are_true,
     streams_are_bounded,

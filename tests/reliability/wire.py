@@ -1,13 +1,13 @@
-"""What is said on a connection: enough of Redis' protocol and of HTTP to tell the moments at which faults strike.
+"""What passes on a connection: enough of Redis' protocol and of HTTP to recognize the moments for faults.
 
-A talk is told the bytes of one connection in both directions, in order, and gives words for what they mean.
+A talk is given the bytes of one connection in both directions, in order, and returns words for what they mean.
 """
 
 from typing import Literal, Protocol
 
 from memstream.contracts import keys
 
-Word = Literal["append", "read", "embed", "upsert", "acknowledge", "bury", "trim", "order", "remove"]
+Word = Literal["append", "read", "embed", "upsert", "acknowledge", "dead_letter", "trim", "request_deletion", "remove"]
 
 _STREAMS = frozenset(keys.stream(0, lane).encode() for lane in keys.LANES)
 _DEAD = keys.dead_letters(0).encode()
@@ -114,7 +114,7 @@ def _words(command: list[bytes]) -> set[Word]:
         return set()
     names = command[3 : 3 + int(command[2])]
     if len(names) > 1 and names[1] == _DEAD:
-        return {"bury"}
+        return {"dead_letter"}
     if not names or names[0] not in _STREAMS:
         return set()
-    return {"append"} if name == b"EVALSHA" else {"order"}
+    return {"append"} if name == b"EVALSHA" else {"request_deletion"}

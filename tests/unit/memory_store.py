@@ -83,10 +83,10 @@ class InMemoryStore:
             if chunk.owner != owner or chunk.message.entry_ms > until_ms
         }
 
-    async def propose(self, questions: Sequence[CandidateQuery]) -> list[Candidates]:
+    async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
         """See `MemoryStore`."""
         await self._answer()
-        return [self._candidates(question) for question in questions]
+        return [self._candidates(query) for query in queries]
 
     def _candidates(self, question: CandidateQuery) -> Candidates:
         mine = {point: chunk for point, chunk in self.chunks.items() if chunk.owner == question.owner}

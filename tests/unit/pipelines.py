@@ -12,7 +12,7 @@ from memstream.embedder.batch_processor import BatchProcessor, Servers
 from memstream.embedder.batching import Batcher, BatchPolicy
 from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
 from memstream.embedder.chunks import Chunker
-from memstream.embedder.concurrency import Concurrency
+from memstream.embedder.concurrency import ConcurrencyController
 from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.held_entries import HeldEntries
 from memstream.embedder.jobs import Deleted, DeletionRequest, Outcome, prepare
@@ -60,4 +60,4 @@ def pipeline_on(redis: Redis, delete: Deleting = delete, messages: int = 16) -> 
         dead_letters=gate,
         outcomes=Outcomes(Settlement(redis, clock), retrying, held, metrics),
     )
-    return Pipeline(stages, held, Concurrency(8), clock, pulse), held
+    return Pipeline(stages, held, ConcurrencyController(8), clock, pulse), held

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from memstream.contracts import keys
 from memstream.ingest.appends import appends
-from memstream.ingest.recorder import Entry
+from memstream.ingest.recorder import NewEntry
 
 MESSAGES, SIZE = 250, 1024 * 1024
 
 
-def entry(partition: int, lane: keys.Lane, size: int) -> Entry:
+def entry(partition: int, lane: keys.Lane, size: int) -> NewEntry:
     """Make an entry of so many bytes."""
-    return Entry(partition, lane, "m", "seen", "erased", b"x" * size)
+    return NewEntry(partition, lane, "m", "seen", "erased", b"x" * size)
 
 
 places = st.tuples(st.integers(0, 2), st.sampled_from(keys.LANES), st.sampled_from([1, 1000, 400_000, SIZE, SIZE + 1]))

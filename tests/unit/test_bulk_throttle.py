@@ -1,4 +1,4 @@
-"""How many batches of an import are in hand beside live messages."""
+"""How many batches of an import are in progress beside live messages."""
 
 from hypothesis import given
 from hypothesis import strategies as st

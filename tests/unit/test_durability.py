@@ -13,7 +13,7 @@ class Server:
     def __init__(self) -> None:
         self.syncs_each_write = False
         self.then_syncs_each_write = False
-        self.durability = Durability(cast("Any", self), fsync=True, timeout=1.0)
+        self.durability = Durability(cast("Any", self), require_fsync=True, timeout=1.0)
         self._answers: list[Any] = [b"written"]
 
     async def info(self, _section: str) -> dict[str, int]:
@@ -32,7 +32,7 @@ class Server:
         """Run what is queued."""
         assert raise_on_error
         self.syncs_each_write = self.then_syncs_each_write
-        await self.durability.settle()
+        await self.durability.read_policy()
         return self._answers
 
 
@@ -40,6 +40,6 @@ class Server:
 async def test_a_write_is_judged_by_what_was_asked_for_it(*, before: bool, after: bool) -> None:
     server = Server()
     server.syncs_each_write, server.then_syncs_each_write = before, after
-    await server.durability.settle()
+    await server.durability.read_policy()
 
     assert await server.durability.execute(cast("Any", server)) == [b"written"]

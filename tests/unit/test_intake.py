@@ -21,7 +21,7 @@ from memstream.ingest.appends import Appended
 from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
-from memstream.ingest.recorder import Entry, Recorder, size_of
+from memstream.ingest.recorder import NewEntry, Recorder, size_of
 from memstream.runtime.errors import TooLarge
 
 
@@ -29,9 +29,9 @@ class Log:
     """Appends to a list, each message once."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[NewEntry] = []
 
-    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+    async def append(self, entries: Sequence[NewEntry]) -> list[Appended]:
         """Give each its place in the list."""
         found = []
         for entry in entries:

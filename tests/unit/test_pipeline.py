@@ -1,4 +1,4 @@
-"""Taking entries in hand, and letting go of them."""
+"""Taking entries up, and releasing them."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -12,15 +12,15 @@ from unit.manual_clock import START
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded, decode_event
 from memstream.contracts.messages import MessageIn
-from memstream.ingest.recorder import EVENT_TYPE, Entry, Recorder
+from memstream.ingest.recorder import EVENT_TYPE, NewEntry, Recorder
 
 
-def record(message: MessageIn, *, partitions: int = 1, lane: keys.Lane = "live", tenant: str = "acme") -> Entry:
+def record(message: MessageIn, *, partitions: int = 1, lane: keys.Lane = "live", tenant: str = "acme") -> NewEntry:
     """Record a message at the start of the manual clock."""
     return Recorder(partitions, lambda: START, seeded()).record(message, tenant, lane)
 
 
-def event_of(entry: Entry) -> MessageRecorded:
+def event_of(entry: NewEntry) -> MessageRecorded:
     """Read what lies on the stream."""
     event = decode_event(entry.data)
     assert isinstance(event, MessageRecorded)

@@ -15,7 +15,7 @@ import uvloop
 
 from memstream.embedder.app import Embedder, build
 from memstream.embedder.settings import EmbedderSettings
-from memstream.embedder.subscriptions import SUPERVISOR_SWITCH
+from memstream.embedder.subscriptions import DISABLE_FASTSTREAM_SUPERVISOR
 from memstream.embedder.worker import LoopEnded
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
@@ -31,7 +31,7 @@ def main() -> None:
         description="Reads messages from Redis streams, embeds them and stores them in Qdrant. Settings come from "
         "the environment: MEMSTREAM_EMBEDDER_REDIS_URL, …_QDRANT_URL, …_EMBEDDINGS_API_KEY and so on.",
     ).parse_args()
-    os.environ[SUPERVISOR_SWITCH] = "1"
+    os.environ[DISABLE_FASTSTREAM_SUPERVISOR] = "1"
     try:
         settings = load_settings(EmbedderSettings)
         configure_logging("embedder", settings.log_level)

@@ -13,7 +13,7 @@ from memstream.embedder.batch_processor import BatchProcessor, Servers
 from memstream.embedder.batching import Batcher, BatchPolicy
 from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
 from memstream.embedder.chunks import Chunker
-from memstream.embedder.concurrency import Concurrency
+from memstream.embedder.concurrency import ConcurrencyController
 from memstream.embedder.consumers import ConsumerCleanup
 from memstream.embedder.deletions import Deletions
 from memstream.embedder.dependencies import DependencyFaults
@@ -30,7 +30,7 @@ from memstream.embedder.retries import Retrier
 from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.settlement import Settlement
 from memstream.embedder.streams import source_streams
-from memstream.embedder.subscriptions import READ_ENTRIES, Subscriptions
+from memstream.embedder.subscriptions import MAX_ENTRIES_PER_READ, Subscriptions
 from memstream.embedder.trimmer import StreamTrimmer
 from memstream.embedder.worker import Worker
 from memstream.runtime.backoff import Backoff
@@ -90,7 +90,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     registry = CollectorRegistry()
     client, faults, health = connect(str(settings.redis_url)), DependencyFaults(), Health(clock)
     context = _Context(settings, clock, rng, client, faults, EmbedderMetrics(registry), health)
-    concurrency = Concurrency(settings.concurrency)
+    concurrency = ConcurrencyController(settings.concurrency)
     store = open_store(settings)
     embeddings = open_embeddings(settings, client, clock, _watch_calls(concurrency, context))
     health.check("work", faults.check)
@@ -121,7 +121,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     return Embedder(worker, AsgiFastStream(asgi_routes=operation_routes(health, registry)))
 
 
-def _watch_calls(concurrency: Concurrency, context: _Context) -> Watch:
+def _watch_calls(concurrency: ConcurrencyController, context: _Context) -> Watch:
     """Return a callback through which the concurrency learns from every call to the provider."""
 
     def watch(texts: int, seconds: float, failure: MemstreamError | None) -> None:
@@ -198,5 +198,5 @@ def _subscriptions(settings: EmbedderSettings, pipeline: Pipeline) -> Subscripti
         sources,
         consumer=settings.consumer,
         offer=pipeline.offer,
-        read_entries=max(1, min(READ_ENTRIES, settings.held_messages // len(sources))),
+        read_entries=max(1, min(MAX_ENTRIES_PER_READ, settings.held_messages // len(sources))),
     )

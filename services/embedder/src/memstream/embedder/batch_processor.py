@@ -41,7 +41,7 @@ class Tombstones(Protocol):
     """What is known of deletions."""
 
     async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
-        """Say of each message whether it was deleted, in order."""
+        """Return for each message whether it was deleted, in order."""
         ...
 
     async def remove(self, jobs: Sequence[EmbeddingJob]) -> None:
@@ -108,7 +108,7 @@ class BatchProcessor:
         return [result for part in parts for result in await self._divided(part, attempt)]
 
     async def _is_dead(self, error: Rejected) -> bool:
-        """Say whether a refused message is to be dead-lettered; if not, return when another try is worthwhile."""
+        """Return whether a refused message is to be dead-lettered; False once another try is worthwhile."""
         probe = self._servers.probe
         if probe is not None:
             try:
@@ -152,7 +152,7 @@ class BatchProcessor:
         return await self._retrying.until_success(lambda: self._tombstones.find_tombstones(jobs))
 
     async def _servers_work(self) -> bool:
-        """Say whether the servers are known to take a valid input."""
+        """Return whether the servers are known to take a valid input."""
         if self._servers.probe is None:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Which messages share a call to the embeddings API. Told the time, so pure."""
+"""Which messages share a call to the embeddings API. Pure: the time is passed in."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ class BreakerPolicy:
 
 
 class Breaker:
-    """Looks at the latest outcomes. It is told the time, so it is pure."""
+    """Looks at the latest outcomes. Pure: the time is passed in."""
 
     def __init__(self, policy: BreakerPolicy) -> None:
         self._policy = policy
@@ -65,7 +65,7 @@ class DeadLetterGate:
         self._pulse = pulse
 
     async def may_pass(self, reason: str) -> bool:
-        """Say whether a message may be dead-lettered now. If not, return only after a pause."""
+        """Return whether a message may be dead-lettered now; False only after a pause."""
         wait = self._breaker.wait(self._clock.monotonic())
         if wait:
             self._faults.report(GlobalFault(DEAD_LETTERS, f"most messages would end there, the latest for: {reason}"))

@@ -1,9 +1,9 @@
-"""Bulk throttling: how many batches of an import may be in hand while live messages come. Told the time, so pure.
+"""Bulk throttling: how many batches of an import may be in progress while live messages come.
 
-An import slows live messages down wherever both need the same: this worker's core, and Qdrant. How much shows in the
-seconds from a live batch's vectors to its acknowledgement, compared with the shortest seen lately. While that is a
-multiple, fewer batches of the import are in hand at once, but always one. A second after the last live message, the
-import may use everything.
+Pure: the time is passed in. An import slows live messages down wherever both need the same: this worker's core, and
+Qdrant. How much shows in the seconds from a live batch's vectors to its acknowledgement, compared with the shortest
+seen lately. While that is a multiple, fewer batches of the import are in progress at once, but always one. A second
+after the last live message, the import may use everything.
 """
 
 import math
@@ -28,7 +28,7 @@ _WINDOW_SECONDS = 30.0
 
 
 class BulkThrottle:
-    """A limit between 1 and `most` on the batches of an import in hand at once."""
+    """A limit between 1 and `most` on the batches of an import in progress at once."""
 
     def __init__(self, most: int) -> None:
         self._most = float(most)
@@ -55,5 +55,5 @@ class BulkThrottle:
             self._limit = min(self._most, self._limit + _GROWTH)
 
     def allowed(self, now: float) -> int:
-        """Return how many batches of an import may be in hand now."""
+        """Return how many batches of an import may be in progress now."""
         return int(self._most if now - self._live_at > _QUIET_SECONDS else self._limit)

@@ -1,4 +1,4 @@
-"""How many calls to the provider may be under way at once. Told the time, so pure.
+"""How many calls to the provider may be in flight at once. Pure: the time is passed in.
 
 It starts at two, grows while that brings something, and shrinks by a tenth when calls fail. More calls at once bring
 nothing where they only make each other slower: so a step up is taken back when the calls after it took longer than
@@ -17,7 +17,7 @@ _GROWTH = 1.25
 _SHRINK = 0.9
 
 _RISE = math.log(1.25)
-"""Calls that take a quarter longer, at the same number under way, say that there are too many."""
+"""Calls that take a quarter longer, at the same number in flight, say that there are too many."""
 
 _DEVIATIONS = 2.0
 """A difference of means below so many of its standard deviations is chance."""
@@ -25,12 +25,12 @@ _DEVIATIONS = 2.0
 _FEWEST, _MOST = 3, 400
 """Calls that are looked at before a decision."""
 
-_FIRST_TRUST, _LONGEST_TRUST, _TRUST_FACTOR = 4.0, 600.0, 10.0
-"""Seconds for which a number that was too many isn't tried again: the first time, at the most, and how that grows."""
+_FIRST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS, _HOLD_FACTOR = 4.0, 600.0, 10.0
+"""How long a number that was too many isn't tried again: the first time, at the most, and how that grows."""
 
 
 @dataclass(slots=True)
-class _Stratum:
+class _SizeClass:
     """The logarithms of the seconds of calls of one size (Welford's running mean and sum of squares)."""
 
     count: int = 0
@@ -44,28 +44,28 @@ class _Stratum:
         self.squares += difference * (value - self.mean)
 
 
-class _Epoch:
+class _MeasurementWindow:
     """Calls since the last decision. How long one takes depends on its texts, so each size is counted for itself."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.strata: defaultdict[int, _Stratum] = defaultdict(_Stratum)
+        self.sizes: defaultdict[int, _SizeClass] = defaultdict(_SizeClass)
 
     def add(self, texts: int, seconds: float) -> None:
         self.count += 1
-        self.strata[texts.bit_length()].add(math.log(max(seconds, 1e-6)))
+        self.sizes[texts.bit_length()].add(math.log(max(seconds, 1e-6)))
 
     @property
     def variance(self) -> float:
         """Within the sizes; 0 while too little is known."""
-        freedom = self.count - len(self.strata)
-        return sum(stratum.squares for stratum in self.strata.values()) / freedom if freedom > 0 else 0.0
+        freedom = self.count - len(self.sizes)
+        return sum(size.squares for size in self.sizes.values()) / freedom if freedom > 0 else 0.0
 
-    def rise_since(self, before: "_Epoch") -> tuple[float, float]:
-        """Give how much longer calls took than before, as a logarithm, and the standard deviation of that."""
+    def rise_since(self, before: "_MeasurementWindow") -> tuple[float, float]:
+        """Return how much longer calls took than before, as a logarithm, and the standard deviation of that."""
         rise = weight = 0.0
-        for size, now in self.strata.items():
-            then = before.strata.get(size)
+        for size, now in self.sizes.items():
+            then = before.sizes.get(size)
             if then is not None:
                 share = now.count * then.count / (now.count + then.count)
                 rise += share * (now.mean - then.mean)
@@ -81,42 +81,46 @@ class _Ceiling:
     def __init__(self) -> None:
         self._level = math.inf
         self._until = -math.inf
-        self._trust = _FIRST_TRUST
+        self._hold_seconds = _FIRST_HOLD_SECONDS
 
-    def believe(self, level: int, now: float) -> None:
-        """Take a number for too many. Refused at one call already, the number isn't why."""
-        self._trust = min(_LONGEST_TRUST, self._trust * _TRUST_FACTOR) if level == self._level else _FIRST_TRUST
+    def record_overload(self, level: int, now: float) -> None:
+        """Take a number for too many. A single call that is refused says nothing about the number."""
+        self._hold_seconds = (
+            min(_LONGEST_HOLD_SECONDS, self._hold_seconds * _HOLD_FACTOR)
+            if level == self._level
+            else _FIRST_HOLD_SECONDS
+        )
         self._level = level if level > 1 else math.inf
-        self._until = now + self._trust
+        self._until = now + self._hold_seconds
 
-    def lowers(self, level: int, present: int, now: float) -> int:
-        """Give how far one may go from the present number towards another."""
-        self._forget_if_passed(present)
+    def cap(self, level: int, present: int, now: float) -> int:
+        """Return how far one may go from the present number towards another."""
+        self._clear_if_exceeded(present)
         if level < self._level:
             return level
         below = int(self._level) - 1
         return below if below > present or now < self._until else int(self._level)
 
-    def bars(self, level: int, present: int, now: float) -> bool:
-        """Say whether one may not go from the present number to another."""
-        self._forget_if_passed(present)
+    def is_blocked(self, level: int, present: int, now: float) -> bool:
+        """Return whether one may not go from the present number to another now."""
+        self._clear_if_exceeded(present)
         return level >= self._level and now < self._until
 
-    def _forget_if_passed(self, present: int) -> None:
+    def _clear_if_exceeded(self, present: int) -> None:
         if present >= self._level:
             # It went well after all.
-            self._level, self._trust = math.inf, _FIRST_TRUST
+            self._level, self._hold_seconds = math.inf, _FIRST_HOLD_SECONDS
 
 
-class Concurrency:
-    """A limit between 1 and `most`."""
+class ConcurrencyController:
+    """Adjusts a limit between 1 and `maximum`."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
         """The limit is never above."""
-        self._limit = float(min(_FIRST, most))
-        self._epoch = _Epoch()
-        self._before: _Epoch | None = None
+        self._limit = float(min(_FIRST, maximum))
+        self._window = _MeasurementWindow()
+        self._before: _MeasurementWindow | None = None
         self._came_from: int | None = None
         self._reached = False
         self._begun_before = 0
@@ -126,12 +130,12 @@ class Concurrency:
 
     @property
     def limit(self) -> int:
-        """Calls that may be under way now."""
+        """Calls that may be in flight now."""
         return int(self._limit)
 
-    def started(self, under_way: int, allowed: int) -> None:
-        """Note that a call begins, with so many under way, itself included, of so many as its lane may have."""
-        self._reached = self._reached or under_way >= allowed
+    def started(self, in_flight: int, allowed: int) -> None:
+        """Note that a call begins, with so many in flight, itself included, of as many as its lane may have."""
+        self._reached = self._reached or in_flight >= allowed
 
     def succeeded(self, texts: int, seconds: float, now: float) -> None:
         """Note an answer, and decide when enough of them are there."""
@@ -139,26 +143,26 @@ class Concurrency:
             # It began before the step, so it took as long as calls did then.
             self._begun_before -= 1
             return
-        self._epoch.add(texts, seconds)
-        if self._epoch.count < self._enough():
+        self._window.add(texts, seconds)
+        if self._window.count < self._enough():
             return
         if self._before is not None and self._took_longer(self._before):
             if self._came_from:
-                self._slow.believe(self.limit, now)
+                self._slow.record_overload(self.limit, now)
                 self._limit = self._came_from
             else:
                 self._shrink(now)
             self._begin(None)
         else:
-            self._begin(self._epoch)
+            self._begin(self._window)
             if self._reached:
                 self._grow(now)
             self._reached = False
 
     def _enough(self) -> float:
-        """Give how many calls it takes to see half of a step's rise: of the step that was made, and of the next."""
+        """Return how many calls it takes to see half of a step's rise: of the step that was made, and of the next."""
         step = math.log(self._next() / self.limit)
-        variance = self._epoch.variance
+        variance = self._window.variance
         if self._before is not None:
             # A few calls that happen to be alike don't say that all are.
             variance = max(variance, self._before.variance)
@@ -168,9 +172,9 @@ class Concurrency:
     def _next(self) -> int:
         return max(self.limit + 1, int(self.limit * _GROWTH))
 
-    def _took_longer(self, before: _Epoch) -> bool:
-        rise, deviation = self._epoch.rise_since(before)
-        # A step may be too small (below what was refused, or up to the most) for its rise to be told from chance.
+    def _took_longer(self, before: _MeasurementWindow) -> bool:
+        rise, deviation = self._window.rise_since(before)
+        # A step may be too small (below what was refused, or up to the maximum) to distinguish its rise from chance.
         threshold = math.log(self.limit / self._came_from) / 2 if self._came_from else _RISE
         return rise > max(threshold, _DEVIATIONS * deviation)
 
@@ -182,14 +186,15 @@ class Concurrency:
         if now - seconds < self._shrunk_at:
             return
         if refused:
-            self._refused.believe(self.limit, now)
+            self._refused.record_overload(self.limit, now)
         self._shrink(now)
         self._begin(None)
 
     def _grow(self, now: float) -> None:
-        level = self._refused.lowers(min(self._next(), self.most), self.limit, now)
-        # No smaller step instead of one that made calls slower: what little that costs couldn't be told from chance.
-        if level > self.limit and not self._slow.bars(level, self.limit, now):
+        level = self._refused.cap(min(self._next(), self.maximum), self.limit, now)
+        # No smaller step instead of one that made calls slower: what little it costs couldn't be distinguished from
+        # chance.
+        if level > self.limit and not self._slow.is_blocked(level, self.limit, now):
             self._came_from, self._limit = self.limit, level
             self._begun_before = self._came_from
 
@@ -197,8 +202,8 @@ class Concurrency:
         self._limit = max(1.0, self._limit * _SHRINK)
         self._shrunk_at = now
 
-    def _begin(self, before: _Epoch | None) -> None:
+    def _begin(self, before: _MeasurementWindow | None) -> None:
         self._before = before
-        self._epoch = _Epoch()
+        self._window = _MeasurementWindow()
         self._came_from = None
         self._begun_before = 0

@@ -20,9 +20,9 @@ class DeletionQueue:
     Owners take turns, so that one with many requests doesn't keep the others waiting.
     """
 
-    # The order between a request and the messages in hand doesn't matter. Whoever deletes writes the tombstone first,
-    # and tombstones are looked for before and after each upsert: a message that is stored later than the request is
-    # carried out is found by the second look, and removed.
+    # The order between a request and the messages in progress doesn't matter. Whoever deletes writes the tombstone
+    # first, and tombstones are looked for before and after each upsert: a message that is stored later than the request
+    # is carried out is found by the second look, and removed.
 
     def __init__(
         self,

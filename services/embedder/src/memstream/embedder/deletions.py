@@ -18,7 +18,7 @@ from memstream.vectors.store import MemoryStore, Owner, owner_of
 _log = logging.getLogger(__name__)
 
 _CACHED_KEYS = 2048
-"""Messages whose keys are cached: those in hand, since each is looked up twice."""
+"""Messages whose keys are cached: those in progress, since each is looked up twice."""
 
 
 class Deletions:
@@ -30,7 +30,7 @@ class Deletions:
         self._retrying = retrying
 
     async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
-        """Say of each message whether it was deleted, or its user erased after it was recorded; in order.
+        """Return for each message whether it was deleted, or its user erased after it was recorded; in order.
 
         Raises:
             Unavailable: Redis is out of reach.

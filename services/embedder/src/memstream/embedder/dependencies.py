@@ -1,4 +1,4 @@
-"""The dependencies that fail just now. Readiness and the log report them."""
+"""The dependencies that are failing. Readiness and the log report them."""
 
 import asyncio
 import logging
@@ -27,14 +27,14 @@ class DependencyFaults:
         known = self._errors.get(error.dependency)
         if known is None or str(known) != str(error):
             level = logging.ERROR if isinstance(error, GlobalFault) else logging.WARNING
-            _log.log(level, "waiting: %s", error)
+            _log.log(level, "dependency failing, retrying: %s", error)
         self._errors[error.dependency] = error
 
     def clear(self, dependency: str) -> None:
         """Note that a dependency works, and wake everybody who waits for it."""
         error = self._errors.pop(dependency, None)
         if error is not None:
-            _log.info("going on after: %s", error)
+            _log.info("recovered from: %s", error)
             self._recovered.pop(dependency, asyncio.Event()).set()
 
     async def until_cleared(self, dependency: str, pause: Coroutine[object, object, None]) -> None:
@@ -53,14 +53,14 @@ class DependencyFaults:
         self._is_reading = True
 
     async def check(self) -> None:
-        """Return if the streams are read and no dependency fails.
+        """Raise unless the streams are read and no dependency is failing.
 
         Raises:
             Unavailable, GlobalFault: the fault, or that reading has not begun.
 
         """
         for error in self._errors.values():
-            # Raised again and again, it would collect the frames of every caller.
+            # Re-raising the same object would grow its traceback.
             raise error.with_traceback(None)
         if not self._is_reading:
-            raise Unavailable("the embedder", "it does not read yet")
+            raise Unavailable("the embedder", "has not started reading the streams")

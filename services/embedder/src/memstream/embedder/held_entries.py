@@ -1,4 +1,4 @@
-"""The entries in hand, limited by number and by size: when there is no room, nothing more is read."""
+"""The entries in progress, limited by number and by size: when there is no room, nothing more is read."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ class HeldEntries:
     def __init__(self, messages: int, size: int, gauge: Gauge) -> None:
         """Hold up to so many messages, of up to `size` bytes."""
         self.messages_limit = messages
-        """Messages in hand at the most."""
+        """Messages in progress at the most."""
         self._bytes_limit = size
         self._gauge = gauge
         self._held: dict[tuple[str, str], Delivery] = {}
@@ -30,7 +30,7 @@ class HeldEntries:
 
     @property
     def entries(self) -> Sequence[Delivery]:
-        """The entries in hand, and those that wait for room."""
+        """The entries in progress, and those that wait for room."""
         return [*self._held.values(), *self._waiting.values()]
 
     def announce(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
@@ -46,7 +46,7 @@ class HeldEntries:
                 self._waiting.pop(delivery.name, None)
 
     async def admit(self, delivery: Delivery) -> bool:
-        """Take an announced entry in hand as soon as there is room; return False if it was closed before."""
+        """Admit an announced entry as soon as there is room; return False if it was closed before."""
         while not (self.is_closed or self._has_room(delivery.lane)):
             self._changed.clear()
             await self._changed.wait()
@@ -63,7 +63,7 @@ class HeldEntries:
         return len(self._held) < max(1.0, self.messages_limit * share) and self._bytes < self._bytes_limit * share
 
     def release(self, delivery: Delivery) -> None:
-        """Let go of an entry: it is done, or nobody works on it any more."""
+        """Release an entry: it is done, or nobody works on it any more."""
         if self._held.pop(delivery.name, None) is not None:
             self._bytes -= delivery.size
             self._gauge.set(len(self._held))

@@ -1,4 +1,4 @@
-"""Which lane's batch goes next. A decision from numbers: told the time and the limits, so pure."""
+"""Which lane's batch goes next. Pure: the time and the limits are passed in."""
 
 from collections.abc import Mapping
 
@@ -7,17 +7,17 @@ from memstream.embedder.bulk_throttle import BulkThrottle
 
 
 class LaneScheduler:
-    """Gives the slots, which are calls to the provider that may be under way, to the batches of the lanes.
+    """Gives the slots, which are calls to the provider that may be in flight, to the batches of the lanes.
 
     Live goes before bulk. An import leaves one slot free, if there is more than one; the first live batch may exceed
     the limit, so that an import that has all slots can't hold it up. While live messages come, the batches of an
-    import in hand are limited by a throttle.
+    import in progress are limited by a throttle.
     """
 
     def __init__(self, throttle: BulkThrottle) -> None:
         self._throttle = throttle
         self._calls: dict[Lane, int] = dict.fromkeys(LANES, 0)
-        self._bulk_in_hand = 0
+        self._bulk_in_progress = 0
 
     @property
     def calls(self) -> int:
@@ -38,7 +38,7 @@ class LaneScheduler:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _may_begin(self, lane: Lane, limit: int, now: float) -> bool:
-        if lane == "bulk" and self._bulk_in_hand >= self._throttle.allowed(now):
+        if lane == "bulk" and self._bulk_in_progress >= self._throttle.allowed(now):
             return False
         is_first_live = lane == "live" and not self._calls["live"]
         return is_first_live or self.calls < self.slots(lane, limit)
@@ -46,7 +46,7 @@ class LaneScheduler:
     def begin(self, lane: Lane) -> None:
         """Note that a batch begins, and takes a slot."""
         self._calls[lane] += 1
-        self._bulk_in_hand += lane == "bulk"
+        self._bulk_in_progress += lane == "bulk"
 
     def free_slot(self, lane: Lane) -> None:
         """Note that a batch has its vectors, or can't get them."""
@@ -57,4 +57,4 @@ class LaneScheduler:
         if lane == "live":
             self._throttle.note_live(seconds, now)
         else:
-            self._bulk_in_hand -= 1
+            self._bulk_in_progress -= 1

@@ -21,7 +21,7 @@ Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
 
 
 class Leases:
-    """Renews the leases of the entries in hand, and takes over those whose lease has ended.
+    """Renews the leases of the entries in progress, and takes over those whose lease has ended.
 
     A lease ends `claim_idle` seconds after it was renewed. There are no locks: Redis decides who gets an entry.
     """
@@ -51,7 +51,7 @@ class Leases:
         self._pulse = pulse
 
     async def drain_own(self) -> None:
-        """Take the entries in hand that this worker held when it last ended.
+        """Take up the entries that this worker held when it last ended.
 
         Raises:
             Unavailable: Redis is out of reach, or a group is gone.
@@ -71,7 +71,7 @@ class Leases:
                 after = decoded(entries[-1][0])
 
     async def keep_own(self) -> None:
-        """Renew the leases of the entries in hand until cancelled. After a failure it tries again at the next turn."""
+        """Renew the leases of the entries in progress until cancelled. A failure is retried at the next turn."""
         while True:
             await self._try(self.renew)
             self._pulse.beat()
@@ -90,7 +90,7 @@ class Leases:
             _log.warning("leases: %s", error)
 
     async def renew(self) -> None:
-        """Renew the leases of the entries in hand.
+        """Renew the leases of the entries in progress.
 
         Their delivery counts stay as they are. But while a dependency fails, this delivery is not counted: an outage
         must not use up the deliveries of a message, however often workers are restarted meanwhile.
@@ -102,7 +102,7 @@ class Leases:
         await self._reclaim(idle=None, counted=not self._has_faults())
 
     async def give_up(self) -> None:
-        """End the leases of the entries in hand at once, without counting this delivery.
+        """End the leases of the entries in progress at once, without counting this delivery.
 
         Raises:
             Unavailable: Redis is out of reach.

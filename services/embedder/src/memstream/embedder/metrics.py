@@ -16,7 +16,7 @@ class EmbedderMetrics:
             registry=registry,
         )
         self.held = Gauge(
-            "memstream_embedder_held_messages", "Messages in hand, requests to delete included.", registry=registry
+            "memstream_embedder_held_messages", "Messages in progress, requests to delete included.", registry=registry
         )
         self.batch_texts = Histogram(
             "memstream_embedder_batch_texts",
@@ -32,7 +32,7 @@ class EmbedderMetrics:
         )
         self.concurrency = Gauge(
             "memstream_embedder_concurrency",
-            "Calls to the embeddings API that may be under way at once.",
+            "Calls to the embeddings API that may be in flight at once.",
             registry=registry,
         )
         self.store_seconds = Histogram(

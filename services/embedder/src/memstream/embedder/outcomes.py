@@ -1,4 +1,4 @@
-"""What happens to an entry once its outcome is known: Redis is told, it is counted, and it is let go of."""
+"""What happens to an entry once its outcome is known: it is settled in Redis, counted and released."""
 
 import logging
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Outcomes:
         self._metrics = metrics
 
     async def settle(self, settled: Sequence[Settled]) -> None:
-        """Tell Redis the outcomes of entries, and let go of them."""
+        """Tell Redis the outcomes of entries, and release them."""
         await self._retrying.until_success(lambda: self._settlement.settle(settled))
         for one in settled:
             self._held_entries.release(one.delivery)

@@ -1,4 +1,4 @@
-"""Decode, batch, embed, store, acknowledge: each entry in hand goes through here once."""
+"""Decode, batch, embed, store, acknowledge: each entry goes through here once."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from memstream.embedder.batch_processor import BatchProcessor
 from memstream.embedder.batching import Batcher
 from memstream.embedder.breaker import DeadLetterGate
 from memstream.embedder.bulk_throttle import BulkThrottle
-from memstream.embedder.concurrency import Concurrency
+from memstream.embedder.concurrency import ConcurrencyController
 from memstream.embedder.deletion_queue import DeletionQueue
 from memstream.embedder.held_entries import HeldEntries
 from memstream.embedder.jobs import Dead, DeletionRequest, Delivery, EmbeddingJob, Outcome, Pending, Settled
@@ -50,21 +50,21 @@ class Pipeline:
     """Takes entries while there is room, and brings each to its outcome."""
 
     def __init__(
-        self, stages: Stages, held_entries: HeldEntries, concurrency: Concurrency, clock: Clock, pulse: Pulse
+        self, stages: Stages, held_entries: HeldEntries, concurrency: ConcurrencyController, clock: Clock, pulse: Pulse
     ) -> None:
         self._stages = stages
         self._held_entries = held_entries
         self._concurrency = concurrency
         self._clock = clock
         self._pulse = pulse
-        self._scheduler = LaneScheduler(BulkThrottle(concurrency.most))
+        self._scheduler = LaneScheduler(BulkThrottle(concurrency.maximum))
         self._deletions = DeletionQueue(self._delete, capacity=int(_DELETIONS_SHARE * held_entries.messages_limit))
         self._changed = asyncio.Event()
 
     async def offer(self, deliveries: Sequence[Delivery]) -> None:
-        """Take entries in hand, as soon as there is room. Not returning is the backpressure: nothing more is read.
+        """Take entries up, as soon as there is room. Not returning is the backpressure: nothing more is read.
 
-        Entries that are in hand already are skipped. Once closed, entries are left waiting.
+        Entries that are in progress already are skipped. Once closed, entries are left waiting.
         """
         fresh = self._held_entries.announce(deliveries)
         try:
@@ -108,7 +108,7 @@ class Pipeline:
         )
 
     async def run(self) -> None:
-        """Work until closed and empty. Cancelled, it leaves what is in hand pending."""
+        """Work until closed and empty. Cancelled, it leaves what is in progress pending."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._deletions.run())
             while not (self._held_entries.is_closed and self._stages.batcher.is_empty):
@@ -159,7 +159,7 @@ class Pipeline:
         self._changed.set()
 
     def close(self) -> None:
-        """Take nothing more. `run` ends when what is in hand is done."""
+        """Take nothing more. `run` ends when what is in progress is done."""
         self._held_entries.close()
         self._deletions.close()
         self._changed.set()

@@ -14,7 +14,7 @@ class ServerProbes:
         self._embeddings = embeddings
 
     async def try_embeddings(self) -> None:
-        """Return if a word can be embedded.
+        """Raise unless a word can be embedded.
 
         Raises:
             GlobalFault: the key, the model or the dimensions are wrong. It would fail for any message.
@@ -27,7 +27,7 @@ class ServerProbes:
             raise GlobalFault(EMBEDDINGS, error.reason) from error
 
     async def try_all(self) -> None:
-        """Return if the collection is usable and a word can be embedded.
+        """Raise unless the collection is usable and a word can be embedded.
 
         Raises:
             GlobalFault: a setting or the collection is wrong.

@@ -13,7 +13,7 @@ from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Thro
 ResultT = TypeVar("ResultT")
 
 _SUSPICIOUS_FAILURES = 6
-"""After each so many failures in a row, `is_input_suspected` is asked."""
+"""After every so many failures in a row, `is_input_suspected` is asked."""
 
 
 class InputSuspected(MemstreamError):
@@ -26,7 +26,7 @@ def _ignore(_error: Unavailable | GlobalFault) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """How calls are repeated: the wait between them, and who is told of failures."""
+    """How calls are repeated: the wait between them, and who is notified of failures."""
 
     faults: DependencyFaults
     clock: Clock

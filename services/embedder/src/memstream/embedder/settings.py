@@ -26,9 +26,9 @@ class EmbedderSettings(ServerSettings):
 
     redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
-    """Alike in every service of an installation."""
+    """The same in every service of an installation."""
     consumer: str = Field(default_factory=socket.gethostname, min_length=1)
-    """This worker's name in the consumer group. Restarted under it, the worker continues with what it had in hand."""
+    """This worker's name in the consumer group. Restarted under it, the worker continues what was in progress."""
 
     batch_texts: int = Field(default=128, ge=1, le=2048)
     batch_bytes: int = Field(default=250_000, ge=1, le=300_000)
@@ -39,7 +39,7 @@ class EmbedderSettings(ServerSettings):
     concurrency: int = Field(default=8, ge=1, le=256)
     """Calls to the embeddings API at once, at the most. Fewer are made where it refuses more, or slows down."""
     held_messages: int = Field(default=1024, ge=1)
-    """Messages in hand at once; nothing more is read before some are done."""
+    """Messages in progress at once; nothing more is read before some are done."""
     held_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
 
     chunk_tokens: int = Field(default=200, ge=16, le=8000)
@@ -51,7 +51,7 @@ class EmbedderSettings(ServerSettings):
     max_deliveries: int = Field(default=5, ge=1)
     """A message that came back so often without an outcome goes to the dead letters."""
     grace: Duration = timedelta(seconds=10)
-    """How long work in hand may take after SIGTERM; the rest is handed back."""
+    """How long work in progress may take after SIGTERM; the rest is handed back."""
 
     trim_period: Duration = Field(default=timedelta(minutes=1), gt=timedelta(0))
     """How often the streams are trimmed and abandoned consumers removed."""

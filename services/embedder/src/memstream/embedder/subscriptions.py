@@ -1,7 +1,7 @@
-"""The consumer edge: FastStream reads new entries and passes them on undecoded.
+"""The consumer: reads new stream entries with FastStream, undecoded.
 
 What FastStream 0.7.8 doesn't promise is done elsewhere: the groups are created before (`create_groups`), entries are
-decoded one by one (`work`), acknowledged one by one (`settlement`), and taken over when pending (`leases`).
+decoded one by one (`jobs`), acknowledged one by one (`settlement`), and taken over when pending (`leases`).
 """
 
 import asyncio
@@ -21,18 +21,20 @@ from memstream.streams.connections import decoded, redis_faults
 
 _log = logging.getLogger(__name__)
 
-READ_ENTRIES = 256
-"""Entries in one read at the most. Without a bound, FastStream delivers a whole backlog as one batch."""
+MAX_ENTRIES_PER_READ = 256
+"""Without a bound, FastStream delivers a whole backlog as one batch."""
 
-_BLOCK_MS = 1000
+_POLL_MS = 1000
 """How long a read waits for something new."""
 
-_SILENCE_SECONDS = 5.0
+_SOCKET_TIMEOUT_SECONDS = 5.0
 """How long a read waits for an answer before it gives the connection up."""
 
-SUPERVISOR_SWITCH = "FASTSTREAM_SUPERVISOR_DISABLED"
-"""With this set to 1 in the environment, FastStream lets a reading loop that fails end, instead of restarting it at
-once, thousands of times a second. `Subscriptions.dead` then names it, and the process ends."""
+DISABLE_FASTSTREAM_SUPERVISOR = "FASTSTREAM_SUPERVISOR_DISABLED"
+"""An environment variable. Set to 1, a failed read loop ends; otherwise FastStream restarts it at once, thousands of
+times a second. `Subscriptions.failed_streams` then names it, and the process ends."""
+
+_NO_REASON = "perhaps because its consumer group was deleted"
 
 Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
 
@@ -43,15 +45,15 @@ class Subscriptions:
     def __init__(
         self, url: str, sources: Sequence[SourceStream], *, consumer: str, offer: Offer, read_entries: int
     ) -> None:
-        # FastStream logs a line for each batch. At this level only faults are logged.
+        # FastStream logs a line per batch at this level: DEBUG, so that they don't appear. Errors are logged as errors.
         self._broker = RedisBroker(
             url,
             apply_types=False,
             graceful_timeout=0,
             logger=_log,
             log_level=logging.DEBUG,
-            socket_timeout=_SILENCE_SECONDS,
-            socket_connect_timeout=_SILENCE_SECONDS,
+            socket_timeout=_SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=_SOCKET_TIMEOUT_SECONDS,
             socket_keepalive=True,
         )
         self._started = False
@@ -66,7 +68,7 @@ class Subscriptions:
                 consumer=consumer,
                 batch=True,
                 max_records=self._read_entries,
-                polling_interval=_BLOCK_MS,
+                polling_interval=_POLL_MS,
             ),
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
@@ -78,10 +80,11 @@ class Subscriptions:
             entries = zip(raw["message_ids"], raw["data"], strict=True)
             await offer([source.delivery(decoded(entry_id), fields) for entry_id, fields in entries])
 
-        return subscriber(hand_over) and subscriber
+        subscriber(hand_over)
+        return subscriber
 
     async def start(self) -> None:
-        """Begin to read. The groups must exist.
+        """Start reading. The groups must exist.
 
         Raises:
             Unavailable: Redis is out of reach; it may be tried again.
@@ -96,14 +99,14 @@ class Subscriptions:
         self._started = True
 
     async def stop(self) -> None:
-        """Read nothing more."""
+        """Stop reading."""
         self._started = False
         await self._broker.stop()
 
-    def dead(self) -> list[str]:
-        """Return the streams whose reading has ended unasked, each with the reason if it is known."""
+    def failed_streams(self) -> list[str]:
+        """Return the streams whose reading stopped unexpectedly, each with the reason if it is known."""
         return [
-            f"{subscriber.stream_sub.name} ({'; '.join(_reasons(subscriber.tasks)) or 'its group is gone'})"
+            f"{subscriber.stream_sub.name} ({'; '.join(_reasons(subscriber.tasks)) or _NO_REASON})"
             for subscriber in self._subscribers
             if self._started and (not subscriber.running or any(task.done() for task in subscriber.tasks))
         ]

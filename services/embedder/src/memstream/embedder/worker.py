@@ -1,4 +1,4 @@
-"""The life of a worker: it prepares, reads and works until it is stopped, and ends in good order."""
+"""Lifecycle of a worker: it prepares, reads and works until it is stopped, and shuts down gracefully."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ class Worker:
     """Closes the connections, in order."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then finish what is in hand within the grace period, and leave the rest pending.
+        """Work until `stop` is set; then finish work in progress within the grace period, and leave the rest pending.
 
         Raises:
             LoopEnded: a loop has ended by itself.
@@ -86,7 +86,7 @@ class Worker:
                 raise LoopEnded(f"a loop has ended: {task.exception()!r}") from task.exception()
             watch.result()
         finally:
-            # Nothing new comes in. The leases end last, since the work in hand still needs them.
+            # Nothing new comes in. The leases end last, since the work in progress still needs them.
             self.pipeline.close()
             await _cancel(intake, upkeep, watch)
             await self.subscriptions.stop()
@@ -115,9 +115,9 @@ class Worker:
     async def _watch(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self.pulse.beat()
-            dead = self.subscriptions.dead()
-            if dead:
-                raise LoopEnded(f"reading has ended: {', '.join(dead)}")
+            failed = self.subscriptions.failed_streams()
+            if failed:
+                raise LoopEnded(f"reading has ended: {', '.join(failed)}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _WATCH_SECONDS)
 

@@ -47,7 +47,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     """
     timeout = settings.append_timeout.total_seconds()
     client = connect(str(settings.redis_url), timeout=timeout)
-    durability = Durability(client, fsync=settings.durability == "fsync", timeout=timeout)
+    durability = Durability(client, require_fsync=settings.durability == "fsync", timeout=timeout)
     log = StreamLog(client, durability, dedup_seconds=_whole_seconds(settings.dedup_window))
     erasures = Erasures(
         client, durability, partitions=settings.partitions, lifetime=_whole_seconds(settings.erasure_window)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from memstream.contracts import keys
 from memstream.contracts.keys import Seen
-from memstream.ingest.recorder import EVENT_TYPE, Entry, size_of
+from memstream.ingest.recorder import EVENT_TYPE, NewEntry, size_of
 from memstream.streams.scripts import ScriptCall
 from memstream.streams.stream_scripts import APPEND, AppendArguments, AppendKeys
 
@@ -42,7 +42,7 @@ class Append:
         """What stands before an entry's id in a position."""
         return f"{self.partition}.{self.lane}."
 
-    def call(self, entries: Sequence[Entry], lifetime: int) -> ScriptCall[str]:
+    def call(self, entries: Sequence[NewEntry], lifetime: int) -> ScriptCall[str]:
         """Return the call; `lifetime` is that of seen-keys in seconds."""
         chosen = [entries[index] for index in self.indexes]
         names = AppendKeys(self.stream, [entry.seen_key for entry in chosen], [entry.erased_key for entry in chosen])
@@ -62,7 +62,7 @@ class Append:
         return found
 
 
-def appends(entries: Sequence[Entry]) -> list[Append]:
+def appends(entries: Sequence[NewEntry]) -> list[Append]:
     """Split entries into calls: each for one stream, and small enough not to block the server for long."""
     found: list[Append] = []
     open_appends: dict[tuple[int, keys.Lane], tuple[list[int], int]] = {}

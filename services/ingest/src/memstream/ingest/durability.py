@@ -14,21 +14,21 @@ class Durability:
     With `appendfsync always`, the reply to a write is enough. With any other policy, it waits with WAITAOF.
     """
 
-    def __init__(self, client: Redis, *, fsync: bool, timeout: float) -> None:
+    def __init__(self, client: Redis, *, require_fsync: bool, timeout: float) -> None:
         self._client = client
-        self._fsync = fsync
+        self._require_fsync = require_fsync
         self._wait_ms = int(timeout * 1000)
-        self._wait = False
+        self._needs_waitaof = False
 
-    async def settle(self) -> None:
+    async def read_policy(self) -> None:
         """Read Redis' configuration, and decide whether to wait for the disk.
 
         Raises:
-            ConfigurationError: Redis writes nothing to disk, and `fsync` is required.
+            ConfigurationError: Redis writes nothing to disk, and fsync is required.
             Unavailable: Redis cannot be reached.
 
         """
-        if not self._fsync:
+        if not self._require_fsync:
             return
         with redis_faults():
             persistence = await self._client.info("persistence")
@@ -38,22 +38,22 @@ class Durability:
                 policy = None  # Managed services forbid CONFIG. Waiting for the disk is right with every policy.
         if not persistence.get("aof_enabled"):
             raise ConfigurationError(
-                "Redis has no append-only file, so a crash would lose accepted messages: "
+                "Redis' append-only file is off, so a crash would lose accepted messages: "
                 "set `appendonly yes` there, or MEMSTREAM_INGEST_DURABILITY=memory to accept the loss"
             )
-        self._wait = policy != "always"
+        self._needs_waitaof = policy != "always"
 
     async def execute(self, pipe: Pipeline, /, *, raise_on_error: bool = True) -> list[Any]:
         """Run a pipeline of writes, wait for the disk if needed, and return the answers to the writes.
 
-        Unless `raise_on_error`, writes that Redis refused are among the answers as errors.
+        With `raise_on_error=False`, refused writes are returned as exceptions in the list.
 
         Raises:
             Unavailable: the writes were not on disk in time.
 
         """
-        # `settle` may change this while the pipeline is under way.
-        waits = self._wait
+        # `read_policy` may change this while the pipeline is executed.
+        waits = self._needs_waitaof
         if waits:
             pipe.waitaof(1, 0, self._wait_ms)
         answers = await pipe.execute(raise_on_error=raise_on_error)

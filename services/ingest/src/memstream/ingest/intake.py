@@ -14,7 +14,7 @@ from memstream.ingest.answers import AppendResult, Outcome
 from memstream.ingest.appends import Appended
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
-from memstream.ingest.recorder import Entry, Recorder
+from memstream.ingest.recorder import NewEntry, Recorder
 from memstream.runtime.errors import TooLarge
 
 _MESSAGE = TypeAdapter(MessageIn).validator
@@ -30,7 +30,7 @@ class Intake:
     """Validates posted messages and appends them."""
 
     recorder: Recorder
-    commits: GroupCommit[Entry, Appended]
+    commits: GroupCommit[NewEntry, Appended]
     limits: Limits
     now: Callable[[], datetime]
     metrics: IngestMetrics
@@ -57,7 +57,7 @@ class Intake:
             Overloaded, Unavailable: they cannot be appended now.
 
         """
-        read: list[Entry | LineError] = []
+        read: list[NewEntry | LineError] = []
         async for lines in _lines(pieces):
             self._count(len(read) + len(lines))
             read += self._read(_MESSAGE.validate_json, lines, tenant, lane)
@@ -74,7 +74,7 @@ class Intake:
         self._count(len(messages))
         return await self._append(self._read(_MESSAGE.validate_python, messages, tenant, lane))
 
-    async def _commit(self, entries: Sequence[Entry]) -> Sequence[Appended]:
+    async def _commit(self, entries: Sequence[NewEntry]) -> Sequence[Appended]:
         with self.metrics.append_seconds.time():
             return await self.commits.commit(entries)
 
@@ -87,10 +87,10 @@ class Intake:
 
     def _read(
         self, parse: Callable[..., MessageIn], raw: Iterable[object], tenant: str, lane: Lane
-    ) -> list[Entry | LineError]:
+    ) -> list[NewEntry | LineError]:
         """Validate messages, each on its own."""
         context = self._context()
-        read: list[Entry | LineError] = []
+        read: list[NewEntry | LineError] = []
         for one in raw:
             try:
                 read.append(self.recorder.record(parse(one, context=context), tenant, lane))
@@ -98,8 +98,8 @@ class Intake:
                 read.append(_line_error(error))
         return read
 
-    async def _append(self, read: Sequence[Entry | LineError]) -> list[Outcome]:
-        entries = [one for one in read if isinstance(one, Entry)]
+    async def _append(self, read: Sequence[NewEntry | LineError]) -> list[Outcome]:
+        entries = [one for one in read if isinstance(one, NewEntry)]
         appended = await self._commit(entries) if entries else []
         taken = map(_taken, entries, appended)
         duplicates = sum(one.duplicate for one in appended)
@@ -107,7 +107,7 @@ class Intake:
         return [one if isinstance(one, LineError) else next(taken) for one in read]
 
 
-def _taken(entry: Entry, appended: Appended) -> AppendResult:
+def _taken(entry: NewEntry, appended: Appended) -> AppendResult:
     return AppendResult(entry.message_id, appended.position, appended.duplicate, appended.deleted)
 
 

@@ -43,7 +43,7 @@ class LoadMonitor:
         self._fault = "not connected yet"
 
     def admit(self) -> None:
-        """Return if messages are accepted now.
+        """Raise unless messages are accepted now.
 
         Raises:
             Overloaded: a watermark is reached.
@@ -59,7 +59,7 @@ class LoadMonitor:
                 raise Unavailable(DEPENDENCY, f"{reason}: {self._fault}")
 
     async def check(self) -> None:
-        """Return if Redis accepts writes. A large backlog is not a fault: it passes.
+        """Raise unless Redis accepts writes. A large backlog is not a fault: it passes.
 
         Raises:
             Unavailable: Redis does not accept writes, or its state is not known.
@@ -81,7 +81,7 @@ class LoadMonitor:
                     await self._log.prepare(self._partitions)
                     prepared = True
                 # Redis may have been restarted with other settings, or replaced by another server.
-                await self._durability.settle()
+                await self._durability.read_policy()
                 self._reading = await self._log.read_pressure(self._partitions)
             except (Unavailable, ConfigurationError) as error:
                 failures += 1

@@ -24,7 +24,7 @@ _CACHED_OWNERS = 8192
 """Active users whose partition and key are cached."""
 
 
-class Entry(NamedTuple):
+class NewEntry(NamedTuple):
     """The entry of a message."""
 
     partition: int
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     data: bytes
 
 
-def size_of(entry: Entry) -> int:
+def size_of(entry: NewEntry) -> int:
     """Return the bytes of an entry's data."""
     return len(entry.data)
 
@@ -50,7 +50,7 @@ class Recorder:
     now: Callable[[], datetime]
     rng: Random
 
-    def record(self, message: MessageIn, tenant: str, lane: Lane) -> Entry:
+    def record(self, message: MessageIn, tenant: str, lane: Lane) -> NewEntry:
         """Return the entry. A message without an id gets a new one; one without a time gets the current time."""
         now = self.now()
         user_id = message.user_id
@@ -68,7 +68,7 @@ class Recorder:
             "recorded_at": now,
         }
         seen_key = keys.seen_by_hex(partition, ids.message_hex(tenant, user_id, message_id))
-        return Entry(partition, lane, message_id, seen_key, erased_key, to_json(event))
+        return NewEntry(partition, lane, message_id, seen_key, erased_key, to_json(event))
 
 
 @lru_cache(_CACHED_OWNERS)

@@ -11,7 +11,7 @@ from memstream.contracts.messages import MessageStatus
 from memstream.ingest.admission import Reading
 from memstream.ingest.appends import Appended, appends
 from memstream.ingest.durability import Durability
-from memstream.ingest.recorder import Entry
+from memstream.ingest.recorder import NewEntry
 from memstream.streams import groups
 from memstream.streams.backlog import backlog
 from memstream.streams.connections import Redis, decoded, redis_faults
@@ -44,7 +44,7 @@ class StreamLog:
         """
         await groups.create_groups(self._client, partitions)
 
-    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+    async def append(self, entries: Sequence[NewEntry]) -> list[Appended]:
         """Append entries in one round trip, and return their positions in order once all are on disk.
 
         Raises:

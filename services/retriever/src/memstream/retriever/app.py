@@ -53,10 +53,10 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     timeout = settings.search_timeout.total_seconds()
 
     async def embed_queries(texts: Sequence[str]) -> Vectors:
-        return await embeddings.embed(texts, "query", input_type="query", patience=_PATIENCE)
+        return await embeddings.embed(texts, "query", input_type="query", max_wait_seconds=_PATIENCE)
 
     async def embed_texts(texts: Sequence[str]) -> Vectors:
-        return await embeddings.embed(texts, "query", patience=_PATIENCE)
+        return await embeddings.embed(texts, "query", max_wait_seconds=_PATIENCE)
 
     queries = QueryVectors(
         embed_queries,

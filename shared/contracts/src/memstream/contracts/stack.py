@@ -1,4 +1,4 @@
-"""The file that tells the command and other tools where a running embedded stack is."""
+"""The file that tells the command and other tools where a running local stack is."""
 
 from pydantic import BaseModel
 

@@ -13,7 +13,7 @@ _COUNTED = 10_000
 """Entries counted one by one at most; of a larger backlog only an upper bound is returned."""
 
 _COUNTED_AT_ONCE = 200
-"""The server copies whole entries to count them, and serves nobody else meanwhile."""
+"""The server copies whole entries to count them, and blocks other commands meanwhile."""
 
 
 async def backlog(client: Redis, stream: str) -> int:

@@ -43,8 +43,8 @@ class TakeArguments:
     permit_lifetime: int
     retry_after: int
     """Until it is worth asking again when all permits are held."""
-    note_lifetime: int
-    """Of the note that this use waits for a permit."""
+    waiter_mark_lifetime: int
+    """Of the mark that this use waits for a permit."""
     buckets: Sequence[BucketCharge]
 
 
@@ -79,8 +79,8 @@ class CorrectArguments:
 # `take` takes from every bucket or from none, and a permit if those are limited. It returns 0 when the call was taken,
 # else the milliseconds to wait, as a negative number while a more urgent use waits for a permit. A call that costs more
 # than half of a bucket may go when half of the bucket is there above the headroom; the bucket is then in debt. A use
-# that finds no permit leaves a note. While the note holds, no less urgent use gets a permit. The note is removed with
-# the permit. It holds for many retries, since each note is a write to the disk.
+# that finds no permit leaves a mark. While the mark holds, no less urgent use gets a permit. The mark is removed when
+# the permit is taken. It holds for many retries, since each mark is a write to the disk.
 _BUCKETS = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -94,7 +94,7 @@ local function keep(name, left)
   redis.call('HSET', buckets_key, name, string.format('%.6f', left), name .. '_at', now)
   redis.call('PEXPIRE', buckets_key, arguments.lifetime)
 end
-local function is_wanted(uses)
+local function is_waiting(uses)
   for _, use in ipairs(uses) do
     if tonumber(redis.call('HGET', buckets_key, 'wanted_' .. use) or 0) > now then return true end
   end
@@ -102,18 +102,18 @@ local function is_wanted(uses)
 end
 local function take(call)
   local wait = tonumber(redis.call('HGET', buckets_key, 'closed_until') or 0) - now
-  local note = 'wanted_' .. call.use
-  local noted = tonumber(redis.call('HGET', buckets_key, note) or 0)
-  local outbid = false
+  local waiter_mark = 'wanted_' .. call.use
+  local marked_until = tonumber(redis.call('HGET', buckets_key, waiter_mark) or 0)
+  local preempted = false
   if call.permits > 0 then
     redis.call('ZREMRANGEBYSCORE', permits_key, '-inf', now)
     -- Taken before: only the answer was lost.
     if redis.call('ZSCORE', permits_key, call.permit) then return 0 end
-    outbid = is_wanted(call.more_urgent)
-    if outbid or redis.call('ZCARD', permits_key) >= call.permits then
+    preempted = is_waiting(call.more_urgent)
+    if preempted or redis.call('ZCARD', permits_key) >= call.permits then
       wait = math.max(wait, call.retry_after)
-      if noted < now + call.note_lifetime / 2 then
-        redis.call('HSET', buckets_key, note, now + call.note_lifetime)
+      if marked_until < now + call.waiter_mark_lifetime / 2 then
+        redis.call('HSET', buckets_key, waiter_mark, now + call.waiter_mark_lifetime)
         redis.call('PEXPIRE', buckets_key, arguments.lifetime)
       end
     end
@@ -125,12 +125,12 @@ local function take(call)
     if missing > 0 then wait = math.max(wait, missing / bucket.per_ms) end
     levels[bucket.name] = left - bucket.cost
   end
-  if wait > 0 then return math.max(1, math.ceil(wait)) * (outbid and -1 or 1) end
+  if wait > 0 then return math.max(1, math.ceil(wait)) * (preempted and -1 or 1) end
   for name, left in pairs(levels) do keep(name, left) end
   if call.permits > 0 then
     redis.call('ZADD', permits_key, now + call.permit_lifetime, call.permit)
     redis.call('PEXPIRE', permits_key, arguments.lifetime)
-    if noted > 0 then redis.call('HDEL', buckets_key, note) end
+    if marked_until > 0 then redis.call('HDEL', buckets_key, waiter_mark) end
   end
   return 0
 end

@@ -29,7 +29,7 @@ def connect(url: str, *, timeout: float = 5.0) -> Redis:
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
-            # A caller that finds all connections busy waits for one; it is not told that Redis is down.
+            # A caller that finds all connections busy waits for one; it gets no error as if Redis were down.
             max_connections=_CONNECTIONS,
             timeout=timeout,
             socket_timeout=timeout,
@@ -62,7 +62,7 @@ def redis_faults() -> Iterator[None]:
 
 
 async def ping(client: Redis) -> None:
-    """Return if Redis answers.
+    """Raise unless Redis answers.
 
     Raises:
         Unavailable: it does not.

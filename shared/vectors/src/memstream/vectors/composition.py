@@ -43,14 +43,14 @@ class ServerSettings(BaseSettings):
     embedding space: to change them is to change the model."""
     embeddings_timeout: Duration = Field(default=timedelta(seconds=30), gt=_NO_TIME)
     embeddings_requests_per_minute: int | None = Field(default=None, ge=1)
-    """What all services together may ask of the provider; below it is whatever the provider's answers tell."""
+    """What all services together may ask of the provider; below it is whatever the provider's answers report."""
     embeddings_tokens_per_minute: int | None = Field(default=None, ge=1)
     embeddings_calls: int | None = Field(default=None, ge=1)
-    """Calls of all services together that may be under way at once."""
+    """Calls of all services together that may be in flight at once."""
 
     @property
     def space(self) -> EmbeddingSpace:
-        """The embedding space: alike in every service of an installation."""
+        """The embedding space: the same in every service of an installation."""
         return EmbeddingSpace(
             self.embeddings_model,
             self.embeddings_dimensions,

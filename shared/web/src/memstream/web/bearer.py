@@ -22,7 +22,7 @@ class Parts(Protocol):
 
 
 async def authenticate(request: Request, ring: KeyRing) -> Credential:
-    """Give what the request's key stands for.
+    """Return the credential of the request's API key.
 
     Raises:
         HTTPException: 401, no key or an unknown one.
@@ -39,7 +39,7 @@ async def authenticate(request: Request, ring: KeyRing) -> Credential:
 
 
 async def caller_of(request: Request) -> Credential:
-    """Give what the request's key stands for, by the ring of its application.
+    """Return the credential of the request's API key, by the ring of its application.
 
     Raises:
         HTTPException: 401, no key or an unknown one.
@@ -54,7 +54,7 @@ Caller = Annotated[Credential, Depends(caller_of)]
 
 
 async def authenticate_admin(request: Request, ring: KeyRing) -> Credential:
-    """Give what the request's key stands for, which has to be a key for operators.
+    """Return the credential of the request's API key, which must be an admin key.
 
     Raises:
         HTTPException: 401, no key or an unknown one; 403, a key that is not for operators.

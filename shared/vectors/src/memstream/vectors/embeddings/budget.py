@@ -41,13 +41,13 @@ from memstream.vectors.embeddings.quotas import Quota, Quotas
 Use = Literal["query", "live", "bulk"]
 """What a call is for, the most urgent first."""
 
-_LEAVES: dict[Use, float] = {"query": 0.0, "live": 0.25, "bulk": 0.5}
+_HEADROOM: dict[Use, float] = {"query": 0.0, "live": 0.25, "bulk": 0.5}
 """Share of the bucket that a call of this use leaves to the more urgent ones."""
 
 _SHARE = 0.97
 """Of the limit."""
 
-_AT_ONCE = 1 / 40
+_BURST_SHARE = 1 / 40
 """Of the limit, in the bucket."""
 
 _FEWEST = 3.0
@@ -59,8 +59,8 @@ _LONGEST_WAIT = 1.0
 _LOOK_MS = 5
 """How soon to look again for a free permit."""
 
-_NOTED_MS = 200
-"""How long it is remembered that somebody found no permit."""
+_WAITER_MARK_MS = 200
+"""How long it is remembered that somebody waits for a permit."""
 
 _TRANSFERS = 16
 """Transfers of a permit in a row within one process; then the others get a chance."""
@@ -77,12 +77,12 @@ class Limits:
     tokens: int | None = None
     """A minute."""
     calls: int | None = None
-    """Under way at once."""
+    """In flight at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a call was charged, and its permit to be under way."""
+    """What a call was charged, and its permit to be in flight."""
 
     tokens: float
     permit: str = ""
@@ -110,38 +110,43 @@ class _Waiter:
 
 
 class Budget:
-    """Lets calls pass as the limits allow. Where no limit is set, and the provider tells of none, all pass at once."""
+    """Lets calls pass as the limits allow. Where no limit is set, and the provider reports none, all pass at once."""
 
     def __init__(self, client: Redis, name: str, clock: Clock, limits: Limits, *, call_seconds: float = 60.0) -> None:
         """Make it. No call takes longer than half of `call_seconds`."""
         self._keys = BudgetKeys(keys.budget(name), keys.budget_calls(name))
         self._call_ms = round(call_seconds * 1000)
-        self._is_outbid: dict[Use, bool] = {}
+        self._is_preempted: dict[Use, bool] = {}
         # The first of each use asks Redis, the others queue behind it. A permit that becomes free may go to any.
-        self._queues: dict[Use, deque[_Waiter]] = {use: deque() for use in _LEAVES}
+        self._queues: dict[Use, deque[_Waiter]] = {use: deque() for use in _HEADROOM}
         self._clock = clock
         self._limits = limits
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
         self._scripts = Scripts(client)
 
     @property
     def limited(self) -> bool:
-        """There is a limit, set or told."""
+        """There is a limit, set or reported."""
         return bool(self._limits.calls) or any(self._per_minute(unit) for unit in ("requests", "tokens"))
 
     async def take(
-        self, use: Use, tokens: float, *, patience: float | None = None, waiting: Callable[[], None] = lambda: None
+        self,
+        use: Use,
+        tokens: float,
+        *,
+        max_wait_seconds: float | None = None,
+        waiting: Callable[[], None] = lambda: None,
     ) -> Charge:
         """Wait until a call of about so many tokens may be made; `waiting` is called now and then meanwhile.
 
         Raises:
-            Unavailable: it would take longer than `patience` seconds, or Redis is out of reach.
+            Unavailable: it would take longer than `max_wait_seconds` seconds, or Redis is out of reach.
 
         """
         if not self.limited:
             return Charge(tokens)
         waiter = _Waiter(Charge(tokens, uuid4().hex, use))
-        deadline = None if patience is None else self._clock.monotonic() + patience
+        deadline = None if max_wait_seconds is None else self._clock.monotonic() + max_wait_seconds
         queue = self._queues[use]
         queue.append(waiter)
         try:
@@ -185,9 +190,9 @@ class Budget:
                 offer.set_result(None)
 
     async def _try(self, charge: Charge) -> float:
-        """Take, or give the seconds until that may succeed."""
+        """Take, or return the seconds until that may succeed."""
         wait = await self._scripts.run(TAKE.call(self._keys, self._taking(charge))) / 1000
-        self._is_outbid[charge.use] = wait < 0
+        self._is_preempted[charge.use] = wait < 0
         return abs(wait)
 
     def _taking(self, charge: Charge) -> TakeArguments:
@@ -195,18 +200,18 @@ class Budget:
         calls = self._limits.calls or 0
         # An import leaves one permit free.
         permits = max(1, calls - 1) if calls and use == "bulk" else calls
-        uses = list(_LEAVES)
+        uses = list(_HEADROOM)
         costs = (("requests", 1.0), ("tokens", charge.tokens))
         return TakeArguments(
             lifetime=_KEPT_MS,
             use=use,
             more_urgent=uses[: uses.index(use)],
-            headroom=_LEAVES[use],
+            headroom=_HEADROOM[use],
             permit=charge.permit,
             permits=permits,
             permit_lifetime=self._call_ms,
             retry_after=_LOOK_MS,
-            note_lifetime=_NOTED_MS,
+            waiter_mark_lifetime=_WAITER_MARK_MS,
             buckets=[BucketCharge(unit, *bucket, cost) for unit, cost in costs if (bucket := self._bucket(unit))],
         )
 
@@ -219,12 +224,12 @@ class Budget:
             Unavailable: Redis is out of reach; the budget is then as it was.
 
         """
-        told: dict[str, Quota | None] = {"requests": quotas.requests, "tokens": quotas.tokens}
-        self._told.update({unit: quota.per_minute for unit, quota in told.items() if quota is not None})
+        reported: dict[str, Quota | None] = {"requests": quotas.requests, "tokens": quotas.tokens}
+        self._reported.update({unit: quota.per_minute for unit, quota in reported.items() if quota is not None})
         owed = {"requests": 0.0, "tokens": 0.0 if tokens is None else tokens - charge.tokens}
         buckets = [
             BucketCorrection(unit, *bucket, owed[unit], bucket[1] if quota is None else quota.remaining)
-            for unit, quota in told.items()
+            for unit, quota in reported.items()
             if (bucket := self._bucket(unit))
         ]
         if self.limited or retry_after:
@@ -239,29 +244,31 @@ class Budget:
         return await self._scripts.run(CORRECT.call(self._keys, arguments))
 
     def _may_transfer(self, charge: Charge, use: Use) -> bool:
-        """Say whether a permit may go to this use without asking Redis: it lasts, and nobody more urgent waits."""
-        uses = list(_LEAVES)
+        """Return whether a permit may go to this use without asking Redis: it lasts, and nobody more urgent waits."""
+        uses = list(_HEADROOM)
         is_early = self._clock.monotonic() - charge.since < self._call_ms / 3000
-        return is_early and uses.index(use) <= uses.index(charge.use) and not self._is_outbid.get(use, True)
+        return is_early and uses.index(use) <= uses.index(charge.use) and not self._is_preempted.get(use, True)
 
     async def _settle(self, charge: Charge, arguments: CorrectArguments) -> None:
         """Settle a call, and transfer its permit to the most urgent waiter of this process, if that is allowed."""
         may_transfer = bool(self._limits.calls) and charge.transfers < _TRANSFERS
-        open_ones = (waiter for use in _LEAVES for waiter in self._queues[use] if waiter.is_open)
+        open_ones = (waiter for use in _HEADROOM for waiter in self._queues[use] if waiter.is_open)
         next_waiter = next(open_ones, None) if may_transfer else None
         if next_waiter is None or next_waiter.offer is None:
             await self._correct(arguments)
             self._look_again()
             return
-        next_waiter.is_receiving, offer, wanted = True, next_waiter.offer, next_waiter.charge
+        next_waiter.is_receiving, offer, waiting_charge = True, next_waiter.offer, next_waiter.charge
         transferred: Charge | None = None
         try:
             is_plain = not arguments.buckets and not arguments.retry_after
-            if is_plain and self._may_transfer(charge, wanted.use):
-                transferred = replace(charge, use=wanted.use, tokens=wanted.tokens, transfers=charge.transfers + 1)
+            if is_plain and self._may_transfer(charge, waiting_charge.use):
+                transferred = replace(
+                    charge, use=waiting_charge.use, tokens=waiting_charge.tokens, transfers=charge.transfers + 1
+                )
                 return
-            if await self._correct(replace(arguments, following=self._taking(wanted))) == 0:
-                transferred = replace(wanted, since=self._clock.monotonic(), transfers=charge.transfers + 1)
+            if await self._correct(replace(arguments, following=self._taking(waiting_charge))) == 0:
+                transferred = replace(waiting_charge, since=self._clock.monotonic(), transfers=charge.transfers + 1)
                 if offer.cancelled():
                     await self._release(transferred)
         finally:
@@ -269,10 +276,10 @@ class Budget:
                 offer.set_result(transferred)
 
     def _per_minute(self, unit: str) -> float | None:
-        known = (self._limits.requests if unit == "requests" else self._limits.tokens, self._told.get(unit))
+        known = (self._limits.requests if unit == "requests" else self._limits.tokens, self._reported.get(unit))
         return min((limit for limit in known if limit is not None), default=None)
 
     def _bucket(self, unit: str) -> tuple[float, float] | None:
-        """Give a bucket's refill per millisecond and its capacity; None without a limit."""
+        """Return a bucket's refill per millisecond and its capacity; None without a limit."""
         limit = self._per_minute(unit)
-        return None if limit is None else (limit * _SHARE / 60_000, max(_FEWEST, limit * _AT_ONCE))
+        return None if limit is None else (limit * _SHARE / 60_000, max(_FEWEST, limit * _BURST_SHARE))

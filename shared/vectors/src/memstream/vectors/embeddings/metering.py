@@ -20,10 +20,10 @@ _BYTES_PER_TOKEN = 4.0
 _LEARNING = 0.1
 
 _CORRECTIONS = 32
-"""Of the budget, under way at once."""
+"""Of the budget, in progress at once."""
 
 Watch = Callable[[int, float, MemstreamError | None], None]
-"""Told of every call: how many texts, how many seconds, and its failure."""
+"""Notified of every call: how many texts, how many seconds, and its failure."""
 
 
 def ignore(_texts: int, _seconds: float, _failure: MemstreamError | None) -> None:
@@ -47,7 +47,7 @@ class MeteredEmbeddings:
         use: Use,
         *,
         input_type: InputType = "passage",
-        patience: float | None = None,
+        max_wait_seconds: float | None = None,
         waiting: Callable[[], None] = lambda: None,
     ) -> Vectors:
         """Return the vectors of up to 2,048 texts, none of them empty, one row a text.
@@ -56,11 +56,11 @@ class MeteredEmbeddings:
 
         Raises:
             Unavailable, GlobalFault, Rejected: as `EmbeddingsProvider.embed`.
-            Unavailable: the budget would keep the call waiting for longer than `patience` seconds.
+            Unavailable: the budget would keep the call waiting for longer than `max_wait_seconds` seconds.
 
         """
         size = sum(len(text.encode()) for text in set(texts))
-        charge = await self._take(use, size / self._bytes_per_token, patience, waiting)
+        charge = await self._take(use, size / self._bytes_per_token, max_wait_seconds, waiting)
         started = self._clock.monotonic()
         try:
             answer = await self._provider.embed(texts, input_type)
@@ -87,9 +87,11 @@ class MeteredEmbeddings:
         if len(self._corrections) > _CORRECTIONS:
             await task
 
-    async def _take(self, use: Use, tokens: float, patience: float | None, waiting: Callable[[], None]) -> Charge:
+    async def _take(
+        self, use: Use, tokens: float, max_wait_seconds: float | None, waiting: Callable[[], None]
+    ) -> Charge:
         try:
-            return await self._budget.take(use, tokens, patience=patience, waiting=waiting)
+            return await self._budget.take(use, tokens, max_wait_seconds=max_wait_seconds, waiting=waiting)
         except Unavailable as error:
             # A question can do without Redis, and so without the budget. What is to be stored can't.
             if use != "query" or error.dependency != REDIS:

@@ -69,19 +69,19 @@ class OpenAIEmbeddings:
         rows = [places.setdefault(text, len(places)) for text in texts]
         sent = [self._space.text_for(input_type, text) for text in places]
         content, headers = await self._post({**self._asked, "input": sent})
-        told = _read(content)
-        vectors = self._space.project(self._decode(told, len(places)))
-        return Embedded(vectors if len(places) == len(texts) else vectors[rows], _tokens(told), read_quotas(headers))
+        payload = _read(content)
+        vectors = self._space.project(self._decode(payload, len(places)))
+        return Embedded(vectors if len(places) == len(texts) else vectors[rows], _tokens(payload), read_quotas(headers))
 
     async def _post(self, body: dict[str, object]) -> tuple[bytes, Mapping[str, str]]:
         if self._transport is not None:
             try:
-                told = await self._transport.post("/embeddings", orjson.dumps(body))
+                response = await self._transport.post("/embeddings", orjson.dumps(body))
             except OSError as error:
                 raise error_for_no_answer(DEPENDENCY, error) from error
-            if told.status != _OK:
-                raise _refusal_in(told)
-            return told.content, told.headers
+            if response.status != _OK:
+                raise _refusal_in(response)
+            return response.content, response.headers
         try:
             # `embeddings.create` would look at every text and make an object of every vector: four times the work.
             answer = await self._client.post("/embeddings", cast_to=httpx2.Response, body=body)
@@ -89,10 +89,10 @@ class OpenAIEmbeddings:
             raise translate(error) from error
         return answer.content, answer.headers
 
-    def _decode(self, told: Any, count: int) -> Vectors:  # noqa: ANN401 - whatever the server said
+    def _decode(self, payload: Any, count: int) -> Vectors:  # noqa: ANN401 - whatever the server said
         vectors = np.empty((count, self._space.provider_dimensions), dtype=np.float32)
         try:
-            items = told["data"]
+            items = payload["data"]
             found = {operator.index(item["index"]): _vector(item["embedding"]) for item in items}
         except (ValueError, TypeError, KeyError) as error:
             raise error_for_unreadable_answer(DEPENDENCY, error) from error
@@ -127,17 +127,17 @@ def translate(error: openai.APIError) -> MemstreamError:
 
 def _refusal_in(answer: HttpResponse) -> MemstreamError:
     try:
-        told = from_json(answer.content)
+        payload = from_json(answer.content)
     except ValueError:
-        told = None
-    told = told.get("error", told) if isinstance(told, dict) else None
-    known = told if isinstance(told, dict) else {}
+        payload = None
+    payload = payload.get("error", payload) if isinstance(payload, dict) else None
+    known = payload if isinstance(payload, dict) else {}
     message = str(known.get("message") or answer.content[:300].decode(errors="replace"))
     return _refusal(answer.status, message, (known.get("code"), known.get("type")), answer.headers)
 
 
 def _refusal(status: int, message: str, codes: tuple[object, object], headers: Mapping[str, str]) -> MemstreamError:
-    """Give the error that says what to do about a status that is no success."""
+    """Return the error that says what to do about a status that is no success."""
     if "insufficient_quota" in codes:
         # Its status says that there were too many requests; but there is no waiting for an operator to pay.
         return GlobalFault(DEPENDENCY, reason_of(status, message))
@@ -151,10 +151,10 @@ def _read(answer: bytes) -> Any:  # noqa: ANN401 - whatever the server said
         raise error_for_unreadable_answer(DEPENDENCY, error) from error
 
 
-def _tokens(told: Mapping[str, object]) -> int | None:
-    usage = told.get("usage")
+def _tokens(payload: Mapping[str, object]) -> int | None:
+    usage = payload.get("usage")
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    # Not every server tells it.
+    # Not every server reports it.
     return tokens if isinstance(tokens, int) else None
 
 

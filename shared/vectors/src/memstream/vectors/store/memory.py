@@ -26,7 +26,7 @@ MAX_SPEAKERS = 100
 class MemoryStore(Protocol):
     """Keeps embedded messages, and finds them by owner alone.
 
-    Each method raises `Unavailable` while the store is out of reach, `GlobalFault` when an operator has to mend it, and
+    Each method raises `Unavailable` while the store is out of reach, `GlobalFault` when an operator has to fix it, and
     `Rejected` when it refuses this very input.
     """
 
@@ -35,7 +35,7 @@ class MemoryStore(Protocol):
         ...
 
     async def check(self) -> None:
-        """Return if the store answers and its collection is there."""
+        """Raise unless the store answers and its collection is there."""
         ...
 
     async def store(self, chunks: Sequence[EmbeddedChunk]) -> None:
@@ -57,8 +57,8 @@ class MemoryStore(Protocol):
         """Delete all of an owner's messages that come from entries up to a time by the stream's clock."""
         ...
 
-    async def propose(self, questions: Sequence[CandidateQuery]) -> list[Candidates]:
-        """Return the candidates for several questions, in one round trip."""
+    async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
+        """Return the candidates for several queries, in one round trip."""
         ...
 
     async def fetch(
@@ -83,7 +83,7 @@ class MemoryStore(Protocol):
     async def project(
         self, owner: Owner, target: EmbeddingSpace, *, after: str | None = None, count: int = 1000
     ) -> str | None:
-        """Give stored messages the vectors of another space too, made from those that are stored.
+        """Add the vectors of another space to stored messages, made from those that are stored.
 
         `target` has the model of the store's own space and a projection of its vectors. At most `count` chunks get
         theirs, in the order of their ids from `after` on; the result is where to go on, None at the end. Doing it again

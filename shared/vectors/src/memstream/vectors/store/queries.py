@@ -14,7 +14,7 @@ from memstream.vectors.store.owners import Owner
 
 @dataclass(frozen=True, slots=True)
 class CandidateQuery:
-    """A question to one owner's messages. With both `vector` and `text`, each score is given to the finds of both."""
+    """A query to one owner's messages. With both `vector` and `text`, each score is given to the finds of both."""
 
     owner: Owner
     vector: npt.NDArray[np.float32] | None
@@ -30,7 +30,7 @@ class CandidateQuery:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The chunks found for a question, by their ids."""
+    """The chunks found for a query, by their ids."""
 
     messages: Mapping[str, StoredMessage]
     """In the order of the first score, the best first. A chunk that has scores but is missing here was stored between

@@ -219,12 +219,14 @@ class Collection:
             with _readable():
                 return msgspec.convert(answer.result, list[QueryAnswer])
         with qdrant_faults():
-            told = await self._transport.post(f"/collections/{quote(self.name, safe='')}/points/query/batch", content)
-        if told.status != _OK:
-            message = told.content.decode(errors="replace")
-            raise error_for_status(DEPENDENCY, told.status, message, read_retry_after(told.headers))
+            response = await self._transport.post(
+                f"/collections/{quote(self.name, safe='')}/points/query/batch", content
+            )
+        if response.status != _OK:
+            message = response.content.decode(errors="replace")
+            raise error_for_status(DEPENDENCY, response.status, message, read_retry_after(response.headers))
         with _readable():
-            return _DECODER.decode(told.content).result
+            return _DECODER.decode(response.content).result
 
     async def look_up(self, lookups: Sequence[Lookup]) -> list[list[Record]]:
         """Return the points of several lookups, in one round trip.

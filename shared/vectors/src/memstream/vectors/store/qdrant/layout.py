@@ -12,7 +12,8 @@ from memstream.vectors.store.messages import INDEXES, Index
 from memstream.vectors.store.qdrant.collection import Collection, qdrant_faults
 from memstream.vectors.store.qdrant.queries import BM25_VECTOR
 
-# Graphs of vectors are for owners. For every role and every moment they would cost far more than all else.
+# Qdrant builds HNSW subgraphs per value of an indexed payload field. We want them per owner only; for role or time they
+# would cost more than everything else. Qdrant's `is_tenant` means our owner (a tenant's user).
 _SCHEMAS: Mapping[Index, models.PayloadSchemaParams] = {
     Index.OWNER: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     Index.KEYWORD: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False),
@@ -26,7 +27,7 @@ async def ensure_layout(collection: Collection, space: EmbeddingSpace) -> None:
     """Create the collection and its indexes, if they are missing.
 
     Raises:
-        GlobalFault: it exists, and lacks this space's vector or has it in other dimensions.
+        GlobalFault: the collection exists but lacks this space's vector, or has it in other dimensions.
         Unavailable: Qdrant is out of reach.
 
     """
@@ -35,14 +36,14 @@ async def ensure_layout(collection: Collection, space: EmbeddingSpace) -> None:
         if not await client.collection_exists(name):
             await _create(collection, space)
         info = await client.get_collection(name)
-        _check(info, name, space)
+        _check_dimensions(info, name, space)
         for field, index in INDEXES.items():
             if field not in info.payload_schema:
                 await client.create_payload_index(name, field, _SCHEMAS[index], wait=True)
 
 
 async def ensure_vector(collection: Collection, space: EmbeddingSpace) -> None:
-    """Add a space's vector to the collection, if it is missing; no point has one yet.
+    """Add a space's vector to the collection, if it is missing; existing points then have no value for it.
 
     Raises:
         GlobalFault: it exists in other dimensions.
@@ -57,11 +58,11 @@ async def ensure_vector(collection: Collection, space: EmbeddingSpace) -> None:
         if isinstance(vectors, dict) and space.vector_name not in vectors:
             await client.create_vector_name(name, space.vector_name, models.DenseVectorNameConfig(dense=config))
             info = await client.get_collection(name)
-    _check(info, name, space)
+    _check_dimensions(info, name, space)
 
 
-async def check_presence(collection: Collection) -> None:
-    """Return if the collection answers.
+async def check_exists(collection: Collection) -> None:
+    """Raise unless the collection exists.
 
     Raises:
         GlobalFault: it is missing.
@@ -90,14 +91,14 @@ async def _create(collection: Collection, space: EmbeddingSpace) -> None:
         # Another worker was first.
 
 
-def _check(info: models.CollectionInfo, name: str, space: EmbeddingSpace) -> None:
+def _check_dimensions(info: models.CollectionInfo, name: str, space: EmbeddingSpace) -> None:
     vectors = info.config.params.vectors
     params = vectors.get(space.vector_name) if isinstance(vectors, dict) else None
     if params is None:
         raise GlobalFault(
             DEPENDENCY,
             f"the collection {name!r} has no vector {space.vector_name!r}: "
-            "it was filled with another embedding model; configure that one, or another collection",
+            "set the embedding model it was filled with, or another collection name",
         )
     if params.size != space.dimensions:
         raise GlobalFault(

@@ -15,7 +15,7 @@ from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
 from memstream.vectors.store.qdrant.filters import owned, until_entry
-from memstream.vectors.store.qdrant.layout import check_presence, ensure_layout, ensure_vector
+from memstream.vectors.store.qdrant.layout import check_exists, ensure_layout, ensure_vector
 from memstream.vectors.store.qdrant.queries import BM25_VECTOR, bm25_document, queries_for, read_candidates
 from memstream.vectors.store.qdrant.timeline import Walk
 from memstream.vectors.store.queries import (
@@ -54,7 +54,7 @@ class QdrantStore:
 
     async def check(self) -> None:
         """See `MemoryStore`."""
-        await check_presence(self._collection)
+        await check_exists(self._collection)
 
     async def store(self, chunks: Sequence[EmbeddedChunk]) -> None:
         """See `MemoryStore`."""
@@ -80,12 +80,12 @@ class QdrantStore:
         """See `MemoryStore`."""
         await self._collection.delete(owned(owner, either=[until_entry(until_ms)]))
 
-    async def propose(self, questions: Sequence[CandidateQuery]) -> list[Candidates]:
+    async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
         """See `MemoryStore`."""
-        queries = [query for question in questions for query in queries_for(question, self._vector_name)]
-        answers = iter(await self._collection.query(queries))
+        requests = [request for query in queries for request in queries_for(query, self._vector_name)]
+        answers = iter(await self._collection.query(requests))
         try:
-            found = [read_candidates(question, answers, self._vector_name) for question in questions]
+            found = [read_candidates(query, answers, self._vector_name) for query in queries]
         except (ValueError, KeyError) as error:
             raise error_for_unreadable_answer(DEPENDENCY, error) from None
         if next(answers, None) is not None:

@@ -1,4 +1,4 @@
-"""What has to have become of each message, as far as a history tells. Pure.
+"""What is expected of each message at the end, as far as a history shows. Pure.
 
 A call takes effect at some moment between its record and that of its answer; one without an answer at any moment after
 its record. Places in the history's order are the time.
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from reliability.history import Answered, Deleted, Deleting, History, Sent
-from reliability.orders import POISON
+from reliability.operations import POISON
 
 Name = tuple[str, str]
 """User and message id."""
 
 
-class Fate(Enum):
+class Expectation(Enum):
     """Where a message has to be when nothing waits any more."""
 
     THERE = "stored, in Qdrant"
@@ -34,7 +34,7 @@ class Span:
     end: float
 
     def surely_before(self, other: "Span") -> bool:
-        """Say whether it was over when the other began."""
+        """Return whether it was over when the other began."""
         return self.end < other.start
 
 
@@ -49,7 +49,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to forget; a sure one was answered."""
+    """A request to delete; a sure one was answered."""
 
     span: Span
     sure: bool
@@ -80,16 +80,16 @@ class Life:
         return bool(self.deletes or self.erasures)
 
     @property
-    def fate(self) -> Fate:
+    def expectation(self) -> Expectation:
         """What has to have become of it."""
         if not self.possible_texts:
-            return Fate.GONE
+            return Expectation.GONE
         if not any(self._is_kept(attempt) for attempt in self.attempts):
-            return Fate.OPEN
-        return Fate.DEAD if self.poisonous else Fate.THERE
+            return Expectation.OPEN
+        return Expectation.DEAD if self.poisonous else Expectation.THERE
 
     def _is_gone(self, attempt: Attempt) -> bool:
-        """Say whether a request surely forgot it.
+        """Return whether a request surely forgot it.
 
         A delete holds for what is sent later, too; but if the user is erased after it, the id may be used anew.
         """
@@ -103,7 +103,7 @@ class Life:
         )
 
     def _is_kept(self, attempt: Attempt) -> bool:
-        """Say whether it was accepted, and no request can have forgotten it."""
+        """Return whether it was accepted, and no request can have forgotten it."""
         return (
             attempt.accepted
             and not self.deletes
@@ -150,5 +150,5 @@ def _requests(history: History) -> tuple[dict[Name, list[Request]], dict[str, li
 
 
 def first_start(spans: Iterable[Span]) -> float:
-    """Give the place where the first of some calls began."""
+    """Return the place where the first of some calls began."""
     return min((span.start for span in spans), default=math.inf)

@@ -1,4 +1,4 @@
-"""Seeded orders: what is sent, asked and deleted is drawn beforehand. Pure."""
+"""Seeded operations: what is sent, searched, read and deleted is drawn beforehand. Pure."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ _BAD_LINES = (
 )
 _LONG = 400
 
-OrderKind = Literal["single", "batch", "delete", "erase", "search", "ask"]
+OperationKind = Literal["single", "batch", "delete", "erase", "search", "ask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Message:
 
     @property
     def line(self) -> str:
-        """Give its JSON."""
+        """Return its JSON."""
         if not self.valid:
             return self.text
         return json.dumps({"user_id": self.user, "message_id": self.message_id, "text": self.text})
@@ -52,10 +52,10 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One thing that a sender does, after a pause (seconds). Deletes, questions and the like name one message."""
+class Operation:
+    """One thing that a sender does, after a pause (seconds). A deletion, a search or a read names one message."""
 
-    kind: OrderKind
+    kind: OperationKind
     messages: Sequence[Message]
     pause: float = 0.0
     lane: Lane = "live"
@@ -70,11 +70,11 @@ class Shape:
     messages: int
     users: int
     pause: float
-    """Longest pause of a sender before an order, in seconds."""
+    """Longest pause of a sender before an operation, in seconds."""
 
 
 class Drawing:
-    """Draws orders from a seed; all users' names begin with `prefix`."""
+    """Draws operations from a seed; all users' names begin with `prefix`."""
 
     def __init__(self, seed: int, shape: Shape, prefix: str) -> None:
         self._chance = Random(seed)  # noqa: S311 - nothing secret is made from it
@@ -83,32 +83,32 @@ class Drawing:
         self._drawn: list[Message] = []
         self._counts: Counter[str] = Counter()
 
-    def orders(self) -> list[Order]:
-        """Draw so many different messages, some sent twice; and deletes, questions, and looks at states."""
-        orders: list[Order] = []
+    def operations(self) -> list[Operation]:
+        """Draw so many different messages, some sent twice; and deletions, searches, and reads of states."""
+        operations: list[Operation] = []
         while len(self._drawn) < self._shape.messages:
-            orders.append(self._order())
-        return orders
+            operations.append(self._operation())
+        return operations
 
-    def provoke(self, kind: Literal["poison", "delete"]) -> Order:
-        """Draw an order that makes something certain to happen: a text that is refused, or a delete."""
+    def provoke(self, kind: Literal["poison", "delete"]) -> Operation:
+        """Draw an operation that makes something certain to happen: a text that is refused, or a deletion."""
         if kind == "poison":
-            return Order("single", [self._message(poison=True)], lane=self._lane())
-        return Order("delete", [self._chance.choice(self._drawn) if self._drawn else self._message()])
+            return Operation("single", [self._message(poison=True)], lane=self._lane())
+        return Operation("delete", [self._chance.choice(self._drawn) if self._drawn else self._message()])
 
-    def _order(self) -> Order:
+    def _operation(self) -> Operation:
         chance = self._chance
-        kind: OrderKind | Literal["repeat"] = chance.choices(
+        kind: OperationKind | Literal["repeat"] = chance.choices(
             ("single", "batch", "repeat", "delete", "erase", "search", "ask"), (45, 9, 10, 7, 1.5, 9, 12)
         )[0]
         pause, gives_up = self._shape.pause * chance.random(), chance.random() < 0.1
         if kind == "single" or not self._drawn:
-            return Order("single", [self._message()], pause, self._lane(), gives_up)
+            return Operation("single", [self._message()], pause, self._lane(), gives_up)
         if kind == "batch":
-            return Order("batch", self._batch(), pause, self._lane(), gives_up)
+            return Operation("batch", self._batch(), pause, self._lane(), gives_up)
         if kind == "repeat":
-            return Order("single", [self._again()], pause, self._lane(), gives_up)
-        return Order(kind, [chance.choice(self._drawn)], pause, gives_up=gives_up)
+            return Operation("single", [self._again()], pause, self._lane(), gives_up)
+        return Operation(kind, [chance.choice(self._drawn)], pause, gives_up=gives_up)
 
     def _batch(self) -> list[Message]:
         """Draw messages; some are repeats, and some lines are none."""
@@ -128,7 +128,7 @@ class Drawing:
         return Message(message.user, message.message_id, self._text(message.message_id, poison=False))
 
     def _message(self, *, poison: bool | None = None) -> Message:
-        # Ids start anew with each user, so that a message shown to the wrong one is told by its text.
+        # Ids start anew with each user, so that a message shown to the wrong one is recognized by its text.
         user = f"{self._prefix}-user-{self._chance.randrange(self._shape.users)}"
         number = self._counts[user]
         self._counts[user] += 1

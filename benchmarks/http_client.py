@@ -7,7 +7,7 @@ _SECONDS = 60.0
 _JSON = "application/json"
 
 
-class Wire:
+class HttpClient:
     """Connections to one server, one per concurrent request. A connection that was closed is replaced."""
 
     def __init__(self, url: str, key: str) -> None:

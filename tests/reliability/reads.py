@@ -1,4 +1,4 @@
-"""Looks at what there is: in Qdrant, by the state endpoint, and by questions."""
+"""Reads what there is: from Qdrant, from the state endpoint, and with searches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 from reliability.history import Found, History, Searched
-from reliability.orders import Message
+from reliability.operations import Message
 
 _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Reader:
     """Clients of the services, and of Qdrant itself."""
 
     ingest: httpx.AsyncClient
@@ -21,7 +21,7 @@ class Look:
     qdrant: httpx.AsyncClient
 
     async def state(self, user: str, message_id: str) -> tuple[str, str | None] | None:
-        """Give what the state endpoint says of a message, with the reason; None if it says nothing."""
+        """Return what the state endpoint says of a message, with the reason; None if it says nothing."""
         try:
             answer = await self.ingest.get("/v1/messages/state", params={"user_id": user, "message_id": message_id})
         except httpx.TransportError:
@@ -34,7 +34,7 @@ class Look:
         return None if answer.is_server_error else (f"HTTP {answer.status_code}", None)
 
     async def receipt(self, erasure_id: str) -> tuple[str, str] | None:
-        """Give what a receipt says: scope and state; None if there is no answer."""
+        """Return what a receipt says: scope and state; None if there is no answer."""
         try:
             answer = await self.ingest.get(f"/v1/erasures/{erasure_id}")
         except httpx.TransportError:
@@ -44,14 +44,14 @@ class Look:
         return None if answer.is_server_error else ("", f"HTTP {answer.status_code}")
 
     async def is_there(self, user: str, message_id: str) -> bool | None:
-        """Say whether all chunks of a message are in Qdrant; None if there is no answer."""
+        """Return whether all chunks of a message are in Qdrant; None if there is no answer."""
         found = await self.points([user], message_id)
         if found is None:
             return None
         return bool(found) and {point.chunk for point in found} == set(range(found[0].chunks))
 
     async def points(self, users: Sequence[str], message_id: str | None = None) -> list[Found] | None:
-        """Give the points of some users, of one message or of all; None if there is no answer."""
+        """Return the points of some users, of one message or of all; None if there is no answer."""
         owner = {"key": "owner", "match": {"any": [f"local/{user}" for user in users]}}
         must: list[dict[str, Any]] = [owner]
         if message_id is not None:
@@ -83,7 +83,7 @@ def _found(payload: dict[str, Any]) -> Found:
 async def search(
     retriever: httpx.AsyncClient, history: History, message: Message, *, mode: str = "keyword", wanted: bool = False
 ) -> bool:
-    """Ask as a message's user for the word that only this message has, record the answer, and say if there was one."""
+    """Search for the word that only this message of its user has, record the answer, and return if there was one."""
     body = {"user_id": message.user, "query": message.word, "limit": 20, "mode": mode}
     try:
         answer = await retriever.post("/v1/search", json=body)

@@ -1,4 +1,4 @@
-"""Carries faults out on a site."""
+"""Injects faults into a site."""
 
 import asyncio
 import contextlib
@@ -18,15 +18,15 @@ from reliability.faults import (
     Storm,
     Terminate,
 )
-from reliability.history import Struck
+from reliability.history import FaultInjected
 from reliability.links import Link, Watch
 from reliability.site import OLD_WORKER, Site
 
 _GRACE = 15.0
 
 
-class Striker:
-    """Strikes a site with the faults of one run. What was begun is ended by `finish`."""
+class FaultInjector:
+    """Injects the faults of one run into a site. What was begun is ended by `finish`."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -35,8 +35,8 @@ class Striker:
         self._watches: list[tuple[AtPoint, Watch]] = []
         self._at_the_end: list[Callable[[], Awaitable[None]]] = []
 
-    def strike(self, fault: Fault) -> None:
-        """Begin with a fault, and come back at once."""
+    def inject(self, fault: Fault) -> None:
+        """Begin with a fault, and return at once."""
         self._note(fault, "begun")
         if isinstance(fault, AtPoint):
             self._arm(fault)
@@ -51,7 +51,7 @@ class Striker:
             task.result()
 
     async def finish(self) -> None:
-        """Wait no longer for moments that have not come, end what is under way, and undo what lasts."""
+        """Wait no longer for moments that have not come, end what is in progress, and undo what lasts."""
         for fault, watch in self._watches:
             if not watch.hit.is_set():
                 watch.disarm()
@@ -62,7 +62,7 @@ class Striker:
         self._at_the_end.clear()
 
     def _note(self, fault: Fault, phase: str) -> None:
-        self._site.history.add(Struck(fault.name, fault.kind, phase))  # type: ignore[arg-type]
+        self._site.history.add(FaultInjected(fault.name, fault.kind, phase))  # type: ignore[arg-type]
 
     async def _carry_out(self, fault: Fault) -> None:
         match fault:
@@ -147,7 +147,7 @@ class Striker:
             link.mend()
 
     async def _replace(self) -> bool:
-        """Replace a worker by an old one, and by a new one at the end; say whether there is an old one."""
+        """Replace a worker by an old one, and by a new one at the end; return whether there is an old one."""
         if self._site.old_path is None:
             return False
         self._site.use_release(self._site.old_path)
@@ -172,7 +172,7 @@ class Striker:
         self._watches.append((fault, watch))
 
     async def _hit(self, fault: AtPoint, link: Link) -> bool:
-        """Strike at the moment; what the killed one was about to say, or to hear, is lost with it."""
+        """Inject the fault at the moment; what the killed one was about to say, or to hear, is lost with it."""
         self._note(fault, "hit")
         match fault.blow:
             case "kill":
