@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 from fastapi import FastAPI
@@ -21,19 +22,42 @@ from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline import Timeline
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
-from memstream.streams.connections import connect, ping
+from memstream.streams.connections import Redis, connect, ping
 from memstream.vectors.composition import open_embeddings, open_store
+from memstream.vectors.embeddings import MeteredEmbeddings
 from memstream.vectors.space import Vectors
+from memstream.vectors.store import MemoryStore
 from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
 from memstream.web.credentials import KeyRing
 from memstream.web.operations import include_operations
 
-_PATIENCE = 1.0
-"""Seconds that a question waits for its share of the provider's limits, before it is answered by keywords alone."""
+_BUDGET_WAIT_SECONDS = 1.0
+"""How long a question waits for its share of the provider's limits, before it is answered by keywords alone."""
 
 _OTHER_CONNECTIONS = 8
-"""To Qdrant, for what is no search: timelines and health."""
+"""To Qdrant, for everything but searches: timelines and health."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Dependencies:
+    """What the retriever asks."""
+
+    redis: Redis
+    store: MemoryStore
+    embeddings: MeteredEmbeddings
+    clock: Clock
+
+    async def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        return await self.embeddings.embed(texts, "query", input_type="query", max_wait_seconds=_BUDGET_WAIT_SECONDS)
+
+    async def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        return await self.embeddings.embed(texts, "query", max_wait_seconds=_BUDGET_WAIT_SECONDS)
+
+    async def aclose(self) -> None:
+        await self.embeddings.aclose()
+        await self.store.aclose()
+        await self.redis.aclose()
 
 
 def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
@@ -44,74 +68,74 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
 
     """
     client = connect(str(settings.redis_url), timeout=settings.redis_timeout.total_seconds())
-    store = open_store(settings, connections=settings.searches_at_once + _OTHER_CONNECTIONS)
-    embeddings = open_embeddings(settings, client, clock)
+    asked = _Dependencies(
+        client,
+        open_store(settings, connections=settings.searches_at_once + _OTHER_CONNECTIONS),
+        open_embeddings(settings, client, clock),
+        clock,
+    )
     registry = CollectorRegistry()
     metrics = RetrieverMetrics(registry)
-    limiter = ConcurrencyLimiter(settings.searches_at_once, settings.searches_waiting)
-    metrics.waiting.set_function(lambda: limiter.waiting)
-    timeout = settings.search_timeout.total_seconds()
-
-    async def embed_queries(texts: Sequence[str]) -> Vectors:
-        return await embeddings.embed(texts, "query", input_type="query", max_wait_seconds=_PATIENCE)
-
-    async def embed_texts(texts: Sequence[str]) -> Vectors:
-        return await embeddings.embed(texts, "query", max_wait_seconds=_PATIENCE)
-
     queries = QueryVectors(
-        embed_queries,
+        asked.embed_queries,
         QueryPolicy(settings.query_cache, settings.query_batch, settings.query_calls),
         lambda source: metrics.query_vectors.labels(source).inc(),
     )
-    positions = PositionWaiter(
-        client, clock, partitions=settings.partitions, limiter=ConcurrencyLimiter(settings.searches_held, 0)
-    )
-    searches = Searches(
-        store=store,
-        embedder=QueryEmbedder(queries.get, KnownSpeakers(store.speakers, clock), metrics),
-        wait_for=positions.wait,
-        limiter=limiter,
-        calibration=calibration_of(settings.space.vector_name, settings.calibrations),
-        policy=SearchPolicy(settings.embeddings_model, settings.candidates, timeout),
-        clock=clock,
-        metrics=metrics,
-    )
-    contexts = Contexts(
-        searches.answer,
-        clock,
-        model=settings.embeddings_model,
-        abstain_below=settings.abstain_below,
-        token_counters={name: token_counter(name) for name in get_args(Encoding)},
-    )
     health = Health(clock)
     health.check("redis", lambda: ping(client))
-    health.check("qdrant", store.check)
-    parts = RetrieverParts(
-        searches=searches,
-        contexts=contexts,
-        similarity=Similarity(embed_texts, limiter, clock, model=settings.embeddings_model, timeout=timeout),
-        timeline=Timeline(store),
-        ring=KeyRing(client, clock),
-        limits=settings.limits(),
-        body_bytes=settings.body_bytes,
-    )
+    health.check("qdrant", asked.store.check)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await queries.aclose()
-        await embeddings.aclose()
-        await store.aclose()
-        await client.aclose()
+        await asked.aclose()
 
     app = make_application(
         "Memstream retriever",
-        "Answers what a user's past says.",
+        "Searches what a user has said.",
         lifespan,
         body_models=BODY_MODELS,
         routes=PLAIN_ROUTES,
     )
     app.include_router(router)
     include_operations(app, health, registry)
-    app.state.parts = parts
+    app.state.parts = _parts(settings, asked, queries, metrics)
     return app
+
+
+def _parts(
+    settings: RetrieverSettings, asked: _Dependencies, queries: QueryVectors, metrics: RetrieverMetrics
+) -> RetrieverParts:
+    limiter = ConcurrencyLimiter(settings.searches_at_once, settings.searches_waiting)
+    metrics.waiting.set_function(lambda: limiter.waiting)
+    model, timeout = settings.embeddings_model, settings.search_timeout.total_seconds()
+    positions = PositionWaiter(
+        asked.redis, asked.clock, partitions=settings.partitions, limiter=ConcurrencyLimiter(settings.searches_held, 0)
+    )
+    searches = Searches(
+        store=asked.store,
+        embedder=QueryEmbedder(queries.get, KnownSpeakers(asked.store.speakers, asked.clock), metrics),
+        wait_for=positions.wait,
+        limiter=limiter,
+        calibration=calibration_of(settings.space.vector_name, settings.calibrations),
+        policy=SearchPolicy(model, settings.candidates, timeout),
+        clock=asked.clock,
+        metrics=metrics,
+    )
+    contexts = Contexts(
+        searches.answer,
+        asked.clock,
+        model=model,
+        abstain_below=settings.abstain_below,
+        token_counters={name: token_counter(name) for name in get_args(Encoding)},
+    )
+    return RetrieverParts(
+        searches=searches,
+        contexts=contexts,
+        similarity=Similarity(asked.embed_passages, limiter, asked.clock, model=model, timeout=timeout),
+        timeline=Timeline(asked.store),
+        ring=KeyRing(asked.redis, asked.clock),
+        limits=settings.limits(),
+        body_bytes=settings.body_bytes,
+    )
