@@ -11,7 +11,7 @@ from memstream.contracts.events import MessageDeleted, MessageRecorded, UserEras
 from memstream.contracts.keys import Lane
 from memstream.embedder.chunks import Chunker
 from memstream.vectors.space import Vectors, render
-from memstream.vectors.store import EmbeddedChunk, Owner, StoredMessage, owner_of
+from memstream.vectors.store import CONTENT, EmbeddedChunk, Owner, StoredMessage, owner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +158,9 @@ def _stored(job: EmbeddingJob, owner: str, index: int) -> StoredMessage:
     message = job.message
     return StoredMessage(
         owner=owner,
-        message_id=message.message_id,
-        conversation_id=message.conversation_id,
-        role=message.role,
-        speaker=message.speaker,
-        kind=message.kind,
-        text=job.chunks[index],
+        **{name: getattr(message, name) for name in CONTENT} | {"text": job.chunks[index]},
         full_text=message.text if index == 0 and len(job.chunks) > 1 else None,
-        occurred_at=message.occurred_at,
         recorded_at=message.recorded_at,
-        metadata=message.metadata,
         chunk=index,
         chunks=len(job.chunks),
         entry_ms=job.delivery.milliseconds,
