@@ -1,17 +1,38 @@
 """The moments are recognized by the bytes, however those are cut."""
 
+from typing import Any
+
 import pytest
 from reliability.wire import HttpTalk, RedisTalk, Word, commands
 
 from memstream.contracts import keys
+from memstream.streams.dead_letter_scripts import DEAD_LETTER, DeadLetterArguments, DeadLetterKeys
+from memstream.streams.scripts import ScriptCall
+from memstream.streams.stream_scripts import (
+    APPEND,
+    DELETE_MESSAGE,
+    ERASE_USER,
+    AppendArguments,
+    AppendKeys,
+    DeletionKeys,
+    ErasureArguments,
+    ErasureKeys,
+)
 
-LIVE, DEAD = keys.stream(0, "live"), keys.dead_letters(0)
+LIVE, DEAD, RECEIPT = keys.stream(0, "live"), keys.dead_letters(0), keys.erasure(0, "0.e-1")
+DELETION = ErasureArguments(60, "0.live.", "message.deleted.v1", "0.e-1", "acme", "2026-03-01T12:00:00Z")
 
 
 def command(*words: str | int) -> bytes:
     """Write a command as clients do."""
     encoded = [str(word).encode() for word in words]
     return b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)
+
+
+def called(call: ScriptCall[Any]) -> bytes:
+    """Write the call of a script as services do."""
+    arguments = [one.decode() if isinstance(one, bytes) else one for one in call.arguments]
+    return command("EVALSHA", call.script.sha, len(call.keys), *call.keys, *arguments)
 
 
 def test_commands_are_read_however_their_bytes_come() -> None:
@@ -30,7 +51,13 @@ def test_commands_are_read_however_their_bytes_come() -> None:
     [
         (command("EVALSHA", "f00", 3, LIVE, "seen", "erased", 60, "0.live."), "append"),
         (command("EVALSHA", "f00", 4, LIVE, DEAD, "seen", "erased", "embedder"), "dead_letter"),
-        (command("EVAL", "return 1", 3, LIVE, "seen", "erasure", 60), "request_deletion"),
+        (called(DELETE_MESSAGE.call(DeletionKeys(LIVE, RECEIPT, "seen", "erased"), DELETION)), "request_deletion"),
+        (called(ERASE_USER.call(ErasureKeys(LIVE, RECEIPT, "erased"), DELETION)), "request_deletion"),
+        (called(APPEND.call(AppendKeys(LIVE, ["seen"], ["erased"]), AppendArguments(60, "0.live.", "x"))), "append"),
+        (
+            called(DEAD_LETTER.call(DeadLetterKeys(LIVE, DEAD), DeadLetterArguments("g", "1-0", "live", "p"))),
+            "dead_letter",
+        ),
         (command("XREADGROUP", "GROUP", "embedder", "one", "STREAMS", LIVE, ">"), "read"),
         (command("XACK", LIVE, "embedder", "1-0"), "acknowledge"),
         (command("XTRIM", LIVE, "MINID", "~", "1-0"), "trim"),

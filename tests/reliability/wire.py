@@ -11,6 +11,7 @@ Word = Literal["append", "read", "embed", "upsert", "acknowledge", "dead_letter"
 
 _STREAMS = frozenset(keys.stream(0, lane).encode() for lane in keys.LANES)
 _DEAD = keys.dead_letters(0).encode()
+_RECEIPT = keys.erasure(0, "").encode()
 _PLAIN: dict[bytes, Word] = {b"XREADGROUP": "read", b"XACK": "acknowledge", b"XTRIM": "trim"}
 _NEED_ENTRIES = b"\r\ndata\r\n"
 _WARMING_UP = b'["ready"]'
@@ -117,4 +118,5 @@ def _words(command: list[bytes]) -> set[Word]:
         return {"dead_letter"}
     if not names or names[0] not in _STREAMS:
         return set()
-    return {"append"} if name == b"EVALSHA" else {"request_deletion"}
+    # A deletion comes with its receipt, an append with the seen-keys of its messages.
+    return {"request_deletion"} if len(names) > 1 and names[1].startswith(_RECEIPT) else {"append"}
