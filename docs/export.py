@@ -21,8 +21,7 @@ from memstream.embedder import asyncapi
 from memstream.ingest import app as ingest
 from memstream.ingest.settings import IngestSettings
 from memstream.retriever import app as retriever
-from memstream.retriever.ranking import FEATURES, OTHER_SIGNALS, Feature, Signal
-from memstream.retriever.ranking.columns import MAX_ANALYSED
+from memstream.retriever.ranking import FEATURES, MAX_ANALYSED, OTHER_SIGNALS, Feature, Signal
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 

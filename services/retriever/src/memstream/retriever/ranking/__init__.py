@@ -6,6 +6,7 @@ from memstream.retriever.ranking.calibrations import (
     shipped_calibrations,
     write_calibrations,
 )
+from memstream.retriever.ranking.columns import MAX_ANALYSED
 from memstream.retriever.ranking.features import (
     FEATURES,
     OTHER_SIGNALS,
@@ -25,6 +26,7 @@ from memstream.retriever.ranking.updates import COMPARED
 __all__ = [
     "COMPARED",
     "FEATURES",
+    "MAX_ANALYSED",
     "MODEL_SCORES",
     "OTHER_SIGNALS",
     "SCORES",
