@@ -18,6 +18,7 @@ Figures = Mapping[str, Any]
 
 _SHOWN = ("recall@1", "recall@5", "recall@10", "recall@25", "recall@50", "nDCG@10", "MRR@10")
 _BUDGETS = [f"{kind}, {budget}" for kind in KINDS for budget in BUDGETS]
+_NO_BUDGETS = ("questions", "strangers")
 _BRIEFLY = ("recall@5", "recall@10", "nDCG@10")
 _PACKAGES = ("numpy", "qdrant-client", "qdrant-edge-py", "ctranslate2")
 _WANTED = (
@@ -203,7 +204,7 @@ def _abstentions(sets: Figures) -> Iterator[list[str]]:
 
 def _contexts(sets: Figures) -> Iterator[list[str]]:
     for name, one in sets.items():
-        found = {label: row for label, row in one["contexts"].items() if label != "questions"}
+        found = {label: row for label, row in one["contexts"].items() if label not in _NO_BUDGETS}
         cells = (f"{_share(row['recall'])}%, {100 * row['abstained']:.0f}%" for row in found.values())
         yield [name, str(one["contexts"]["questions"]), *cells]
 
