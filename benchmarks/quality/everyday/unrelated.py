@@ -33,16 +33,16 @@ _ENGLISH_TEMPLATES = (
     "The radio played the same {quality} song {daypart}.",
 )
 _ENGLISH_WORDS = {
-    "vehicle": ("bus", "tram", "street sweeper", "bin lorry", "night bus", "milk float", "school bus", "post van"),
+    "vehicle": ("bus", "tram", "street sweeper", "bin lorry", "express bus", "milk float", "coach", "post cart"),
     "remark": (
         *("as always", "would you believe it", "so that was that", "and nobody minded", "which made me laugh"),
         *("but never mind", "and I had to smile", "of all things", "just like that", "no surprise there"),
         *("if you ask me", "what a nuisance", "and then it stopped", "or so it seemed", "quite a sight"),
     ),
     "weathered": ("rained", "drizzled", "hailed", "was foggy", "was windy", "stayed grey", "thundered", "was sunny"),
-    "daypart": ("all morning", "most of the afternoon", "all evening", "for hours", "until noon", "the whole time"),
+    "daypart": ("since dawn", "most of the afternoon", "all evening", "for hours", "until noon", "throughout"),
     "tidied": ("swept", "cleared out", "tidied", "aired", "hoovered", "mopped", "scrubbed", "decluttered"),
-    "room": ("hallway", "cellar", "garage", "landing", "porch", "pantry", "utility room", "conservatory", "shed"),
+    "room": ("hallway", "cellar", "garage", "stairwell", "porch", "pantry", "laundry", "conservatory", "shed"),
     "object": (
         *("glove", "balloon", "bucket", "broom", "cushion", "lampshade", "ladle", "marble", "parasol", "teapot"),
         *(
@@ -60,13 +60,13 @@ _ENGLISH_WORDS = {
         *("windowsill", "gutter", "banister", "bench", "kerb", "chimney", "hedge", "wall", "railing", "doorstep"),
         *("bus shelter", "lamp post", "letterbox", "skip", "traffic island", "clothes line", "compost heap"),
     ),
-    "machine": ("washing machine", "tumble dryer", "lawnmower", "vacuum cleaner", "toaster", "extractor hood", "iron"),
+    "machine": ("washer", "tumble dryer", "lawnmower", "hoover", "toaster", "extractor hood", "iron"),
     "noise": ("rattling", "humming", "squeaking", "clicking", "whistling", "grinding", "gurgling"),
     "sport": ("snooker", "darts", "curling", "badminton", "billiards", "bowls", "cricket", "ski jumping", "volleyball"),
     "quality": ("dull", "splendid", "endless", "so-so", "hilarious", "baffling", "a bit long", "rather good", "odd"),
-    "shop": ("kiosk", "ironmonger's", "post office", "launderette", "newsagent's", "florist's", "key cutter's"),
+    "shop": ("kiosk", "ironmonger's", "post office", "launderette", "newsagent's", "florist's", "cobbler's"),
     "pattern": ("striped", "checked", "plain", "flowery", "dotted", "velvet", "linen", "lace"),
-    "duration": ("ages", "an hour", "half the evening", "three attempts", "far too long", "a whole pot of tea"),
+    "duration": ("ages", "an hour", "half the evening", "three attempts", "far too long", "three cups of cocoa"),
 }
 _OTHERS: Mapping[str, tuple[Sequence[str], Mapping[str, Sequence[str]]]] = {
     "de": (
