@@ -157,6 +157,7 @@ async def _everything(
     await _record([one for one in sets if not _is_recorded([one], recordings)], stack, recordings)
     read = {one.name: replaying.read(recordings / f"{one.name}.json") for one in sets}
     calibration = calibration_of(_space(stack.embedding_model).vector_name)
+    report["left_out"] = print_left_out(read, calibration, ablation=False) if len(read) > 1 else {}
     report["held_back"] = print_held_back(read, calibration)
     report["ablation"] = print_ablation(read, calibration)
     return report

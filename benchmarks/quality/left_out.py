@@ -32,6 +32,7 @@ from memstream.contracts.searches import Mode
 from memstream.retriever.ranking import FEATURES, Calibration
 
 SHOWN = ("hit@1", "recall@1", "recall@5", "recall@10", "precision@5", "nDCG@10", "MRR@10")
+ALL_FEATURES = "all features"
 _RRF_CONSTANT = 60
 """Of reciprocal rank fusion (Cormack et al., 2009)."""
 
@@ -81,7 +82,7 @@ def judged_by(recorded: Sequence[Recorded], calibration: Calibration, mode: Mode
     """Return the figures of a set: of questions in the memory's language first, then of each other language."""
     replayed = replay_all({"": recorded}, calibration, mode)[""]
     languages = sorted({one.recorded.question.category for one in replayed if _is_across(one)})
-    parts = {"all features": [one for one in replayed if not _is_across(one)]}
+    parts = {ALL_FEATURES: [one for one in replayed if not _is_across(one)]}
     parts |= {name: [one for one in replayed if one.recorded.question.category == name] for name in languages}
     return {label: _figures(part) for label, part in parts.items() if part}
 
