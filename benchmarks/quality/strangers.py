@@ -24,11 +24,13 @@ def asked_as_strangers(one: JudgedSet, rng: Random) -> Iterator[Asked]:
     A name that nobody in a history has is an easy reason to abstain; with the names swapped it is none.
     """
     users = sorted({question.user_id for question in one.questions})
+    if len(users) <= 1:
+        return
     speakers = one.speakers()
     for question in one.questions:
-        others = [user for user in users if user != question.user_id]
-        if not question.evidence or not others:
+        if not question.evidence:
             continue
+        others = [user for user in users if user != question.user_id]
         user = rng.choice(others)
         yield Asked(question, user)
         swapped = swap_names(question.question, speakers.get(question.user_id, ()), speakers.get(user, ()))
