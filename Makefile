@@ -8,7 +8,7 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test fuzz check format reliability bench quality lock requirements docs clean
+.PHONY: help setup up demo test fuzz check format reliability bench quality everyday lock requirements docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1
 quality: setup ## measure retrieval quality on judged data sets: make quality DATA=FOLDER, and with FULL=1 the figures of docs/quality.md
 	@test -n "$(DATA)" || { echo "say where the sets are: make quality DATA=FOLDER"; exit 2; }
 	$(PY) -m benchmarks.quality --data $(DATA) $(if $(FULL),--full --keep build/quality --json build/quality/report.json --report docs/quality.md)
+
+everyday: setup ## ask everyday questions of many small histories: make everyday [SIZES="0 20 200"]
+	$(PY) -m benchmarks.quality.everyday $(if $(SIZES),--sizes $(SIZES))
 
 lock: .venv/bin/uv ## update the pinned requirement files
 	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -

@@ -3,6 +3,7 @@
     python -m benchmarks.quality --data FOLDER [--sets locomo beam …] [--keep DIR | --home DIR] [--mode hybrid]
     python -m benchmarks.quality --data FOLDER --full --keep DIR [--report docs/quality.md]
     python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] [--ablation] [--fit FILE]
+    python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] --left-out [--ablation]
     python -m benchmarks.quality --data FOLDER --home DIR --context
 
 The first posts the sets through ingest and asks through the retriever, as a client would. It runs a stack of its own,
@@ -11,7 +12,8 @@ again: the second run takes minutes.
 
 With `--recordings` the candidates of every question are recorded once, and then ranked again and again by the code as
 it is, in seconds and without services; `--fit` fits a calibration to them, and `--ablation` says what each feature
-adds, always on questions of users that the coefficients were not fitted to. `--context` measures contexts instead of
+adds, always on questions of users that the coefficients were not fitted to. `--left-out` judges every set by
+coefficients that were fitted to the other sets alone. `--context` measures contexts instead of
 hits. `--full` does all of this but the fit, and `--report` writes it down. What it does not measure, the report says.
 """
 
@@ -32,7 +34,16 @@ from benchmarks.quality import measuring, replaying
 from benchmarks.quality.asking import post
 from benchmarks.quality.fitted import fit_calibration, print_ablation, print_held_back
 from benchmarks.quality.installation import installed
-from benchmarks.quality.judging import MODES, Recordings, Replayed, abstention, error_of, judgements, replay_all
+from benchmarks.quality.judging import (
+    MODES,
+    Recordings,
+    Replayed,
+    abstention,
+    calibration_of_replayed,
+    judgements,
+    replay_all,
+)
+from benchmarks.quality.left_out import print_left_out
 from benchmarks.quality.rendering import place_of, render
 from benchmarks.quality.reporting import print_abstention, print_set
 from benchmarks.quality.sets import JudgedSet, read_set
@@ -48,7 +59,7 @@ async def main() -> None:
     """Run as the command line says, and print a table a set."""
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets' folders")
-    parser.add_argument("--sets", nargs="+", default=["locomo", "beam", "scifact", "xquad"])
+    parser.add_argument("--sets", nargs="+", default=["locomo", "beam", "qmsum", "scifact", "xquad"])
     parser.add_argument("--home", type=Path, help="of a running stack")
     parser.add_argument("--keep", type=Path, help="the folder where a stack of its own, and its recordings, stay")
     parser.add_argument("--first-port", type=int, default=18_800, help="of a stack of its own [%(default)s]")
@@ -57,6 +68,7 @@ async def main() -> None:
     parser.add_argument("--posted", action="store_true", help="the sets are there already, don't post them")
     parser.add_argument("--recordings", type=Path, help="folder of recorded candidates; made when it lacks a set")
     parser.add_argument("--ablation", action="store_true", help="of the recordings: what each feature adds")
+    parser.add_argument("--left-out", action="store_true", help="of the recordings: each set by a fit to the others")
     parser.add_argument("--fit", type=Path, help="fit a calibration to the recordings, and write it into this file")
     parser.add_argument("--context", action="store_true", help="measure contexts, not hits")
     parser.add_argument("--full", action="store_true", help="measure everything")
@@ -69,6 +81,8 @@ async def main() -> None:
     arguments = parser.parse_args()
     if arguments.report and not arguments.full:
         parser.error("--report is of what --full measures")
+    if arguments.left_out and (arguments.recordings is None or len(arguments.sets) == 1):
+        parser.error("--left-out takes --recordings of two sets or more")
     place = place_of(SystemClock().now(), arguments.seed)
     with tempfile.TemporaryDirectory() as work:
         sets = [read_set(arguments.data / name, Path(work)) for name in arguments.sets]
@@ -89,7 +103,7 @@ async def _report(sets: Sequence[JudgedSet], arguments: argparse.Namespace) -> d
     async with _stack(arguments) as (home, stack):
         for one in sets:
             if not arguments.posted:
-                await post(one, home)
+                await post(one.messages, home)
         if arguments.full:
             return await _everything(sets, stack, home, arguments)
         return await _measure(sets, stack, arguments)
@@ -143,6 +157,7 @@ async def _everything(
     await _record([one for one in sets if not _is_recorded([one], recordings)], stack, recordings)
     read = {one.name: replaying.read(recordings / f"{one.name}.json") for one in sets}
     calibration = calibration_of(_space(stack.embedding_model).vector_name)
+    report["left_out"] = print_left_out(read, calibration, ablation=False) if len(read) > 1 else {}
     report["held_back"] = print_held_back(read, calibration)
     report["ablation"] = print_ablation(read, calibration)
     return report
@@ -165,6 +180,10 @@ def _replayed(sets: Sequence[JudgedSet], arguments: argparse.Namespace) -> dict[
     recordings = {one.name: replaying.read(file) for one, file in zip(sets, files, strict=True)}
     name = _space(model).vector_name
     report: dict[str, Any] = {"model": model, "mode": arguments.mode, "sets": {}}
+    if arguments.left_out:
+        # A feature that has just been added has no coefficient yet.
+        start = calibration_of(name, is_complete=False)
+        return {"model": model, "left_out": print_left_out(recordings, start, ablation=arguments.ablation)}
     calibration = _fit(recordings, name, arguments.fit) if arguments.fit else calibration_of(name)
     for name, replayed in replay_all(recordings, calibration, arguments.mode).items():
         report["sets"][name] = _replayed_set(name, replayed)
@@ -186,7 +205,7 @@ def _fit(recordings: Recordings, name: str, file: Path) -> Calibration:
 
 def _replayed_set(name: str, replayed: Sequence[Replayed]) -> dict[str, Any]:
     judged = list(judgements([(one, np.array([hit.relevance for hit in one.ranked])) for one in replayed]))
-    table = print_set(name, judged, error_of(replayed))
+    table = print_set(name, judged, calibration_of_replayed(replayed))
     figures = abstention(replayed)
     if figures:
         print_abstention(figures)

@@ -7,7 +7,7 @@ from benchmarks.quality.judging import (
     Recordings,
     Replayed,
     calibration_by,
-    error_of,
+    calibration_of_replayed,
     fit_model,
     fitted_to,
     held_back,
@@ -43,7 +43,9 @@ def print_held_back(recordings: Recordings, calibration: Calibration) -> dict[st
         print(_row(name, row))
     print("\nexpected calibration error" + "".join(f"{mode:>10}" for mode in MODES))
     for name in sets:
-        print(f"{name:26}" + "".join(f"{error_of(by_mode[mode][name]):10.3f}" for mode in MODES))
+        print(
+            f"{name:26}" + "".join(f"{calibration_of_replayed(by_mode[mode][name]).all_hits:10.3f}" for mode in MODES)
+        )
     return rows
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.quality.metrics import MEASURES, Judgement, auroc, calibration_error
+from benchmarks.quality.calibration import CalibrationFigures, calibration_figures
+from benchmarks.quality.metrics import MEASURES, Judgement, auroc
 from benchmarks.quality.replaying import Recorded, replay
 from benchmarks.quality.sets import ACROSS
 from memstream.contracts.messages import DOCUMENT
@@ -141,11 +142,10 @@ def mean(name: str, judged: Sequence[Judgement]) -> float:
     return float(np.mean([MEASURES[name](one) for one in judged])) if judged else float("nan")
 
 
-def error_of(replayed: Sequence[Replayed]) -> float:
-    """Return the expected calibration error over all candidates of the questions that have an answer."""
+def calibration_of_replayed(replayed: Sequence[Replayed]) -> CalibrationFigures:
+    """Return how far relevances are from shares of evidence, over all candidates of questions that have an answer."""
     answerable = [one for one in replayed if one.recorded.own and one.recorded.question.evidence]
-    relevances = np.array([hit.relevance for one in answerable for hit in one.ranked])
-    return calibration_error(relevances, np.array([label for one in answerable for label in one.labels], bool))
+    return calibration_figures([([hit.relevance for hit in one.ranked], one.labels) for one in answerable])
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +161,9 @@ class Abstention:
     cosine_true_accepts: float
     cosine_false_accepts: float
     """By the rule that a cosine over 0.2 is relevant."""
+    swapped_auroc: float | None = None
+    """Against the same questions asked as others, with the names of the others' speakers put in."""
+    swapped_false_accepts: float | None = None
 
 
 def abstention(replayed: Sequence[Replayed]) -> Abstention | None:
@@ -175,8 +178,9 @@ def abstention(replayed: Sequence[Replayed]) -> Abstention | None:
     own = [one for one in replayed if one.recorded.own]
     return abstention_of(
         [best(one) for one in own if one.recorded.question.evidence],
-        [best(one) for one in replayed if not one.recorded.own],
+        [best(one) for one in replayed if not one.recorded.own and not one.recorded.swapped],
         [best(one) for one in own if not one.recorded.question.evidence],
+        [best(one) for one in replayed if one.recorded.swapped],
     )
 
 
@@ -184,17 +188,23 @@ Best = tuple[float, float]
 """The best relevance of an answer, and the best cosine."""
 
 
-def abstention_of(own: Sequence[Best], others: Sequence[Best], unanswerable: Sequence[Best]) -> Abstention | None:
+def abstention_of(
+    own: Sequence[Best], others: Sequence[Best], unanswerable: Sequence[Best], swapped: Sequence[Best] = ()
+) -> Abstention | None:
     """Return what the best hits say: with an answer, the same questions asked as others, and without an answer."""
     if not own or not others:
         return None
     answered, answered_cosine = np.array(own).T
     other, other_cosine = np.array(others).T
+    accepted = np.quantile(answered, 1 - _KEPT)
+    named = np.array([relevance for relevance, _ in swapped])
     return Abstention(
         auroc=auroc(answered, other),
-        false_accepts=float((other >= np.quantile(answered, 1 - _KEPT)).mean()),
+        false_accepts=float((other >= accepted).mean()),
         unanswerable_auroc=auroc(answered, np.array(unanswerable)[:, 0]) if unanswerable else None,
         cosine_auroc=auroc(answered_cosine, other_cosine),
         cosine_true_accepts=float((answered_cosine > _FIXED_COSINE).mean()),
         cosine_false_accepts=float((other_cosine > _FIXED_COSINE).mean()),
+        swapped_auroc=auroc(answered, named) if swapped else None,
+        swapped_false_accepts=float((named >= accepted).mean()) if swapped else None,
     )

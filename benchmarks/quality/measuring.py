@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality.asking import ask, check_owner
-from benchmarks.quality.contexts import BUDGETS, KINDS, evidence_within
+from benchmarks.quality.calibration import JudgedHits, calibration_figures
+from benchmarks.quality.contexts import BUDGETS, KINDS, abstentions, evidence_within
 from benchmarks.quality.judging import Abstention, abstention_of
-from benchmarks.quality.metrics import Judgement, calibration_error
+from benchmarks.quality.metrics import Judgement
 from benchmarks.quality.reporting import print_abstention, print_set
 from benchmarks.quality.sets import ACROSS, Judged, JudgedSet
+from benchmarks.quality.strangers import Asked, asked_as_strangers
 from memstream.contracts.searches import SearchOut
 from memstream.contracts.stack import Stack
 
@@ -52,7 +54,22 @@ async def contexts(one: JudgedSet, stack: Stack, at_most: int, seed: int) -> dic
             table[f"{label}, {budget}"] = {"recall": recall, "abstained": abstained, "tokens": tokens}
             print(f"  {label:18} within {budget:5} tokens: {100 * recall:5.1f}%, {100 * abstained:4.1f}% abstentions, "
                   f"{tokens:6.0f} tokens used")  # fmt: skip
+    table["strangers"] = await _strangers_abstentions(one, stack, at_most, seed)
     return table
+
+
+async def _strangers_abstentions(one: JudgedSet, stack: Stack, at_most: int, seed: int) -> dict[str, Any]:
+    """Ask for contexts as other users, for whom there is no answer; print and return the shares that abstain."""
+    found: dict[str, Any] = {}
+    for label, swapped in (("asked as another user", False), ("with that user's names", True)):
+        asked = [each for each in _strangers(one, seed) if each.swapped is swapped]
+        if len(asked) > at_most:
+            asked = Random(seed).sample(asked, at_most)  # noqa: S311 - which questions, not a secret
+        if asked:
+            share = await abstentions(asked, stack)
+            found[label] = {"questions": len(asked), "abstained": share}
+            print(f"  {label}: {100 * share:4.1f}% abstentions of {len(asked)}")
+    return found
 
 
 def drawn(one: JudgedSet, at_most: int, seed: int) -> list[Judged]:
@@ -66,17 +83,15 @@ def drawn(one: JudgedSet, at_most: int, seed: int) -> list[Judged]:
 def _table(one: JudgedSet, questions: Sequence[Judged], answers: Sequence[SearchOut], mode: str) -> dict[str, Any]:
     owners = one.owners()
     judged = []
-    relevances: list[float] = []
-    labels: list[bool] = []
+    judged_hits: list[JudgedHits] = []
     for question, answer in zip(questions, answers, strict=True):
         check_owner(question.user_id, answer.hits, owners)
         hits = [hit.message_id in question.evidence for hit in answer.hits]
         if question.evidence:
             judged.append(Judgement(question.category, hits, len(question.evidence)))
-            relevances += [hit.relevance for hit in answer.hits]
-            labels += hits
-    error = calibration_error(np.array(relevances), np.array(labels, bool))
-    return print_set(f"{one.name}, {mode}", judged, error, [answer.took_ms for answer in answers])
+            judged_hits.append(([hit.relevance for hit in answer.hits], hits))
+    calibration = calibration_figures(judged_hits)
+    return print_set(f"{one.name}, {mode}", judged, calibration, [answer.took_ms for answer in answers])
 
 
 def _newest_first(question: Judged, answer: SearchOut) -> bool | None:
@@ -90,20 +105,20 @@ def _newest_first(question: Judged, answer: SearchOut) -> bool | None:
 async def _abstention(
     one: JudgedSet, answers: Sequence[SearchOut], stack: Stack, mode: str, seed: int
 ) -> Abstention | None:
-    users = sorted({question.user_id for question in one.questions})
-    rng = Random(seed)  # noqa: S311 - which user is another, not a secret
-    asked: list[tuple[Judged, str]] = [
-        (question, rng.choice([user for user in users if user != question.user_id]))
-        for question in one.questions
-        if question.evidence and len(users) > 1
-    ]
-    others = await ask(asked, stack, mode=mode)
+    strangers = _strangers(one, seed)
+    others = await ask([(each.question, each.user) for each in strangers], stack, mode=mode)
+    told = list(zip(strangers, others, strict=True))
     by_kind = [
         [_best(answer) for question, answer in zip(one.questions, answers, strict=True) if question.evidence],
-        [_best(answer) for answer in others],
+        [_best(answer) for each, answer in told if not each.swapped],
         [_best(answer) for question, answer in zip(one.questions, answers, strict=True) if not question.evidence],
+        [_best(answer) for each, answer in told if each.swapped],
     ]
     return abstention_of(*by_kind)
+
+
+def _strangers(one: JudgedSet, seed: int) -> list[Asked]:
+    return list(asked_as_strangers(one, Random(seed)))  # noqa: S311 - which user is another, not a secret
 
 
 def _best(answer: SearchOut) -> tuple[float, float]:

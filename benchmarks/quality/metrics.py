@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 RANKS = (1, 5, 10, 25, 50)
 _NDCG_RANK = 10
+_PRECISION_RANK = 5
 _RESAMPLES = 1000
+_Z = 1.959964
+"""The 97.5th percentile of the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,22 @@ def reciprocal_rank(judgement: Judgement) -> float:
     return next((1 / (place + 1) for place, hit in enumerate(judgement.hits[:_NDCG_RANK]) if hit), 0.0)
 
 
+def is_first(judgement: Judgement) -> float:
+    """Return hit@1's part: 1 if the first hit is evidence. Where much is evidence, recall@1 can't say."""
+    return float(any(judgement.hits[:1]))
+
+
+def precision(judgement: Judgement) -> float:
+    """Return precision@5: the share of the first five hits that is evidence."""
+    return sum(judgement.hits[:_PRECISION_RANK]) / _PRECISION_RANK
+
+
 MEASURES: dict[str, Callable[[Judgement], float]] = {
     **{f"recall@{rank}": partial(recall, rank=rank) for rank in RANKS},
     "nDCG@10": ndcg,
     "MRR@10": reciprocal_rank,
+    "hit@1": is_first,
+    "precision@5": precision,
 }
 
 
@@ -59,6 +74,15 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, floa
     return float(sample.mean()), float(low), float(high)
 
 
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Return the bounds of a share's 95% score interval (Wilson, 1927), which has a width even at 0 and at 1."""
+    if not count:
+        return 0.0, 1.0
+    spread = _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
+    middle, scale = share + _Z**2 / (2 * count), 1 + _Z**2 / count
+    return (middle - spread) / scale, (middle + spread) / scale
+
+
 def calibration_error(probabilities: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_], bins: int = 10) -> float:
     """Return the expected calibration error over bins of equal width (Naeini et al., 2015)."""
     places = np.minimum((probabilities * bins).astype(int), bins - 1)
@@ -68,3 +92,11 @@ def calibration_error(probabilities: npt.NDArray[np.float64], hits: npt.NDArray[
         if inside.any():
             error += abs(probabilities[inside].mean() - hits[inside].mean()) * inside.mean()
     return float(error)
+
+
+def equal_mass_error(probabilities: npt.NDArray[np.float64], hits: npt.NDArray[np.bool_], bins: int = 10) -> float:
+    """Return the expected calibration error over bins of equally many (Nguyen and O'Connor, 2015)."""
+    order = np.argsort(probabilities, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    gaps = [abs(probabilities[part].mean() - hits[part].mean()) * len(part) for part in parts]
+    return float(sum(gaps) / len(order))

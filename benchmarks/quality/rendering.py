@@ -12,12 +12,15 @@ import psutil
 
 from benchmarks.quality.contexts import BUDGETS, KINDS
 from benchmarks.quality.judging import MODES
+from benchmarks.quality.left_out import ALL_FEATURES
+from benchmarks.quality.left_out import SHOWN as LEFT_OUT_SHOWN
 from benchmarks.quality.sets import ACROSS
 
 Figures = Mapping[str, Any]
 
 _SHOWN = ("recall@1", "recall@5", "recall@10", "recall@25", "recall@50", "nDCG@10", "MRR@10")
 _BUDGETS = [f"{kind}, {budget}" for kind in KINDS for budget in BUDGETS]
+_NO_BUDGETS = ("questions", "strangers")
 _BRIEFLY = ("recall@5", "recall@10", "nDCG@10")
 _PACKAGES = ("numpy", "qdrant-client", "qdrant-edge-py", "ctranslate2")
 _WANTED = (
@@ -34,7 +37,10 @@ _LEAST_AUROC = 0.90
 _ABSTENTION = (
     *("AUROC", "AUROC of the best cosine", "false accepts at 95% true accepts"),
     *("true and false accepts of a cosine over 0.2", "AUROC against the data set's own questions without an answer"),
+    *("AUROC, names swapped", "false accepts, names swapped"),
 )
+_OUT_OF_SET = ("AUROC", "false accepts", "AUROC, names swapped", "false accepts, names swapped")
+_USED = ("error of hits at 0.1 and more", "error of first hits", "true of hits over 0.7")
 _PAGE = """\
 # Quality of retrieval
 
@@ -44,6 +50,15 @@ questions to the retriever over HTTP, with one configuration. In brackets: 95% b
 What is **not** measured:
 
 {not_measured}
+
+## By coefficients fitted to the other data sets
+
+Each data set left out in turn: order and relevance fitted to the recorded candidates of the others. Calibration errors
+are over bins of equally many hits.
+
+{left_out}
+
+## By the coefficients in use
 
 {wanted}
 
@@ -58,6 +73,10 @@ of at most {at_most} questions of a data set, drawn with the seed.
 
 {errors}
 
+Over bins of equally many hits, in mode hybrid:
+
+{used}
+
 ## Abstention
 
 By the best hit's relevance: questions that have an answer, compared with the same questions asked by another user.
@@ -70,6 +89,11 @@ Share of the evidence that a context with this token budget cites, and share of 
 a random sample of at most {at_most} questions of a data set, drawn with the seed. `min_relevance: 0` never abstains.
 
 {contexts}
+
+The same questions asked by another user, for whom a context should abstain: as they are, and with the names of that
+user's speakers put in.
+
+{strangers}
 
 ## Held-out users
 
@@ -89,7 +113,7 @@ Measured: {place}; {model}.
 _NOT_MEASURED = (
     "what a chat model does with the hits and contexts; histories of months and years; speech, transcripts with errors",
     "the wording of questions in other languages than English; other embedding models than the one named below",
-    "unseen conversations: the coefficients were fitted to these data sets, except for held-out users",
+    "unseen conversations: the coefficients in use were fitted to these data sets, except for those left out",
 )
 
 
@@ -118,6 +142,9 @@ def render(report: Figures) -> str:
         wanted=_table(["", "target", "measured", "met"], _wanted(sets)),
         categories=_table(["", "questions", *_SHOWN], _categories(sets)),
         errors=_table(["", *MODES], _errors(sets)),
+        used=_table(["", *_USED], ([name, *_used(one["hybrid"]["calibration"])] for name, one in sets.items())),
+        strangers=_table(["", "questions", "abstentions"], _strangers(sets)),
+        left_out=_table(["", *LEFT_OUT_SHOWN, *_OUT_OF_SET, *_USED], _left_out(report["left_out"])),
         abstention=_table(["", *_ABSTENTION], _abstentions(sets)),
         contexts=_table(["", "questions", *_BUDGETS], _contexts(sets)),
         held_back=_table(["", *next(iter(held_back.values()))], _held_back(held_back)),
@@ -198,12 +225,46 @@ def _abstentions(sets: Figures) -> Iterator[list[str]]:
                 f"{_share(abstention['false_accepts'])}%",
                 cosine,
                 "" if own is None else f"{own:.3f}",
+                *_swapped(abstention),
             ]
+
+
+def _swapped(abstention: Figures) -> list[str]:
+    auroc, accepts = abstention["swapped_auroc"], abstention["swapped_false_accepts"]
+    return ["", ""] if auroc is None else [f"{auroc:.3f}", f"{_share(accepts)}%"]
+
+
+def _used(calibration: Figures) -> list[str]:
+    used, first, true = (calibration[key] for key in ("used_hits", "first_hits", "sure_true"))
+    errors = ["" if error is None else f"{error:.3f}" for error in (used, first)]
+    return [*errors, "" if true is None else f"{_share(true)}% of {calibration['sure']}"]
+
+
+def _left_out(sets: Figures) -> Iterator[list[str]]:
+    for name, one in sets.items():
+        for label, row in one["rows"].items():
+            abstention, calibration = row["abstention"], row["calibration"]
+            yield [
+                f"**{name}**" if label == ALL_FEATURES else f"{name}, {label}",
+                *(_share(value) for value in row["measures"].values()),
+                *(_told(abstention) if abstention else [""] * len(_OUT_OF_SET)),
+                *(_used(calibration) if calibration else [""] * len(_USED)),
+            ]
+
+
+def _told(abstention: Figures) -> list[str]:
+    return [f"{abstention['auroc']:.3f}", f"{_share(abstention['false_accepts'])}%", *_swapped(abstention)]
+
+
+def _strangers(sets: Figures) -> Iterator[list[str]]:
+    for name, one in sets.items():
+        for label, row in one["contexts"]["strangers"].items():
+            yield [f"{name}, {label}", str(row["questions"]), f"{100 * row['abstained']:.0f}%"]
 
 
 def _contexts(sets: Figures) -> Iterator[list[str]]:
     for name, one in sets.items():
-        found = {label: row for label, row in one["contexts"].items() if label != "questions"}
+        found = {label: row for label, row in one["contexts"].items() if label not in _NO_BUDGETS}
         cells = (f"{_share(row['recall'])}%, {100 * row['abstained']:.0f}%" for row in found.values())
         yield [name, str(one["contexts"]["questions"]), *cells]
 

@@ -1,12 +1,13 @@
 """Records the candidates of every question once, and ranks them again and again, by the code as it is now.
 
 A recording has the candidates of each question, and of the same question asked as another user, for whom it has no
-answer. Ranking them again takes seconds, where posting and embedding a set takes minutes. The order is that of
-relevance; what the service may change after that, by recency, diversity and updates, is not part of it.
+answer; also with the names of that user's speakers put in. Ranking them again takes seconds, where posting and
+embedding a set takes minutes. The order is that of relevance; what the service may change after that, by recency,
+diversity and updates, is not part of it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ import msgspec
 from pydantic import HttpUrl, SecretStr
 
 from benchmarks.quality.sets import Judged, JudgedSet
+from benchmarks.quality.strangers import Asked, asked_as_strangers
 from memstream.contracts.searches import Mode
 from memstream.contracts.stack import Stack
 from memstream.retriever.asking import read_question, strip_speaker_names
@@ -48,6 +50,8 @@ class Recorded:
     question: Judged
     asked_as: str
     candidates: Candidates
+    swapped: bool = False
+    """Whether it has the names of the other user's speakers."""
 
     @property
     def own(self) -> bool:
@@ -69,12 +73,13 @@ async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded
     store, embeddings = open_store(settings), open_embeddings(settings, redis, SystemClock())
     users = sorted({question.user_id for question in one.questions})
     found: list[Recorded] = []
-    pairs = list(_asked(one.questions, users))
+    asked = [Asked(question, question.user_id) for question in one.questions]
+    asked += asked_as_strangers(one, Random(1))  # noqa: S311 - which user is another, not a secret
     try:
         speakers = {user: await store.speakers(owner_of(TENANT, user)) for user in users}
-        for start in range(0, len(pairs), _BATCH):
-            part = pairs[start : start + _BATCH]
-            texts = [strip_speaker_names(question.question, speakers[user]) for question, user in part]
+        for start in range(0, len(asked), _BATCH):
+            part = asked[start : start + _BATCH]
+            texts = [strip_speaker_names(each.question.question, speakers[each.user]) for each in part]
             found += await _ask(part, texts, store, embeddings)
     finally:
         await embeddings.aclose()
@@ -83,27 +88,17 @@ async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded
     return found
 
 
-def _asked(questions: Iterable[Judged], users: Sequence[str]) -> Iterator[tuple[Judged, str]]:
-    """Yield each question with its user, and with another one if it has an answer and there is another."""
-    rng = Random(1)  # noqa: S311 - which user is another, not a secret
-    for question in questions:
-        yield question, question.user_id
-        others = [user for user in users if user != question.user_id]
-        if question.evidence and others:
-            yield question, rng.choice(others)
-
-
 async def _ask(
-    part: Sequence[tuple[Judged, str]], texts: Sequence[str], store: MemoryStore, embeddings: MeteredEmbeddings
+    part: Sequence[Asked], texts: Sequence[str], store: MemoryStore, embeddings: MeteredEmbeddings
 ) -> list[Recorded]:
     vectors = await embeddings.embed(texts, "query", input_type="query", max_wait_seconds=_PATIENCE)
     queries = [
-        CandidateQuery(owner_of(TENANT, user), vector, question.question, _CANDIDATES)
-        for (question, user), vector in zip(part, vectors, strict=True)
+        CandidateQuery(owner_of(TENANT, each.user), vector, each.question.question, _CANDIDATES)
+        for each, vector in zip(part, vectors, strict=True)
     ]
     return [
-        Recorded(question, user, candidates)
-        for (question, user), candidates in zip(part, await store.propose(queries), strict=True)
+        Recorded(each.question, each.user, candidates, each.swapped)
+        for each, candidates in zip(part, await store.propose(queries), strict=True)
     ]
 
 
@@ -131,6 +126,7 @@ def write(file: Path, model: str, recorded: Sequence[Recorded]) -> None:
                 "category": question.category,
                 "evidence": sorted(question.evidence),
                 "asked_as": one.asked_as,
+                "swapped": one.swapped,
                 "limit": one.candidates.limit,
                 **scores,
             }
@@ -186,4 +182,4 @@ def _recorded(row: dict[str, Any], messages: dict[str, StoredMessage]) -> Record
         {point: messages[point] for point in dense | keyword if point in messages}, dense, keyword, row["limit"]
     )
     judged = Judged(row["user_id"], row["question"], row["category"], frozenset(row["evidence"]))
-    return Recorded(judged, row["asked_as"], candidates)
+    return Recorded(judged, row["asked_as"], candidates, row.get("swapped", False))

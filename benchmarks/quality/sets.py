@@ -42,6 +42,14 @@ class JudgedSet:
         """Return the user of every message, by message id."""
         return {row["message_id"]: row["user_id"] for row in _rows(self.messages)}
 
+    def speakers(self) -> dict[str, list[str]]:
+        """Return the speakers of every user, in the order in which they first speak."""
+        found: dict[str, dict[str, None]] = {}
+        for row in _rows(self.messages):
+            if row.get("speaker"):
+                found.setdefault(row["user_id"], {})[row["speaker"]] = None
+        return {user: list(names) for user, names in found.items()}
+
 
 def read_set(folder: Path, work: Path) -> JudgedSet:
     """Read a folder; what has to be rewritten as messages is put into the folder `work`.

@@ -2,13 +2,24 @@
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 from unit.stored import stored
 
-from benchmarks.quality import judging, measuring, metrics, rendering, replaying, sets
+from benchmarks.quality import (
+    calibration,
+    judging,
+    left_out,
+    measuring,
+    metrics,
+    rendering,
+    replaying,
+    sets,
+    strangers,
+)
 from memstream.retriever.ranking import calibration_of
 from memstream.vectors.store import Candidates
 
@@ -192,18 +203,38 @@ def test_the_same_questions_are_drawn_by_the_same_seed_and_only_those_in_the_mem
 
 def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reached() -> None:
     rows = {measure: [0.5, 0.4, 0.6] for measure in metrics.MEASURES}
-    hybrid = {"calibration_error": 0.06, "categories": {"all": {"questions": 3, **rows}}, "abstention": None}
+    errors = {"used_hits": 0.07, "first_hits": None, "sure": 4, "sure_true": 0.75}
+    told = {"auroc": 0.9, "false_accepts": 0.2, "swapped_auroc": 0.8, "swapped_false_accepts": 0.3}
+    hybrid = {
+        "calibration_error": 0.06,
+        "calibration": errors,
+        "categories": {"all": {"questions": 3, **rows}},
+        "abstention": None,
+    }
     contexts = {
         f"{kind}, {budget}": {"recall": 0.25, "abstained": 0.125, "tokens": 9} for kind in "ab" for budget in "123"
     }
     part = {"calibration_error": 0.01}
-    measured = {"hybrid": hybrid, "dense": part, "keyword": part, "contexts": {"questions": 2, **contexts}}
+    measured = {"hybrid": hybrid, "dense": part, "keyword": part, "contexts": {}}
+    measured["contexts"] = {
+        "questions": 2,
+        **contexts,
+        "strangers": {"by a stranger": {"questions": 9, "abstained": 0.5}},
+    }
     figures = {"recall@5": 0.7, "recall@10": 0.8, "nDCG@10": 0.6}
     report = {
         "place": "a machine",
         "model": "a model",
         "at_most": 2,
         "sets": {"beam": measured},
+        "left_out": {
+            "beam": {
+                "rows": {
+                    "all features": {"measures": {"hit@1": 0.4}, "abstention": told, "calibration": errors},
+                    "BM25 alone": {"measures": {"hit@1": 0.3}, "abstention": None, "calibration": None},
+                }
+            }
+        },
         "held_back": {"beam": figures},
         "ablation": {"all features": {"beam": figures}},
     }
@@ -214,5 +245,144 @@ def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reache
     assert "| beam | recall@10 ≥ 81 | 50.0 (40-60) | **no** |" in page
     assert "| beam | calibration error ≤ 0.05 in each mode | 0.060 | **no** |" in page
     assert "| beam | 2 | 25.0%, 12% |" in page
+    assert "| **beam** | 40.0 | 0.900 | 20.0% | 0.800 | 30.0% | 0.070 |  | 75.0% of 4 |" in page
+    assert "| beam, BM25 alone | 30.0 |" in page
+    assert "| beam, by a stranger | 9 | 50% |" in page
     assert "| all features | 70.0 / 80.0 / 60.0 |" in page
     assert "Measured: a machine; a model." in page
+
+
+def test_where_much_is_evidence_the_first_hits_are_what_counts() -> None:
+    judged = metrics.Judgement("meeting", [True, False, True, True, False, True], 40)
+
+    assert metrics.is_first(judged) == 1.0
+    assert metrics.precision(judged) == pytest.approx(3 / 5)
+    assert metrics.is_first(metrics.Judgement("meeting", [], 40)) == 0.0
+    assert metrics.precision(metrics.Judgement("meeting", [True], 40)) == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "low", "high"), [(0.5, 10, 0.237, 0.763), (1.0, 10, 0.722, 1.0), (0.0, 0, 0.0, 1.0)]
+)
+def test_a_shares_interval_is_wilsons(share: float, count: int, low: float, high: float) -> None:
+    assert metrics.wilson(share, count) == pytest.approx((low, high), abs=0.001)
+
+
+def test_bins_of_equally_many_see_what_bins_of_equal_width_hide() -> None:
+    # Nine in ten are rightly near zero.
+    said = np.array([0.0] * 18 + [0.9, 0.9])
+    true = np.array([False] * 20)
+
+    assert metrics.calibration_error(said, true) == pytest.approx(0.09)
+    assert metrics.equal_mass_error(said[18:], true[18:]) == pytest.approx(0.9)
+    assert metrics.equal_mass_error(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1], bool), 2) == pytest.approx(
+        (abs(0.3 - 0.5) + abs(0.7 - 0.5)) / 2
+    )
+
+
+def test_calibration_is_judged_over_the_hits_that_somebody_uses() -> None:
+    told = calibration.calibration_figures([([0.9, 0.8, 0.01], [True, False, False]), ([0.3, 0.02], [False, False])])
+
+    assert told.used_hits == pytest.approx((0.1 + 0.8 + 0.3) / 3)
+    assert told.first_hits == pytest.approx((0.1 + 0.3) / 2)
+    assert (told.sure, told.sure_true) == (2, 0.5)
+    assert told.sure_said == pytest.approx(0.85)
+
+
+def test_without_a_hit_that_somebody_uses_there_is_no_error_of_them() -> None:
+    told = calibration.calibration_figures([([0.01], [False])])
+
+    assert (told.used_hits, told.sure, told.sure_said, told.sure_true) == (None, 0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("question", "swapped"),
+    [
+        ("What did Ann bake for Bo?", "What did Uma bake for Rob?"),
+        ("What is Ann's job?", "What is Uma's job?"),
+        ("Who met Ann Lee?", "Who met Kit?"),
+        ("Where is Anna?", None),
+        ("Where is it?", None),
+    ],
+)
+def test_the_names_of_a_users_speakers_become_those_of_anothers(question: str, swapped: str | None) -> None:
+    assert strangers.swap_names(question, ["Ann", "Bo", "Ann Lee"], ["Uma", "Rob", "Kit"]) == swapped
+
+
+def test_with_fewer_others_names_are_used_again_and_without_any_nothing_is_swapped() -> None:
+    assert strangers.swap_names("Ann and Bo?", ["Ann", "Bo"], ["Uma"]) == "Uma and Uma?"
+    assert strangers.swap_names("Ann and Bo?", ["Ann", "Bo"], []) is None
+
+
+def test_questions_with_an_answer_are_asked_as_another_user_with_and_without_the_names(tmp_path: Path) -> None:
+    file = tmp_path / "messages.jsonl"
+    write_rows(
+        file,
+        {"user_id": "one", "message_id": "a", "speaker": "Ann", "text": "Hi"},
+        {"user_id": "two", "message_id": "b", "speaker": "Uma", "text": "Hi"},
+        {"user_id": "two", "message_id": "c", "text": "Hi"},
+    )
+    questions = [
+        sets.Judged("one", "Where is Ann?", "all", frozenset({"a"})),
+        sets.Judged("two", "Where is it?", "all", frozenset({"b"})),
+        sets.Judged("two", "Who?", "all", frozenset()),
+    ]
+
+    asked = list(strangers.asked_as_strangers(sets.JudgedSet("chats", file, questions), Random(1)))  # noqa: S311
+
+    assert [(one.question.question, one.user, one.swapped) for one in asked] == [
+        ("Where is Ann?", "two", False),
+        ("Where is Uma?", "two", True),
+        ("Where is it?", "one", False),
+    ]
+
+
+def test_names_that_are_swapped_are_no_part_of_the_other_strangers() -> None:
+    told = judging.abstention_of([(0.9, 0.3)] * 4, [(0.1, 0.1)], [], [(0.9, 0.3), (0.5, 0.3)])
+
+    assert told is not None
+    assert (told.auroc, told.false_accepts) == (1.0, 0.0)
+    assert (told.swapped_auroc, told.swapped_false_accepts) == (0.75, 0.5)
+
+
+def recording(user: str, *texts: str, evidence: str, category: str = "all") -> replaying.Recorded:
+    """Return a recorded question: by the cosine the first of the texts is best, by BM25 the second, then the first."""
+    ids = [f"{user}-{place}" for place in range(len(texts))]
+    messages = {name: stored(name, text) for name, text in zip(ids, texts, strict=True)}
+    dense = {name: 0.9 - place / 10 for place, name in enumerate(ids)}
+    keyword = {name: 9.0 - place for place, name in enumerate([ids[1], ids[0], *ids[2:]])}
+    judged = sets.Judged(user, "Where is the ferry?", category, frozenset({f"{user}-{evidence}"}))
+    return replaying.Recorded(judged, user, Candidates(messages, dense, keyword, 64))
+
+
+def test_an_order_without_a_fit_is_that_of_a_messages_best_chunk() -> None:
+    candidates = Candidates(
+        {"1": stored("a"), "2": stored("b"), "3": stored("a")}, {"1": 0.1, "2": 0.5, "3": 0.9}, {"2": 3.0}, 64
+    )
+    one = replaying.Recorded(sets.Judged("ana", "?", "all", frozenset()), "ana", candidates)
+
+    assert left_out.messages_by(one, candidates.dense or {}) == ["a", "b"]
+    assert left_out.messages_by(one, left_out.fused(one)) == ["b", "a"]
+
+
+def test_each_set_is_judged_by_what_was_fitted_to_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ("The ferry is here.", "I have a dog.", "It rains.", "The pier is old.")
+    chats = {name: [recording(f"{name}-{n}", *texts, evidence="0") for n in range(3)] for name in ("one", "two")}
+    chats["one"].append(recording("one-0", *texts, evidence="0", category="asked in de"))
+
+    report = left_out.print_left_out(chats, calibration_of("none"), ablation=True)
+
+    assert set(report) == {"one", "two"}
+    rows = report["one"]["rows"]
+    assert list(rows)[:3] == ["all features", "asked in de", "without dense"]
+    assert rows["the cosine alone"]["measures"]["hit@1"] == 1.0
+    assert rows["BM25 alone"]["measures"]["hit@1"] == 0.0
+    assert rows["all features"]["measures"]["recall@5"] == 1.0
+    assert "one, fitted to the others" in capsys.readouterr().out
+    alone = left_out.judged_by(chats["one"], calibration_of("none"))
+    assert list(alone) == ["all features", "asked in de"]
+
+
+def test_one_set_alone_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match="two at least"):
+        left_out.print_left_out({"one": []}, calibration_of("none"), ablation=False)

@@ -1,0 +1,158 @@
+"""Puts a case among unrelated messages, as one user's. Pure, and the same for the same seed."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from random import Random
+from typing import Any
+
+from benchmarks.quality.everyday.cases import Case, Said
+from benchmarks.quality.everyday.unrelated import sentences
+
+NOTES, APART, AMID = "notes", "apart", "amid"
+SHAPES = {
+    NOTES: "no message has a conversation, and only what a case's people said has a speaker",
+    APART: "all have speakers; the case's messages are conversations of their own",
+    AMID: "all have speakers; the case's messages stand in the middle of conversations about other things",
+}
+
+_FIRST_DAY = datetime.fromisoformat("2024-04-15T08:00:00+00:00")
+_DAYS = 59
+_MINUTES_OF_A_DAY = 12 * 60
+_MINUTE = timedelta(minutes=1)
+_TURNS = 10
+"""Of a conversation."""
+_PEOPLE = ("Uma", "Rob")
+"""Who speaks where the case names nobody; what the case's user said is said by the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCase:
+    """A case among other messages."""
+
+    case: Case
+    size: int
+    """How many unrelated messages are around it."""
+    shape: str
+    user_id: str
+    ids: tuple[str, ...]
+    """The message ids of what was said in the case, in its order."""
+    messages: tuple[dict[str, Any], ...]
+    """All messages, as they are posted, in no order."""
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """The fields of the search."""
+        asked_at = {} if self.case.as_of is None else {"as_of": self.case.as_of}
+        return {"user_id": self.user_id, "query": self.case.ask, **asked_at}
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    text: str
+    at: datetime
+    speaker: str | None
+    role: str
+    conversation: str | None
+    place: int | None = None
+    """In the case; None of an unrelated message."""
+
+
+def place_all(cases: Iterable[Case], sizes: Sequence[int], shapes: Sequence[str], seed: int) -> list[PlacedCase]:
+    """Return the cases in all surroundings. With no message around them, to stand apart is the same as amid."""
+    return [
+        place(case, size, shape, seed)
+        for case in cases
+        for size in sizes
+        for shape in shapes
+        if shape in (case.shapes or SHAPES) and (size or shape != AMID)
+    ]
+
+
+def place(case: Case, size: int, shape: str, seed: int) -> PlacedCase:
+    """Return a case among so many unrelated messages."""
+    rng = Random(f"{seed}/{case.label}/{size}/{shape}")  # noqa: S311 - a draw, not a secret
+    turns = _notes(case, size, rng) if shape == NOTES else _talk(case, size, rng, is_amid=shape == AMID)
+    rng.shuffle(turns)
+    # A stack that is kept has what other versions of a case posted: those are other users.
+    told = json.dumps([(turn.text, turn.at.isoformat(), turn.speaker) for turn in turns])
+    user = f"{case.label}-{size}-{shape}-{_digest(told)}"
+    # An id says nothing about what the message is: hits that are equal otherwise are ordered by it.
+    ids = [_digest(f"{user}/{number}") for number in range(len(turns))]
+    messages = [_message(user, name, turn) for name, turn in zip(ids, turns, strict=True)]
+    places = {turn.place: name for name, turn in zip(ids, turns, strict=True) if turn.place is not None}
+    return PlacedCase(case, size, shape, user, tuple(places[place] for place in range(len(case.said))), tuple(messages))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _message(user: str, name: str, turn: _Turn) -> dict[str, Any]:
+    optional = {"speaker": turn.speaker, "conversation_id": turn.conversation}
+    return {
+        "user_id": user,
+        "message_id": name,
+        "role": turn.role,
+        "text": turn.text,
+        "occurred_at": turn.at.isoformat(),
+        **{field: value for field, value in optional.items() if value is not None},
+    }
+
+
+def _notes(case: Case, size: int, rng: Random) -> list[_Turn]:
+    others = [_Turn(text, _some_time(rng), None, "user", None) for text in sentences(rng, size, case.language)]
+    times = _times(case, _some_time(rng))
+    said = zip(case.said, times, strict=True)
+    return others + [_Turn(one.text, at, one.speaker, one.role, None, place) for place, (one, at) in enumerate(said)]
+
+
+def _talk(case: Case, size: int, rng: Random, *, is_amid: bool) -> list[_Turn]:
+    people = sorted({one.speaker for one in case.said if one.speaker}) or list(_PEOPLE)
+    has_assistant = any(one.role == "assistant" for one in case.said)
+    others = sentences(rng, size, case.language)
+    chats = [others[start : start + _TURNS] for start in range(0, size, _TURNS)]
+    told = list(_conversations(case, _some_time(rng)))
+    turns: list[_Turn] = []
+    for number in range(max(len(told), len(chats))):
+        part = told[number] if number < len(told) else []
+        around = chats[number] if number < len(chats) else []
+        name = f"talk-{number}"
+        turns += [
+            _Turn(one.text, at, _speaker(one), one.role, name if is_amid else f"case-{number}", place)
+            for place, one, at in part
+        ]
+        starts = part[0][2] if is_amid and part else _some_time(rng)
+        ends = part[-1][2] if is_amid and part else starts
+        before = rng.randint(len(around) // 3, 2 * len(around) // 3) if is_amid else 0
+        for index, text in enumerate(around):
+            at = starts - (before - index) * _MINUTE if index < before else ends + (index - before + 1) * _MINUTE
+            is_answer = has_assistant and index % 2 == 1
+            speaker = None if is_answer else rng.choice(people)
+            turns.append(_Turn(text, at, speaker, "assistant" if is_answer else "user", name))
+    return turns
+
+
+def _speaker(one: Said) -> str | None:
+    return one.speaker or (_PEOPLE[0] if one.role == "user" else None)
+
+
+def _conversations(case: Case, day: datetime) -> Iterator[list[tuple[int, Said, datetime]]]:
+    """Yield what was said on the same day as one conversation, with its places and times."""
+    told = zip(range(len(case.said)), case.said, _times(case, day), strict=True)
+    for _, part in groupby(told, lambda one: one[2].date()):
+        yield list(part)
+
+
+def _times(case: Case, start: datetime) -> list[datetime]:
+    """Return when each message was said: a minute apart, where the case doesn't say."""
+    return [
+        datetime.fromisoformat(one.at) if one.at else start + place * _MINUTE for place, one in enumerate(case.said)
+    ]
+
+
+def _some_time(rng: Random) -> datetime:
+    return _FIRST_DAY + timedelta(days=rng.randrange(_DAYS), minutes=rng.randrange(_MINUTES_OF_A_DAY))
