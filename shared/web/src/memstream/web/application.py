@@ -95,6 +95,8 @@ def make_application(  # noqa: PLR0913 - named arguments, each set in one place
         description=description,
         lifespan=lifespan,
         openapi_url=None,
+        # FastAPI's own telemetry looks into the environment at every request, and records the texts of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         # A redirect is no problem document, and leads wherever the client's Host header says.
         redirect_slashes=False,
     )

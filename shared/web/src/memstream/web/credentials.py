@@ -70,7 +70,11 @@ class KeyRing:
         """
         digest = digest_of(key)
         now = self._clock.monotonic()
-        cached = self._cache.get(digest)
+        try:
+            # `get` would look twice.
+            cached = self._cache[digest]
+        except KeyError:
+            cached = None
         if cached is not None and (now - cached[0] < self._fresh or now < self._retry_at):
             return cached[1]
         try:
