@@ -3,7 +3,8 @@
 The neutral shape is a folder with `messages.jsonl`, as a device would post them, and `questions.jsonl` (user_id,
 question, evidence: ids of messages, category). Two public collections are read as they are published: BEIR's
 (`corpus.jsonl`, `queries.test.jsonl`, `qrels.test.tsv`) and XQuAD's (`xquad.<language>.json`). Their documents become
-the memory of one user each.
+the memory of one user each. `xquad` remembers the paragraphs in English and is asked in every language; `xquad-de` is
+the same folder, remembered and asked in German.
 """
 
 import json
@@ -62,6 +63,9 @@ def read_set(folder: Path, work: Path) -> JudgedSet:
         return _beir(folder, work)
     if (folder / f"xquad.{_MEMORY_LANGUAGE}.json").exists():
         return _xquad(folder, work)
+    collection, _, language = folder.name.rpartition("-")
+    if language and (folder.parent / collection / f"xquad.{language}.json").exists():
+        return _xquad_in(folder.parent / collection, language, folder.name, work)
     questions = [
         Judged(row["user_id"], row["question"], row.get("category", "all"), frozenset(row["evidence"]))
         for row in _rows(folder / "questions.jsonl")
@@ -97,6 +101,18 @@ def _xquad(folder: Path, work: Path) -> JudgedSet:
         for asked in paragraph["qas"]
     ]
     documents = ((str(place), one["context"]) for place, one in enumerate(_paragraphs(folder, _MEMORY_LANGUAGE)))
+    return JudgedSet(user, _write(work, user, documents), questions)
+
+
+def _xquad_in(folder: Path, language: str, user: str, work: Path) -> JudgedSet:
+    """Read questions and paragraphs in one language."""
+    paragraphs = list(_paragraphs(folder, language))
+    questions = [
+        Judged(user, asked["question"], language, frozenset({_name(user, str(place))}))
+        for place, paragraph in enumerate(paragraphs)
+        for asked in paragraph["qas"]
+    ]
+    documents = ((str(place), one["context"]) for place, one in enumerate(paragraphs))
     return JudgedSet(user, _write(work, user, documents), questions)
 
 
