@@ -38,6 +38,7 @@ from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import Vectors
 from memstream.vectors.store import CandidateQuery, owner_of
 from memstream.vectors.store.qdrant.collection import batch_body
+from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.store.qdrant.queries import queries_for
 
 _NOT_MEASURED = [
@@ -225,7 +226,7 @@ class _Bench:
         vectors = (await api.embed(texts, "query")).vectors
         await api.aclose()
         return [
-            batch_body(list(queries_for(self._question(number, text, vectors[number]), space.vector_name)))
+            batch_body(list(queries_for(self._question(number, text, vectors[number]), space.vector_name, ANY_SCRIPT)))
             for number, text in enumerate(texts)
         ]
 

@@ -18,6 +18,7 @@ from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import CandidateQuery, owner_of
 from memstream.vectors.store.qdrant.collection import batch_body
+from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.store.qdrant.queries import queries_for
 from memstream.vectors.transport import HttpTransport
 
@@ -34,7 +35,7 @@ def embedding(api: OpenAIEmbeddings, space: EmbeddingSpace) -> Write:
         search = orjson.loads(body)
         (vector,) = (await api.embed([search["query"]], "query")).vectors
         question = CandidateQuery(owner_of(TENANT, search["user_id"]), vector, search["query"], CANDIDATES)
-        return batch_body(list(queries_for(question, space.vector_name)))
+        return batch_body(list(queries_for(question, space.vector_name, ANY_SCRIPT)))
 
     return write
 

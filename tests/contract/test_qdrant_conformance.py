@@ -219,6 +219,93 @@ async def test_texts_become_bm25_vectors_on_the_server(qdrant_backend: Backend, 
     await client.delete_collection(qdrant_name)
 
 
+DOCUMENTS = {
+    "english": ("she was running to the bookshops", "run bookshop"),
+    "german": ("die Schlüssel der Katzen", "Schlussel Katze"),
+    "spanish": ("las canciones de los niños", "cancion nino"),
+    "french": ("nous avons mangé les crêpes", "manger crepe"),
+    "portuguese": ("as canções dos meninos", "cancoes menino"),
+    "italian": ("le ragazze mangiavano", "ragazza mangiavamo"),
+    "dutch": ("de sleutels en lampen", "sleutel lamp"),
+    "swedish": ("nycklarna i bilarna", "nycklar bilar"),
+    "danish": ("husene og nøglerne", "huset nogler"),
+    "norwegian": ("husene ved sjøene", "huset sjoen"),
+    "finnish": ("talossa oli kissat", "talosta kissan"),
+    "turkish": ("evlerde kediler vardi", "evler kedi"),
+    "romanian": ("fetele din casele mari", "fete case"),
+    "hungarian": ("a házakban a kutyák", "hazak kutya"),
+    "russian": ("запасные ключи лежали дома", "запасной ключ"),
+    "arabic": ("المفاتيح في الكتاب", "مفاتيح كتاب"),
+    "greek": ("τα κλειδια στα σπιτια", "κλειδι σπιτι"),
+}
+"""By the names that a server takes: a text, and other forms of some of its words."""
+
+
+@pytest.mark.parametrize("language", DOCUMENTS)
+async def test_texts_are_stemmed_in_a_language_that_is_named_and_without_accents(
+    qdrant_backend: Backend, qdrant_name: str, language: str
+) -> None:
+    if qdrant_backend.is_reference:
+        pytest.skip("the in-memory reference needs fastembed, and a download, for texts")
+    client = qdrant_backend.client
+    await client.create_collection(qdrant_name, sparse_vectors_config={"bm25": models.SparseVectorParams()})
+    options = models.Bm25Config(language=language, avg_len=5.0, ascii_folding=True)
+    text, question = DOCUMENTS[language]
+    stored = models.Document(text=text, model="qdrant/bm25", options=options)
+    await client.upsert(qdrant_name, [models.PointStruct(id=1, vector={"bm25": stored}, payload={})], wait=True)
+    for word in question.split():
+        asked = models.Document(text=word, model="qdrant/bm25", options=options)
+        assert len(await query(client, qdrant_name, query=asked, using="bm25")) == 1, word
+    await client.delete_collection(qdrant_name)
+
+
+async def test_a_stemmer_leaves_other_scripts_and_numbers_as_they_are(
+    qdrant_backend: Backend, qdrant_name: str
+) -> None:
+    if qdrant_backend.is_reference:
+        pytest.skip("the in-memory reference needs fastembed, and a download, for texts")
+    client = qdrant_backend.client
+    await client.create_collection(qdrant_name, sparse_vectors_config={"bm25": models.SparseVectorParams()})
+    text = "芒果 果湖 비밀 वाईफाई 4471 ключами"
+
+    def document(text: str, **options: Any) -> models.Document:  # noqa: ANN401 - options of BM25
+        return models.Document(text=text, model="qdrant/bm25", options=models.Bm25Config(avg_len=5.0, **options))
+
+    points = [models.PointStruct(id=1, vector={"bm25": document(text, language="english")}, payload={})]
+    await client.upsert(qdrant_name, points, wait=True)
+    for word in text.split():
+        for language in ("english", "german"):
+            asked = document(word, language=language)
+            assert len(await query(client, qdrant_name, query=asked, using="bm25")) == 1, (word, language)
+    await client.delete_collection(qdrant_name)
+
+
+async def test_the_multilingual_tokenizer_segments_words_and_leaves_out_numbers(
+    qdrant_backend: Backend, qdrant_name: str
+) -> None:
+    """That is why texts are segmented before they are sent."""
+    if qdrant_backend.is_reference:
+        pytest.skip("the in-memory reference needs fastembed, and a download, for texts")
+    client = qdrant_backend.client
+    await client.create_collection(qdrant_name, sparse_vectors_config={"bm25": models.SparseVectorParams()})
+    text = "无线网络密码是 4471"
+
+    def document(text: str, tokenizer: models.TokenizerType) -> models.Document:
+        return models.Document(text=text, model="qdrant/bm25", options=models.Bm25Config(tokenizer=tokenizer))
+
+    found = {}
+    for tokenizer in (models.TokenizerType.WORD, models.TokenizerType.WHITESPACE, models.TokenizerType.MULTILINGUAL):
+        stored = models.PointStruct(id=1, vector={"bm25": document(text, tokenizer)}, payload={})
+        await client.upsert(qdrant_name, [stored], wait=True)
+        found[tokenizer.value] = [
+            word
+            for word in ("密码", "4471")
+            if await query(client, qdrant_name, query=document(word, tokenizer), using="bm25")
+        ]
+    assert found == {"word": ["4471"], "whitespace": ["4471"], "multilingual": ["密码"]}
+    await client.delete_collection(qdrant_name)
+
+
 async def test_rare_terms_weigh_more_with_idf(qdrant_backend: Backend, qdrant_name: str) -> None:
     """Seen in the whole collection, index 7 is as common as 9; seen among Ann's points alone it is rarer."""
     client = qdrant_backend.client

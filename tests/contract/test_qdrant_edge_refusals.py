@@ -27,6 +27,11 @@ def error_of(answer: httpx.Response) -> str:
     return text
 
 
+def text_with(options: object) -> object:
+    """Return a text to be made a BM25 vector of."""
+    return {"text": "a", "model": "qdrant/bm25", "options": options}
+
+
 UNKNOWN_FIELDS: list[tuple[str, str, object, str]] = [
     ("PUT", "/collections/new", {"vectors": {"a": {"size": 2, "distance": "Dot"}}, "init_from": "x"}, "init_from"),
     ("PUT", "/collections/new", {"vectors": {"a": {"size": 2, "distance": "Dot", "sise": 3}}}, "sise"),
@@ -38,6 +43,7 @@ UNKNOWN_FIELDS: list[tuple[str, str, object, str]] = [
     ("PUT", f"{PATH}/points", {"points": [{**POINT, "score": 1}]}, "score"),
     ("PUT", f"{PATH}/points", {"points": [], "mode": "x"}, "mode"),
     ("PUT", f"{PATH}/points", {"points": [{"id": 1, "vector": {"terms": {"indices": [], "value": []}}}]}, "value"),
+    ("PUT", f"{PATH}/points", {"points": [{"id": 1, "vector": {"terms": text_with({"stemer": None})}}]}, "stemer"),
     ("PUT", f"{PATH}/points?ordering=strong", {"points": [POINT]}, "ordering"),
     ("POST", f"{PATH}/points/delete", {"points": [1], "force": True}, "force"),
     ("POST", f"{PATH}/points/delete", {"points": [1], "shard_key": "a"}, "shard_key"),
@@ -94,6 +100,10 @@ WRONG: list[tuple[str, str, object, int, str]] = [
         400,
         "openai/x",
     ),
+    (*QUERY, {"searches": [{"query": text_with({"language": "x"}), "using": "terms"}]}, 400, "unsupported language"),
+    (*QUERY, {"searches": [{"query": text_with({"tokenizer": "x"}), "using": "terms"}]}, 400, "`x` for `tokenizer`"),
+    (*QUERY, {"searches": [{"query": text_with({"ascii_folding": 1}), "using": "terms"}]}, 400, "`ascii_folding`"),
+    (*QUERY, {"searches": [{"query": text_with({"avg_len": 0}), "using": "terms"}]}, 400, "must be finite"),
     (*QUERY, {"searches": [{"query": [1], "using": "dense"}]}, 400, "expected dim: 2, got 1"),
     (*QUERY, {"searches": [{"query": [1, 0], "using": "b"}]}, 400, "Not existing vector name error: b"),
     (*QUERY, {"searches": [{"query": [1, 0]}]}, 400, "missing field `using`"),

@@ -15,6 +15,7 @@ from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import CandidateQuery, owner_of
 from memstream.vectors.store.qdrant import QdrantStore
+from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.transport import HttpTransport, is_direct
 
 pytestmark = pytest.mark.asyncio
@@ -220,7 +221,9 @@ async def embedded(server: Server) -> MemstreamError | None:
 
 async def asked(server: Server) -> MemstreamError | None:
     """Ask a store, and give the error that came of it."""
-    store = QdrantStore(EmbeddingSpace("m", 2), url=server.url, api_key=None, collection="a/b", timeout=5)
+    store = QdrantStore(
+        EmbeddingSpace("m", 2), url=server.url, api_key=None, collection="a/b", timeout=5, keywords=ANY_SCRIPT
+    )
     try:
         (found,) = await store.propose([CandidateQuery(owner_of("t", "u"), None, "hi", 5)])
         assert list(found.keyword or ()) == ["x"]

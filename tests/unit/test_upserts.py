@@ -21,6 +21,7 @@ from memstream.runtime.errors import Rejected, Unavailable
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import EmbeddedChunk, StoredMessage, owner_of
 from memstream.vectors.store.qdrant import QdrantStore
+from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, ENGLISH, KeywordSpace
 
 pytestmark = pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
 
@@ -59,12 +60,14 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def storing(answer: object = COMPLETED) -> AsyncIterator[tuple[QdrantStore, Server]]:
+async def storing(
+    answer: object = COMPLETED, keywords: KeywordSpace = ENGLISH
+) -> AsyncIterator[tuple[QdrantStore, Server]]:
     """Open a store on a server that gives this answer."""
     server = Server(json.dumps(answer).encode())
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    store = QdrantStore(SPACE, url=url, api_key="secret", collection="a/b", timeout=5)
+    store = QdrantStore(SPACE, url=url, api_key="secret", collection="a/b", timeout=5, keywords=keywords)
     try:
         yield store, server
     finally:
@@ -133,6 +136,31 @@ async def test_points_are_written_as_the_clients_own_models_are(vector: Vector) 
     as_models["points"][0]["vector"].pop("model_3_t1")
     assert body == as_models
     assert (np.array(values, np.float64).astype(np.float32) == vector).all()
+
+
+@pytest.mark.parametrize(
+    ("indexed", "text", "language"),
+    [
+        ("1 March 2026, 太郎ã: Wo sind die Ersatzschlüssel?", "1 March 2026,  太郎 a: Wo sind die Ersatz?", "english"),
+        ("1 March 2026, Zoë: KX-4471 запасные ключи", "1 March 2026, Zoe: KX-4471 запасные ключи", "russian"),
+        ("1 March 2026, user: مفتاح", "1 March 2026, user: مفتاح", "arabic"),
+        ("1 March 2026, user: κλειδί", "1 March 2026, user: κλειδι", "greek"),
+    ],
+)
+async def test_words_are_cut_for_any_script_and_stemmed_as_their_script_tells(
+    indexed: str, text: str, language: str
+) -> None:
+    message = StoredMessage(owner="", message_id="m", text="x", occurred_at=NOON, recorded_at=NOON)
+
+    async with storing(keywords=ANY_SCRIPT) as (store, server):
+        await store.store([EmbeddedChunk(ANA, message, ZERO, indexed)])
+
+    (body,) = map(json.loads, server.bodies)
+    assert body["points"][0]["vector"]["bm25_v2"] == {
+        "text": text,
+        "model": "qdrant/bm25",
+        "options": {"avg_len": 32.0, "language": language},
+    }
 
 
 async def test_whose_a_message_is_is_said_by_its_owner_alone() -> None:

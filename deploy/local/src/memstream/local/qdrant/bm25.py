@@ -6,12 +6,18 @@ import orjson
 import qdrant_edge as qe
 
 from memstream.local.qdrant.errors import wrong_input
-from memstream.local.qdrant.json_fields import Json, number, optional, strict_object, string
+from memstream.local.qdrant.json_fields import Json, boolean, choice, number, optional, strict_object, string
 
 MODEL = "qdrant/bm25"
 
 _DOCUMENT = ("text", "model", "options")
-_OPTIONS = ("avg_len", "language")
+_OPTIONS = ("ascii_folding", "avg_len", "language", "tokenizer")
+_TOKENIZERS = {
+    "multilingual": qe.TokenizerType.Multilingual,
+    "prefix": qe.TokenizerType.Prefix,
+    "whitespace": qe.TokenizerType.Whitespace,
+    "word": qe.TokenizerType.Word,
+}
 
 
 def is_document(value: object) -> bool:
@@ -43,6 +49,13 @@ def _configured(options: bytes) -> qe.Bm25:
     if not options:
         return qe.Bm25()
     body = strict_object(orjson.loads(options), _OPTIONS, "options")
-    return qe.Bm25(
-        qe.Bm25Config(avg_len=optional(number, body, "avg_len"), language=optional(string, body, "language"))
+    config = qe.Bm25Config(
+        ascii_folding=optional(boolean, body, "ascii_folding"),
+        avg_len=optional(number, body, "avg_len"),
+        language=optional(string, body, "language"),
+        tokenizer=optional(lambda value, where: choice(value, _TOKENIZERS, where), body, "tokenizer"),
     )
+    try:
+        return qe.Bm25(config)
+    except ValueError as error:
+        raise wrong_input(f"{error}, in `options` of `{MODEL}`") from error

@@ -10,7 +10,7 @@ from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import INDEXES, Index
 from memstream.vectors.store.qdrant.collection import Collection, qdrant_faults
-from memstream.vectors.store.qdrant.queries import BM25_VECTOR
+from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace, keyword_space_of
 
 # Qdrant builds HNSW subgraphs per value of an indexed payload field. We want them per owner only; for role or time they
 # would cost more than everything else. Qdrant's `is_tenant` means our owner (a tenant's user).
@@ -23,23 +23,27 @@ _SCHEMAS: Mapping[Index, models.PayloadSchemaParams] = {
 _CONFLICT = 409
 
 
-async def ensure_layout(collection: Collection, space: EmbeddingSpace) -> None:
-    """Create the collection and its indexes, if they are missing.
+async def ensure_layout(collection: Collection, space: EmbeddingSpace, keywords: KeywordSpace) -> KeywordSpace:
+    """Create the collection and its indexes, if they are missing, and return its keyword space.
+
+    `keywords` is what a new collection gets; one that exists keeps its own.
 
     Raises:
-        GlobalFault: the collection exists but lacks this space's vector, or has it in other dimensions.
+        GlobalFault: the collection exists but lacks this space's vector, or has it in other dimensions, or lacks BM25
+            vectors.
         Unavailable: Qdrant is out of reach.
 
     """
     client, name = collection.client, collection.name
     with qdrant_faults():
         if not await client.collection_exists(name):
-            await _create(collection, space)
+            await _create(collection, space, keywords)
         info = await client.get_collection(name)
         _check_dimensions(info, name, space)
         for field, index in INDEXES.items():
             if field not in info.payload_schema:
                 await client.create_payload_index(name, field, _SCHEMAS[index], wait=True)
+    return _keyword_space(info, name)
 
 
 async def ensure_vector(collection: Collection, space: EmbeddingSpace) -> None:
@@ -61,27 +65,29 @@ async def ensure_vector(collection: Collection, space: EmbeddingSpace) -> None:
     _check_dimensions(info, name, space)
 
 
-async def check_exists(collection: Collection) -> None:
-    """Raise unless the collection exists.
+async def read_keyword_space(collection: Collection) -> KeywordSpace:
+    """Return the keyword space that the collection was created with.
 
     Raises:
-        GlobalFault: it is missing.
+        GlobalFault: the collection is missing, or has no BM25 vectors.
         Unavailable: Qdrant is out of reach.
 
     """
+    client, name = collection.client, collection.name
     with qdrant_faults():
-        if not await collection.client.collection_exists(collection.name):
-            raise GlobalFault(DEPENDENCY, f"the collection {collection.name!r} is missing")
+        if not await client.collection_exists(name):
+            raise GlobalFault(DEPENDENCY, f"the collection {name!r} is missing")
+        return _keyword_space(await client.get_collection(name), name)
 
 
-async def _create(collection: Collection, space: EmbeddingSpace) -> None:
+async def _create(collection: Collection, space: EmbeddingSpace, keywords: KeywordSpace) -> None:
     try:
         await collection.client.create_collection(
             collection.name,
             vectors_config={
                 space.vector_name: models.VectorParams(size=space.dimensions, distance=models.Distance.COSINE)
             },
-            sparse_vectors_config={BM25_VECTOR: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+            sparse_vectors_config={keywords.vector_name: models.SparseVectorParams(modifier=models.Modifier.IDF)},
             # An index per owner instead of one over everybody: each question is about one owner.
             hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
         )
@@ -89,6 +95,13 @@ async def _create(collection: Collection, space: EmbeddingSpace) -> None:
         if error.status_code != _CONFLICT:
             raise
         # Another worker was first.
+
+
+def _keyword_space(info: models.CollectionInfo, name: str) -> KeywordSpace:
+    found = keyword_space_of(info.config.params.sparse_vectors or {})
+    if found is None:
+        raise GlobalFault(DEPENDENCY, f"the collection {name!r} has no BM25 vectors: set another collection name")
+    return found
 
 
 def _check_dimensions(info: models.CollectionInfo, name: str, space: EmbeddingSpace) -> None:

@@ -1,24 +1,14 @@
 """A question in Qdrant's terms, and Qdrant's answer read. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from memstream.vectors.store.qdrant.collection import Query, QueryAnswer, Score, ScoredPoint
 from memstream.vectors.store.qdrant.filters import owned
+from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace
 from memstream.vectors.store.queries import CandidateQuery, Candidates
 
-BM25_VECTOR = "bm25"
-_BM25_MODEL = "qdrant/bm25"
-_BM25_OPTIONS: dict[str, Any] = {"avg_len": 32.0, "language": "english"}
-"""Options of the server's BM25. `avg_len` is near the mean of chat turns; documents weigh by it, queries don't."""
 
-
-def bm25_document(text: str) -> dict[str, Any]:
-    """Return a text that the server makes a BM25 vector of."""
-    return {"text": text, "model": _BM25_MODEL, "options": _BM25_OPTIONS}
-
-
-def queries_for(question: CandidateQuery, vector_name: str) -> Iterator[Query]:
+def queries_for(question: CandidateQuery, vector_name: str, keywords: KeywordSpace) -> Iterator[Query]:
     """Return one query for each of the question's scores. With two, each scores what either of them found."""
     which = owned(question.owner, question.conditions)
     scores = []
@@ -26,7 +16,7 @@ def queries_for(question: CandidateQuery, vector_name: str) -> Iterator[Query]:
         scores.append(Score(question.vector, vector_name))
     if question.text is not None:
         # Terms are rare or common among this owner's messages, not among everybody's.
-        scores.append(Score(bm25_document(question.text), BM25_VECTOR, corpus=owned(question.owner)))
+        scores.append(Score(keywords.document(question.text), keywords.vector_name, corpus=owned(question.owner)))
     found = tuple(Query(score, which, question.limit) for score in scores)
     for place, score in enumerate(scores):
         yield Query(

@@ -15,8 +15,9 @@ from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
 from memstream.vectors.store.qdrant.filters import owned, until_entry
-from memstream.vectors.store.qdrant.layout import check_exists, ensure_layout, ensure_vector
-from memstream.vectors.store.qdrant.queries import BM25_VECTOR, bm25_document, queries_for, read_candidates
+from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, KeywordSpace
+from memstream.vectors.store.qdrant.layout import ensure_layout, ensure_vector, read_keyword_space
+from memstream.vectors.store.qdrant.queries import queries_for, read_candidates
 from memstream.vectors.store.qdrant.timeline import Walk
 from memstream.vectors.store.queries import (
     CandidateQuery,
@@ -40,9 +41,15 @@ class QdrantStore:
         collection: str,
         timeout: float,
         connections: int = 32,
+        keywords: KeywordSpace | None = None,
     ) -> None:
-        """Make it. `timeout` is in seconds; at most `connections` are open at once."""
+        """Make it. `timeout` is in seconds; at most `connections` are open at once.
+
+        `keywords` is the collection's keyword space where it is known; None reads it, and gives a new collection the
+        newest one.
+        """
         self._space = space
+        self._keywords = keywords
         self._vector_name = space.vector_name
         self._collection = Collection(
             url=url, api_key=api_key, name=collection, timeout=timeout, connections=connections
@@ -50,22 +57,29 @@ class QdrantStore:
 
     async def ensure(self) -> None:
         """See `MemoryStore`."""
-        await ensure_layout(self._collection, self._space)
+        self._keywords = await ensure_layout(self._collection, self._space, self._keywords or ANY_SCRIPT)
 
     async def check(self) -> None:
         """See `MemoryStore`."""
-        await check_exists(self._collection)
+        # Read each time: an operator may have put another collection in its place.
+        self._keywords = await read_keyword_space(self._collection)
+
+    async def _keyword_space(self) -> KeywordSpace:
+        if self._keywords is None:
+            self._keywords = await read_keyword_space(self._collection)
+        return self._keywords
 
     async def store(self, chunks: Sequence[EmbeddedChunk]) -> None:
         """See `MemoryStore`."""
         newest = max((chunk.message.entry_ms for chunk in chunks), default=0)
-        await self._collection.upsert([self._point(chunk) for chunk in chunks], newest)
+        keywords = await self._keyword_space()
+        await self._collection.upsert([self._point(chunk, keywords) for chunk in chunks], newest)
 
-    def _point(self, chunk: EmbeddedChunk) -> dict[str, Any]:
+    def _point(self, chunk: EmbeddedChunk, keywords: KeywordSpace) -> dict[str, Any]:
         message = chunk.message
         return {
             "id": str(chunk.owner.point_id(message.message_id, message.chunk)),
-            "vector": {self._vector_name: chunk.vector, BM25_VECTOR: bm25_document(chunk.indexed_text)},
+            "vector": {self._vector_name: chunk.vector, keywords.vector_name: keywords.document(chunk.indexed_text)},
             # Whose it is, is said by the owner alone.
             "payload": message.written() | {"owner": chunk.owner.name},
         }
@@ -82,7 +96,8 @@ class QdrantStore:
 
     async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
         """See `MemoryStore`."""
-        requests = [request for query in queries for request in queries_for(query, self._vector_name)]
+        keywords = await self._keyword_space()
+        requests = [request for query in queries for request in queries_for(query, self._vector_name, keywords)]
         answers = iter(await self._collection.query(requests))
         try:
             found = [read_candidates(query, answers, self._vector_name) for query in queries]
