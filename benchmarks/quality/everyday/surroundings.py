@@ -1,9 +1,12 @@
-"""Puts a case among unrelated messages, as one user's. Pure, and the same for the same seed."""
+"""Puts a case among unrelated messages, as one user's. Pure, and the same for the same seed.
+
+Cases that say the same, and differ in what is asked, are asked of one history.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from random import Random
@@ -63,23 +66,34 @@ class _Turn:
 
 def place_all(cases: Iterable[Case], sizes: Sequence[int], shapes: Sequence[str], seed: int) -> list[PlacedCase]:
     """Return the cases in all surroundings. With no message around them, to stand apart is the same as amid."""
-    return [
-        place(case, size, shape, seed)
-        for case in cases
-        for size in sizes
-        for shape in shapes
-        if shape in (case.shapes or SHAPES) and (size or shape != AMID)
-    ]
+    histories: dict[tuple[object, ...], PlacedCase] = {}
+    placed = []
+    for case in cases:
+        for size in sizes:
+            for shape in shapes:
+                if shape in (case.shapes or SHAPES) and (size or shape != AMID):
+                    name = (case.axis, case.said, case.language, size, shape)
+                    if name not in histories:
+                        histories[name] = place(case, size, shape, seed)
+                    placed.append(replace(histories[name], case=case))
+    return placed
+
+
+def messages_of(placed: Iterable[PlacedCase]) -> Iterator[dict[str, Any]]:
+    """Yield the messages of all histories, each history once."""
+    for one in {one.user_id: one for one in placed}.values():
+        yield from one.messages
 
 
 def place(case: Case, size: int, shape: str, seed: int) -> PlacedCase:
     """Return a case among so many unrelated messages."""
-    rng = Random(f"{seed}/{case.label}/{size}/{shape}")  # noqa: S311 - a draw, not a secret
+    told = json.dumps([(one.text, one.speaker, one.role, one.at) for one in case.said])
+    rng = Random(f"{seed}/{case.axis}/{told}/{size}/{shape}")  # noqa: S311 - a draw, not a secret
     turns = _notes(case, size, rng) if shape == NOTES else _talk(case, size, rng, is_amid=shape == AMID)
     rng.shuffle(turns)
     # A stack that is kept has what other versions of a case posted: those are other users.
     told = json.dumps([(turn.text, turn.at.isoformat(), turn.speaker) for turn in turns])
-    user = f"{case.label}-{size}-{shape}-{_digest(told)}"
+    user = f"{case.axis}-{size}-{shape}-{_digest(told)}"
     # An id says nothing about what the message is: hits that are equal otherwise are ordered by it.
     ids = [_digest(f"{user}/{number}") for number in range(len(turns))]
     messages = [_message(user, name, turn) for name, turn in zip(ids, turns, strict=True)]
