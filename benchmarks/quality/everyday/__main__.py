@@ -1,21 +1,24 @@
 """Asks everyday questions of many small histories, through the running services, and counts what holds.
 
     python -m benchmarks.quality.everyday [--sizes 0 20 200] [--shapes notes apart amid] [--axis time …] [--json FILE]
+    python -m benchmarks.quality.everyday --histories [5 50 500 …] [--sizes] [--json FILE]
     python -m benchmarks.quality.everyday --list
     python -m benchmarks.quality.everyday --write FOLDER
 
 Every case is a few messages and a question, in `cases/`. Each is asked alone and among unrelated messages, with and
-without conversations and speakers, and every time as another user. All users share a stack, which this starts unless
-`--home` says where one runs; one in `--keep` stays, and what it has embedded once is not embedded again. `--write`
-makes the cases one more set for `python -m benchmarks.quality`, but for those that depend on when they are asked.
+without conversations and speakers; only cases that say the same share a history. `--histories` asks for exactly
+answering notes, and for what was never said, in histories of so many messages; with no `--sizes`, for these alone. All
+users share a stack, which this starts unless `--home` says where one runs; one in `--keep` stays, and what it has
+embedded once is not embedded again. `--write` makes the cases one more set for `python -m benchmarks.quality`, but for
+those that depend on when they are asked.
 """
 
 import argparse
 import asyncio
 import json
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +27,9 @@ from benchmarks.command import say
 from benchmarks.quality.asking import post, search_all
 from benchmarks.quality.everyday.cases import Case, read_cases
 from benchmarks.quality.everyday.exporting import write_set
-from benchmarks.quality.everyday.surroundings import SHAPES, PlacedCase, place_all
+from benchmarks.quality.everyday.histories import SHAPES as HISTORY_SHAPES
+from benchmarks.quality.everyday.histories import SIZES, at_size, place_notes, print_histories
+from benchmarks.quality.everyday.surroundings import SHAPES, PlacedCase, messages_of, place_all
 from benchmarks.quality.everyday.tables import print_axes, print_failures, print_relevances, print_shapes
 from benchmarks.quality.everyday.verdicts import Verdict, judge
 from benchmarks.quality.installation import installed
@@ -43,7 +48,8 @@ async def main() -> None:
     cases = read_cases()
     axes = sorted({case.axis for case in cases})
     shapes = "; ".join(f"{name}: {meaning}" for name, meaning in SHAPES.items())
-    parser.add_argument("--sizes", nargs="+", type=int, default=[0, 20, 200], help="unrelated messages around a case")
+    parser.add_argument("--sizes", nargs="*", type=int, default=[0, 20, 200], help="unrelated messages around a case")
+    parser.add_argument("--histories", nargs="*", type=int, help=f"messages of histories [{_listed(SIZES)}]")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help=shapes)
     parser.add_argument("--axis", nargs="+", choices=axes, default=axes, metavar="AXIS", help=", ".join(axes))
     parser.add_argument("--seed", type=int, default=1, help="of the unrelated messages, and of the order [%(default)s]")
@@ -60,19 +66,16 @@ async def main() -> None:
     if arguments.list:
         _list(chosen)
         return
-    placed = place_all(chosen, arguments.sizes, arguments.shapes, arguments.seed)
     if arguments.write:
-        write_set(placed, arguments.write)
+        write_set(place_all(chosen, arguments.sizes, arguments.shapes, arguments.seed), arguments.write)
         return
-    verdicts, model = await _run(placed, arguments)
-    report = {
-        "place": place_of(SystemClock().now(), arguments.seed),
-        "model": model,
-        "mode": arguments.mode,
-        **_report(verdicts),
-    }
+    report = {"place": place_of(SystemClock().now(), arguments.seed), **await _run(chosen, arguments)}
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def _listed(sizes: Iterable[int]) -> str:
+    return " ".join(map(str, sizes))
 
 
 def _list(cases: Sequence[Case]) -> None:
@@ -81,30 +84,70 @@ def _list(cases: Sequence[Case]) -> None:
     print(f"{len(cases)} cases")
 
 
-async def _run(placed: Sequence[PlacedCase], arguments: argparse.Namespace) -> tuple[list[Verdict], str]:
-    """Return what held, and the model that the vectors were made by."""
+async def _run(chosen: Sequence[Case], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return all figures, and the model that the vectors were made by."""
     if arguments.home:
         stack = Stack.model_validate_json((arguments.home / "stack.json").read_bytes())
-        return await _ask(placed, arguments.home, stack, arguments), stack.embedding_model
+        return await _measured(chosen, arguments.home, stack, arguments)
     with tempfile.TemporaryDirectory() as folder:
         home = (arguments.keep or Path(folder)) / "stack"
         async with installed(home, arguments.model, arguments.first_port) as stack:
-            return await _ask(placed, home, stack, arguments), stack.embedding_model
+            return await _measured(chosen, home, stack, arguments)
 
 
-async def _ask(placed: Sequence[PlacedCase], home: Path, stack: Stack, arguments: argparse.Namespace) -> list[Verdict]:
-    lines = [json.dumps(message) for one in placed for message in one.messages]
+async def _measured(chosen: Sequence[Case], home: Path, stack: Stack, arguments: argparse.Namespace) -> dict[str, Any]:
+    report: dict[str, Any] = {"model": stack.embedding_model}
+    verdicts: list[Verdict] = []
+    took = {}
+    for size in arguments.sizes:
+        placed = place_all(chosen, [size], arguments.shapes, arguments.seed)
+        asked, took[str(size)] = await _ask(placed, home, stack, arguments)
+        verdicts += asked
+    if verdicts:
+        report["everyday"] = {"mode": arguments.mode, "took": took, **_report(verdicts)}
+    if arguments.histories is not None:
+        report["histories"] = {"mode": arguments.mode, **await _histories(home, stack, arguments)}
+    return report
+
+
+async def _histories(home: Path, stack: Stack, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of notes, and of what was never said, by the size of the history and by its shape."""
+    sizes: dict[str, Any] = {}
+    took, all_verdicts = {}, []
+    for size in arguments.histories or SIZES:
+        placed = [one for shape in HISTORY_SHAPES for one in place_notes(size, shape, arguments.seed)]
+        asked, took[str(size)] = await _ask(placed, home, stack, arguments)
+        # Of the whole history, with the notes that it is asked for.
+        verdicts = [replace(one, size=size) for one in asked]
+        sizes[str(size)] = {
+            shape: asdict(at_size([one for one in verdicts if one.shape == shape])) for shape in HISTORY_SHAPES
+        }
+        all_verdicts += verdicts
+    print_failures(all_verdicts)
+    print_histories(sizes)
+    return {"sizes": sizes, "took": took, "failures": [asdict(one) for one in all_verdicts if not one.passed]}
+
+
+async def _ask(
+    placed: Sequence[PlacedCase], home: Path, stack: Stack, arguments: argparse.Namespace
+) -> tuple[list[Verdict], dict[str, float]]:
+    """Post all histories and ask all questions; return what held, and the seconds that both took."""
+    lines = [json.dumps(message) for message in messages_of(placed)]
     # Every user's messages come in an order of their own, and among those of all others.
     Random(arguments.seed).shuffle(lines)  # noqa: S311 - an order, not a secret
-    say(f"{len(placed)} histories of {len({one.case.label for one in placed})} cases: {len(lines)} messages")
+    clock = SystemClock()
+    began = clock.monotonic()
     with tempfile.TemporaryDirectory() as work:
         file = Path(work) / "everyday.jsonl"
         file.write_text("\n".join(lines) + "\n")
         await post(file, home)
-    say("all are searchable; asking")
+    searchable = clock.monotonic()
     answers = await search_all([{**one.query, "limit": _HITS, "mode": arguments.mode} for one in placed], stack)
-    say("asked")
-    return [judge(one, answer.hits) for one, answer in zip(placed, answers, strict=True)]
+    took = {"messages": len(lines), "posting": searchable - began, "asking": clock.monotonic() - searchable}
+    histories = len({one.user_id for one in placed})
+    say(f"{histories} histories: {len(lines)} messages were searchable after {took['posting']:.0f} s, "
+        f"{len(placed)} questions answered after {took['asking']:.0f} s")  # fmt: skip
+    return [judge(one, answer.hits) for one, answer in zip(placed, answers, strict=True)], took
 
 
 def _report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
