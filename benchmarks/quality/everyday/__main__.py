@@ -18,26 +18,18 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from benchmarks.command import say
-from benchmarks.quality.asking import post, search_all
 from benchmarks.quality.everyday.cases import Case, read_cases
 from benchmarks.quality.everyday.exporting import write_set
-from benchmarks.quality.everyday.histories import SHAPES as HISTORY_SHAPES
-from benchmarks.quality.everyday.histories import SIZES, at_size, place_notes, print_histories
-from benchmarks.quality.everyday.surroundings import SHAPES, PlacedCase, messages_of, place_all
-from benchmarks.quality.everyday.tables import print_axes, print_failures, print_relevances, print_shapes
-from benchmarks.quality.everyday.verdicts import Verdict, judge
+from benchmarks.quality.everyday.histories import SIZES
+from benchmarks.quality.everyday.running import SURROUNDINGS, What, measure
+from benchmarks.quality.everyday.surroundings import SHAPES, place_all
 from benchmarks.quality.installation import installed
 from benchmarks.quality.rendering import place_of
 from memstream.contracts.stack import Stack
 from memstream.runtime.clock import SystemClock
-
-_HITS = 10
 
 
 async def main() -> None:
@@ -48,7 +40,7 @@ async def main() -> None:
     cases = read_cases()
     axes = sorted({case.axis for case in cases})
     shapes = "; ".join(f"{name}: {meaning}" for name, meaning in SHAPES.items())
-    parser.add_argument("--sizes", nargs="*", type=int, default=[0, 20, 200], help="unrelated messages around a case")
+    parser.add_argument("--sizes", nargs="*", type=int, default=SURROUNDINGS, help="unrelated messages around a case")
     parser.add_argument("--histories", nargs="*", type=int, help=f"messages of histories [{_listed(SIZES)}]")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help=shapes)
     parser.add_argument("--axis", nargs="+", choices=axes, default=axes, metavar="AXIS", help=", ".join(axes))
@@ -86,78 +78,15 @@ def _list(cases: Sequence[Case]) -> None:
 
 async def _run(chosen: Sequence[Case], arguments: argparse.Namespace) -> dict[str, Any]:
     """Return all figures, and the model that the vectors were made by."""
+    sizes = None if arguments.histories is None else arguments.histories or SIZES
+    what = What(arguments.sizes, sizes, arguments.shapes, arguments.mode, arguments.seed)
     if arguments.home:
         stack = Stack.model_validate_json((arguments.home / "stack.json").read_bytes())
-        return await _measured(chosen, arguments.home, stack, arguments)
+        return await measure(chosen, what, arguments.home, stack)
     with tempfile.TemporaryDirectory() as folder:
         home = (arguments.keep or Path(folder)) / "stack"
         async with installed(home, arguments.model, arguments.first_port) as stack:
-            return await _measured(chosen, home, stack, arguments)
-
-
-async def _measured(chosen: Sequence[Case], home: Path, stack: Stack, arguments: argparse.Namespace) -> dict[str, Any]:
-    report: dict[str, Any] = {"model": stack.embedding_model}
-    verdicts: list[Verdict] = []
-    took = {}
-    for size in arguments.sizes:
-        placed = place_all(chosen, [size], arguments.shapes, arguments.seed)
-        asked, took[str(size)] = await _ask(placed, home, stack, arguments)
-        verdicts += asked
-    if verdicts:
-        report["everyday"] = {"mode": arguments.mode, "took": took, **_report(verdicts)}
-    if arguments.histories is not None:
-        report["histories"] = {"mode": arguments.mode, **await _histories(home, stack, arguments)}
-    return report
-
-
-async def _histories(home: Path, stack: Stack, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the figures of notes, and of what was never said, by the size of the history and by its shape."""
-    sizes: dict[str, Any] = {}
-    took, all_verdicts = {}, []
-    for size in arguments.histories or SIZES:
-        placed = [one for shape in HISTORY_SHAPES for one in place_notes(size, shape, arguments.seed)]
-        asked, took[str(size)] = await _ask(placed, home, stack, arguments)
-        # Of the whole history, with the notes that it is asked for.
-        verdicts = [replace(one, size=size) for one in asked]
-        sizes[str(size)] = {
-            shape: asdict(at_size([one for one in verdicts if one.shape == shape])) for shape in HISTORY_SHAPES
-        }
-        all_verdicts += verdicts
-    print_failures(all_verdicts)
-    print_histories(sizes)
-    return {"sizes": sizes, "took": took, "failures": [asdict(one) for one in all_verdicts if not one.passed]}
-
-
-async def _ask(
-    placed: Sequence[PlacedCase], home: Path, stack: Stack, arguments: argparse.Namespace
-) -> tuple[list[Verdict], dict[str, float]]:
-    """Post all histories and ask all questions; return what held, and the seconds that both took."""
-    lines = [json.dumps(message) for message in messages_of(placed)]
-    # Every user's messages come in an order of their own, and among those of all others.
-    Random(arguments.seed).shuffle(lines)  # noqa: S311 - an order, not a secret
-    clock = SystemClock()
-    began = clock.monotonic()
-    with tempfile.TemporaryDirectory() as work:
-        file = Path(work) / "everyday.jsonl"
-        file.write_text("\n".join(lines) + "\n")
-        await post(file, home)
-    searchable = clock.monotonic()
-    answers = await search_all([{**one.query, "limit": _HITS, "mode": arguments.mode} for one in placed], stack)
-    took = {"messages": len(lines), "posting": searchable - began, "asking": clock.monotonic() - searchable}
-    histories = len({one.user_id for one in placed})
-    say(f"{histories} histories: {len(lines)} messages were searchable after {took['posting']:.0f} s, "
-        f"{len(placed)} questions answered after {took['asking']:.0f} s")  # fmt: skip
-    return [judge(one, answer.hits) for one, answer in zip(placed, answers, strict=True)], took
-
-
-def _report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    print_failures(verdicts)
-    return {
-        "axes": print_axes(verdicts),
-        "shapes": print_shapes(verdicts),
-        "relevances": print_relevances(verdicts),
-        "verdicts": [asdict(one) | {"passed": one.passed} for one in verdicts],
-    }
+            return await measure(chosen, what, home, stack)
 
 
 if __name__ == "__main__":
