@@ -58,8 +58,8 @@ quality: setup ## measure retrieval quality on judged data sets: make quality DA
 	@test -n "$(DATA)" || { echo "say where the sets are: make quality DATA=FOLDER"; exit 2; }
 	$(PY) -m benchmarks.quality --data $(DATA) $(if $(FULL),--full --keep build/quality --json build/quality/report.json --report docs/quality.md)
 
-everyday: setup ## ask everyday questions of many small histories: make everyday [SIZES="0 20 200"]
-	$(PY) -m benchmarks.quality.everyday $(if $(SIZES),--sizes $(SIZES))
+everyday: setup ## ask everyday questions, and for notes in long histories: make everyday [SIZES="0 20 200 2000"]
+	$(PY) -m benchmarks.quality.everyday --histories $(if $(SIZES),--sizes $(SIZES))
 
 lock: .venv/bin/uv ## update the pinned requirement files
 	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -

@@ -13,8 +13,9 @@ again: the second run takes minutes.
 With `--recordings` the candidates of every question are recorded once, and then ranked again and again by the code as
 it is, in seconds and without services; `--fit` fits a calibration to them, and `--ablation` says what each feature
 adds, always on questions of users that the coefficients were not fitted to. `--left-out` judges every set by
-coefficients that were fitted to the other sets alone. `--context` measures contexts instead of
-hits. `--full` does all of this but the fit, and `--report` writes it down. What it does not measure, the report says.
+coefficients that were fitted to the other sets alone. `--context` measures contexts instead of hits. `--full` does all
+of this but the fit, and asks the everyday cases too; `--report` writes it down, as `benchmarks.quality.rendering` does
+of what several runs have written. What it does not measure, the report says.
 """
 
 import argparse
@@ -32,6 +33,9 @@ import numpy as np
 
 from benchmarks.quality import measuring, replaying
 from benchmarks.quality.asking import post
+from benchmarks.quality.everyday.cases import read_cases
+from benchmarks.quality.everyday.running import What
+from benchmarks.quality.everyday.running import measure as measure_everyday
 from benchmarks.quality.fitted import fit_calibration, print_ablation, print_held_back
 from benchmarks.quality.installation import installed
 from benchmarks.quality.judging import (
@@ -160,7 +164,7 @@ async def _everything(
     report["left_out"] = print_left_out(read, calibration, ablation=False) if len(read) > 1 else {}
     report["held_back"] = print_held_back(read, calibration)
     report["ablation"] = print_ablation(read, calibration)
-    return report
+    return report | await measure_everyday(read_cases(), What(seed=seed), home, stack)
 
 
 async def _record(sets: Sequence[JudgedSet], stack: Stack, recordings: Path) -> None:

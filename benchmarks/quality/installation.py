@@ -1,6 +1,7 @@
 """A local stack to measure on: kept in a folder, so that a set is embedded once, and patient with a busy machine.
 
-Messages that are in the folder already are not embedded again: posted once more they are duplicates.
+Messages that are in the folder already are not embedded again: posted once more they are duplicates. Nor is the same
+text embedded twice in a run.
 """
 
 import os
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from benchmarks.quality.remembering import remembering
 from memstream.contracts.stack import Stack
 from memstream.local.stack.data_directory import DataDirectory
 from memstream.local.stack.local_stack import LocalStack
@@ -26,6 +28,9 @@ _PATIENT: Mapping[str, Mapping[str, str]] = {
 }
 """Settings that bear on waiting alone: none changes an answer."""
 
+_REMEMBERING = 20
+"""Which port after the first one the embeddings server in front of the stack's own listens on."""
+
 
 @asynccontextmanager
 async def installed(home: Path, model: str, first_port: int) -> AsyncIterator[Stack]:
@@ -36,19 +41,24 @@ async def installed(home: Path, model: str, first_port: int) -> AsyncIterator[St
 
     """
     plan = Plan(DataDirectory(home), model=model, port_base=first_port)
-    stack = LocalStack(
-        plan,
-        environment=os.environ,
-        clock=SystemClock(),
-        rng=Random(1),  # noqa: S311 - spreads restarts
-        say=lambda line: print(line, file=sys.stderr),
-        stages=[[_patient(child) for child in stage] for stage in plan.stages()],
-    )
-    async with stack.running() as running:
-        yield running
+    async with remembering(plan.embeddings_url, first_port + _REMEMBERING) as url:
+        stack = LocalStack(
+            plan,
+            environment=os.environ,
+            clock=SystemClock(),
+            rng=Random(1),  # noqa: S311 - spreads restarts
+            say=lambda line: print(line, file=sys.stderr),
+            stages=[[_adapted(child, url) for child in stage] for stage in plan.stages()],
+        )
+        async with stack.running() as running:
+            yield running
 
 
-def _patient(child: ProcessSpec) -> ProcessSpec:
+def _adapted(child: ProcessSpec, embeddings_url: str) -> ProcessSpec:
+    """Return a process with patience; an embedder asks the server at this URL."""
     service = child.name.rpartition("-")[0]
-    settings = {f"MEMSTREAM_{service.upper()}_{name}": value for name, value in _PATIENT.get(service, {}).items()}
-    return replace(child, environment={**child.environment, **settings})
+    settings = dict(_PATIENT.get(service, {}))
+    if service == "embedder":
+        settings["EMBEDDINGS_URL"] = embeddings_url
+    named = {f"MEMSTREAM_{service.upper()}_{name}": value for name, value in settings.items()}
+    return replace(child, environment={**child.environment, **named})

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.quality.everyday import exporting, unrelated
+from benchmarks.quality.everyday import exporting, histories, unrelated
 from benchmarks.quality.everyday.cases import Case, Said, read_cases, read_line
-from benchmarks.quality.everyday.surroundings import AMID, APART, NOTES, PlacedCase, place, place_all
+from benchmarks.quality.everyday.surroundings import AMID, APART, NOTES, PlacedCase, messages_of, place, place_all
 from benchmarks.quality.everyday.verdicts import figures, judge, relevances
 from benchmarks.quality.sets import read_set
 from memstream.contracts.searches import Hit
@@ -72,8 +72,19 @@ def test_unrelated_messages_have_no_word_that_a_question_is_about() -> None:
     told = content_words(" ".join(unrelated.sentences(Random(1), 5000)))  # noqa: S311 - a draw, not a secret
 
     asked = {case.label: content_words(case.ask) & told - EVERYWHERE for case in read_cases()}
+    notes, never = histories.read_notes()
+    asked |= {ask: content_words(ask) & told - EVERYWHERE for ask in (*(ask for _, ask in notes), *never)}
 
     assert {label: words for label, words in asked.items() if words} == {}
+
+
+def test_unrelated_messages_are_as_varied_as_a_years() -> None:
+    texts = unrelated.sentences(Random(1), 2000)  # noqa: S311 - a draw, not a secret
+
+    assert len(set(texts)) >= 1600
+    lengths = sorted(len(text) for text in texts)
+    assert lengths[100] < 30
+    assert lengths[-200] > 100
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
@@ -182,6 +193,61 @@ def test_with_nobody_around_apart_and_amid_are_asked_once() -> None:
     placed = place_all([BAKED], [0, 20], [NOTES, APART, AMID], seed=1)
 
     assert [(one.size, one.shape) for one in placed] == [(0, NOTES), (0, APART), (20, NOTES), (20, APART), (20, AMID)]
+
+
+def test_cases_that_say_the_same_are_asked_of_one_history() -> None:
+    other = Case("speaker", "bake-bo", BAKED.said, "What did Bo bake?", first=frozenset({0}))
+    silent = Case("speaker", "silent", BAKED.said[:1], "What did Bo bake?", first=frozenset({0}))
+
+    placed = place_all([BAKED, other, silent], [20], [APART], seed=1)
+
+    assert [one.case for one in placed] == [BAKED, other, silent]
+    assert placed[0].user_id == placed[1].user_id != placed[2].user_id
+    assert len(list(messages_of(placed))) == 23 + 21
+
+
+def test_what_is_said_around_cases_is_mostly_the_same_on_the_same_day() -> None:
+    others = [Case("note", str(number), (Said(f"It is number {number}."),), "?") for number in range(9)]
+
+    messages = list(messages_of(place_all(others, [500], [NOTES], seed=1)))
+
+    assert len(messages) == 9 * 501
+    assert len({(message["text"], message["occurred_at"]) for message in messages}) <= 2500 + 9
+
+
+@pytest.mark.parametrize("size", [5, 50, 500])
+def test_every_note_is_asked_for_in_a_history_of_so_many_messages(size: int) -> None:
+    notes, never = histories.read_notes()
+
+    placed = list(histories.place_notes(size, AMID, seed=1))
+
+    assert [one.case.ask for one in placed if one.case.first] == [ask for _, ask in notes]
+    assert sorted(one.case.ask for one in placed if one.case.most) == sorted(never)
+    assert {len(one.messages) for one in placed} == {size}
+    for one in placed:
+        texts = {message["message_id"]: message["text"] for message in one.messages}
+        told = [texts[one.ids[said]] for said in one.case.first]
+        assert told in ([], [text for text, ask in notes if ask == one.case.ask])
+
+
+def test_there_are_a_few_dozen_notes_and_a_hundred_questions_that_none_answers() -> None:
+    notes, never = histories.read_notes()
+
+    assert len({ask for _, ask in notes}) == len(notes) >= 36
+    assert len(set(never)) == len(never) == 100
+
+
+def test_a_note_that_is_not_the_first_hit_counts_as_not_relevant() -> None:
+    placed = list(histories.place_notes(5, NOTES, seed=1))
+    notes = [one for one in placed if one.case.first][:2]
+    never = [one for one in placed if one.case.most][:4]
+    found, lost = judge(notes[0], hits(notes[0], 0)), judge(notes[1], [hit("another", 0.95), *hits(notes[1], 0)])
+    silent = [judge(one, [hit("x", relevance)]) for one, relevance in zip(never, (0.0, 0.1, 0.2, 0.05), strict=True)]
+
+    told = histories.at_size([found, lost, *silent])
+
+    assert (told.notes, told.first, told.sure, told.median) == (2, 0.5, 1.0, 0.45)
+    assert (told.never, told.within, told.highest) == (4, 0.75, 0.2)
 
 
 def test_a_case_is_held_when_order_and_relevance_are() -> None:

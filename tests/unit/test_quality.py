@@ -15,7 +15,6 @@ from benchmarks.quality import (
     left_out,
     measuring,
     metrics,
-    rendering,
     replaying,
     sets,
     strangers,
@@ -199,57 +198,6 @@ def test_the_same_questions_are_drawn_by_the_same_seed_and_only_those_in_the_mem
     assert set(drawn) < set(questions)
     assert drawn == measuring.drawn(one, 5, seed=7) != measuring.drawn(one, 5, seed=8)
     assert measuring.drawn(one, 9, seed=7) == questions
-
-
-def test_a_report_begins_with_what_was_not_measured_and_says_what_was_not_reached() -> None:
-    rows = {measure: [0.5, 0.4, 0.6] for measure in metrics.MEASURES}
-    errors = {"used_hits": 0.07, "first_hits": None, "sure": 4, "sure_true": 0.75}
-    told = {"auroc": 0.9, "false_accepts": 0.2, "swapped_auroc": 0.8, "swapped_false_accepts": 0.3}
-    hybrid = {
-        "calibration_error": 0.06,
-        "calibration": errors,
-        "categories": {"all": {"questions": 3, **rows}},
-        "abstention": None,
-    }
-    contexts = {
-        f"{kind}, {budget}": {"recall": 0.25, "abstained": 0.125, "tokens": 9} for kind in "ab" for budget in "123"
-    }
-    part = {"calibration_error": 0.01}
-    measured = {"hybrid": hybrid, "dense": part, "keyword": part, "contexts": {}}
-    measured["contexts"] = {
-        "questions": 2,
-        **contexts,
-        "strangers": {"by a stranger": {"questions": 9, "abstained": 0.5}},
-    }
-    figures = {"recall@5": 0.7, "recall@10": 0.8, "nDCG@10": 0.6}
-    report = {
-        "place": "a machine",
-        "model": "a model",
-        "at_most": 2,
-        "sets": {"beam": measured},
-        "left_out": {
-            "beam": {
-                "rows": {
-                    "all features": {"measures": {"hit@1": 0.4}, "abstention": told, "calibration": errors},
-                    "BM25 alone": {"measures": {"hit@1": 0.3}, "abstention": None, "calibration": None},
-                }
-            }
-        },
-        "held_back": {"beam": figures},
-        "ablation": {"all features": {"beam": figures}},
-    }
-
-    page = rendering.render(report)
-
-    assert page.index("**not** measured") < page.index("| beam |")
-    assert "| beam | recall@10 ≥ 81 | 50.0 (40-60) | **no** |" in page
-    assert "| beam | calibration error ≤ 0.05 in each mode | 0.060 | **no** |" in page
-    assert "| beam | 2 | 25.0%, 12% |" in page
-    assert "| **beam** | 40.0 | 0.900 | 20.0% | 0.800 | 30.0% | 0.070 |  | 75.0% of 4 |" in page
-    assert "| beam, BM25 alone | 30.0 |" in page
-    assert "| beam, by a stranger | 9 | 50% |" in page
-    assert "| all features | 70.0 / 80.0 / 60.0 |" in page
-    assert "Measured: a machine; a model." in page
 
 
 def test_where_much_is_evidence_the_first_hits_are_what_counts() -> None:

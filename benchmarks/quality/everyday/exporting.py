@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality.everyday.surroundings import PlacedCase
+from benchmarks.quality.everyday.surroundings import PlacedCase, messages_of
 
 
 def write_set(placed: Sequence[PlacedCase], folder: Path) -> None:
@@ -15,7 +15,7 @@ def write_set(placed: Sequence[PlacedCase], folder: Path) -> None:
     """
     timeless = [one for one in placed if one.case.as_of is None]
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "messages.jsonl", [message for one in timeless for message in one.messages])
+    _write(folder / "messages.jsonl", list(messages_of(timeless)))
     _write(folder / "questions.jsonl", [_question(one) for one in timeless])
 
 

@@ -1,10 +1,17 @@
-"""Puts a case among unrelated messages, as one user's. Pure, and the same for the same seed."""
+"""Puts a case among unrelated messages, as one user's. Pure, and the same for the same seed.
+
+Cases that say the same, and differ in what is asked, are asked of one history. What is said around them is drawn from
+conversations that all histories draw from: so much of it is the same text on the same day, which has to be embedded
+once.
+"""
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import groupby
 from random import Random
 from typing import Any
@@ -25,8 +32,12 @@ _MINUTES_OF_A_DAY = 12 * 60
 _MINUTE = timedelta(minutes=1)
 _TURNS = 10
 """Of a conversation."""
+_CONVERSATIONS = 250
+"""That all histories draw from; a longer history from as many as it needs."""
 _PEOPLE = ("Uma", "Rob")
 """Who speaks where the case names nobody; what the case's user said is said by the first."""
+_OF_THE_CASE = 3
+"""One in so many conversations is among the case's people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +74,35 @@ class _Turn:
 
 def place_all(cases: Iterable[Case], sizes: Sequence[int], shapes: Sequence[str], seed: int) -> list[PlacedCase]:
     """Return the cases in all surroundings. With no message around them, to stand apart is the same as amid."""
-    return [
-        place(case, size, shape, seed)
-        for case in cases
-        for size in sizes
-        for shape in shapes
-        if shape in (case.shapes or SHAPES) and (size or shape != AMID)
-    ]
+    histories: dict[tuple[object, ...], PlacedCase] = {}
+    placed = []
+    for case in cases:
+        for size in sizes:
+            for shape in shapes:
+                if shape in (case.shapes or SHAPES) and (size or shape != AMID):
+                    name = (case.axis, case.said, case.language, size, shape)
+                    if name not in histories:
+                        histories[name] = place(case, size, shape, seed)
+                    placed.append(replace(histories[name], case=case))
+    return placed
+
+
+def messages_of(placed: Iterable[PlacedCase]) -> Iterator[dict[str, Any]]:
+    """Yield the messages of all histories, each history once."""
+    for one in {one.user_id: one for one in placed}.values():
+        yield from one.messages
 
 
 def place(case: Case, size: int, shape: str, seed: int) -> PlacedCase:
     """Return a case among so many unrelated messages."""
-    rng = Random(f"{seed}/{case.label}/{size}/{shape}")  # noqa: S311 - a draw, not a secret
-    turns = _notes(case, size, rng) if shape == NOTES else _talk(case, size, rng, is_amid=shape == AMID)
+    told = json.dumps([(one.text, one.speaker, one.role, one.at) for one in case.said])
+    rng = Random(f"{seed}/{case.axis}/{told}/{size}/{shape}")  # noqa: S311 - a draw, not a secret
+    chats = _drawn(rng, size, case.language, seed)
+    turns = _notes(case, chats, rng) if shape == NOTES else _talk(case, chats, rng, is_amid=shape == AMID)
     rng.shuffle(turns)
     # A stack that is kept has what other versions of a case posted: those are other users.
     told = json.dumps([(turn.text, turn.at.isoformat(), turn.speaker) for turn in turns])
-    user = f"{case.label}-{size}-{shape}-{_digest(told)}"
+    user = f"{case.axis}-{size}-{shape}-{_digest(told)}"
     # An id says nothing about what the message is: hits that are equal otherwise are ordered by it.
     ids = [_digest(f"{user}/{number}") for number in range(len(turns))]
     messages = [_message(user, name, turn) for name, turn in zip(ids, turns, strict=True)]
@@ -103,37 +126,83 @@ def _message(user: str, name: str, turn: _Turn) -> dict[str, Any]:
     }
 
 
-def _notes(case: Case, size: int, rng: Random) -> list[_Turn]:
-    others = [_Turn(text, _some_time(rng), None, "user", None) for text in sentences(rng, size, case.language)]
+@dataclass(frozen=True, slots=True)
+class _Chat:
+    """A conversation about nothing that any case is about."""
+
+    number: int
+    starts: datetime
+    texts: tuple[str, ...]
+
+
+@cache
+def _chat(number: int, language: str, seed: int) -> _Chat:
+    rng = Random(f"{seed}/{language}/{number}")  # noqa: S311 - a draw, not a secret
+    return _Chat(number, _some_time(rng), tuple(sentences(rng, _TURNS, language)))
+
+
+def _drawn(rng: Random, size: int, language: str, seed: int) -> list[_Chat]:
+    """Return conversations of so many messages in sum."""
+    count = math.ceil(size / _TURNS)
+    chats = [_chat(number, language, seed) for number in rng.sample(range(max(count, _CONVERSATIONS)), count)]
+    left = [size - start for start in range(0, size, _TURNS)]
+    return [replace(chat, texts=chat.texts[:rest]) for chat, rest in zip(chats, left, strict=True)]
+
+
+def _in_order(chat: _Chat) -> list[datetime]:
+    return [chat.starts + index * _MINUTE for index in range(len(chat.texts))]
+
+
+def _notes(case: Case, chats: Sequence[_Chat], rng: Random) -> list[_Turn]:
+    others = [
+        _Turn(text, at, None, "user", None)
+        for chat in chats
+        for text, at in zip(chat.texts, _in_order(chat), strict=True)
+    ]
     times = _times(case, _some_time(rng))
     said = zip(case.said, times, strict=True)
     return others + [_Turn(one.text, at, one.speaker, one.role, None, place) for place, (one, at) in enumerate(said)]
 
 
-def _talk(case: Case, size: int, rng: Random, *, is_amid: bool) -> list[_Turn]:
+def _talk(case: Case, chats: Sequence[_Chat], rng: Random, *, is_amid: bool) -> list[_Turn]:
     people = sorted({one.speaker for one in case.said if one.speaker}) or list(_PEOPLE)
     has_assistant = any(one.role == "assistant" for one in case.said)
-    others = sentences(rng, size, case.language)
-    chats = [others[start : start + _TURNS] for start in range(0, size, _TURNS)]
     told = list(_conversations(case, _some_time(rng)))
     turns: list[_Turn] = []
     for number in range(max(len(told), len(chats))):
         part = told[number] if number < len(told) else []
-        around = chats[number] if number < len(chats) else []
         name = f"talk-{number}"
         turns += [
             _Turn(one.text, at, _speaker(one), one.role, name if is_amid else f"case-{number}", place)
             for place, one, at in part
         ]
-        starts = part[0][2] if is_amid and part else _some_time(rng)
-        ends = part[-1][2] if is_amid and part else starts
-        before = rng.randint(len(around) // 3, 2 * len(around) // 3) if is_amid else 0
-        for index, text in enumerate(around):
-            at = starts - (before - index) * _MINUTE if index < before else ends + (index - before + 1) * _MINUTE
-            is_answer = has_assistant and index % 2 == 1
-            speaker = None if is_answer else rng.choice(people)
-            turns.append(_Turn(text, at, speaker, "assistant" if is_answer else "user", name))
+        if number < len(chats):
+            chat = chats[number]
+            speakers = people if (is_amid and part) or chat.number % _OF_THE_CASE == 0 else _PEOPLE
+            times = _around(part, chat, rng) if is_amid and part else _in_order(chat)
+            turns += _turns(chat, times, speakers, name, has_assistant=has_assistant)
     return turns
+
+
+def _around(part: Sequence[tuple[int, Said, datetime]], chat: _Chat, rng: Random) -> list[datetime]:
+    """Return when each turn of a conversation is said, in the middle of which a case's messages are."""
+    count = len(chat.texts)
+    before = rng.randint(count // 3, 2 * count // 3)
+    starts, ends = part[0][2], part[-1][2]
+    return [
+        starts - (before - index) * _MINUTE if index < before else ends + (index - before + 1) * _MINUTE
+        for index in range(count)
+    ]
+
+
+def _turns(
+    chat: _Chat, times: Sequence[datetime], speakers: Sequence[str], name: str, *, has_assistant: bool
+) -> Iterator[_Turn]:
+    for index, (text, at) in enumerate(zip(chat.texts, times, strict=True)):
+        is_answer = has_assistant and index % 2 == 1
+        # Who says a text depends on nothing but who is there.
+        speaker = None if is_answer else speakers[(chat.number + index * 7 // 5) % len(speakers)]
+        yield _Turn(text, at, speaker, "assistant" if is_answer else "user", name)
 
 
 def _speaker(one: Said) -> str | None:
