@@ -16,14 +16,32 @@ _UNSPACED = re.compile(
 _SHORT_I = re.compile("[\u0438\u0418]\u0306")
 """The Russian short I taken apart. It is a letter of its own, and many endings of words have it."""
 
-_LIGATURES = str.maketrans(
-    {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
-    | {"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "TH", "\u0131": "i"}
-)
+_LIGATURES = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"} | {
+    "đ": "d",
+    "Đ": "D",
+    "ð": "d",
+    "Ð": "D",
+    "þ": "th",
+    "Þ": "TH",
+    "\u0131": "i",
+}
 """Latin letters that Unicode does not take apart."""
+_LIGATURE = re.compile(f"[{''.join(_LIGATURES)}]")
 
+_MARKS = (*range(0x300, 0x3100), *range(0xA66F, 0xABEE), *range(0xFE20, 0xFE30))
+"""Where Unicode has marks that combine with the character before them, of scripts in use."""
 _NUKTA, _VIRAMA, _FIRST_POINT, _LAST_POINT, _THAI_TONE, _FIRST_ACCENT = 7, 9, 10, 36, 107, 200
 """Combining classes. Points are those of Hebrew and Arabic; accents are what stands above and below letters."""
+
+
+def _is_left_out(character: str) -> bool:
+    mark = unicodedata.combining(character)
+    return mark != 0 and (
+        mark in (_NUKTA, _VIRAMA, _THAI_TONE) or _FIRST_POINT <= mark <= _LAST_POINT or mark >= _FIRST_ACCENT
+    )
+
+
+_LEFT_OUT = re.compile(f"[{''.join(filter(_is_left_out, map(chr, _MARKS)))}]+")
 
 
 def fold(text: str) -> str:
@@ -33,9 +51,9 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text
-    apart = unicodedata.normalize("NFKD", text.translate(_LIGATURES))
+    apart = unicodedata.normalize("NFKD", _LIGATURE.sub(lambda match: _LIGATURES[match[0]], text))
     apart = _SHORT_I.sub(lambda match: unicodedata.normalize("NFC", match[0]), apart)
-    return unicodedata.normalize("NFC", "".join(each for each in apart if not _is_left_out(each)))
+    return unicodedata.normalize("NFC", _LEFT_OUT.sub("", apart))
 
 
 def segment(text: str) -> str:
@@ -44,13 +62,6 @@ def segment(text: str) -> str:
     So "芒果湖" becomes "芒果 果湖". Texts in scripts with blanks are only folded.
     """
     return text if text.isascii() else _UNSPACED.sub(_pairs, fold(text))
-
-
-def _is_left_out(character: str) -> bool:
-    mark = unicodedata.combining(character)
-    return mark != 0 and (
-        mark in (_NUKTA, _VIRAMA, _THAI_TONE) or _FIRST_POINT <= mark <= _LAST_POINT or mark >= _FIRST_ACCENT
-    )
 
 
 def _pairs(match: re.Match[str]) -> str:

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from memstream.retriever.asking.languages import ENGLISH
 from memstream.retriever.asking.periods import Time, times_in
 from memstream.retriever.asking.speakers import mentioned_speakers
+from memstream.retriever.asking.time_words import times_in_english
 from memstream.retriever.asking.wording import Wording, read_wording
 
 
@@ -28,4 +30,6 @@ class Question:
 
 def read_question(text: str, now: datetime) -> Question:
     """Return a question as read at a time, which decides what "yesterday" means."""
-    return Question(text, read_wording(text), times_in(text, now.date()))
+    wording = read_wording(text)
+    said = text if wording.language == ENGLISH else times_in_english(text, wording.language)
+    return Question(text, wording, times_in(said, now.date()))
