@@ -15,11 +15,14 @@ from reliability.faults import CLAIM_IDLE, LINKS, PARTS
 from reliability.history import Ended, History
 from reliability.links import Link
 from reliability.operations import POISON
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.contracts import keys
 from memstream.runtime.errors import Unavailable
 from memstream.streams.backlog import backlog
+from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store.qdrant import QdrantStore
+from memstream.vectors.store.qdrant.keyword_spaces import ENGLISH
 
 OLD_WORKER = "embedder-2"
 _TESTS = Path(__file__).parents[1]
@@ -130,6 +133,7 @@ async def running(folder: Path) -> AsyncIterator[Site]:
         settings.update(_settings(links))
         await parts.start("redis")
         await parts.start("keys", "qdrant", "embeddings")
+        await _create_old_collection(parts.url("qdrant"))
         await parts.start("ingest-1", "embedder-1", "embedder-2", "retriever-1")
         site = Site(parts, links, settings)
         keeping = asyncio.create_task(site.keep())
@@ -138,6 +142,14 @@ async def running(folder: Path) -> AsyncIterator[Site]:
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def _create_old_collection(url: str) -> None:
+    """Create the collection as the last release did: where releases run side by side, it is older than the new one."""
+    space = EmbeddingSpace("simulated", _DIMENSIONS)
+    store = QdrantStore(space, url=url, api_key=None, collection="memstream", timeout=PATIENCE, keywords=ENGLISH)
+    await store.ensure()
+    await store.aclose()
 
 
 def _settings(links: dict[str, Link]) -> dict[str, dict[str, str]]:
