@@ -6,6 +6,7 @@ change here is a new version of the keyword space.
 
 import re
 import unicodedata
+from operator import add
 
 _UNSPACED = re.compile(
     r"[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
@@ -66,5 +67,4 @@ def segment(text: str) -> str:
 
 def _pairs(match: re.Match[str]) -> str:
     run = match[0]
-    pairs = (run[at : at + 2] for at in range(max(1, len(run) - 1)))
-    return f" {' '.join(pairs)} "
+    return f" {' '.join(map(add, run, run[1:])) or run} "
