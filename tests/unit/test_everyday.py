@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.quality.everyday import exporting, histories, unrelated
 from benchmarks.quality.everyday.cases import Case, Said, read_cases, read_line
-from benchmarks.quality.everyday.surroundings import AMID, APART, NOTES, PlacedCase, messages_of, place, place_all
+from benchmarks.quality.everyday.surroundings import AMID, APART, CHAT, NOTES, PlacedCase, messages_of, place, place_all
 from benchmarks.quality.everyday.verdicts import figures, judge, relevances
 from benchmarks.quality.sets import read_set
 from memstream.contracts.searches import Hit
@@ -177,6 +177,17 @@ def test_amid_a_case_stands_in_the_middle_of_a_conversation() -> None:
     start = told.index("I baked a cake.")
     assert told[start : start + 3] == [said.text for said in BAKED.said]
     assert 3 <= start <= 6
+
+
+def test_in_a_chat_nobody_has_a_name() -> None:
+    case = Case("note", "wifi", (Said("The password is mango."),), "Password?", first=frozenset({0}))
+
+    messages = place(case, 20, CHAT, seed=1).messages
+
+    assert not any("speaker" in message for message in messages)
+    assert all("conversation_id" in message for message in messages)
+    assert Counter(message["role"] for message in messages) == {"user": 11, "assistant": 10}
+    assert place_all([BAKED], [20], [CHAT], seed=1) == []
 
 
 def test_what_was_said_at_other_times_stands_in_other_conversations() -> None:
