@@ -87,6 +87,23 @@ def test_unrelated_messages_are_as_varied_as_a_years() -> None:
     assert lengths[-200] > 100
 
 
+def parts(text: str, language: str) -> set[str]:
+    """Return what of a text says something about its subject: longer words, or runs of three characters."""
+    if language in {"zh", "ja"}:
+        return {text[place : place + 3] for place in range(len(text) - 2)}
+    return {word for word in (part.strip(".,;:!?¿¡؟،।") for part in text.lower().split()) if len(word) >= 4}
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_nor_have_those_in_other_languages(language: str) -> None:
+    told = parts(" ".join(unrelated.sentences(Random(1), 4000, language)[::2]), language)  # noqa: S311 - a draw
+
+    asked = {case.label: parts(case.ask, language) & told for case in read_cases() if case.language == language}
+
+    assert asked
+    assert {label: words for label, words in asked.items() if words} == {}
+
+
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_where_another_language_is_spoken_half_of_the_unrelated_messages_are_in_it(language: str) -> None:
     texts = unrelated.sentences(Random(1), 200, language)  # noqa: S311 - a draw, not a secret
