@@ -33,7 +33,7 @@ _MINUTES_OF_A_DAY = 12 * 60
 _MINUTE = timedelta(minutes=1)
 _TURNS = 10
 """Of a conversation."""
-_CONVERSATIONS = 250
+_CONVERSATIONS = 100
 """That all histories draw from; a longer history from as many as it needs."""
 _PEOPLE = ("Uma", "Rob")
 """Who speaks where the case names nobody; what the case's user said is said by the first."""
