@@ -37,11 +37,14 @@ _WANTED = (
 _LEAST_AUROC, _LEAST_SWAPPED_AUROC = 0.97, 0.93
 _MOST_ACCEPTS, _MOST_ERROR = 0.15, 0.08
 _LEAST_EVERYDAY, _LEAST_WITHIN = 0.95, 0.95
+_MOST_ABSTAINED, _LEAST_ABSTAINED = 0.05, 0.85
+"""Of contexts of questions that have an answer, and of those asked as another user."""
 
 
 def targets(report: Figures) -> str:
     """Return what was aimed at, and whether it was reached."""
-    rows = [*_of_orders(report["left_out"]), *_of_relevances(report["left_out"]), *_of_everyday(report)]
+    left_out = report["left_out"]
+    rows = [*_of_orders(left_out), *_of_relevances(left_out), *_of_everyday(report), *_of_contexts(report["sets"])]
     return table(["", "target", "measured", "met"], rows)
 
 
@@ -118,13 +121,24 @@ def _told(abstention: Figures) -> list[str]:
     ]
 
 
+def _abstained(one: Figures) -> float:
+    """Return the share of contexts of questions with an answer that abstain, by the service's own bound."""
+    return float(
+        next(row["abstained"] for row in one["contexts"].values() if isinstance(row, dict) and "recall" in row)
+    )
+
+
 def _contexts(found: Figures) -> Iterator[list[str]]:
     for name, one in found.items():
-        own = next(row["abstained"] for row in one["contexts"].values() if isinstance(row, dict) and "recall" in row)
         strangers = [
             f"{percent(row['abstained'])} of {row['questions']}" for row in one["contexts"]["strangers"].values()
         ]
-        yield [name, f"{percent(own)} of {one['contexts']['questions']}", *strangers, *[""] * (2 - len(strangers))]
+        yield [
+            name,
+            f"{percent(_abstained(one))} of {one['contexts']['questions']}",
+            *strangers,
+            *[""] * (2 - len(strangers)),
+        ]
 
 
 def _axis(name: str, one: Figures, sizes: Sequence[str]) -> list[str]:
@@ -193,6 +207,18 @@ def _of_everyday(report: Figures) -> Iterator[list[str]]:
     yield ["everyday", notes, f"at least {percent(sure)}", verdict(met=sure >= 1)]
     never = f"never said, relevance ≤ {MOST}, at each size: ≥ {percent(_LEAST_WITHIN)}"
     yield ["everyday", never, f"at least {percent(within)}", verdict(met=within >= _LEAST_WITHIN)]
+
+
+def _of_contexts(found: Figures) -> Iterator[list[str]]:
+    for name, one in found.items():
+        own = _abstained(one)
+        label = f"{name}, by the coefficients in use"
+        wanted = f"contexts that abstain of questions with an answer ≤ {percent(_MOST_ABSTAINED)}"
+        yield [label, wanted, percent(own), verdict(met=own <= _MOST_ABSTAINED)]
+        # As they are: the first row.
+        for row in list(one["contexts"]["strangers"].values())[:1]:
+            wanted = f"contexts that abstain, asked as another user ≥ {percent(_LEAST_ABSTAINED)}"
+            yield [label, wanted, percent(row["abstained"]), verdict(met=row["abstained"] >= _LEAST_ABSTAINED)]
 
 
 def _everyday_share(report: Figures) -> float:

@@ -3,27 +3,22 @@
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
 from benchmarks.quality.everyday import exporting, histories, unrelated
 from benchmarks.quality.everyday.cases import Case, Said, read_cases, read_line
-from benchmarks.quality.everyday.surroundings import AMID, APART, NOTES, PlacedCase, messages_of, place, place_all
+from benchmarks.quality.everyday.surroundings import AMID, APART, CHAT, NOTES, PlacedCase, messages_of, place, place_all
 from benchmarks.quality.everyday.verdicts import figures, judge, relevances
 from benchmarks.quality.sets import read_set
 from memstream.contracts.searches import Hit
-from memstream.retriever.asking.wording import content_words
 
 AXES = {
     *("accents", "case", "change", "exact", "forms", "languages", "long", "never", "note", "paraphrase", "role"),
     *("short", "speaker", "spelling", "time"),
 }
 LANGUAGES = {"ar", "de", "es", "fr", "hi", "ja", "ko", "ru", "zh"}
-EVERYWHERE = {"far", "like", "long", "now", "one", "our", "somebody"}
-"""Words that say nothing about a subject."""
-
 BAKED = Case(
     "speaker",
     "bake",
@@ -66,35 +61,6 @@ def test_there_are_two_hundred_cases_of_every_axis_and_language() -> None:
     assert {case.language for case in cases} == {*LANGUAGES, unrelated.ENGLISH}
     assert all(case.first or case.most is not None for case in cases)
     assert all(place in range(len(case.said)) for case in cases for place in case.first)
-
-
-def test_unrelated_messages_have_no_word_that_a_question_is_about() -> None:
-    told = content_words(" ".join(unrelated.sentences(Random(1), 5000)))  # noqa: S311 - a draw, not a secret
-
-    asked = {case.label: content_words(case.ask) & told - EVERYWHERE for case in read_cases()}
-    notes, never = histories.read_notes()
-    asked |= {ask: content_words(ask) & told - EVERYWHERE for ask in (*(ask for _, ask in notes), *never)}
-
-    assert {label: words for label, words in asked.items() if words} == {}
-
-
-def test_unrelated_messages_are_as_varied_as_a_years() -> None:
-    texts = unrelated.sentences(Random(1), 2000)  # noqa: S311 - a draw, not a secret
-
-    assert len(set(texts)) >= 1600
-    lengths = sorted(len(text) for text in texts)
-    assert lengths[100] < 30
-    assert lengths[-200] > 100
-
-
-@pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_where_another_language_is_spoken_half_of_the_unrelated_messages_are_in_it(language: str) -> None:
-    texts = unrelated.sentences(Random(1), 200, language)  # noqa: S311 - a draw, not a secret
-
-    assert len(texts) == 200
-    assert not any("{" in text for text in texts)
-    assert len(set(texts[::2])) >= 20
-    assert set(texts[::2]).isdisjoint(texts[1::2])
 
 
 def test_a_line_of_pairs_is_a_case_for_each_question_with_all_texts() -> None:
@@ -179,6 +145,17 @@ def test_amid_a_case_stands_in_the_middle_of_a_conversation() -> None:
     assert 3 <= start <= 6
 
 
+def test_in_a_chat_nobody_has_a_name() -> None:
+    case = Case("note", "wifi", (Said("The password is mango."),), "Password?", first=frozenset({0}))
+
+    messages = place(case, 20, CHAT, seed=1).messages
+
+    assert not any("speaker" in message for message in messages)
+    assert all("conversation_id" in message for message in messages)
+    assert Counter(message["role"] for message in messages) == {"user": 11, "assistant": 10}
+    assert place_all([BAKED], [20], [CHAT], seed=1) == []
+
+
 def test_what_was_said_at_other_times_stands_in_other_conversations() -> None:
     said = (Said("I live in Lyon.", at="2023-02-03T10:00:00Z"), Said("I live in Ghent.", at="2024-05-02T10:00:00Z"))
 
@@ -212,7 +189,7 @@ def test_what_is_said_around_cases_is_mostly_the_same_on_the_same_day() -> None:
     messages = list(messages_of(place_all(others, [500], [NOTES], seed=1)))
 
     assert len(messages) == 9 * 501
-    assert len({(message["text"], message["occurred_at"]) for message in messages}) <= 2500 + 9
+    assert len({(message["text"], message["occurred_at"]) for message in messages}) <= 1000 + 9
 
 
 @pytest.mark.parametrize("size", [5, 50, 500])

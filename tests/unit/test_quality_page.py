@@ -102,6 +102,7 @@ def test_of_each_set_it_shows_the_orders_without_a_fit_beside_it() -> None:
         "| everyday | hold ≥ 95% | 70.0% | **no** |",
         "| everyday | exact notes with a relevance ≥ 0.5, at each size: all | at least 75% | **no** |",
         "| everyday | never said, relevance ≤ 0.1, at each size: ≥ 95% | at least 96% | yes |",
+        "| beam, by the coefficients in use | contexts that abstain, asked as another user ≥ 85% | 50% | **no** |",
         "| beam | recall@10 ≥ 81 | 50.0 (40-60) | **no** |",
         "| beam | calibration error ≤ 0.05 in each mode | 0.060 | **no** |",
     ],

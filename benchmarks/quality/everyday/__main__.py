@@ -1,6 +1,6 @@
 """Asks everyday questions of many small histories, through the running services, and counts what holds.
 
-    python -m benchmarks.quality.everyday [--sizes 0 20 200] [--shapes notes apart amid] [--axis time …] [--json FILE]
+    python -m benchmarks.quality.everyday [--sizes 0 20 200] [--shapes notes apart amid chat] [--axis …] [--json FILE]
     python -m benchmarks.quality.everyday --histories [5 50 500 …] [--sizes] [--json FILE]
     python -m benchmarks.quality.everyday --list
     python -m benchmarks.quality.everyday --write FOLDER

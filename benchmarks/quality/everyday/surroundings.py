@@ -14,16 +14,17 @@ from datetime import datetime, timedelta
 from functools import cache
 from itertools import groupby
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.quality.everyday.cases import Case, Said
 from benchmarks.quality.everyday.unrelated import sentences
 
-NOTES, APART, AMID = "notes", "apart", "amid"
+NOTES, APART, AMID, CHAT = "notes", "apart", "amid", "chat"
 SHAPES = {
     NOTES: "no message has a conversation, and only what a case's people said has a speaker",
     APART: "all have speakers; the case's messages are conversations of their own",
     AMID: "all have speakers; the case's messages stand in the middle of conversations about other things",
+    CHAT: "the same, with an assistant, and nobody has a name; of cases that name nobody",
 }
 
 _FIRST_DAY = datetime.fromisoformat("2024-04-15T08:00:00+00:00")
@@ -32,7 +33,7 @@ _MINUTES_OF_A_DAY = 12 * 60
 _MINUTE = timedelta(minutes=1)
 _TURNS = 10
 """Of a conversation."""
-_CONVERSATIONS = 250
+_CONVERSATIONS = 100
 """That all histories draw from; a longer history from as many as it needs."""
 _PEOPLE = ("Uma", "Rob")
 """Who speaks where the case names nobody; what the case's user said is said by the first."""
@@ -79,12 +80,18 @@ def place_all(cases: Iterable[Case], sizes: Sequence[int], shapes: Sequence[str]
     for case in cases:
         for size in sizes:
             for shape in shapes:
-                if shape in (case.shapes or SHAPES) and (size or shape != AMID):
+                if _suits(case, size, shape):
                     name = (case.axis, case.said, case.language, size, shape)
                     if name not in histories:
                         histories[name] = place(case, size, shape, seed)
                     placed.append(replace(histories[name], case=case))
     return placed
+
+
+def _suits(case: Case, size: int, shape: str) -> bool:
+    if shape == CHAT and any(one.speaker for one in case.said):
+        return False
+    return shape in (case.shapes or SHAPES) and (size > 0 or shape != AMID)
 
 
 def messages_of(placed: Iterable[PlacedCase]) -> Iterator[dict[str, Any]]:
@@ -98,7 +105,7 @@ def place(case: Case, size: int, shape: str, seed: int) -> PlacedCase:
     told = json.dumps([(one.text, one.speaker, one.role, one.at) for one in case.said])
     rng = Random(f"{seed}/{case.axis}/{told}/{size}/{shape}")  # noqa: S311 - a draw, not a secret
     chats = _drawn(rng, size, case.language, seed)
-    turns = _notes(case, chats, rng) if shape == NOTES else _talk(case, chats, rng, is_amid=shape == AMID)
+    turns = _notes(case, chats, rng) if shape == NOTES else _talk(case, chats, rng, shape)
     rng.shuffle(turns)
     # A stack that is kept has what other versions of a case posted: those are other users.
     told = json.dumps([(turn.text, turn.at.isoformat(), turn.speaker) for turn in turns])
@@ -164,24 +171,37 @@ def _notes(case: Case, chats: Sequence[_Chat], rng: Random) -> list[_Turn]:
     return others + [_Turn(one.text, at, one.speaker, one.role, None, place) for place, (one, at) in enumerate(said)]
 
 
-def _talk(case: Case, chats: Sequence[_Chat], rng: Random, *, is_amid: bool) -> list[_Turn]:
-    people = sorted({one.speaker for one in case.said if one.speaker}) or list(_PEOPLE)
-    has_assistant = any(one.role == "assistant" for one in case.said)
+def _talk(case: Case, chats: Sequence[_Chat], rng: Random, shape: str) -> list[_Turn]:
+    is_amid, people = shape != APART, _people(case, shape)
+    has_assistant = shape == CHAT or any(one.role == "assistant" for one in case.said)
     told = list(_conversations(case, _some_time(rng)))
     turns: list[_Turn] = []
     for number in range(max(len(told), len(chats))):
         part = told[number] if number < len(told) else []
         name = f"talk-{number}"
-        turns += [
-            _Turn(one.text, at, _speaker(one), one.role, name if is_amid else f"case-{number}", place)
-            for place, one, at in part
-        ]
+        of_case = name if is_amid else f"case-{number}"
+        for place, one, at in part:
+            speaker = one.speaker or (people.others[0] if one.role == "user" else None)
+            turns.append(_Turn(one.text, at, speaker, one.role, of_case, place))
         if number < len(chats):
-            chat = chats[number]
-            speakers = people if (is_amid and part) or chat.number % _OF_THE_CASE == 0 else _PEOPLE
-            times = _around(part, chat, rng) if is_amid and part else _in_order(chat)
+            chat, is_around = chats[number], is_amid and bool(part)
+            speakers = people.of_case if is_around or chat.number % _OF_THE_CASE == 0 else people.others
+            times = _around(part, chat, rng) if is_around else _in_order(chat)
             turns += _turns(chat, times, speakers, name, has_assistant=has_assistant)
     return turns
+
+
+class _People(NamedTuple):
+    """Who speaks in conversations: None has no name."""
+
+    of_case: Sequence[str | None]
+    others: Sequence[str | None]
+
+
+def _people(case: Case, shape: str) -> _People:
+    if shape == CHAT:
+        return _People([None], [None])
+    return _People(sorted({one.speaker for one in case.said if one.speaker}) or _PEOPLE, _PEOPLE)
 
 
 def _around(part: Sequence[tuple[int, Said, datetime]], chat: _Chat, rng: Random) -> list[datetime]:
@@ -196,17 +216,13 @@ def _around(part: Sequence[tuple[int, Said, datetime]], chat: _Chat, rng: Random
 
 
 def _turns(
-    chat: _Chat, times: Sequence[datetime], speakers: Sequence[str], name: str, *, has_assistant: bool
+    chat: _Chat, times: Sequence[datetime], speakers: Sequence[str | None], name: str, *, has_assistant: bool
 ) -> Iterator[_Turn]:
     for index, (text, at) in enumerate(zip(chat.texts, times, strict=True)):
         is_answer = has_assistant and index % 2 == 1
         # Who says a text depends on nothing but who is there.
         speaker = None if is_answer else speakers[(chat.number + index * 7 // 5) % len(speakers)]
         yield _Turn(text, at, speaker, "assistant" if is_answer else "user", name)
-
-
-def _speaker(one: Said) -> str | None:
-    return one.speaker or (_PEOPLE[0] if one.role == "user" else None)
 
 
 def _conversations(case: Case, day: datetime) -> Iterator[list[tuple[int, Said, datetime]]]:
