@@ -83,13 +83,13 @@ class RetrieverSettings(ServerSettings):
     @classmethod
     def _check_base_url(cls, value: HttpUrl | None) -> HttpUrl | None:
         if value is not None and (value.path or "").rstrip("/").endswith("/rerank"):
-            raise ValueError("is the base URL, such as http://127.0.0.1:8000/v1; /rerank is added to it")
+            raise ValueError("the base URL, such as http://127.0.0.1:8000/v1, to which /rerank is added")
         return value
 
     @model_validator(mode="after")
     def _check_reranking(self) -> Self:
         if (self.rerank_url is None) != (self.rerank_model is None):
-            raise ValueError("MEMSTREAM_RETRIEVER_RERANK_URL and MEMSTREAM_RETRIEVER_RERANK_MODEL: both, or none")
+            raise ValueError("MEMSTREAM_RETRIEVER_RERANK_URL and MEMSTREAM_RETRIEVER_RERANK_MODEL: both, or neither")
         return self
 
     def limits(self) -> Limits:
