@@ -5,6 +5,7 @@
     python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] [--ablation] [--fit FILE]
     python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] --left-out [--ablation]
     python -m benchmarks.quality --data FOLDER --home DIR --context
+    python -m benchmarks.quality --data FOLDER --keep DIR --rerank-url URL --rerank-model MODEL
 
 The first posts the sets through ingest and asks through the retriever, as a client would. It runs a stack of its own,
 unless `--home` says where one is; with `--keep` that stays in a folder, and what was embedded once is not embedded
