@@ -67,7 +67,7 @@ class RetrieverSettings(ServerSettings):
     rerank_hits: int = Field(default=20, ge=2, le=1000)
     """How many of the best hits are reranked."""
     rerank_calls: int = Field(default=8, ge=1)
-    """Calls of the rerank server that may be in flight. Searches wait for one of them within `rerank_timeout`."""
+    """Calls of the rerank server that may be in flight. Searches wait for one for half of `rerank_timeout`."""
 
     candidates: int = Field(default=100, ge=1, le=1000)
     """Points that each signal proposes for an answer; twice the limit of the answer at the least."""

@@ -23,6 +23,10 @@ _log = logging.getLogger(__name__)
 _SHARE_FOR_RERANKING = 0.5
 """Share of the time that is left for an answer that reranking may take: the details of the hits need the rest."""
 
+_SHARE_FOR_WAITING = 0.5
+"""Share of that time that a search may wait for a permit: a call that had no time to be answered says nothing about the
+server."""
+
 _FEWEST = 2
 """Hits that have an order."""
 
@@ -96,7 +100,7 @@ class HitReranker:
         if self._pause.is_on(self._clock.monotonic()):
             return None, "paused"
         try:
-            async with self._limiter.admitted(deadline):
+            async with self._limiter.admitted(deadline.part(_SHARE_FOR_WAITING)):
                 # Others may have failed while this one waited.
                 if not self._pause.may_call(self._clock.monotonic()):
                     return None, "paused"
