@@ -5,6 +5,7 @@
     python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] [--ablation] [--fit FILE]
     python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] --left-out [--ablation]
     python -m benchmarks.quality --data FOLDER --home DIR --context
+    python -m benchmarks.quality --data FOLDER --keep DIR --rerank-url URL --rerank-model MODEL
 
 The first posts the sets through ingest and asks through the retriever, as a client would. It runs a stack of its own,
 unless `--home` says where one is; with `--keep` that stays in a folder, and what was embedded once is not embedded
@@ -68,6 +69,8 @@ async def main() -> None:
     parser.add_argument("--keep", type=Path, help="the folder where a stack of its own, and its recordings, stay")
     parser.add_argument("--first-port", type=int, default=18_800, help="of a stack of its own [%(default)s]")
     parser.add_argument("--model", default="minilm", help="of a stack of its own")
+    parser.add_argument("--rerank-url", help="of a rerank server that a stack of its own uses")
+    parser.add_argument("--rerank-model", help="of that server")
     parser.add_argument("--mode", default="hybrid", choices=MODES)
     parser.add_argument("--posted", action="store_true", help="the sets are there already, don't post them")
     parser.add_argument("--recordings", type=Path, help="folder of recorded candidates; made when it lacks a set")
@@ -87,6 +90,8 @@ async def main() -> None:
         parser.error("--report is of what --full measures")
     if arguments.left_out and (arguments.recordings is None or len(arguments.sets) == 1):
         parser.error("--left-out takes --recordings of two sets or more")
+    if arguments.rerank_url and arguments.home:
+        parser.error("--rerank-url is of a stack of its own")
     place = place_of(SystemClock().now(), arguments.seed)
     with tempfile.TemporaryDirectory() as work:
         sets = [read_set(arguments.data / name, Path(work)) for name in arguments.sets]
@@ -124,7 +129,9 @@ async def _stack(arguments: argparse.Namespace) -> AsyncIterator[tuple[Path, Sta
         return
     with tempfile.TemporaryDirectory() as folder:
         home = (arguments.keep or Path(folder)) / "stack"
-        async with installed(home, arguments.model, arguments.first_port) as stack:
+        async with installed(
+            home, arguments.model, arguments.first_port, arguments.rerank_url, arguments.rerank_model
+        ) as stack:
             yield home, stack
 
 

@@ -24,7 +24,12 @@ _PATIENT: Mapping[str, Mapping[str, str]] = {
     # Calls that the model can't answer in time are made again, and a machine at other work never gets done with it.
     "embedder": {"EMBEDDINGS_TIMEOUT": "PT5M", "CONCURRENCY": "2", "BATCH_TEXTS": "32"},
     # A question whose vector is late is answered by words alone, which is not what is measured.
-    "retriever": {"EMBEDDINGS_TIMEOUT": "PT1M", "SEARCH_TIMEOUT": "PT2M", "QDRANT_TIMEOUT": "PT1M"},
+    "retriever": {
+        "EMBEDDINGS_TIMEOUT": "PT1M",
+        "SEARCH_TIMEOUT": "PT2M",
+        "QDRANT_TIMEOUT": "PT1M",
+        "RERANK_TIMEOUT": "PT30S",
+    },
 }
 """Settings that bear on waiting alone: none changes an answer."""
 
@@ -33,14 +38,18 @@ _REMEMBERING = 20
 
 
 @asynccontextmanager
-async def installed(home: Path, model: str, first_port: int) -> AsyncIterator[Stack]:
+async def installed(
+    home: Path, model: str, first_port: int, rerank_url: str | None = None, rerank_model: str | None = None
+) -> AsyncIterator[Stack]:
     """Run a stack in a folder, which is made when there is none; stop it at the end, and leave the folder.
 
     Raises:
         CannotStart: it can't be started.
 
     """
-    plan = Plan(DataDirectory(home), model=model, port_base=first_port)
+    plan = Plan(
+        DataDirectory(home), model=model, port_base=first_port, rerank_url=rerank_url, rerank_model=rerank_model
+    )
     async with remembering(plan.embeddings_url, first_port + _REMEMBERING) as url:
         stack = LocalStack(
             plan,

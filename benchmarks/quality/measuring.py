@@ -25,6 +25,10 @@ async def searches(one: JudgedSet, stack: Stack, mode: str, seed: int) -> dict[s
     """Ask every question as its user, and those with an answer as another one too; print and return the figures."""
     answers = await ask([(question, question.user_id) for question in one.questions], stack, mode=mode)
     table = _table(one, one.questions, answers, mode)
+    reranked = float(np.mean([answer.reranked for answer in answers]))
+    if reranked:
+        table["reranked"] = reranked
+        print(f"  {100 * reranked:.1f}% of the answers were reranked")
     abstention = await _abstention(one, answers, stack, mode, seed)
     if abstention:
         print_abstention(abstention)

@@ -56,6 +56,10 @@ BAD = {
         "EMBEDDINGS_TIMEOUT": "-1",
         "EMBEDDINGS_DIMENSIONS": "many",
         "CANDIDATES": "0",
+        "RERANK_URL": "http://127.0.0.1:8000/v1/rerank",
+        "RERANK_TIMEOUT": "0",
+        "RERANK_HITS": "1",
+        "RERANK_CALLS": "0",
     },
 }
 

@@ -168,3 +168,37 @@ async def test_as_a_process_it_knows_poison_from_its_start_and_fails_until_it_is
     finally:
         process.terminate()
         await process.wait()
+
+
+async def rankings(script: Script, *documents: str, calls: int = 1) -> list[httpx.Response]:
+    """Ask for the ranking of documents, several times."""
+    async with providing(script) as url, httpx.AsyncClient(timeout=PATIENCE) as http:
+        body = {"model": "m", "query": "the red key", "documents": documents, "top_n": len(documents)}
+        return [await http.post(f"{url}/rerank", json=body) for _ in range(calls)]
+
+
+async def test_documents_are_ranked_by_the_words_they_share_with_the_query(script: Script) -> None:
+    (answer,) = await rankings(script, "a blue door", "the red key", "a red door")
+
+    assert [(one["index"], one["relevance_score"]) for one in answer.json()["results"]] == [
+        (1, 1.0),
+        (2, 0.2),
+        (0, 0.0),
+    ]
+    assert (script.counts.calls, script.counts.texts) == (1, 3)
+
+
+async def test_a_ranking_fails_as_the_script_says(script: Script) -> None:
+    script.fail_next(1, "rate_limit", retry_after=7)
+    script.fail_next(1, "wrong_count")
+    script.fail_next(1, "repeated")
+    script.fail_next(1, "not_a_number")
+    script.fail_next(1, "page")
+
+    refused, short, repeated, odd, page = await rankings(script, "red", "blue", calls=5)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "7")
+    assert len(short.json()["results"]) == 1
+    assert [one["index"] for one in repeated.json()["results"]] == [1, 1]
+    assert "NaN" in odd.text
+    assert page.headers["content-type"].startswith("text/html")

@@ -92,6 +92,14 @@ class Worksite:
         await self.parts.start("keys")
         await self.parts.start(*_OTHERS)
 
+    async def serve_anew(self, **settings: object) -> None:
+        """Start the retriever again, with these settings besides those of before."""
+        await self.parts.kill("retriever-1")
+        self._settings["retriever-1"] |= {
+            f"MEMSTREAM_RETRIEVER_{key.upper()}": str(value) for key, value in settings.items()
+        }
+        await self.parts.start("retriever-1")
+
     async def work(self, name: str = "embedder-1", *, ready: bool = True, **settings: object) -> None:
         """Start an embedder, with settings by their names in lower case."""
         given: dict[str, object] = {

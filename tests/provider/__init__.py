@@ -1,1 +1,1 @@
-"""A simulated embeddings provider that speaks OpenAI's protocol: seeded, scriptable, with OpenAI's limits."""
+"""A simulated provider that speaks OpenAI's protocol for embeddings, and Cohere's for reranking: seeded, scriptable."""

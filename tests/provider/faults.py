@@ -18,8 +18,13 @@ FaultName = Literal[
     "shuffled",
     "wrong_dimension",
     "not_a_number",
+    "repeated",
+    "page",
 ]
-"""The first seven are answers with an error, `timeout` and `dropped` are none, the rest are answers that are wrong."""
+"""The first seven are answers with an error, `timeout` and `dropped` are none, the rest are answers that are wrong.
+
+An embeddings answer can't be `repeated` (an index stands there twice), a ranking has no `wrong_dimension`.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,11 +39,17 @@ class Counts:
     under_way: int = 0
     most_under_way: int = 0
     by_text: Counter[str] = field(default_factory=Counter)
-    """How often each text was embedded, refused calls left out."""
+    """How often each text was embedded or ranked, refused calls left out."""
     sizes: list[int] = field(default_factory=list)
     """Texts of each call, in order."""
     times: list[float] = field(default_factory=list)
     """When each call came, by the provider's clock."""
+
+
+def words_in_common(query: str, text: str) -> float:
+    """Give the share of words that a query and a text have in common (Jaccard index)."""
+    words, others = set(re.findall(r"\w+", query.lower())), set(re.findall(r"\w+", text.lower()))
+    return len(words & others) / max(1, len(words | others))
 
 
 class Script:
@@ -59,6 +66,8 @@ class Script:
         """Share of the calls that get 429, whatever the limits say."""
         self.poison: set[str] = set()
         """Texts that hold one of these make the whole call 400."""
+        self.relevance = words_in_common
+        """How relevant a text is to a query, for rankings."""
         self.counts = Counts()
         self.chance = Random(seed)  # noqa: S311 - nothing secret is made from it
         self.open = asyncio.Event()

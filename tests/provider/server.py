@@ -2,26 +2,31 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from memstream.runtime.clock import Clock, SystemClock
 from memstream.runtime.sockets import listen
 
-from .faults import REFUSALS, Fault
+from .faults import REFUSALS, Fault, FaultName
 from .limits import RateLimits
 from .script import Latency, Script
 from .vectors import answer_of, vector_of
 
 _BYTES_PER_TOKEN = 4
+
+_MakeAnswer = Callable[[int, FaultName | None], dict[str, object]]
+"""Makes an answer of so many tokens, with what is wrong with it."""
 
 
 class _Torn(Response):
@@ -35,7 +40,7 @@ class _Torn(Response):
 
 
 class Provider:
-    """Answers `POST /v1/embeddings` as its script says."""
+    """Answers `POST /v1/embeddings` and `POST /v1/rerank` as its script says."""
 
     def __init__(self, script: Script, clock: Clock) -> None:
         self.script = script
@@ -46,6 +51,7 @@ class Provider:
         return Starlette(
             routes=[
                 Route("/v1/embeddings", self._embeddings, methods=["POST"]),
+                Route("/v1/rerank", self._rerank, methods=["POST"]),
                 Route("/script", self._set, methods=["POST"]),
                 Route("/counts", self._tell),
             ]
@@ -54,6 +60,13 @@ class Provider:
     async def _embeddings(self, request: Request) -> Response:
         body = await request.json()
         texts: list[str] = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        return await self._call(texts, partial(self._vectors, texts, body))
+
+    async def _rerank(self, request: Request) -> Response:
+        body = await request.json()
+        return await self._call(body["documents"], partial(self._ranking, body))
+
+    async def _call(self, texts: list[str], make: _MakeAnswer) -> Response:
         counts = self.script.counts
         counts.calls += 1
         counts.texts += len(texts)
@@ -62,11 +75,11 @@ class Provider:
         counts.under_way += 1
         counts.most_under_way = max(counts.most_under_way, counts.under_way)
         try:
-            return await self._answer(texts, body)
+            return await self._answer(texts, make)
         finally:
             counts.under_way -= 1
 
-    async def _answer(self, texts: list[str], body: dict[str, Any]) -> Response:
+    async def _answer(self, texts: list[str], make: _MakeAnswer) -> Response:
         script = self.script
         tokens = sum(1 + len(text.encode()) // _BYTES_PER_TOKEN for text in texts)
         admission = script.limits.admit(tokens, self._clock.monotonic())
@@ -83,13 +96,35 @@ class Provider:
         if script.is_poisoned(texts):
             return self._refuse("bad_request", admission.headers)
         script.counts.by_text.update(texts)
-        answer = answer_of(
-            [vector_of(text, script.dimensions, script.seed) for text in texts],
-            body.get("model", ""),
-            body.get("encoding_format", "float"),
-            tokens,
-        )
-        return JSONResponse(self._spoiled(answer, fault), headers=admission.headers)
+        if fault is not None and fault.name == "page":
+            return HTMLResponse("<p>Welcome!</p>")
+        # JSON has no NaN, but some servers write it.
+        content = json.dumps(make(tokens, fault.name if fault else None))
+        return Response(content, headers=admission.headers, media_type="application/json")
+
+    def _vectors(
+        self, texts: list[str], body: dict[str, Any], tokens: int, fault: FaultName | None
+    ) -> dict[str, object]:
+        vectors = [vector_of(text, self.script.dimensions, self.script.seed) for text in texts]
+        answer = answer_of(vectors, body.get("model", ""), body.get("encoding_format", "float"), tokens)
+        return self._spoiled(answer, fault)
+
+    def _ranking(self, body: dict[str, Any], tokens: int, fault: FaultName | None) -> dict[str, object]:
+        scores = [self.script.relevance(body["query"], text) for text in body["documents"]]
+        results: list[dict[str, object]] = [
+            {"index": index, "relevance_score": scores[index]}
+            for index in sorted(range(len(scores)), key=lambda index: -scores[index])[: body.get("top_n")]
+        ]
+        match fault:
+            case "wrong_count":
+                results.pop()
+            case "shuffled":
+                self.script.chance.shuffle(results)
+            case "repeated":
+                results[0]["index"] = results[-1]["index"]
+            case "not_a_number":
+                results[0]["relevance_score"] = float("nan")
+        return {"id": "r", "model": body["model"], "results": results, "usage": {"total_tokens": tokens}}
 
     async def _take_time(self, fault: Fault | None) -> None:
         if fault is not None and fault.name == "timeout":
@@ -103,9 +138,9 @@ class Provider:
         waits = {} if retry_after is None else {"retry-after": f"{retry_after:g}"}
         return JSONResponse(refusal.body(), refusal.status, {**headers, **waits})
 
-    def _spoiled(self, answer: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+    def _spoiled(self, answer: dict[str, Any], fault: FaultName | None) -> dict[str, Any]:
         data = answer["data"]
-        match fault.name if fault else None:
+        match fault:
             case "wrong_count":
                 data.pop()
             case "shuffled":

@@ -79,3 +79,33 @@ def test_an_overlap_as_large_as_a_chunk_is_a_wrong_setting(monkeypatch: pytest.M
 
     with pytest.raises(ConfigurationError, match="CHUNK"):
         load_settings(EmbedderSettings)
+
+
+def retriever_settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> RetrieverSettings:
+    for name, value in {"EMBEDDINGS_API_KEY": "x", **variables}.items():
+        monkeypatch.setenv(f"MEMSTREAM_RETRIEVER_{name}", value)
+    return load_settings(RetrieverSettings)
+
+
+def test_hits_are_not_reranked_unless_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert retriever_settings(monkeypatch, RERANK_URL="", RERANK_MODEL="").rerank_url is None
+
+
+@pytest.mark.parametrize("variables", [{"RERANK_URL": "http://127.0.0.1:1/v1"}, {"RERANK_MODEL": "m"}])
+def test_a_rerank_server_needs_url_and_model(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        retriever_settings(monkeypatch, **variables)
+
+    assert (
+        str(caught.value) == "set MEMSTREAM_RETRIEVER_RERANK_URL and MEMSTREAM_RETRIEVER_RERANK_MODEL: both, or neither"
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/rerank/", "/v2/rerank"])
+def test_the_url_of_a_rerank_server_is_its_base_url(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        retriever_settings(monkeypatch, RERANK_URL=f"http://127.0.0.1:1{path}", RERANK_MODEL="m")
+
+    assert str(caught.value) == (
+        "set MEMSTREAM_RETRIEVER_RERANK_URL: the base URL, such as http://127.0.0.1:8000/v1, to which /rerank is added"
+    )

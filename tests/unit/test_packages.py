@@ -33,7 +33,7 @@ def _is_module(package: str, name: str) -> bool:
 
 
 def test_there_are_packages() -> None:
-    assert PACKAGES == ["asking", "candidates", "context", "ranking", "timeline"]
+    assert PACKAGES == ["asking", "candidates", "context", "ranking", "reranking", "timeline"]
 
 
 def test_a_package_is_imported_by_its_entrance_from_outside_and_by_its_modules_from_inside() -> None:

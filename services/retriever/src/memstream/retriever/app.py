@@ -16,6 +16,7 @@ from memstream.retriever.context import Contexts
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.positions import PositionWaiter
 from memstream.retriever.ranking import calibration_of
+from memstream.retriever.reranking import HitReranker, Pause, PausePolicy, RerankApi, Reranker
 from memstream.retriever.search import Searches, SearchPolicy
 from memstream.retriever.settings import RetrieverSettings
 from memstream.retriever.similarity import Similarity
@@ -39,6 +40,10 @@ _OTHER_CONNECTIONS = 8
 """To Qdrant, for everything but searches: timelines and health."""
 
 
+_RERANKINGS_WAITING = 1000
+"""Searches that may wait for a call of the rerank server, each no longer than its timeout."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Dependencies:
     """What the retriever asks."""
@@ -46,6 +51,7 @@ class _Dependencies:
     redis: Redis
     store: MemoryStore
     embeddings: MeteredEmbeddings
+    reranker: Reranker | None
     clock: Clock
 
     async def embed_queries(self, texts: Sequence[str]) -> Vectors:
@@ -55,6 +61,8 @@ class _Dependencies:
         return await self.embeddings.embed(texts, "query", max_wait_seconds=_BUDGET_WAIT_SECONDS)
 
     async def aclose(self) -> None:
+        if self.reranker is not None:
+            await self.reranker.aclose()
         await self.embeddings.aclose()
         await self.store.aclose()
         await self.redis.aclose()
@@ -72,6 +80,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         client,
         open_store(settings, connections=settings.searches_at_once + _OTHER_CONNECTIONS),
         open_embeddings(settings, client, clock),
+        _open_reranker(settings),
         clock,
     )
     registry = CollectorRegistry()
@@ -122,6 +131,7 @@ def _parts(
         policy=SearchPolicy(model, settings.candidates, timeout),
         clock=asked.clock,
         metrics=metrics,
+        reranker=_hit_reranker(settings, asked, metrics),
     )
     contexts = Contexts(
         searches.answer,
@@ -138,4 +148,28 @@ def _parts(
         ring=KeyRing(asked.redis, asked.clock),
         limits=settings.limits(),
         body_bytes=settings.body_bytes,
+    )
+
+
+def _open_reranker(settings: RetrieverSettings) -> Reranker | None:
+    if settings.rerank_url is None or settings.rerank_model is None:
+        return None
+    return RerankApi(
+        url=str(settings.rerank_url),
+        model=settings.rerank_model,
+        api_key=settings.rerank_api_key.get_secret_value() if settings.rerank_api_key else None,
+    )
+
+
+def _hit_reranker(settings: RetrieverSettings, asked: _Dependencies, metrics: RetrieverMetrics) -> HitReranker | None:
+    if asked.reranker is None:
+        return None
+    return HitReranker(
+        asked.reranker,
+        hits=settings.rerank_hits,
+        timeout=settings.rerank_timeout.total_seconds(),
+        limiter=ConcurrencyLimiter(settings.rerank_calls, _RERANKINGS_WAITING),
+        pause=Pause(PausePolicy()),
+        clock=asked.clock,
+        metrics=metrics,
     )

@@ -24,6 +24,18 @@ class RetrieverMetrics:
         self.qdrant_seconds = Histogram(
             "memstream_retriever_qdrant_seconds", "Queries to Qdrant.", buckets=LATENCY_BUCKETS, registry=registry
         )
+        self.rerankings = Counter(
+            "memstream_retriever_rerankings",
+            "Searches whose hits were to be reranked, by what became of it.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.rerank_seconds = Histogram(
+            "memstream_retriever_rerank_seconds",
+            "Calls of the rerank server.",
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
         self.turned_away = Counter(
             "memstream_retriever_turned_away",
             "Requests refused with 503 because the queue was full.",

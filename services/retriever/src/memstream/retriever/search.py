@@ -1,15 +1,17 @@
 """Answers questions: waits if asked to, embeds, gets candidates in one round trip, ranks, and adds details."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 
 from memstream.contracts.searches import SearchIn, SearchOut
 from memstream.retriever.admission import ConcurrencyLimiter
-from memstream.retriever.asking import QueryEmbedder, read_question
+from memstream.retriever.asking import QueryEmbedder, Question, read_question
 from memstream.retriever.candidates import MAX_CANDIDATES, CandidateFinder, OwnerCandidates, SearchHit, add_details
 from memstream.retriever.metrics import RetrieverMetrics
-from memstream.retriever.ranking import COMPARED, Calibration, arrange, rank
+from memstream.retriever.ranking import COMPARED, Calibration, RankedMessage, arrange, rank
+from memstream.retriever.reranking import HitReranker
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
 from memstream.runtime.errors import Busy
@@ -43,6 +45,21 @@ class Answer:
     """Whether keywords alone were used, because the query could not be embedded."""
     calibrated: bool
     """Whether relevances were fitted to this embedding space."""
+    reranked: bool
+    """Whether the best hits are in the rerank server's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RankedSearch:
+    """A search and its messages, sorted by relevance."""
+
+    search: SearchIn
+    found: Sequence[OwnerCandidates]
+    now: datetime
+    question: Question
+    min_relevance: float
+    messages: Sequence[RankedMessage]
+    is_reranked: bool = False
 
 
 class Searches:
@@ -59,6 +76,7 @@ class Searches:
         policy: SearchPolicy,
         clock: Clock,
         metrics: RetrieverMetrics,
+        reranker: HitReranker | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -68,6 +86,7 @@ class Searches:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
+        self._reranker = reranker
         self._finder = CandidateFinder(store, policy.candidates)
 
     async def search(self, searches: Sequence[SearchIn], tenant: str) -> list[SearchOut]:
@@ -85,6 +104,7 @@ class Searches:
                 hits=[hit.as_answer() for hit in answer.hits],
                 degraded=answer.degraded,
                 calibrated=answer.calibrated,
+                reranked=answer.reranked,
                 pending=answer.pending,
                 model=self._policy.model,
                 took_ms=round((self._clock.monotonic() - started) * 1000, 3),
@@ -124,28 +144,40 @@ class Searches:
         async with deadline.enforced(STORE):
             with self._metrics.qdrant_seconds.time():
                 found = await self._finder.find(searches, tenant, vectors)
-            ranked = [
-                self._rank(search, each, min_relevance, degraded=degraded)
-                for search, each in zip(searches, found, strict=True)
-            ]
-            wanted = [(hit, search.neighbours) for search, hits in zip(searches, ranked, strict=True) for hit in hits]
+        ranked = [
+            self._rank(search, each, min_relevance, degraded=degraded)
+            for search, each in zip(searches, found, strict=True)
+        ]
+        if self._reranker is not None:
+            ranked = await _reranked(ranked, self._reranker, deadline)
+        arranged = [_arranged(one) for one in ranked]
+        wanted = [(hit, search.neighbours) for search, hits in zip(searches, arranged, strict=True) for hit in hits]
+        async with deadline.enforced(STORE):
             detailed = iter(await add_details(self._store, wanted))
         answers = []
-        for search, hits in zip(searches, ranked, strict=True):
+        for one, hits in zip(ranked, arranged, strict=True):
+            search = one.search
             current = [hit for hit in islice(detailed, len(hits)) if hit.is_current]
             pending = [position for position in dict.fromkeys(search.wait_for or ()) if position in pending_positions]
             is_degraded = degraded and search.mode != "keyword"
-            answers.append(Answer(current, pending, degraded=is_degraded, calibrated=not self._calibration.is_default))
+            calibrated = not self._calibration.is_default
+            answers.append(
+                Answer(current, pending, degraded=is_degraded, calibrated=calibrated, reranked=one.is_reranked)
+            )
             self._metrics.searches.labels(search.mode, "degraded" if is_degraded else "full").inc()
         return answers
 
     def _rank(
         self, search: SearchIn, found: Sequence[OwnerCandidates], min_relevance: float, *, degraded: bool
-    ) -> list[SearchHit]:
+    ) -> _RankedSearch:
         now = search.as_of or self._clock.now()
         question = read_question(search.query, now)
+        least = min_relevance if search.min_relevance is None else search.min_relevance
         # All of them if a later one may be preferred; and more than one, since one may update another.
         may_reorder = search.recency is not None or search.diversity > 0
+        limit = 2 * MAX_CANDIDATES if may_reorder else max(search.limit, COMPARED)
+        if self._reranker is not None:
+            limit = max(limit, self._reranker.hits)
         ranked = [
             one
             for owned in found
@@ -154,24 +186,46 @@ class Searches:
                 "keyword" if degraded else search.mode,
                 self._calibration,
                 question=question,
-                limit=2 * MAX_CANDIDATES if may_reorder else max(search.limit, COMPARED),
-                min_relevance=min_relevance if search.min_relevance is None else search.min_relevance,
+                limit=limit,
+                # Reranking hands relevances to other hits: the threshold is applied afterwards.
+                min_relevance=least if self._reranker is None else 0.0,
                 filtered=search.filter is not None,
             )
         ]
         if len(found) > 1:
             ranked.sort(key=lambda one: (-one.relevance, one.message.message_id))
-        arranged = arrange(
-            ranked,
-            recency=search.recency,
-            now=now,
-            diversity=search.diversity,
-            is_present=question.wording.is_present,
-            vectors={point: vector for owned in found for point, vector in owned.candidates.vectors.items()},
-            limit=search.limit,
+        return _RankedSearch(search, found, now, question, least, ranked)
+
+
+async def _reranked(ranked: Sequence[_RankedSearch], reranker: HitReranker, deadline: Deadline) -> list[_RankedSearch]:
+    # A relevance stays at its place in the list: if none is high enough, no order makes it so.
+    asked = [
+        (one.search.query, one.messages if one.messages and one.messages[0].relevance >= one.min_relevance else ())
+        for one in ranked
+    ]
+    return [
+        replace(
+            one,
+            messages=[message for message in again.messages if message.relevance >= one.min_relevance],
+            is_reranked=again.is_reranked,
         )
-        owners = {owned.owner.name: owned.owner for owned in found}
-        return [SearchHit(owners[one.message.owner], one) for one in arranged]
+        for one, again in zip(ranked, await reranker.rerank(asked, deadline), strict=True)
+    ]
+
+
+def _arranged(ranked: _RankedSearch) -> list[SearchHit]:
+    search, found = ranked.search, ranked.found
+    arranged = arrange(
+        ranked.messages,
+        recency=search.recency,
+        now=ranked.now,
+        diversity=search.diversity,
+        is_present=ranked.question.wording.is_present,
+        vectors={point: vector for owned in found for point, vector in owned.candidates.vectors.items()},
+        limit=search.limit,
+    )
+    owners = {owned.owner.name: owned.owner for owned in found}
+    return [SearchHit(owners[one.message.owner], one) for one in arranged]
 
 
 def _wait_timeouts(searches: Sequence[SearchIn]) -> dict[str, float]:

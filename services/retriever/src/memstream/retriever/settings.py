@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, RedisDsn
+from pydantic import Field, HttpUrl, RedisDsn, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
@@ -56,6 +56,19 @@ class RetrieverSettings(ServerSettings):
     query_calls: int = Field(default=4, ge=1)
     """Calls of the embeddings server that may be in flight; meanwhile further questions gather for the next one."""
 
+    rerank_url: HttpUrl | None = None
+    """Base URL of a server with the rerank API of Cohere and Jina, such as `http://127.0.0.1:8000/v1`. Unset: hits are
+    not reranked."""
+    rerank_model: str | None = Field(default=None, min_length=1)
+    """Its model; required with the URL."""
+    rerank_api_key: SecretStr | None = Field(default=None, min_length=1)
+    rerank_timeout: Duration = Field(default=timedelta(milliseconds=300), gt=_NO_TIME)
+    """How much longer a search may take for it. Hits that aren't reranked by then keep their order."""
+    rerank_hits: int = Field(default=20, ge=2, le=1000)
+    """How many of the best hits are reranked."""
+    rerank_calls: int = Field(default=8, ge=1)
+    """Calls of the rerank server that may be in flight. Searches wait for one for half of `rerank_timeout`."""
+
     candidates: int = Field(default=100, ge=1, le=1000)
     """Points that each signal proposes for an answer; twice the limit of the answer at the least."""
     calibrations: Path | None = None
@@ -65,6 +78,19 @@ class RetrieverSettings(ServerSettings):
     answers to 92% of LoCoMo's questions and 97% of BEAM's, and 7% and 24% of the same questions asked of others."""
     search_limit: int = Field(default=DEFAULT_LIMITS.search_limit, ge=1)
     body_bytes: int = Field(default=MIB, ge=1024)
+
+    @field_validator("rerank_url")
+    @classmethod
+    def _check_base_url(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value is not None and (value.path or "").rstrip("/").endswith("/rerank"):
+            raise ValueError("the base URL, such as http://127.0.0.1:8000/v1, to which /rerank is added")
+        return value
+
+    @model_validator(mode="after")
+    def _check_reranking(self) -> Self:
+        if (self.rerank_url is None) != (self.rerank_model is None):
+            raise ValueError("MEMSTREAM_RETRIEVER_RERANK_URL and MEMSTREAM_RETRIEVER_RERANK_MODEL: both, or neither")
+        return self
 
     def limits(self) -> Limits:
         """Return the limits that searches are held to."""

@@ -236,6 +236,15 @@ class Hit(MessageContent):
     after: list[Turn] = Field(default_factory=list, description="With `neighbours`: the turns after it, oldest first.")
 
 
+Reranked = Annotated[
+    bool,
+    Field(
+        description="Whether a rerank server decided the order of the best hits. False if none is set up, if it gave "
+        "no usable answer in time, and if there was nothing to put in order."
+    ),
+]
+
+
 class SearchOut(BaseModel):
     """The hits, most relevant first; updates, recency and diversity may change the order."""
 
@@ -247,6 +256,7 @@ class SearchOut(BaseModel):
         default=True,
         description="Whether relevances were fitted to the embedding model in use. `memstream calibrate` fits them.",
     )
+    reranked: Reranked = False
     pending: list[str] = Field(description="Positions of `wait_for` that were not searchable in time.")
     model: str
     took_ms: float
@@ -283,6 +293,7 @@ class ContextOut(BaseModel):
         default=True,
         description="Whether relevances were fitted to the embedding model in use. `memstream calibrate` fits them.",
     )
+    reranked: Reranked = False
     pending: list[str]
     model: str
     took_ms: float

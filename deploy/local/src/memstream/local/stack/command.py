@@ -49,6 +49,10 @@ def up(  # noqa: PLR0913 - one argument per option
         Path | None,
         typer.Option(exists=True, dir_okay=False, readable=True, help="A file written by `memstream calibrate`."),
     ] = None,
+    rerank_url: Annotated[
+        str | None, typer.Option(help="Base URL of a server with the rerank API, such as http://127.0.0.1:8000/v1.")
+    ] = None,
+    rerank_model: Annotated[str | None, typer.Option(help="The model of the rerank server.")] = None,
 ) -> None:
     """Run all of Memstream on this machine until Ctrl-C. Stored messages are kept for the next start."""
     plan = Plan(
@@ -59,6 +63,8 @@ def up(  # noqa: PLR0913 - one argument per option
         embedders=embedders,
         retrievers=retrievers,
         calibrations=calibrations,
+        rerank_url=rerank_url,
+        rerank_model=rerank_model,
     )
     foreground.say(f"starting a stack in {plan.directory.path}")
     is_default = plan.directory.path == _DEFAULT_HOME.absolute()

@@ -41,6 +41,9 @@ class Plan:
     retrievers: int = 1
     calibrations: Path | None = None
     """A file written by `memstream calibrate`, for the retrievers."""
+    rerank_url: str | None = None
+    """The base URL of a rerank server, for the retrievers."""
+    rerank_model: str | None = None
 
     @property
     def ingest_url(self) -> str:
@@ -131,6 +134,10 @@ class Plan:
         settings = self._storage()
         if self.calibrations is not None:
             settings["CALIBRATIONS"] = str(self.calibrations.absolute())
+        if self.rerank_url is not None:
+            settings["RERANK_URL"] = self.rerank_url
+        if self.rerank_model is not None:
+            settings["RERANK_MODEL"] = self.rerank_model
         return [
             self._service("retriever", n, self.port_base + 1, settings, shared=self.retrievers > 1)
             for n in range(self.retrievers)

@@ -50,6 +50,7 @@ class Contexts:
             abstained=not answer.hits,
             degraded=answer.degraded,
             calibrated=answer.calibrated,
+            reranked=answer.reranked,
             pending=answer.pending,
             model=self._model,
             took_ms=round((self._clock.monotonic() - started) * 1000, 3),

@@ -10,6 +10,7 @@ from memstream.retriever.ranking.columns import MAX_ANALYSED
 from memstream.retriever.ranking.features import (
     FEATURES,
     OTHER_SIGNALS,
+    RERANK,
     SCORES,
     Feature,
     Signal,
@@ -29,6 +30,7 @@ __all__ = [
     "MAX_ANALYSED",
     "MODEL_SCORES",
     "OTHER_SIGNALS",
+    "RERANK",
     "SCORES",
     "Calibration",
     "Feature",

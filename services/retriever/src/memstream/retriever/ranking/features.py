@@ -146,9 +146,15 @@ UPDATES = Signal(
     "1 if it was moved above an older message that it updates.",
     "if it was not, or if the question is not about the present",
 )
+RERANK = Signal(
+    "rerank",
+    "Score from the rerank server, on its model's own scale. Hits that have one are in the order of it, and the "
+    "highest of their relevances went to the first of them.",
+    "if it was not reranked",
+)
 
-OTHER_SIGNALS = (CHUNKS, RARITY, RECENCY, REDUNDANCY, UPDATES)
-"""Signals that have no coefficient: two that adjust the scores, and three that change the order."""
+OTHER_SIGNALS = (CHUNKS, RARITY, RECENCY, REDUNDANCY, UPDATES, RERANK)
+"""Signals that have no coefficient: two that adjust the scores, and four that change the order."""
 
 
 def available(scores: Collection[Score], features: Sequence[Feature] = FEATURES) -> tuple[Feature, ...]:
