@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality --data FOLDER [--sets locomo beam …] [--keep DIR | --home DIR] [--mode hybrid]
     python -m benchmarks.quality --data FOLDER --full --keep DIR [--report docs/quality.md]
-    python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] [--ablation] [--fit FILE]
+    python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] [--fit FILE | --ship FILE]
     python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] --left-out [--ablation]
     python -m benchmarks.quality --data FOLDER --home DIR --context
     python -m benchmarks.quality --data FOLDER --keep DIR --rerank-url URL --rerank-model MODEL
@@ -12,11 +12,10 @@ unless `--home` says where one is; with `--keep` that stays in a folder, and wha
 again: the second run takes minutes.
 
 With `--recordings` the candidates of every question are recorded once, and then ranked again and again by the code as
-it is, in seconds and without services; `--fit` fits a calibration to them, and `--ablation` says what each feature
-adds, always on questions of users that the coefficients were not fitted to. `--left-out` judges every set by
-coefficients that were fitted to the other sets alone. `--context` measures contexts instead of hits. `--full` does all
-of this but the fit, and asks the everyday cases too; `--report` writes it down, as `benchmarks.quality.rendering` does
-of what several runs have written. What it does not measure, the report says.
+it is, in seconds and without services. `--left-out` judges every set by coefficients that were fitted to the other sets
+alone, with `--ablation` also without each feature. `--fit` fits a calibration to all of them, as `memstream calibrate`
+does; `--ship` fits what the retriever ships. `--context` measures contexts instead of hits. `--full` does all of this
+but the fit, and `--report` writes it down. What it does not measure, the report says.
 """
 
 import argparse
@@ -30,22 +29,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.quality import measuring, replaying
 from benchmarks.quality.asking import post
 from benchmarks.quality.everyday.cases import read_cases
 from benchmarks.quality.everyday.running import What
 from benchmarks.quality.everyday.running import measure as measure_everyday
-from benchmarks.quality.fitted import fit_calibration, print_ablation, print_held_back
+from benchmarks.quality.fitted import fit_calibration
 from benchmarks.quality.installation import installed
 from benchmarks.quality.judging import (
     MODES,
+    Ranked,
     Recordings,
-    Replayed,
     abstention,
-    calibration_of_replayed,
+    calibration_of_ranked,
     judgements,
+    rank_by,
     replay_all,
 )
 from benchmarks.quality.left_out import print_left_out
@@ -53,7 +51,14 @@ from benchmarks.quality.rendering import place_of, render
 from benchmarks.quality.reporting import print_abstention, print_set
 from benchmarks.quality.sets import JudgedSet, read_set
 from memstream.contracts.stack import Stack
-from memstream.retriever.ranking import Calibration, calibration_of, read_calibrations, write_calibrations
+from memstream.retriever.ranking import (
+    Calibration,
+    calibration_of,
+    read_calibrations,
+    scale_of,
+    write_calibrations,
+    write_shipped,
+)
 from memstream.runtime.clock import SystemClock
 from memstream.vectors.space import EmbeddingSpace
 
@@ -74,9 +79,10 @@ async def main() -> None:
     parser.add_argument("--mode", default="hybrid", choices=MODES)
     parser.add_argument("--posted", action="store_true", help="the sets are there already, don't post them")
     parser.add_argument("--recordings", type=Path, help="folder of recorded candidates; made when it lacks a set")
-    parser.add_argument("--ablation", action="store_true", help="of the recordings: what each feature adds")
+    parser.add_argument("--ablation", action="store_true", help="of what is left out: what each feature adds")
     parser.add_argument("--left-out", action="store_true", help="of the recordings: each set by a fit to the others")
     parser.add_argument("--fit", type=Path, help="fit a calibration to the recordings, and write it into this file")
+    parser.add_argument("--ship", type=Path, help="fit to the recordings, and write the retriever's coefficients.json")
     parser.add_argument("--context", action="store_true", help="measure contexts, not hits")
     parser.add_argument("--full", action="store_true", help="measure everything")
     parser.add_argument(
@@ -167,10 +173,8 @@ async def _everything(
     recordings = arguments.recordings or home.parent / "recordings"
     await _record([one for one in sets if not _is_recorded([one], recordings)], stack, recordings)
     read = {one.name: replaying.read(recordings / f"{one.name}.json") for one in sets}
-    calibration = calibration_of(_space(stack.embedding_model).vector_name)
-    report["left_out"] = print_left_out(read, calibration, ablation=False) if len(read) > 1 else {}
-    report["held_back"] = print_held_back(read, calibration)
-    report["ablation"] = print_ablation(read, calibration)
+    scale = scale_of(_space(stack.embedding_model).vector_name)
+    report["left_out"] = print_left_out(read, scale, mode="hybrid", ablation=True) if len(read) > 1 else {}
     return report | await measure_everyday(read_cases(), What(seed=seed), home, stack)
 
 
@@ -191,33 +195,32 @@ def _replayed(sets: Sequence[JudgedSet], arguments: argparse.Namespace) -> dict[
     recordings = {one.name: replaying.read(file) for one, file in zip(sets, files, strict=True)}
     name = _space(model).vector_name
     report: dict[str, Any] = {"model": model, "mode": arguments.mode, "sets": {}}
+    scale = scale_of(name)
     if arguments.left_out:
-        # A feature that has just been added has no coefficient yet.
-        start = calibration_of(name, is_complete=False)
-        return {"model": model, "left_out": print_left_out(recordings, start, ablation=arguments.ablation)}
-    calibration = _fit(recordings, name, arguments.fit) if arguments.fit else calibration_of(name)
-    for name, replayed in replay_all(recordings, calibration, arguments.mode).items():
-        report["sets"][name] = _replayed_set(name, replayed)
-    report["held_back"] = print_held_back(recordings, calibration)
-    if arguments.ablation:
-        report["ablation"] = print_ablation(recordings, calibration)
+        left_out = print_left_out(recordings, scale, mode=arguments.mode, ablation=arguments.ablation)
+        return {"model": model, "left_out": left_out}
+    calibration = _fit(recordings, name, arguments) if arguments.fit or arguments.ship else calibration_of(name)
+    ranking = calibration.model(dense=arguments.mode != "keyword", keyword=arguments.mode != "dense")
+    for name, replayed in replay_all(recordings, arguments.mode, scale).items():
+        report["sets"][name] = _ranked_set(name, rank_by(replayed, ranking, calibration.scale))
     return report
 
 
-def _fit(recordings: Recordings, name: str, file: Path) -> Calibration:
-    """Return a calibration fitted to recordings, and write it into a file, which keeps those of other spaces."""
-    # A feature that has just been added has no coefficient yet.
-    calibration = fit_calibration(recordings, calibration_of(name, is_complete=False))
-    others = read_calibrations(file, is_complete=False) if file.exists() else {}
-    write_calibrations(file, others | {name: calibration})
-    print("fitted:", file.read_text())
+def _fit(recordings: Recordings, name: str, arguments: argparse.Namespace) -> Calibration:
+    """Return a calibration fitted to recordings, and write it as the command line says."""
+    calibration = fit_calibration(recordings, scale_of(name))
+    if arguments.ship:
+        write_shipped(arguments.ship, calibration)
+    else:
+        others = read_calibrations(arguments.fit) if arguments.fit.exists() else {}
+        write_calibrations(arguments.fit, others | {name: calibration})
+    print("fitted:", (arguments.ship or arguments.fit).read_text())
     return calibration
 
 
-def _replayed_set(name: str, replayed: Sequence[Replayed]) -> dict[str, Any]:
-    judged = list(judgements([(one, np.array([hit.relevance for hit in one.ranked])) for one in replayed]))
-    table = print_set(name, judged, calibration_of_replayed(replayed))
-    figures = abstention(replayed)
+def _ranked_set(name: str, ranked: Sequence[Ranked]) -> dict[str, Any]:
+    table = print_set(name, list(judgements(ranked)), calibration_of_ranked(ranked))
+    figures = abstention(ranked)
     if figures:
         print_abstention(figures)
     return {**table, "abstention": figures}

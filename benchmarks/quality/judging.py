@@ -1,4 +1,4 @@
-"""How good replayed rankings are: figures for each set, and cross-validation by user. Pure."""
+"""How good replayed rankings are, and fits to them. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ import numpy.typing as npt
 from benchmarks.quality.calibration import CalibrationFigures, calibration_figures
 from benchmarks.quality.metrics import MEASURES, Judgement, auroc
 from benchmarks.quality.replaying import Recorded, replay
-from benchmarks.quality.sets import ACROSS
+from benchmarks.quality.sets import ACROSS, collection_of
 from memstream.contracts.messages import DOCUMENT
 from memstream.contracts.searches import Mode
 from memstream.retriever.ranking import (
     FEATURES,
     Calibration,
+    CosineScale,
     Feature,
     JudgedCandidates,
-    LinearModel,
-    RankedMessage,
+    RankingModel,
     Score,
     fit,
     matrix_of_signals,
+    unfitted,
 )
 
 Recordings = Mapping[str, Sequence[Recorded]]
-Models = Mapping[Mode, LinearModel]
 
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "keyword")
 MODE_SCORES: Mapping[Mode, tuple[Score, ...]] = {
@@ -33,7 +33,6 @@ MODE_SCORES: Mapping[Mode, tuple[Score, ...]] = {
     "dense": ("dense",),
     "keyword": ("keyword",),
 }
-_FOLDS = 4
 _KEPT = 0.95
 _FIXED_COSINE = 0.2
 _WEIGHT_OF_DOCUMENTS = 0.5
@@ -41,100 +40,100 @@ _WEIGHT_OF_DOCUMENTS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A recorded question and its ranking by some calibration."""
+    """A recorded question with the signals of its candidates, which no coefficient bears on."""
 
     recorded: Recorded
-    ranked: Sequence[RankedMessage]
+    signals: Sequence[Mapping[str, float]]
+    labels: npt.NDArray[np.bool_]
+    """Whether each candidate is evidence; for another user none is."""
+    is_of_documents: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A replayed question's candidates in the order of their relevance."""
+
+    replayed: Replayed
+    relevances: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.bool_]
 
     @property
-    def labels(self) -> list[bool]:
-        """Whether each is evidence; for another user none is."""
-        evidence = self.recorded.question.evidence
-        return [self.recorded.own and one.message.message_id in evidence for one in self.ranked]
-
-    @property
-    def signals(self) -> list[Mapping[str, float]]:
-        """The signals of each."""
-        return [one.signals for one in self.ranked]
+    def recorded(self) -> Recorded:
+        """The question."""
+        return self.replayed.recorded
 
 
-def replay_all(recordings: Recordings, calibration: Calibration, mode: Mode) -> dict[str, list[Replayed]]:
-    """Return every recorded question of every set, ranked."""
-    return {
-        name: [Replayed(one, replay(one, calibration, mode)) for one in recorded]
-        for name, recorded in recordings.items()
-    }
+def replay_all(recordings: Recordings, mode: Mode, scale: CosineScale) -> dict[str, list[Replayed]]:
+    """Return every recorded question of every set with its candidates' signals."""
+    calibration = unfitted(scale)
+    return {name: [_replayed(one, calibration, mode) for one in recorded] for name, recorded in recordings.items()}
 
 
-def fitted_to(recordings: Recordings) -> dict[str, list[Recorded]]:
-    """Return the questions that a calibration is fitted to: asked as their user, with an answer, in its language."""
-    return {name: [one for one in recorded if _is_fitted(one)] for name, recorded in recordings.items()}
+def _replayed(recorded: Recorded, calibration: Calibration, mode: Mode) -> Replayed:
+    found = replay(recorded, calibration, mode)
+    evidence = recorded.question.evidence
+    return Replayed(
+        recorded,
+        [one.signals for one in found],
+        np.array([recorded.own and one.message.message_id in evidence for one in found], bool),
+        any(one.message.kind == DOCUMENT for one in found[:1]),
+    )
 
 
-def calibration_by(models: Models) -> Calibration:
-    """Return the calibration that has a model for each mode."""
-    return Calibration(both=models["hybrid"], dense=models["dense"], keyword=models["keyword"])
+def rank_by(replayed: Sequence[Replayed], model: RankingModel, scale: CosineScale) -> list[Ranked]:
+    """Return questions with their candidates in the order of the relevance that a model gives them."""
+    ranked = []
+    for one in replayed:
+        relevances = np.zeros(0)
+        if one.signals:
+            relevances = model.relevances(matrix_of_signals(model.features, one.signals, scale))
+        order = np.argsort(-relevances, kind="stable")
+        ranked.append(Ranked(one, relevances[order], one.labels[order]))
+    return ranked
 
 
 def fit_model(
     sets: Mapping[str, Sequence[Replayed]],
     mode: Mode,
+    scale: CosineScale,
     without: Sequence[str] = (),
     features: Sequence[Feature] = FEATURES,
-) -> LinearModel:
-    """Return a model fitted to several sets. All sets have the same weight, but sets of documents half of it."""
-    questions: list[JudgedCandidates] = []
-    for replayed in sets.values():
-        fitted = [one for one in replayed if _is_fitted(one.recorded)]
-        weight = (_WEIGHT_OF_DOCUMENTS if _is_of_documents(fitted) else 1.0) / max(1, len(fitted))
-        questions += [JudgedCandidates(one.signals, one.labels, weight) for one in fitted if one.ranked]
-    return fit(questions, MODE_SCORES[mode], without, features)
+) -> RankingModel:
+    """Return a model fitted to several sets, to the questions that are asked in a set's own language.
 
-
-def _is_fitted(recorded: Recorded) -> bool:
-    question = recorded.question
-    return recorded.own and bool(question.evidence) and not question.category.startswith(ACROSS)
-
-
-def _is_of_documents(replayed: Sequence[Replayed]) -> bool:
-    return any(hit.message.kind == DOCUMENT for one in replayed[:1] for hit in one.ranked[:1])
-
-
-def held_back(
-    sets: Mapping[str, Sequence[Replayed]], mode: Mode, without: Sequence[str] = ()
-) -> dict[str, list[tuple[Replayed, npt.NDArray[np.float64]]]]:
-    """Return every question's log odds by coefficients that were fitted without its user's questions.
-
-    Sets of one user are split by question: there nothing but the question can be held back.
+    All collections have the same weight, but those of documents half of it. The sets of a collection share it.
     """
-    users = {name: sorted({one.recorded.question.user_id for one in replayed}) for name, replayed in sets.items()}
-
-    def fold(name: str, place: int, one: Replayed) -> int:
-        return (users[name].index(one.recorded.question.user_id) if len(users[name]) > 1 else place) % _FOLDS
-
-    judged: dict[str, list[tuple[Replayed, npt.NDArray[np.float64]]]] = {name: [] for name in sets}
-    for held in range(_FOLDS):
-        rest = {
-            name: [one for place, one in enumerate(replayed) if fold(name, place, one) != held]
-            for name, replayed in sets.items()
-        }
-        model = fit_model(rest, mode, without)
-        for name, replayed in sets.items():
-            judged[name] += [
-                (one, model.log_odds(matrix_of_signals(model.features, one.signals)))
-                for place, one in enumerate(replayed)
-                if fold(name, place, one) == held
+    collections = [collection_of(name) for name in sets]
+    questions: list[JudgedCandidates] = []
+    for name, replayed in sets.items():
+        asked = [one for one in replayed if not is_across(one.recorded)]
+        weight = 1.0 / collections.count(collection_of(name))
+        if any(one.is_of_documents for one in asked):
+            weight *= _WEIGHT_OF_DOCUMENTS
+        for is_answerable in (True, False):
+            part = [one for one in asked if is_answerable_by(one.recorded) is is_answerable]
+            questions += [
+                JudgedCandidates(one.signals, one.labels.tolist(), weight / len(part), is_answerable) for one in part
             ]
-    return judged
+    return fit(questions, MODE_SCORES[mode], scale=scale, without=without, features=features)
 
 
-def judgements(judged: Sequence[tuple[Replayed, npt.NDArray[np.float64]]]) -> Iterator[Judgement]:
-    """Yield how good the order by those log odds is, of questions that have an answer and were asked as their user."""
-    for one, sums in judged:
+def is_answerable_by(recorded: Recorded) -> bool:
+    """Return whether the history of the user as whom a question is asked has an answer."""
+    return recorded.own and bool(recorded.question.evidence)
+
+
+def is_across(recorded: Recorded) -> bool:
+    """Return whether a question is asked in another language than the memory's."""
+    return recorded.question.category.startswith(ACROSS)
+
+
+def judgements(ranked: Sequence[Ranked]) -> Iterator[Judgement]:
+    """Yield how good the order is, of questions that have an answer and were asked as their user."""
+    for one in ranked:
         question = one.recorded.question
-        if one.recorded.own and question.evidence:
-            labels = np.array(one.labels, bool)[np.argsort(-sums, kind="stable")]
-            yield Judgement(question.category, labels.tolist(), len(question.evidence))
+        if is_answerable_by(one.recorded):
+            yield Judgement(question.category, one.labels.tolist(), len(question.evidence))
 
 
 def mean(name: str, judged: Sequence[Judgement]) -> float:
@@ -142,10 +141,10 @@ def mean(name: str, judged: Sequence[Judgement]) -> float:
     return float(np.mean([MEASURES[name](one) for one in judged])) if judged else float("nan")
 
 
-def calibration_of_replayed(replayed: Sequence[Replayed]) -> CalibrationFigures:
+def calibration_of_ranked(ranked: Sequence[Ranked]) -> CalibrationFigures:
     """Return how far relevances are from shares of evidence, over all candidates of questions that have an answer."""
-    answerable = [one for one in replayed if one.recorded.own and one.recorded.question.evidence]
-    return calibration_figures([([hit.relevance for hit in one.ranked], one.labels) for one in answerable])
+    answerable = [one for one in ranked if is_answerable_by(one.recorded)]
+    return calibration_figures([(one.relevances.tolist(), one.labels.tolist()) for one in answerable])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,21 +165,19 @@ class Abstention:
     swapped_false_accepts: float | None = None
 
 
-def abstention(replayed: Sequence[Replayed]) -> Abstention | None:
+def abstention(ranked: Sequence[Ranked]) -> Abstention | None:
     """Return what the best hits of recorded questions say; None if there is no other user to ask them as."""
 
-    def best(one: Replayed) -> tuple[float, float]:
-        return (
-            max((hit.relevance for hit in one.ranked), default=0.0),
-            max((hit.signals.get("dense") or -1.0 for hit in one.ranked), default=-1.0),
-        )
+    def best(one: Ranked) -> tuple[float, float]:
+        cosine = max((signals.get("dense", -1.0) for signals in one.replayed.signals), default=-1.0)
+        return float(one.relevances.max(initial=0.0)), cosine
 
-    own = [one for one in replayed if one.recorded.own]
+    own = [one for one in ranked if one.recorded.own]
     return abstention_of(
         [best(one) for one in own if one.recorded.question.evidence],
-        [best(one) for one in replayed if not one.recorded.own and not one.recorded.swapped],
+        [best(one) for one in ranked if not one.recorded.own and not one.recorded.swapped],
         [best(one) for one in own if not one.recorded.question.evidence],
-        [best(one) for one in replayed if one.recorded.swapped],
+        [best(one) for one in ranked if one.recorded.swapped],
     )
 
 

@@ -6,30 +6,28 @@ out. Beside them stand orders that need no fit: each score alone, and the two fu
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from benchmarks.quality.calibration import CalibrationFigures
-from benchmarks.quality.fitted import fit_calibration
 from benchmarks.quality.judging import (
     Abstention,
+    Ranked,
     Recordings,
-    Replayed,
     abstention,
-    calibration_of_replayed,
+    calibration_of_ranked,
     fit_model,
-    fitted_to,
+    is_across,
     judgements,
     mean,
+    rank_by,
     replay_all,
 )
 from benchmarks.quality.metrics import Judgement
 from benchmarks.quality.replaying import Recorded
-from benchmarks.quality.sets import ACROSS
+from benchmarks.quality.sets import ACROSS, collection_of
 from memstream.contracts.searches import Mode
-from memstream.retriever.ranking import FEATURES, Calibration
+from memstream.retriever.ranking import FEATURES, SCORES, CosineScale
 
 SHOWN = ("hit@1", "recall@1", "recall@5", "recall@10", "precision@5", "nDCG@10", "MRR@10")
 ALL_FEATURES = "all features"
@@ -50,68 +48,57 @@ class LeftOut:
     """None for orders that are no relevance."""
 
 
-def print_left_out(recordings: Recordings, start: Calibration, *, ablation: bool) -> dict[str, Any]:
+def print_left_out(recordings: Recordings, scale: CosineScale, *, mode: Mode, ablation: bool) -> dict[str, Any]:
     """Print and return the figures of each set by the others' coefficients; with `ablation`, without each feature too.
 
-    Fitting begins with the context scores that the calibration `start` makes, and fits again with those of the result.
+    The sets of one collection, such as XQuAD in several languages, are left out together.
 
     Raises:
-        ValueError: there is only one set.
+        ValueError: there is only one collection.
 
     """
-    if len(recordings) <= 1:
+    if len({collection_of(name) for name in recordings}) <= 1:
         raise ValueError("to leave one set out takes two at least")
+    replayed = replay_all(recordings, mode, scale)
     report: dict[str, Any] = {}
-    for name, recorded in recordings.items():
-        others = {other: part for other, part in recordings.items() if other != name}
-        fitted = fit_calibration(others, start)
-        table = judged_by(recorded, fitted)
-        for label, calibration, mode in _without_each(others, fitted) if ablation else ():
+    for name, mine in replayed.items():
+        others = {other: part for other, part in replayed.items() if collection_of(other) != collection_of(name)}
+        model = fit_model(others, mode, scale)
+        table = judged_by(rank_by(mine, model, scale))
+        for label, without in _left_away() if ablation else ():
+            fewer = fit_model(others, mode, scale, without)
             # One language's questions are enough to see what a feature adds.
-            table |= {label: next(iter(judged_by(recorded, calibration, mode).values()))}
-        table |= {label: _by_scores(recorded, scores) for label, scores in _UNFITTED.items()}
+            table |= {label: next(iter(judged_by(rank_by(mine, fewer, scale)).values()))}
+        table |= {label: _by_scores(recordings[name], scores) for label, scores in _UNFITTED.items()}
         _print(name, table)
         report[name] = {
-            "coefficients": fitted.both.as_dict(),
+            "coefficients": {"order": model.order, "relevance": model.relevance},
             "rows": {label: asdict(row) for label, row in table.items()},
         }
     return report
 
 
-def judged_by(recorded: Sequence[Recorded], calibration: Calibration, mode: Mode = "hybrid") -> dict[str, LeftOut]:
+def judged_by(ranked: Sequence[Ranked]) -> dict[str, LeftOut]:
     """Return the figures of a set: of questions in the memory's language first, then of each other language."""
-    replayed = replay_all({"": recorded}, calibration, mode)[""]
-    languages = sorted({one.recorded.question.category for one in replayed if _is_across(one)})
-    parts = {ALL_FEATURES: [one for one in replayed if not _is_across(one)]}
-    parts |= {name: [one for one in replayed if one.recorded.question.category == name] for name in languages}
+    languages = sorted({one.recorded.question.category for one in ranked if is_across(one.recorded)})
+    parts = {ALL_FEATURES: [one for one in ranked if not is_across(one.recorded)]}
+    parts |= {name: [one for one in ranked if one.recorded.question.category == name] for name in languages}
     return {label: _figures(part) for label, part in parts.items() if part}
 
 
-def _is_across(one: Replayed) -> bool:
-    return one.recorded.question.category.startswith(ACROSS)
+def _figures(ranked: Sequence[Ranked]) -> LeftOut:
+    return LeftOut(_measures(list(judgements(ranked))), abstention(ranked), calibration_of_ranked(ranked))
 
 
-def _figures(replayed: Sequence[Replayed]) -> LeftOut:
-    ordered = [(one, np.array([hit.relevance for hit in one.ranked])) for one in replayed]
-    return LeftOut(_measures(list(judgements(ordered))), abstention(replayed), calibration_of_replayed(replayed))
+def _left_away() -> list[tuple[str, Sequence[str]]]:
+    """Return what an ablation leaves away. One of the scores has to stay."""
+    names = [feature.name for feature in FEATURES]
+    each = [(f"without {name}", (name,)) for name in names]
+    return [*each, ("the two scores alone", tuple(name for name in names if name not in SCORES))]
 
 
 def _measures(judged: Sequence[Judgement]) -> dict[str, float]:
     return {measure: mean(measure, judged) for measure in SHOWN}
-
-
-def _without_each(others: Recordings, fitted: Calibration) -> list[tuple[str, Calibration, Mode]]:
-    """Return the calibrations without each feature, the rest fitted anew to the others' recordings."""
-    sets = replay_all(fitted_to(others), fitted, "hybrid")
-    found: list[tuple[str, Calibration, Mode]] = []
-    for feature in FEATURES:
-        label = f"without {feature.name}"
-        if feature.name == "dense":
-            # Without the cosine, ranking falls back to the mode of BM25 alone.
-            found.append((label, fitted, "keyword"))
-        else:
-            found.append((label, replace(fitted, both=fit_model(sets, "hybrid", (feature.name,))), "hybrid"))
-    return found
 
 
 def _by_scores(recorded: Sequence[Recorded], scores: Callable[[Recorded], Scores]) -> LeftOut:

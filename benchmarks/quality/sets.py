@@ -52,6 +52,11 @@ class JudgedSet:
         return {user: list(names) for user, names in found.items()}
 
 
+def collection_of(name: str) -> str:
+    """Return the collection that a set is of: `xquad` of `xquad-de`."""
+    return name.partition("-")[0]
+
+
 def read_set(folder: Path, work: Path) -> JudgedSet:
     """Read a folder; what has to be rewritten as messages is put into the folder `work`.
 

@@ -1,5 +1,6 @@
 """The composition root: the one place that knows which parts the retriever is made of."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.api import BODY_MODELS, PLAIN_ROUTES, RetrieverParts, router
 from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, QueryPolicy, QueryVectors
 from memstream.retriever.context import Contexts
+from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.positions import PositionWaiter
 from memstream.retriever.ranking import calibration_of
@@ -94,9 +96,14 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     health.check("redis", lambda: ping(client))
     health.check("qdrant", asked.store.check)
 
+    calibration = MeasuredCalibration(calibration_of(settings.space.vector_name, settings.calibrations), clock)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        measuring = asyncio.create_task(calibration.measure(asked.embed_queries, asked.embed_passages))
         yield
+        measuring.cancel()
+        await asyncio.gather(measuring, return_exceptions=True)
         await queries.aclose()
         await asked.aclose()
 
@@ -109,12 +116,16 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     )
     app.include_router(router)
     include_operations(app, health, registry)
-    app.state.parts = _parts(settings, asked, queries, metrics)
+    app.state.parts = _parts(settings, asked, queries, calibration, metrics)
     return app
 
 
 def _parts(
-    settings: RetrieverSettings, asked: _Dependencies, queries: QueryVectors, metrics: RetrieverMetrics
+    settings: RetrieverSettings,
+    asked: _Dependencies,
+    queries: QueryVectors,
+    calibration: MeasuredCalibration,
+    metrics: RetrieverMetrics,
 ) -> RetrieverParts:
     limiter = ConcurrencyLimiter(settings.searches_at_once, settings.searches_waiting)
     metrics.waiting.set_function(lambda: limiter.waiting)
@@ -127,7 +138,7 @@ def _parts(
         embedder=QueryEmbedder(queries.get, KnownSpeakers(asked.store.speakers, asked.clock), metrics),
         wait_for=positions.wait,
         limiter=limiter,
-        calibration=calibration_of(settings.space.vector_name, settings.calibrations),
+        calibration=calibration,
         policy=SearchPolicy(model, settings.candidates, timeout),
         clock=asked.clock,
         metrics=metrics,

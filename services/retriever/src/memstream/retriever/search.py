@@ -9,8 +9,9 @@ from memstream.contracts.searches import SearchIn, SearchOut
 from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.asking import QueryEmbedder, Question, read_question
 from memstream.retriever.candidates import MAX_CANDIDATES, CandidateFinder, OwnerCandidates, SearchHit, add_details
+from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
-from memstream.retriever.ranking import COMPARED, Calibration, RankedMessage, arrange, rank
+from memstream.retriever.ranking import COMPARED, RankedMessage, arrange, rank
 from memstream.retriever.reranking import HitReranker
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
@@ -44,7 +45,7 @@ class Answer:
     degraded: bool
     """Whether keywords alone were used, because the query could not be embedded."""
     calibrated: bool
-    """Whether relevances were fitted to this embedding space."""
+    """Whether it is known what cosines mean in this embedding space."""
     reranked: bool
     """Whether the best hits are in the rerank server's order."""
 
@@ -72,7 +73,7 @@ class Searches:
         embedder: QueryEmbedder,
         wait_for: WaitForPositions,
         limiter: ConcurrencyLimiter,
-        calibration: Calibration,
+        calibration: MeasuredCalibration,
         policy: SearchPolicy,
         clock: Clock,
         metrics: RetrieverMetrics,
@@ -160,7 +161,7 @@ class Searches:
             current = [hit for hit in islice(detailed, len(hits)) if hit.is_current]
             pending = [position for position in dict.fromkeys(search.wait_for or ()) if position in pending_positions]
             is_degraded = degraded and search.mode != "keyword"
-            calibrated = not self._calibration.is_default
+            calibrated = not self._calibration.current.is_default
             answers.append(
                 Answer(current, pending, degraded=is_degraded, calibrated=calibrated, reranked=one.is_reranked)
             )
@@ -184,12 +185,11 @@ class Searches:
             for one in rank(
                 owned.candidates,
                 "keyword" if degraded else search.mode,
-                self._calibration,
+                self._calibration.current,
                 question=question,
                 limit=limit,
                 # Reranking hands relevances to other hits: the threshold is applied afterwards.
                 min_relevance=least if self._reranker is None else 0.0,
-                filtered=search.filter is not None,
             )
         ]
         if len(found) > 1:

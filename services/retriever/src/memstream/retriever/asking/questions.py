@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from memstream.retriever.asking.languages import ENGLISH
+from memstream.retriever.asking.names import names_in
 from memstream.retriever.asking.periods import Time, times_in
 from memstream.retriever.asking.speakers import mentioned_speakers
 from memstream.retriever.asking.time_words import times_in_english
@@ -18,6 +19,8 @@ class Question:
     text: str
     wording: Wording
     times: tuple[Time, ...]
+    names: tuple[str, ...]
+    """Its capitalised words in lower case, but for those that begin a sentence."""
 
     def mentioned(self, speakers: Iterable[str]) -> frozenset[str]:
         """Return those of the speakers whom the question mentions by name."""
@@ -32,4 +35,4 @@ def read_question(text: str, now: datetime) -> Question:
     """Return a question as read at a time, which decides what "yesterday" means."""
     wording = read_wording(text)
     said = text if wording.language == ENGLISH else times_in_english(text, wording.language)
-    return Question(text, wording, times_in(said, now.date()))
+    return Question(text, wording, times_in(said, now.date()), names_in(text, wording.language))

@@ -7,7 +7,6 @@ match nothing, and the other features rank alone.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from memstream.retriever.asking.languages import ENGLISH, language_of, stop_words
 from memstream.retriever.asking.small_words import SMALL_WORDS
@@ -57,7 +56,9 @@ _STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
 _QUESTION_VERBS = (
     "mention mentioned say said tell told question questions message messages conversation conversations session"
     " sessions recommend recommended suggest suggested help want wanted ever different total across considering"
-    " based use using can could should would will"
+    " based use using can could should would will think thought opinion opinions discuss discussed discussing"
+    " discussion talk talked talking elaborate elaborated summarize summarise summary describe described explain"
+    " explained"
 )
 """Words of asking and telling, which say nothing about the subject."""
 _NO_CONTENT = _STOP_WORDS | frozenset(_QUESTION_VERBS.split())
@@ -75,8 +76,6 @@ class Wording:
     """It asks how things are, not how they were."""
     asks_time: bool
     asks_number: bool
-    phrases: tuple[str, ...]
-    """Pairs of adjacent words with a space on either side, except pairs of two stop words."""
     terms: tuple[str, ...]
     """The words without stop words and words of asking, each once."""
     language: str = ENGLISH
@@ -93,14 +92,12 @@ def _read_other(question: str, language: str) -> Wording:
     folded, small = fold(question.lower()), SMALL_WORDS[language]
     words, ignored = words_of(question.lower()), stop_words(language)
     terms = [word for word in dict.fromkeys(words) if len(word) > 1]
-    pairs = [pair for pair in dict.fromkeys(pairwise(words)) if not ignored.issuperset(pair)]
     return Wording(
         is_first_person=bool(small.first_person.search(folded)),
         asks_assistant=False,
         is_present=False,
         asks_time=bool(small.asks_time.search(folded)),
         asks_number=bool(small.asks_number.search(folded)),
-        phrases=tuple(f" {one} {other} " for one, other in pairs),
         # Some lists have nearly every verb: a question of nothing else asks for its words all the same.
         terms=tuple(word for word in terms if word not in ignored) or tuple(terms),
         language=language,
@@ -109,7 +106,6 @@ def _read_other(question: str, language: str) -> Wording:
 
 def _read_english(question: str) -> Wording:
     words = words_of(question.lower())
-    pairs = dict.fromkeys(pairwise(words))
     asks_assistant = bool(_ASKS_ASSISTANT.search(question))
     return Wording(
         is_first_person=bool(_FIRST_PERSON.search(question)) and not asks_assistant,
@@ -117,7 +113,6 @@ def _read_english(question: str) -> Wording:
         is_present=bool(_PRESENT.search(question)) and not _PAST.search(question),
         asks_time=bool(_ASKS_TIME.match(question)),
         asks_number=bool(_ASKS_NUMBER.search(question)),
-        phrases=tuple(f" {one} {other} " for one, other in pairs if not (one in _STOP_WORDS and other in _STOP_WORDS)),
         terms=tuple(word for word in dict.fromkeys(words) if word not in _NO_CONTENT and len(word) > 1),
     )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,16 +14,24 @@ from memstream.client.command.failure import Failure
 from memstream.client.command.invocation import HomeOption
 from memstream.client.command.services import Services, services_for
 from memstream.contracts.searches import Mode, SearchOut
-from memstream.retriever.command.judgements import MIN_QUESTIONS, JudgedQuestions, check_evidence, read_judgements
+from memstream.retriever.command.judgements import (
+    MIN_QUESTIONS,
+    JudgedQuestion,
+    JudgedQuestions,
+    check_evidence,
+    read_judgements,
+)
 from memstream.retriever.ranking import (
     SCORES,
     Calibration,
+    CosineScale,
     JudgedCandidates,
-    LinearModel,
+    RankingModel,
     Score,
     fit,
     read_calibrations,
-    shipped_calibrations,
+    scale_of,
+    shipped_spaces,
     write_calibrations,
 )
 from memstream.runtime.errors import ConfigurationError
@@ -59,18 +67,22 @@ def calibrate(
     """Fit relevance to judged questions of your own.
 
     Asks the questions of the running services, each as its user, and fits which signals distinguish the messages that
-    answer from those that don't. At least 30 questions with evidence are needed, and hundreds are better; questions
-    without evidence are skipped. A retriever reads the file at its start: MEMSTREAM_RETRIEVER_CALIBRATIONS names it,
-    and --calibrations of `memstream up`.
+    answer from those that don't. At least 30 questions with evidence are needed, and hundreds are better. Questions
+    without evidence have no answer; each question is also asked as another user of the file, as one without an answer.
+    A retriever reads the file at its start: MEMSTREAM_RETRIEVER_CALIBRATIONS names it, and --calibrations of
+    `memstream up`.
     """
     judged = read_judgements(questions)
     existing = _existing(out)
-    model, fitted = asyncio.run(_fit(services_for(context, home), questions, judged))
+    model, answers = asyncio.run(_asked(services_for(context, home), questions, judged))
     size = dimensions or _shipped_dimensions(model)
     if size is None:
         raise Failure(f"the dimensions of {model} are not known: give --dimensions", exit_code=2)
     name = EmbeddingSpace(model, size).vector_name
-    write_calibrations(out, existing | {name: Calibration(fitted["hybrid"], fitted["dense"], fitted["keyword"])})
+    scale = scale_of(name)
+    fitted = {mode: _fitted(mode, asked, scale) for mode, asked in answers.items()}
+    calibration = Calibration(fitted["hybrid"], fitted["dense"], fitted["keyword"], scale)
+    write_calibrations(out, existing | {name: calibration})
     typer.echo(
         f"{name} is in {out}: restart the stack with --calibrations {out}, or the retriever with "
         "MEMSTREAM_RETRIEVER_CALIBRATIONS"
@@ -78,8 +90,8 @@ def calibrate(
 
 
 def _shipped_dimensions(model: str) -> int | None:
-    """Return the dimensions of a model that the retriever ships a calibration for."""
-    for name in shipped_calibrations():
+    """Return the dimensions of a model of which the retriever ships what its cosines mean."""
+    for name in shipped_spaces():
         dimensions = int(name.rsplit("_", 2)[1])
         if EmbeddingSpace(model, dimensions).vector_name == name:
             return dimensions
@@ -89,7 +101,7 @@ def _shipped_dimensions(model: str) -> int | None:
 def _existing(out: Path) -> dict[str, Calibration]:
     """Return the calibrations in the file, and make sure that it can be written, before minutes of searches."""
     try:
-        existing = read_calibrations(out, is_complete=False) if out.exists() else {}
+        existing = read_calibrations(out) if out.exists() else {}
     except ConfigurationError as error:
         raise Failure(str(error)) from error
     if not os.access(out if out.exists() else out.parent, os.W_OK):
@@ -97,21 +109,44 @@ def _existing(out: Path) -> dict[str, Calibration]:
     return existing
 
 
-async def _fit(services: Services, file: Path, judged: JudgedQuestions) -> tuple[str, dict[Mode, LinearModel]]:
-    """Return the embedding model and what was fitted for each mode."""
-    fitted: dict[Mode, LinearModel] = {}
+_Asked = tuple[str, JudgedQuestion]
+"""A user, and a question that it is asked as."""
+
+
+async def _asked(
+    services: Services, file: Path, judged: JudgedQuestions
+) -> tuple[str, dict[Mode, list[JudgedCandidates]]]:
+    """Return the embedding model, and for each mode what the questions found."""
+    found: dict[Mode, list[JudgedCandidates]] = {}
     model = ""
+    plan = [*((question.user_id, question) for question in judged.values()), *_as_others(judged)]
     async with services.memory(_RETRIES) as memory:
         check_evidence(file, judged, await _messages(memory, judged))
-        for mode, scores in _SCORES.items():
-            answers = await _ask(memory, judged, mode)
+        for mode in _SCORES:
+            answers = await _ask(memory, plan, mode)
             model = answers[0].model
-            try:
-                fitted[mode] = fit(_questions(judged, answers), scores)
-            except ValueError as error:
-                raise Failure(f"mode {mode}: {error}") from error
-            typer.echo(f"{mode}: {_formatted(fitted[mode])}")
-    return model, fitted
+            found[mode] = _questions(plan, answers)
+            typer.echo(f"{mode}: {len(found[mode])} questions asked")
+    return model, found
+
+
+def _as_others(judged: JudgedQuestions) -> Iterator[_Asked]:
+    """Yield each question that has an answer with another user of the file: the next one by name."""
+    users = sorted({question.user_id for question in judged.values()})
+    for question in judged.values():
+        other = users[(users.index(question.user_id) + 1) % len(users)]
+        if question.evidence and other != question.user_id:
+            yield other, question
+
+
+def _fitted(mode: Mode, questions: Sequence[JudgedCandidates], scale: CosineScale) -> RankingModel:
+    try:
+        model = fit(questions, _SCORES[mode], scale=scale)
+    except ValueError as error:
+        raise Failure(f"mode {mode}: {error}") from error
+    values = {**model.order, **model.relevance}
+    typer.echo(f"{mode}: {', '.join(f'{name} {value:g}' for name, value in values.items() if value)}")
+    return model
 
 
 async def _messages(memory: Memstream, judged: JudgedQuestions) -> dict[str, set[str]]:
@@ -119,14 +154,14 @@ async def _messages(memory: Memstream, judged: JudgedQuestions) -> dict[str, set
     return {user: {message.message_id async for message in memory.messages(user)} for user in users}
 
 
-async def _ask(memory: Memstream, judged: JudgedQuestions, mode: Mode) -> list[SearchOut]:
+async def _ask(memory: Memstream, plan: Sequence[_Asked], mode: Mode) -> list[SearchOut]:
     limiter = asyncio.Semaphore(_CONCURRENT_SEARCHES)
 
     async def one(user: str, question: str) -> SearchOut:
         async with limiter:
             return await memory.search(user, question, mode=mode, limit=_HITS)
 
-    answers = await asyncio.gather(*(one(question.user_id, question.question) for question in judged.values()))
+    answers = await asyncio.gather(*(one(user, question.question) for user, question in plan))
     if sum(not answer.degraded for answer in answers) < MIN_QUESTIONS:
         raise Failure(
             f"mode {mode}: the searches were answered by keywords alone: the embeddings server does not answer"
@@ -134,17 +169,14 @@ async def _ask(memory: Memstream, judged: JudgedQuestions, mode: Mode) -> list[S
     return answers
 
 
-def _questions(judged: JudgedQuestions, answers: Sequence[SearchOut]) -> list[JudgedCandidates]:
+def _questions(plan: Sequence[_Asked], answers: Sequence[SearchOut]) -> list[JudgedCandidates]:
     return [
         JudgedCandidates(
             signals=[hit.signals for hit in answer.hits],
-            is_evidence=[hit.message_id in question.evidence for hit in answer.hits],
+            is_evidence=[user == question.user_id and hit.message_id in question.evidence for hit in answer.hits],
+            is_answerable=user == question.user_id and bool(question.evidence),
         )
-        for question, answer in zip(judged.values(), answers, strict=True)
+        for (user, question), answer in zip(plan, answers, strict=True)
         # A degraded answer has no dense scores to fit.
         if answer.hits and not answer.degraded
     ]
-
-
-def _formatted(model: LinearModel) -> str:
-    return ", ".join(f"{name} {value:g}" for name, value in model.as_dict().items() if value)

@@ -10,7 +10,7 @@ from memstream.contracts.ids import UserId
 from memstream.contracts.messages import Text
 
 MIN_QUESTIONS = 30
-"""Fewer questions are too few to fit a dozen coefficients."""
+"""Fewer questions with evidence are too few to fit a dozen coefficients."""
 
 
 class JudgedQuestion(BaseModel):
@@ -19,7 +19,7 @@ class JudgedQuestion(BaseModel):
     user_id: UserId
     question: Text
     evidence: frozenset[str]
-    """Ids of the messages that answer the question."""
+    """Ids of the messages that answer the question; none if nothing does."""
 
 
 JudgedQuestions = Mapping[int, JudgedQuestion]
@@ -27,10 +27,10 @@ JudgedQuestions = Mapping[int, JudgedQuestion]
 
 
 def read_judgements(file: Path) -> dict[int, JudgedQuestion]:
-    """Return the questions that have evidence. Blank lines and questions without evidence are skipped.
+    """Return the questions of a file. Blank lines are skipped.
 
     Raises:
-        Failure: the file can't be read, a line is not a judged question, or there are too few questions.
+        Failure: the file can't be read, a line is not a judged question, or too few questions have evidence.
 
     """
     judged = {}
@@ -47,10 +47,10 @@ def read_judgements(file: Path) -> dict[int, JudgedQuestion]:
             fault = error.errors()[0]
             place = ".".join(map(str, fault["loc"])) or "the line"
             raise Failure(f"{file}, line {number}: {place}: {fault['msg']}") from error
-        if question.evidence:
-            judged[number] = question
-    if len(judged) < MIN_QUESTIONS:
-        raise Failure(f"{file} has {len(judged)} questions with evidence; fewer than {MIN_QUESTIONS} say too little")
+        judged[number] = question
+    answered = sum(bool(question.evidence) for question in judged.values())
+    if answered < MIN_QUESTIONS:
+        raise Failure(f"{file} has {answered} questions with evidence; fewer than {MIN_QUESTIONS} say too little")
     return judged
 
 

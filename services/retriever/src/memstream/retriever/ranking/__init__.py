@@ -3,11 +3,17 @@
 from memstream.retriever.ranking.calibrations import (
     calibration_of,
     read_calibrations,
-    shipped_calibrations,
+    scale_of,
+    shipped_calibration,
+    shipped_spaces,
     write_calibrations,
+    write_shipped,
 )
 from memstream.retriever.ranking.columns import MAX_ANALYSED
+from memstream.retriever.ranking.confidence import CLUES
+from memstream.retriever.ranking.cosine_scales import ANSWERS, QUESTIONS, measured_scale
 from memstream.retriever.ranking.features import (
+    DOUBTS,
     FEATURES,
     OTHER_SIGNALS,
     RERANK,
@@ -15,39 +21,45 @@ from memstream.retriever.ranking.features import (
     Feature,
     Signal,
     matrix_of_signals,
-    rarities_of,
 )
 from memstream.retriever.ranking.fitting import JudgedCandidates, fit
-from memstream.retriever.ranking.models import MODEL_SCORES, Calibration, LinearModel, probabilities
+from memstream.retriever.ranking.models import MODEL_SCORES, Calibration, RankingModel, unfitted
 from memstream.retriever.ranking.preferences import arrange
 from memstream.retriever.ranking.ranker import RankedMessage, rank
-from memstream.retriever.ranking.scores import Score, prior_log_odds
+from memstream.retriever.ranking.scores import CosineScale, Score
 from memstream.retriever.ranking.updates import COMPARED
 
 __all__ = [
+    "ANSWERS",
+    "CLUES",
     "COMPARED",
+    "DOUBTS",
     "FEATURES",
     "MAX_ANALYSED",
     "MODEL_SCORES",
     "OTHER_SIGNALS",
+    "QUESTIONS",
     "RERANK",
     "SCORES",
     "Calibration",
+    "CosineScale",
     "Feature",
     "JudgedCandidates",
-    "LinearModel",
     "RankedMessage",
+    "RankingModel",
     "Score",
     "Signal",
     "arrange",
     "calibration_of",
     "fit",
     "matrix_of_signals",
-    "prior_log_odds",
-    "probabilities",
+    "measured_scale",
     "rank",
-    "rarities_of",
     "read_calibrations",
-    "shipped_calibrations",
+    "scale_of",
+    "shipped_calibration",
+    "shipped_spaces",
+    "unfitted",
     "write_calibrations",
+    "write_shipped",
 ]

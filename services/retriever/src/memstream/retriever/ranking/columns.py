@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from memstream.contracts.messages import DOCUMENT
-from memstream.retriever.asking import Question, spaced_words
-from memstream.retriever.ranking.conversations import ContextScores, TurnColumns, context_scores
+from memstream.retriever.asking import Question, spaced_words, stems
+from memstream.retriever.ranking.conversations import Replies, TurnColumns, replies, surroundings
+from memstream.retriever.ranking.coverage import TermMatches, exact_matches, partial_matches
 from memstream.retriever.ranking.scores import Floats, Score
 from memstream.vectors.store import StoredMessage
 
@@ -58,17 +59,40 @@ class Columns:
         return self.question.mentioned({message.speaker for message in self.messages if message.speaker})
 
     @cached_property
-    def context(self) -> ContextScores:
-        """What the other turns of its conversation say about each."""
-        return context_scores(
-            TurnColumns(
-                conversations=[message.conversation_id for message in self.messages],
-                times=[(message.occurred_at, message.recorded_at) for message in self.messages],
-                words=self.words,
-                scores=self._combined_scores,
-                by_assistant=self.by_assistant,
-            )
-        )
+    def is_by_mentioned(self) -> Floats | None:
+        """1 for messages of the speaker whom the question mentions, else 0. None if it mentions none, or several.
+
+        A question that mentions two people may ask for what either of them said.
+        """
+        if len(self.mentioned_speakers) != 1:
+            return None
+        return np.array([message.speaker in self.mentioned_speakers for message in self.messages], np.float64)
+
+    @cached_property
+    def surroundings(self) -> Floats:
+        """What the other turns of its conversation give each, on the scale of combined scores."""
+        return surroundings(self._turns)
+
+    @cached_property
+    def replies(self) -> Replies:
+        """Which turn each replies to."""
+        return replies(self._turns)
+
+    @cached_property
+    def terms(self) -> Sequence[str]:
+        """The question's terms without the names of the speakers whom it mentions."""
+        names = {word for name in self.mentioned_speakers for word in spaced_words(name.lower()).split()}
+        return [term for term in self.question.wording.terms if term not in names]
+
+    @cached_property
+    def exact_matches(self) -> TermMatches:
+        """Which of the analysed texts contain which terms."""
+        return exact_matches(stems(self.terms), self.spaced_texts)
+
+    @cached_property
+    def partial_matches(self) -> TermMatches:
+        """How much of each term the analysed texts contain."""
+        return partial_matches(self.terms, self.spaced_texts)
 
     @cached_property
     def analysed(self) -> Sequence[int]:
@@ -86,6 +110,30 @@ class Columns:
         return [spaced_words(text) for text in self.lower_texts]
 
     @cached_property
+    def equal_texts(self) -> Sequence[Sequence[int]]:
+        """The indices of the analysed candidates whose words are the same, for each such text."""
+        indices: dict[str, list[int]] = {}
+        for index, text in zip(self.analysed, self.spaced_texts, strict=True):
+            indices.setdefault(text, []).append(index)
+        return [same for same in indices.values() if len(same) > 1]
+
+    @cached_property
     def _combined_scores(self) -> list[float]:
         scores: list[float] = self.combined_scores.tolist()
         return scores
+
+    @cached_property
+    def _turns(self) -> TurnColumns:
+        return TurnColumns(
+            conversations=[message.conversation_id for message in self.messages],
+            times=[(message.occurred_at, message.recorded_at) for message in self.messages],
+            words=self.words,
+            scores=self.combined_scores,
+            by_assistant=self.by_assistant,
+        )
+
+    def spread(self, values: Sequence[float] | Floats) -> Floats:
+        """Return values of the analysed candidates as a column, 0 for the others."""
+        found = self.zeros()
+        found[self.analysed] = values
+        return found

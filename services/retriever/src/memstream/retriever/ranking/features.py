@@ -1,8 +1,8 @@
 """The ranking features, declared once each.
 
-This list determines
+`FEATURES` determines
 
-- the design matrix, which the coefficients are multiplied with
+- the design matrix, which the coefficients of the order are multiplied with
 - the names in a hit's `signals` and in the file of coefficients
 - what is fitted, and what the benchmark's ablation leaves out
 - docs/features.md
@@ -17,7 +17,7 @@ import numpy as np
 
 from memstream.retriever.ranking import formulas
 from memstream.retriever.ranking.columns import Columns
-from memstream.retriever.ranking.scores import ADJUSTMENTS, Adjustment, Floats, Score
+from memstream.retriever.ranking.scores import ADJUSTMENTS, Adjustment, CosineScale, Floats, Score
 
 SCORES: tuple[Score, ...] = ("dense", "keyword")
 
@@ -34,7 +34,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature(Signal):
-    """A signal that has a coefficient. It is shown if it is not 0."""
+    """A signal that is computed from candidates. It is shown if it is not 0."""
 
     formula: Callable[[Columns], Floats]
     """Its value for each candidate, as shown."""
@@ -66,22 +66,24 @@ FEATURES: tuple[Feature, ...] = (
         shows_zero=True,
     ),
     Feature(
-        name="adjacent_turns",
-        meaning="What the scores of the turns before and after it add; less for a longer message.",
-        hidden_when="without a conversation, or if those turns are not among the candidates",
-        formula=lambda columns: columns.context.adjacent_turns,
+        name="coverage",
+        meaning="Share of the question's terms that it contains, rare terms weighted higher, 0 to 1. "
+        "The terms of the turn it replies to count in part.",
+        hidden_when="if it contains none",
+        formula=formulas.coverage,
     ),
     Feature(
-        name="conversation",
-        meaning="How well the best other turns of its conversation match the question.",
-        hidden_when="if no other turn of its conversation is among the candidates",
-        formula=lambda columns: columns.context.conversation,
+        name="partial_coverage",
+        meaning="Share of the question's terms that it contains in part, as with another ending or spelling, 0 to 1.",
+        hidden_when="if it contains no part of any",
+        formula=formulas.partial_coverage,
     ),
     Feature(
-        name="brevity",
-        meaning="1 for a message without words, falling to 0 the longer it is.",
-        hidden_when="never",
-        formula=formulas.brevity,
+        name="surroundings",
+        meaning="How well turns said within minutes of it in its conversation match the question; less the more of the "
+        "question's terms it contains itself.",
+        hidden_when="if it contains all terms, or if no such turn matches",
+        formula=formulas.surroundings,
     ),
     Feature(
         name="speaker",
@@ -104,39 +106,37 @@ FEATURES: tuple[Feature, ...] = (
         formula=formulas.answers,
     ),
     Feature(
-        name="phrases",
-        meaning="How many pairs of adjacent words it shares with the question.",
-        hidden_when="if it shares none",
-        formula=formulas.phrases,
-    ),
-    Feature(
-        name="coverage",
-        meaning="Share of the question's terms that it contains, rare terms weighted higher, 0 to 1. "
-        "The terms of the turn it replies to count in part.",
-        hidden_when="if it contains none",
-        formula=formulas.coverage,
-    ),
-    Feature(
         name="time",
         meaning="1 if it was said at a time that the question names.",
         hidden_when="if the question names no time, if it was said at another time, and for documents",
         formula=formulas.time,
     ),
+)
+"""Those that order the hits."""
+
+DOUBTS: tuple[Feature, ...] = (
     Feature(
-        name="early",
-        meaning="0.5 for the first of the best candidates in time order, falling to -0.5 for the last; "
-        "first mentions tend to be the fullest.",
-        hidden_when="if the question is about the present, and for documents",
-        formula=formulas.early,
+        name="unknown_names",
+        meaning="Share of the names in the question that no candidate mentions, 0 to 1; the same for all hits.",
+        hidden_when="if the question has no names, or all are known",
+        formula=formulas.unknown_names,
+    ),
+    Feature(
+        name="other_speaker",
+        meaning="1 if somebody else said it than the speaker whom the question names.",
+        hidden_when="if the question names no single speaker, or that one said it",
+        formula=formulas.other_speaker,
+    ),
+    Feature(
+        name="other_time",
+        meaning="1 if the question names a time, and it was said at another.",
+        hidden_when="if the question names no time, or it was said then",
+        formula=formulas.other_time,
     ),
 )
+"""Those that lower the relevance of all hits, if they hold for the first one. They do not change the order."""
 
 CHUNKS = Signal("chunks", "How many chunks the message has; more chunks lower its scores.", "never")
-RARITY = Signal(
-    "rarity",
-    "What the BM25 score is multiplied by in a short history, where no term can be as rare as in a long one.",
-    "if the history is long, or its length is not known",
-)
 RECENCY = Signal("recency", "1 now, halving with each half-life of age.", "without `recency`")
 REDUNDANCY = Signal(
     "redundancy", "How much of it the hits before it repeat: the square of the largest cosine.", "without `diversity`"
@@ -153,8 +153,8 @@ RERANK = Signal(
     "if it was not reranked",
 )
 
-OTHER_SIGNALS = (CHUNKS, RARITY, RECENCY, REDUNDANCY, UPDATES, RERANK)
-"""Signals that have no coefficient: two that adjust the scores, and four that change the order."""
+OTHER_SIGNALS = (CHUNKS, RECENCY, REDUNDANCY, UPDATES, RERANK)
+"""Signals that are no feature: one that adjusts the scores, and four that change the order."""
 
 
 def available(scores: Collection[Score], features: Sequence[Feature] = FEATURES) -> tuple[Feature, ...]:
@@ -162,34 +162,31 @@ def available(scores: Collection[Score], features: Sequence[Feature] = FEATURES)
     return tuple(feature for feature in features if feature.needs.issubset(scores))
 
 
-def matrix_of(features: Sequence[Feature], values: Sequence[Floats], chunks: Floats, rarity: Floats | float) -> Floats:
+def matrix_of(features: Sequence[Feature], values: Sequence[Floats], chunks: Floats, scale: CosineScale) -> Floats:
     """Return the design matrix: a row for each feature, a column for each candidate.
 
     `values` has an array for each feature, an element for each candidate.
     """
     matrix = np.empty((len(features), len(chunks)))
     for row, (feature, value) in enumerate(zip(features, values, strict=True)):
-        matrix[row] = value if feature.adjustment is None else feature.adjustment(value, chunks, rarity)
+        matrix[row] = value if feature.adjustment is None else feature.adjustment(value, chunks, scale)
     return matrix
 
 
-def matrix_of_signals(features: Sequence[Feature], signals: Sequence[Mapping[str, float]]) -> Floats:
+def matrix_of_signals(
+    features: Sequence[Feature], signals: Sequence[Mapping[str, float]], scale: CosineScale
+) -> Floats:
     """Return the design matrix from the signals that answers show for hits."""
     return matrix_of(
         features,
         [np.array([one.get(feature.name, 0.0) for one in signals], np.float64) for feature in features],
         np.array([one.get(CHUNKS.name, 1.0) for one in signals], np.float64),
-        rarities_of(signals),
+        scale,
     )
 
 
-def rarities_of(signals: Sequence[Mapping[str, float]]) -> Floats:
-    """Return the BM25 rarities that answers show for hits."""
-    return np.array([one.get(RARITY.name, 1.0) for one in signals], np.float64)
-
-
 def signals_of(
-    features: Sequence[Feature], values: Sequence[Floats], chunks: Floats, rarity: float, indices: Sequence[int]
+    features: Sequence[Feature], values: Sequence[Floats], chunks: Floats, indices: Sequence[int]
 ) -> list[dict[str, float]]:
     """Return the signals that an answer shows for the candidates at these indices."""
     shown = [
@@ -198,11 +195,7 @@ def signals_of(
     ]
     # After the scores, which it adjusts.
     shown.insert(sum(feature.shows_zero for feature in features), (CHUNKS.name, True, chunks[indices].tolist()))
-    found = [
+    return [
         {name: column[row] for name, shows_zero, column in shown if shows_zero or column[row]}
         for row in range(len(indices))
     ]
-    if rarity > 1.0:
-        for one in found:
-            one[RARITY.name] = rarity
-    return found

@@ -1,28 +1,27 @@
 """The formulas of the ranking's features over columns of candidates: a value for each candidate. Pure."""
 
-from functools import lru_cache
+import re
 
 import numpy as np
 
-from memstream.retriever.asking import has_requested_detail, spaced_words, stems
-from memstream.retriever.ranking.columns import MAX_ANALYSED, USER, Columns
-from memstream.retriever.ranking.coverage import incidence, term_coverage
+from memstream.retriever.asking import has_requested_detail
+from memstream.retriever.ranking.columns import USER, Columns
 from memstream.retriever.ranking.scores import Floats
 
-BRIEF = 10.0
-"""Words of a message whose `brevity` is 1/e."""
 
+def surroundings(columns: Columns) -> Floats:
+    """Return what the turns around each give it, less the more of the question's terms it has itself.
 
-def brevity(columns: Columns) -> Floats:
-    """Return 1 for a message without words, falling to 0 the longer it is."""
-    return np.exp(columns.words / -BRIEF)
+    So what answers the question by itself is not overruled by what was said around another message.
+    """
+    own = np.maximum(columns.exact_matches.coverage, columns.partial_matches.coverage)
+    return _alike_for_equal_texts(columns, columns.surroundings * (1.0 - columns.spread(own)))
 
 
 def speaker(columns: Columns) -> Floats:
     """Return 1 for messages of the speaker whom the question mentions, or of the assistant if it asks for that."""
-    # A question that mentions two people may ask for what either of them said.
-    if len(columns.mentioned_speakers) == 1:
-        return np.array([message.speaker in columns.mentioned_speakers for message in columns.messages], np.float64)
+    if columns.is_by_mentioned is not None:
+        return columns.is_by_mentioned
     if columns.question.wording.asks_assistant:
         return np.array(columns.by_assistant, np.float64)
     return columns.zeros()
@@ -39,34 +38,26 @@ def not_own(columns: Columns) -> Floats:
 def answers(columns: Columns) -> Floats:
     """Return 1 for messages that state a time or a number, if the question asks for one."""
     wording = columns.question.wording
-    found = columns.zeros()
-    if wording.asks_time or wording.asks_number:
-        found[columns.analysed] = [has_requested_detail(wording, text) for text in columns.lower_texts]
-    return found
-
-
-def phrases(columns: Columns) -> Floats:
-    """Return how many of the question's pairs of adjacent words each message contains."""
-    found = columns.zeros()
-    found[columns.analysed] = incidence(columns.question.wording.phrases, columns.spaced_texts).sum(axis=1)
-    return found
+    if not (wording.asks_time or wording.asks_number):
+        return columns.zeros()
+    return columns.spread([has_requested_detail(wording, text) for text in columns.lower_texts])
 
 
 def coverage(columns: Columns) -> Floats:
-    """Return the weighted share of the question's terms that each message contains; see `term_coverage`."""
-    names = {word for name in columns.mentioned_speakers for word in spaced_words(name.lower()).split()}
-    terms = stems(term for term in columns.question.wording.terms if term not in names)
+    """Return the weighted share of the question's terms that each message contains, or the turn it replies to."""
     rows = {index: row for row, index in enumerate(columns.analysed)}
-    context = columns.context
-    shares: list[float] = context.reply_shares[columns.analysed].tolist()
+    replied_to, shares = columns.replies.replied_to, columns.replies.shares.tolist()
     replies = [
-        (row, rows[context.replied_to[index]], shares[row])
+        (row, rows[replied_to[index]], shares[index])
         for row, index in enumerate(columns.analysed)
-        if context.replied_to[index] in rows
+        if replied_to[index] in rows
     ]
-    found = columns.zeros()
-    found[columns.analysed] = term_coverage(terms, columns.spaced_texts, replies)
-    return found
+    return _alike_for_equal_texts(columns, columns.spread(columns.exact_matches.coverage_with_replies(replies)))
+
+
+def partial_coverage(columns: Columns) -> Floats:
+    """Return the weighted share of the question's terms of which each message contains parts."""
+    return columns.spread(columns.partial_matches.coverage)
 
 
 def time(columns: Columns) -> Floats:
@@ -83,17 +74,31 @@ def time(columns: Columns) -> Floats:
     )
 
 
-def early(columns: Columns) -> Floats:
-    """Return 0.5 for the first of the best candidates in time order, falling to -0.5 for the last."""
-    found = columns.zeros()
-    if not columns.question.wording.is_present:
-        turns = [index for index in columns.analysed if not columns.is_document[index]]
-        turns.sort(key=lambda index: (columns.messages[index].occurred_at, columns.messages[index].recorded_at))
-        if len(turns) > 1:
-            found[turns] = _falling(len(turns))
-    return found
+def other_speaker(columns: Columns) -> Floats:
+    """Return 1 for messages of somebody else than the speaker whom the question mentions."""
+    return columns.zeros() if columns.is_by_mentioned is None else 1.0 - columns.is_by_mentioned
 
 
-@lru_cache(MAX_ANALYSED)
-def _falling(count: int) -> Floats:
-    return np.linspace(0.5, -0.5, count)
+def other_time(columns: Columns) -> Floats:
+    """Return 1 for messages of another time than the question names."""
+    return 1.0 - time(columns) if columns.question.times else columns.zeros()
+
+
+def unknown_names(columns: Columns) -> Floats:
+    """Return for all messages alike the share of the question's names that no candidate contains or has as speaker."""
+    names = columns.question.names
+    if not names:
+        return columns.zeros()
+    said = " ".join(f"{message.speaker or ''} {message.text}" for message in columns.messages).lower()
+    unknown = sum(re.search(rf"\b{re.escape(name)}", said) is None for name in names)
+    return np.full(len(columns.messages), unknown / len(names))
+
+
+def _alike_for_equal_texts(columns: Columns, values: Floats) -> Floats:
+    """Return values as they are, but the greatest one of messages with the same words for all of them.
+
+    Who said it tells apart what two people said in the same words, not what was said around it.
+    """
+    for rows in columns.equal_texts:
+        values[rows] = values[rows].max()
+    return values

@@ -1,8 +1,13 @@
-"""How features become a relevance: the probability that a message is relevant to a question. Pure.
+"""How features become an order, and the order a relevance: the probability that a message answers a question. Pure.
 
-A cosine or a BM25 score says little by itself: what is high in one embedding space is noise in another. A calibration
-is a logistic regression from the features to "this message is evidence for that question", fitted to judged questions,
-one for each combination of available scores. So a relevance of 0.7 means the same whichever mode found the message.
+A cosine or a BM25 score says little by itself: what is high in one embedding space is noise in another. So there are
+two steps, each fitted to judged questions, for each combination of available scores:
+
+- the order score of a message, linear in its features, says which candidate of a question is the most likely answer
+- its relevance says how likely it is one: by how far the first hit stands out from the others and from what is usual,
+  by how well it matches the question, and by how far the message is behind the first hit
+
+So a relevance of 0.7 means the same whichever mode found the message, and never contradicts the order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,60 +15,83 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memstream.retriever.ranking.features import FEATURES, SCORES, Feature, available
-from memstream.retriever.ranking.scores import Floats, Score
+from memstream.retriever.ranking.confidence import BEST, CLUES, BestHits
+from memstream.retriever.ranking.features import DOUBTS, FEATURES, SCORES, Feature, available
+from memstream.retriever.ranking.scores import CosineScale, Floats, Score
 
 INTERCEPT = "intercept"
+BEHIND = "behind"
+"""The coefficient of how far a message's order score is behind the first hit's; 0 or more."""
+BACKGROUND = "background"
+"""The order score of what has nothing to do with a question: what stands in for hits that a short history lacks."""
+CLUE_NAMES = (*(clue.name for clue in CLUES), *(doubt.name for doubt in DOUBTS))
+"""What a relevance is made of besides: names of coefficients."""
 
 
 @dataclass(frozen=True, slots=True)
-class LinearModel:
-    """Log odds that are linear in the features."""
+class RankingModel:
+    """The two steps, for one combination of available scores."""
 
-    intercept: float
-    coefficients: Mapping[str, float]
-    """By feature name; only of `features`."""
-    features: Sequence[Feature]
-    """Those that are computable from the scores that the model is for."""
+    ordering: Sequence[Feature]
+    """The features of the order: those that are computable from the scores."""
+    order: Mapping[str, float]
+    """The coefficient of each of them, by name."""
+    relevance: Mapping[str, float]
+    """`INTERCEPT`, `BEHIND`, `BACKGROUND`, and the coefficients of `CLUES` and `DOUBTS`, by name."""
+    features: Sequence[Feature] = field(init=False, repr=False, compare=False)
+    """What the design matrix has rows for: first those of the order, then `DOUBTS`."""
     _weights: Floats = field(init=False, repr=False, compare=False)
+    _rows: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Arrange the coefficients as a column, in the order of the features."""
-        weights = [self.coefficients[feature.name] for feature in self.features]
+        object.__setattr__(self, "features", (*self.ordering, *DOUBTS))
+        weights = [self.order[feature.name] for feature in self.ordering]
         object.__setattr__(self, "_weights", np.array(weights, np.float64).reshape(-1, 1))
+        object.__setattr__(self, "_rows", {feature.name: row for row, feature in enumerate(self.features)})
 
-    def log_odds(self, matrix: Floats) -> Floats:
-        """Return the log odds of each candidate, a column of the design matrix."""
+    def relevances(self, matrix: Floats) -> Floats:
+        """Return the relevance of each candidate, a column of the design matrix."""
+        scores = self.order_scores(matrix)
+        best = self.best_hits(matrix, scores)
+        base = self.relevance[INTERCEPT]
+        base += sum(self.relevance[clue.name] * clue.formula(best) for clue in CLUES)
+        base += sum(self.relevance[doubt.name] * float(best.doubts[doubt.name]) for doubt in DOUBTS)
+        return probabilities(base + self.relevance[BEHIND] * (scores - best.scores[0]))
+
+    def order_scores(self, matrix: Floats) -> Floats:
+        """Return the order score of each candidate."""
         # The product of matrix and weights, but not by `@`: how that rounds depends on where in the matrix a candidate
         # stands, so candidates with equal features would differ in the last digit, and be ordered by that.
-        log_odds: Floats = np.add.reduce(self._weights * matrix, axis=0, initial=self.intercept)
-        return log_odds
+        scores: Floats = np.add.reduce(self._weights * matrix[: len(self._weights)], axis=0)
+        return scores
 
-    def combined_scores(self, adjusted: Mapping[Score, Floats]) -> Floats:
-        """Return messages' scores combined into one: as cosines, with BM25 brought to their scale, or as BM25 alone."""
-        dense, keyword = (self.coefficients.get(score, 0.0) for score in SCORES)
-        if "dense" not in adjusted or not dense:
-            return adjusted["keyword"] if "keyword" in adjusted else np.zeros_like(adjusted["dense"])
-        if "keyword" not in adjusted:
-            return adjusted["dense"]
-        return adjusted["dense"] + keyword / dense * adjusted["keyword"]
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the intercept and the coefficients by name."""
-        return {INTERCEPT: self.intercept, **self.coefficients}
+    def best_hits(self, matrix: Floats, scores: Floats) -> BestHits:
+        """Return the candidates with the best order scores."""
+        best = np.argsort(-scores, kind="stable")[:BEST]
+        dense = self._rows.get("dense")
+        return BestHits(
+            scores=scores[best],
+            cosines=None if dense is None else matrix[dense, best],
+            coverages=matrix[self._rows["partial_coverage"], best],
+            doubts={doubt.name: float(matrix[self._rows[doubt.name], best[0]]) for doubt in DOUBTS},
+            background=self.relevance[BACKGROUND],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """The models of an embedding space, by the available scores."""
 
-    both: LinearModel
-    dense: LinearModel
-    keyword: LinearModel
+    both: RankingModel
+    dense: RankingModel
+    keyword: RankingModel
+    scale: CosineScale
+    """What cosines mean in the space."""
     is_default: bool = field(default=False, compare=False)
-    """Whether it stands in for the calibration of a space that has none of its own."""
+    """Whether its scale is that of another space, since the space's own is not known."""
 
-    def model(self, *, dense: bool, keyword: bool) -> LinearModel:
+    def model(self, *, dense: bool, keyword: bool) -> RankingModel:
         """Return the model for the available scores."""
         if not dense:
             return self.keyword
@@ -74,12 +102,16 @@ MODEL_SCORES: Mapping[str, tuple[Score, ...]] = {"both": SCORES, "dense": ("dens
 """The scores that each model of a calibration is for."""
 
 
-def linear_model(
-    values: Mapping[str, float], scores: Sequence[Score], features: Sequence[Feature] = FEATURES
-) -> LinearModel:
-    """Return the model for these scores whose `as_dict` has these values; coefficients that are missing are 0."""
-    usable = available(scores, features)
-    return LinearModel(values[INTERCEPT], {one.name: values.get(one.name, 0.0) for one in usable}, usable)
+def unfitted(scale: CosineScale, features: Sequence[Feature] = FEATURES) -> Calibration:
+    """Return a calibration that nothing was fitted for: the scores alone count. A fit needs only its signals."""
+
+    def model(scores: Sequence[Score]) -> RankingModel:
+        usable = available(scores, features)
+        order = {feature.name: float(feature.name in scores) for feature in usable}
+        relevance = dict.fromkeys((INTERCEPT, BACKGROUND, *CLUE_NAMES), 0.0)
+        return RankingModel(usable, order, relevance | {BEHIND: 1.0})
+
+    return Calibration(**{name: model(scores) for name, scores in MODEL_SCORES.items()}, scale=scale, is_default=True)
 
 
 def probabilities(log_odds: Floats) -> Floats:

@@ -9,16 +9,8 @@ from memstream.contracts.searches import Mode
 from memstream.retriever.asking import Question
 from memstream.retriever.ranking.columns import Columns
 from memstream.retriever.ranking.features import matrix_of, signals_of
-from memstream.retriever.ranking.models import Calibration, LinearModel, probabilities
-from memstream.retriever.ranking.scores import (
-    ADJUSTMENTS,
-    LONG_HISTORY,
-    Floats,
-    Score,
-    bm25_rarity,
-    history_size,
-    prior_log_odds,
-)
+from memstream.retriever.ranking.models import Calibration
+from memstream.retriever.ranking.scores import ADJUSTMENTS, CosineScale, Floats, Score, combined_scores
 from memstream.vectors.store import Candidates, StoredMessage
 
 
@@ -45,53 +37,38 @@ def rank(  # noqa: PLR0913 - what a question asks for, by name
     question: Question,
     limit: int,
     min_relevance: float = 0.0,
-    filtered: bool = False,
 ) -> list[RankedMessage]:
     """Return the messages of at least that relevance, the most relevant first, `limit` at the most.
 
-    In mode `dense` or `keyword` that score alone counts; in `hybrid` whatever scores there are. If candidates are
-    `filtered`, that they are few does not mean that the user's history is short.
+    In mode `dense` or `keyword` that score alone counts; in `hybrid` whatever scores there are.
     """
-    scores_by_point: dict[Score, Mapping[str, float]] = {}
+    scores: dict[Score, Mapping[str, float]] = {}
     if candidates.dense is not None and mode != "keyword":
-        scores_by_point["dense"] = candidates.dense
+        scores["dense"] = candidates.dense
     if candidates.keyword is not None and mode != "dense":
-        scores_by_point["keyword"] = candidates.keyword
-    scored = {point for scores in scores_by_point.values() for point in scores}
+        scores["keyword"] = candidates.keyword
+    scored = {point for by_point in scores.values() for point in by_point}
     chunks = {point: message for point, message in candidates.messages.items() if point in scored}
     if not chunks:
         return []
-    names = [message.message_id for message in chunks.values()]
-    # Every message has a cosine, however far off, so a short list is a short history. BM25 leaves out what shares no
-    # word, and a filter what it does not match: there a short list says nothing.
-    history = LONG_HISTORY
-    if "dense" in scores_by_point and not filtered:
-        history = history_size(len(set(names)), len(names), candidates.limit)
-    rarity = bm25_rarity(history)
-    model = calibration.model(dense="dense" in scores_by_point, keyword="keyword" in scores_by_point)
-    points, columns = _best_chunks(chunks, names, scores_by_point, model, question, rarity)
+    points, columns = _best_chunks(chunks, scores, question, calibration.scale)
+    model = calibration.model(dense="dense" in scores, keyword="keyword" in scores)
     values = [feature.formula(columns) for feature in model.features]
-    matrix = matrix_of(model.features, values, columns.chunks, rarity)
-    relevances = probabilities(model.log_odds(matrix) + prior_log_odds(rarity))
+    relevances = model.relevances(matrix_of(model.features, values, columns.chunks, calibration.scale))
     best = _most_relevant(relevances, columns.messages, limit, min_relevance)
     return [
         RankedMessage(points[index], columns.messages[index], signals, relevance)
         for index, signals, relevance in zip(
-            best,
-            signals_of(model.features, values, columns.chunks, rarity, best),
-            relevances[best].tolist(),
-            strict=True,
+            best, signals_of(model.features, values, columns.chunks, best), relevances[best].tolist(), strict=True
         )
     ]
 
 
-def _best_chunks(  # noqa: PLR0913, PLR0917 - what columns are made of
+def _best_chunks(
     chunks: Mapping[str, StoredMessage],
-    names: Sequence[str],
     scores_by_point: Mapping[Score, Mapping[str, float]],
-    model: LinearModel,
     question: Question,
-    rarity: float,
+    scale: CosineScale,
 ) -> tuple[list[str], Columns]:
     """Return each message's best chunk: their points, and their columns."""
     points, messages = list(chunks), list(chunks.values())
@@ -101,10 +78,8 @@ def _best_chunks(  # noqa: PLR0913, PLR0917 - what columns are made of
         score: np.asarray([by_point.get(point, 0.0) for point in points], np.float64)
         for score, by_point in scores_by_point.items()
     }
-    combined = model.combined_scores(
-        {score: ADJUSTMENTS[score](values, counts, rarity) for score, values in scores.items()}
-    )
-    best = _best_by_name(names, combined.tolist())
+    combined = combined_scores({score: ADJUSTMENTS[score](values, counts, scale) for score, values in scores.items()})
+    best = _best_by_name([message.message_id for message in messages], combined.tolist())
     if len(best) < len(points):
         points, messages = [points[index] for index in best], [messages[index] for index in best]
         scores = {score: values[best] for score, values in scores.items()}
