@@ -22,7 +22,7 @@ class Shelf:
 
     def search(self, user_id: str, question: str, limit: int) -> list[Message]:
         """See `Memory`."""
-        word = question.split()[0]
+        word = question.split(maxsplit=1)[0]
         return [one for one in self.messages if one["user_id"] == user_id and word in one["text"].split()][:limit]
 
     def ids(self, answer: list[Message]) -> list[str]:
