@@ -11,7 +11,7 @@ from memstream.local.qdrant.json_fields import Json, PointId
 
 _MAX_POINTS = 20_000
 _MAX_BYTES = 4_096
-"""Longer payloads are not kept, so that all of them together take 80 MB at the most."""
+"""Longer payloads are not kept, so that all of them together take about 80 MB at the most."""
 
 
 _UNKNOWN_VERSION = 0
