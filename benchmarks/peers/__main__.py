@@ -7,12 +7,14 @@
 - quality: the share of the evidence among the first 5 and 10 hits, each question asked as its user.
 
 mem0 and Memstream use the same Qdrant, and all use the same embeddings server: those of the local stack, with MiniLM.
-In each round every contender runs in turn, in new processes, while the services of the others are stopped.
+In each round every contender has new processes. They add one after the other, and search in turn, ten questions each.
 """
 
 import argparse
+import contextlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -34,6 +36,9 @@ _NOT_MEASURED = [
 _ENVIRONMENT = Path(__file__).parents[2] / "build" / "peers" / "bin" / "python"
 _HITS = 10
 _WARM_UP = 30
+_SLICE = 10
+"""Questions that a contender is asked before the next one's turn, so that other load meets all alike."""
+_SERVERS = ("qdrant", "embeddings")
 _OURS, _REFERENCE = "Memstream", "mem0"
 
 
@@ -46,12 +51,9 @@ async def measure(chosen: argparse.Namespace, record: Record) -> None:
             await site.start("redis", "qdrant", "embeddings")
             await site.start("keys")
             bench = _Bench(site, chosen, record, Path(work))
-            order = list(CONTENDERS)
             for number in range(1, chosen.rounds + 1):
                 say(f"round {number} of {chosen.rounds}")
-                Random(chosen.seed + number).shuffle(order)  # noqa: S311 - the order of measurements
-                for contender in order:
-                    await bench.speed(contender, number, messages[: chosen.messages], judged.questions)
+                await bench.speed(number, messages[: chosen.messages], judged.questions)
             bench.compare()
             for contender in CONTENDERS:
                 await bench.quality(contender, messages, judged)
@@ -67,27 +69,40 @@ class _Bench:
         self._work = work
         self._medians: dict[str, list[float]] = {}
 
-    async def speed(
-        self, contender: Contender, number: int, messages: Sequence[dict[str, Any]], questions: Sequence[Judged]
-    ) -> None:
-        """Add messages of one user, and ask questions that nobody has asked before."""
-        user, name = f"round-{number}", contender.name
-        drawn = Random(self._chosen.seed).sample(questions, min(self._chosen.questions, len(questions)))  # noqa: S311
-        async with running(contender, self._site, self._chosen.python, self._work) as memory:
-            self._record.versions.update(memory.versions)
-            seconds = await memory.add([{**message, "user_id": user} for message in messages])
-            self._record.add(f"{name}, adds until searchable", "messages/s", len(messages) / seconds)
-            await memory.search([(user, f"What about number {n}?") for n in range(_WARM_UP)], _HITS)
-            before = self._cpu_seconds(memory)
-            # Each round has questions of its own, and no contender's question was asked by another.
-            taken, _ = await memory.search([(user, f"{one.question} ({name} {number})") for one in drawn], _HITS)
-            spent = self._cpu_seconds(memory) - before
-        ranked = sorted(1000 * one for one in taken)
+    async def speed(self, number: int, messages: Sequence[dict[str, Any]], questions: Sequence[Judged]) -> None:
+        """Add messages of one user to each contender, then ask all of them in turn what nobody has asked before."""
+        rng = Random(self._chosen.seed + number)  # noqa: S311 - which questions, and in which order
+        drawn = rng.sample(questions, min(self._chosen.questions, len(questions)))
+        user = f"round-{number}"
+        async with contextlib.AsyncExitStack() as stack:
+            turns: dict[Contender, _Turns] = {}
+            for contender in rng.sample(CONTENDERS, len(CONTENDERS)):
+                memory = await stack.enter_async_context(
+                    running(contender, self._site, self._chosen.python, self._work)
+                )
+                self._record.versions.update(memory.versions)
+                seconds = await memory.add([{**message, "user_id": user} for message in messages])
+                self._record.add(f"{contender.name}, adds until searchable", "messages/s", len(messages) / seconds)
+                await memory.search([(user, f"What about number {n}?") for n in range(_WARM_UP)], _HITS)
+                turns[contender] = _Turns(memory)
+            for start in range(0, len(drawn), _SLICE):
+                for contender in rng.sample(CONTENDERS, len(CONTENDERS)):
+                    # No contender's question was asked by another, so nothing can be cached.
+                    asked = [(user, f"{one.question} ({contender.name} {number})") for one in drawn[start:][:_SLICE]]
+                    before = self._cpu_seconds(contender, turns[contender].memory)
+                    taken, _ = await turns[contender].memory.search(asked, _HITS)
+                    turns[contender].cpu_seconds += self._cpu_seconds(contender, turns[contender].memory) - before
+                    turns[contender].taken += taken
+        for contender in CONTENDERS:
+            self._add(contender.name, turns[contender])
+
+    def _add(self, name: str, turns: "_Turns") -> None:
+        ranked = sorted(1000 * one for one in turns.taken)
         self._medians.setdefault(name, []).append(_percentile(ranked, 50))
         for percent in (50, 99):
             self._record.add(f"{name}, first-time search, p{percent}", "ms", _percentile(ranked, percent))
-        self._record.add(f"{name}, CPU of all processes per search", "ms", 1000 * spent / len(taken))
-        self._record.samples.setdefault(f"{name}, ms", []).append([round(1000 * one, 2) for one in taken])
+        self._record.add(f"{name}, CPU of all its processes per search", "ms", 1000 * turns.cpu_seconds / len(ranked))
+        self._record.samples.setdefault(f"{name}, ms", []).append([round(1000 * one, 2) for one in turns.taken])
 
     def compare(self) -> None:
         """Record our searches' medians as shares of the reference's, round by round."""
@@ -110,8 +125,20 @@ class _Bench:
             self._record.add(f"{contender.name}, recall@{rank} on {judged.name}", "ratio", share)
         say(f"{contender.name}: {len(answers)} questions of {judged.name} are asked")
 
-    def _cpu_seconds(self, memory: Running) -> float:
-        return memory.cpu_seconds() + sum(usage.cpu_seconds for usage in self._site.usage().values())
+    def _cpu_seconds(self, contender: Contender, memory: Running) -> float:
+        """Return the CPU time so far of its process, its services, and the servers that all use."""
+        usage = self._site.usage()
+        return memory.cpu_seconds() + sum(usage[part].cpu_seconds for part in (*_SERVERS, *contender.services))
+
+
+@dataclass(slots=True)
+class _Turns:
+    """A contender's searches of a round."""
+
+    memory: Running
+    taken: list[float] = field(default_factory=list)
+    """Seconds of each."""
+    cpu_seconds: float = 0.0
 
 
 def _percentile(ranked: Sequence[float], percent: int) -> float:
