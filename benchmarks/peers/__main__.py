@@ -83,12 +83,13 @@ class _Bench:
                 self._record.versions.update(memory.versions)
                 seconds = await memory.add([{**message, "user_id": user} for message in messages])
                 self._record.add(f"{contender.name}, adds until searchable", "messages/s", len(messages) / seconds)
-                await memory.search([(user, f"What about number {n}?") for n in range(_WARM_UP)], _HITS)
                 turns[contender] = _Turns(memory)
+            for one in turns.values():
+                await one.memory.search([(user, f"What about number {n}?") for n in range(_WARM_UP)], _HITS)
             for start in range(0, len(drawn), _SLICE):
                 for contender in rng.sample(CONTENDERS, len(CONTENDERS)):
                     # No contender's question was asked by another, so nothing can be cached.
-                    asked = [(user, f"{one.question} ({contender.name} {number})") for one in drawn[start:][:_SLICE]]
+                    asked = [(user, f"{each.question} ({contender.name} {number})") for each in drawn[start:][:_SLICE]]
                     before = self._cpu_seconds(contender, turns[contender].memory)
                     taken, _ = await turns[contender].memory.search(asked, _HITS)
                     turns[contender].cpu_seconds += self._cpu_seconds(contender, turns[contender].memory) - before

@@ -28,12 +28,21 @@ class Memstream:
         )
 
     def _post(self, server: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        server.request("POST", path, json.dumps(body).encode(), self._headers)
+        content = json.dumps(body).encode()
+        try:
+            status, answer = self._exchange(server, path, content)
+        except ConnectionError:
+            # It was idle for so long that the server has closed it. Messages have ids, so they can be sent again.
+            server.close()
+            status, answer = self._exchange(server, path, content)
+        if status != http.client.OK:
+            raise OSError(f"{path} answered {status}: {answer[:300].decode(errors='replace')}")
+        return json.loads(answer)
+
+    def _exchange(self, server: http.client.HTTPConnection, path: str, content: bytes) -> tuple[int, bytes]:
+        server.request("POST", path, content, self._headers)
         response = server.getresponse()
-        content = response.read()
-        if response.status != http.client.OK:
-            raise OSError(f"{path} answered {response.status}: {content[:300].decode(errors='replace')}")
-        return json.loads(content)
+        return response.status, response.read()
 
     def add(self, messages: Sequence[Message]) -> None:
         """See `Memory`."""
