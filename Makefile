@@ -8,7 +8,7 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test fuzz check format reliability bench quality everyday lock requirements docs clean
+.PHONY: help setup up demo test fuzz check format reliability bench quality everyday peers lock requirements docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,8 +61,19 @@ quality: setup ## measure retrieval quality on judged data sets: make quality DA
 everyday: setup ## ask everyday questions, and for notes in long histories: make everyday [SIZES="0 20 200 2000"]
 	$(PY) -m benchmarks.quality.everyday --histories $(if $(SIZES),--sizes $(SIZES))
 
+build/peers/.ready: .venv/bin/uv requirements/peers.txt
+	.venv/bin/uv venv --quiet --clear build/peers
+	.venv/bin/uv pip install --quiet --python build/peers/bin/python --require-hashes --no-deps -r requirements/peers.txt
+	@touch $@
+
+peers: setup build/peers/.ready ## compare with other memories, in an environment of their own: make peers DATA=FOLDER
+	@test -n "$(DATA)" || { echo "say where the set is: make peers DATA=FOLDER"; exit 2; }
+	$(PY) -m benchmarks.peers --data $(DATA) --json .bench/peers.json
+	$(PY) -m benchmarks.report .bench/peers.json --output .bench/peers.md
+
 lock: .venv/bin/uv ## update the pinned requirement files
 	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -
+	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/peers.txt requirements/peers.in
 	.venv/bin/uv lock --quiet --upgrade
 	$(MAKE) requirements
 
@@ -75,4 +86,4 @@ docs: setup ## write schemas, OpenAPI, AsyncAPI and the list of ranking features
 	$(PY) docs/export.py
 
 clean: ## remove what the targets above created
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build/peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -37,9 +37,9 @@ from memstream.local.stack.ports import free_base
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import Vectors
 from memstream.vectors.store import CandidateQuery, owner_of
-from memstream.vectors.store.qdrant.collection import batch_body
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.store.qdrant.queries import queries_for
+from memstream.vectors.store.qdrant.scored_queries import batch_body
 
 _NOT_MEASURED = [
     "a network between the parts, TLS",

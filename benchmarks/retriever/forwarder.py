@@ -17,9 +17,9 @@ from benchmarks.retriever.asking import CANDIDATES, TENANT, space_of
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import CandidateQuery, owner_of
-from memstream.vectors.store.qdrant.collection import batch_body
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.store.qdrant.queries import queries_for
+from memstream.vectors.store.qdrant.scored_queries import batch_body
 from memstream.vectors.transport import HttpTransport
 
 _QUERY = "/collections/memstream/points/query/batch"

@@ -69,6 +69,22 @@ async def test_a_search_is_one_round_trip(site: Site) -> None:
         assert len(site.proxy.bodies) == 1
 
 
+async def test_a_question_that_can_name_nobody_looks_up_no_speakers(site: Site) -> None:
+    await site.say("nameless", "The lamp is on.")
+
+    for query in ("What about the lamp?", "Is it on? I can't see.", "Did it burn on Tuesday the 7th of December?"):
+        await site.ask("/v1/search", user_id="nameless", query=query)
+        assert ["searches" in body for body in site.proxy.bodies] == [True]
+
+
+async def test_speakers_are_looked_up_once_by_the_first_question_that_may_name_one(site: Site) -> None:
+    await site.say("named", "The lamp is on.", speaker="Ann")
+
+    for query, asked in (("What did Ann say?", ["facet", "query"]), ("What did Bo say?", ["query"])):
+        await site.ask("/v1/search", user_id="named", query=query)
+        assert ["query" if "searches" in body else "facet" for body in site.proxy.bodies] == asked
+
+
 async def test_a_batch_is_one_round_trip_however_many_questions_it_has(site: Site) -> None:
     for user in ("b1", "b2", "b3"):
         await site.say(user, *(f"The lamp {n} of {user} is on." for n in range(20)))

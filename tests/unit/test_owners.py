@@ -10,8 +10,9 @@ import pytest
 from qdrant_client import models
 
 from memstream.vectors.store import CandidateQuery, MemoryStore, Owner, owner_of
-from memstream.vectors.store.qdrant.collection import Collection, Lookup, Query, Score
+from memstream.vectors.store.qdrant.collection import Collection, Lookup
 from memstream.vectors.store.qdrant.filters import OwnedFilter
+from memstream.vectors.store.qdrant.scored_queries import Query, Score
 
 
 def test_an_owner_is_a_tenants_user() -> None:

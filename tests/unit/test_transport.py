@@ -234,8 +234,21 @@ async def asked(server: Server) -> MemstreamError | None:
     return None
 
 
+async def looked_up(server: Server) -> MemstreamError | None:
+    """Look up an owner's speakers, and give the error that came of it."""
+    store = QdrantStore(EmbeddingSpace("m", 2), url=server.url, api_key=None, collection="a/b", timeout=5)
+    try:
+        assert await store.speakers(owner_of("t", "u")) == ["Ann", "Bo"]
+    except MemstreamError as error:
+        return error
+    finally:
+        await store.aclose()
+    return None
+
+
 EMBEDDED = {"data": [{"index": 0, "embedding": [1, 2]}], "usage": {"total_tokens": 7}}
 FOUND = {"result": [{"points": [{"id": "x", "score": 1.0}]}]}
+COUNTED = {"result": {"hits": [{"value": "Ann", "count": 3}, {"value": "Bo", "count": 1}]}}
 QUOTA = {"error": {"message": "no", "code": "insufficient_quota"}}
 
 
@@ -244,6 +257,7 @@ QUOTA = {"error": {"message": "no", "code": "insufficient_quota"}}
     [
         (embedded, b"POST /v1/embeddings ", EMBEDDED),
         (asked, b"POST /collections/a%2Fb/points/query/batch ", FOUND),
+        (looked_up, b"POST /collections/a%2Fb/facet ", COUNTED),
     ],
 )
 async def test_a_server_without_tls_is_asked_through_the_transport(
@@ -276,6 +290,9 @@ async def test_a_server_without_tls_is_asked_through_the_transport(
         (asked, answer(200, {"result": [{"points": [{}]}]}), Unavailable, "can't be read"),
         (asked, b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{", Unavailable, "can't be read"),
         (asked, CLOSE, Unavailable, "ConnectionResetError"),
+        (looked_up, answer(429, {}, "retry-after: 3\r\n"), Throttled, "HTTP 429"),
+        (looked_up, answer(200, {"result": {"hits": [{"value": 1}]}}), Unavailable, "can't be read"),
+        (looked_up, CLOSE, Unavailable, "ConnectionResetError"),
     ],
 )
 async def test_each_refusal_becomes_the_error_that_says_what_to_do(
@@ -303,3 +320,11 @@ async def test_through_a_proxy_a_question_takes_the_clients_own_way(monkeypatch:
         assert await asked(server) is None
 
     assert lines(proxy.requests) == [b"POST http://qdrant.example:6333/collections/a%2Fb/points/query/batch HTTP/1.1"]
+
+
+async def test_through_a_proxy_speakers_are_looked_up_the_clients_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(answer(200, COUNTED, "content-type: application/json\r\n")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert await looked_up(Server([], url="http://qdrant.example:6333")) is None
+
+    assert lines(proxy.requests) == [b"POST http://qdrant.example:6333/collections/a%2Fb/facet HTTP/1.1"]

@@ -13,6 +13,7 @@ from memstream.local.qdrant.durable_files import read_json, sync_files, write_js
 from memstream.local.qdrant.errors import ApiError, EngineClosedError, engine_errors, no_collection
 from memstream.local.qdrant.indexes import read_schema
 from memstream.local.qdrant.json_fields import Json
+from memstream.local.qdrant.payloads import Payloads
 
 RECORD = "collection.json"
 _SHARD = "shard"
@@ -31,6 +32,7 @@ class Collection:
         self.directory = directory
         self.record = record
         self.schema = vector_schema(record["config"])
+        self.payloads = Payloads()
         self.is_optimizing = False
         self.uses = 0
         self.unflushed = 0

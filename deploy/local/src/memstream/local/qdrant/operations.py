@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 import qdrant_edge as qe
@@ -18,6 +19,7 @@ from memstream.local.qdrant.errors import malformed
 from memstream.local.qdrant.filters import optional_filter
 from memstream.local.qdrant.json_fields import (
     Json,
+    PointId,
     array,
     boolean,
     json_object,
@@ -31,7 +33,7 @@ from memstream.local.qdrant.json_fields import (
 from memstream.local.qdrant.queries import read_limit, read_order, read_query
 from memstream.local.qdrant.responses import read_with_payload, read_with_vector, scored_points, stored_points
 from memstream.local.qdrant.storage import Storage
-from memstream.local.qdrant.updates import Write
+from memstream.local.qdrant.updates import Write, read_deletion
 from memstream.local.qdrant.vectors import VectorSchema
 
 _SCROLL = ("offset", "limit", "filter", "with_payload", "with_vector", "order_by")
@@ -117,6 +119,13 @@ def write(call: Call, read: Callable[[Json, VectorSchema], Write]) -> Json:
     return call.applied(collection.write(*read(call.body, collection.schema)))
 
 
+def delete(call: Call) -> Json:
+    """Delete points."""
+    result = write(call, read_deletion)
+    call.collection.payloads.forget()
+    return result
+
+
 def retrieve(call: Call) -> list[Json]:
     """Return points by their ids; those that don't exist are left out."""
     collection = call.collection
@@ -169,9 +178,22 @@ def query_batch(call: Call) -> list[Json]:
     """Answer several queries in one pass."""
     collection = call.collection
     searches = array(required(strict_object(call.body, ("searches",), "body"), "searches", "body"), "searches")
+    bodies = [json_object(each, f"searches[{index}]") for index, each in enumerate(searches)]
     requests = [
-        read_query(json_object(each, f"searches[{index}]"), collection.schema, f"searches[{index}]")
-        for index, each in enumerate(searches)
+        read_query(_without_payload(body), collection.schema, f"searches[{index}]") for index, body in enumerate(bodies)
     ]
     found = collection.read(lambda shard: shard.query_batch(qe.QueryBatchRequest(requests)))
-    return [{"points": scored_points(points)} for points in found]
+    answers = [{"points": scored_points(points)} for points in found]
+    for body, answer in zip(bodies, answers, strict=True):
+        if body.get("with_payload") is True:
+            collection.payloads.add_to(answer["points"], partial(_retrieve_payloads, collection))
+    return answers
+
+
+def _retrieve_payloads(collection: Collection, ids: list[PointId]) -> list[qe.Record]:
+    return collection.read(lambda shard: shard.retrieve(ids, with_payload=True, with_vector=False))
+
+
+def _without_payload(body: Json) -> Json:
+    """Return a search that leaves out whole payloads, since these are added to its answer."""
+    return {**body, "with_payload": False} if body.get("with_payload") is True else body

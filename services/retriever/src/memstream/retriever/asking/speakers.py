@@ -6,31 +6,60 @@ embedded without the names of this user's speakers. That alone lifts recall@5 of
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from memstream.retriever.asking.wording import is_function_word
 
 _WORDS = re.compile(r"\w+")
+_POSSESSED = re.compile(r"(\w+)(?:['\u2019]s\b)?")
+_FIRST_WORDS = re.compile(r"(?:^|[.!?:;\n])\W*(\w+)")
 _MIN_LETTERS = 2
+
+_DATES = frozenset(
+    (
+        *("January", "February", "March", "July", "September", "October", "November", "December"),
+        *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    )
+)
+"""Capitalised in English, but names of nobody. April, May, June and August are left out: they are names, too."""
 
 
 def may_mention_speaker(question: str) -> bool:
-    """Return whether a question may contain a name: a cheap test for a capitalised word other than "I"."""
-    return any(len(word) >= _MIN_LETTERS and word[0].isupper() for word in _WORDS.findall(question))
+    """Return whether a question may contain a name: a capitalised word that is no date and does not just begin it.
+
+    A question that contains none needs no look-up of its user's speakers.
+    """
+    return next(_possible_names(question), None) is not None
 
 
 def mentioned_speakers(question: str, speakers: Iterable[str]) -> frozenset[str]:
     """Return the speakers of whose name the question has at least one capitalised word, spelled alike."""
-    words = set(_WORDS.findall(question))
+    words = {question[start:end] for start, end in _possible_names(question)}
     return frozenset(speaker for speaker in speakers if not words.isdisjoint(_names(speaker)))
 
 
 def strip_speaker_names(question: str, speakers: Iterable[str]) -> str:
     """Return the question without the names of speakers, or unchanged if no word would be left."""
     names = {name for speaker in speakers for name in _names(speaker)}
-    if names.isdisjoint(_WORDS.findall(question)):
+    named = {start for start, end in _possible_names(question) if question[start:end] in names}
+    if not named:
         return question
-    stripped = re.sub(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b(?:['\u2019]s)?", "", question)
+    stripped = _POSSESSED.sub(lambda found: "" if found.start() in named else found.group(), question)
     return " ".join(stripped.split()) if _WORDS.search(stripped) else question
 
 
+def _possible_names(question: str) -> Iterator[tuple[int, int]]:
+    """Return where the words that may be names begin and end."""
+    first_words = {found.start(1) for found in _FIRST_WORDS.finditer(question)}
+    for found in _WORDS.finditer(question):
+        word, start = found.group(), found.start()
+        if _is_capitalised(word) and word not in _DATES and not (start in first_words and is_function_word(word)):
+            yield start, found.end()
+
+
 def _names(speaker: str) -> set[str]:
-    return {word for word in _WORDS.findall(speaker) if len(word) >= _MIN_LETTERS and word[0].isupper()}
+    return {word for word in _WORDS.findall(speaker) if _is_capitalised(word)}
+
+
+def _is_capitalised(word: str) -> bool:
+    return len(word) >= _MIN_LETTERS and word[0].isupper()

@@ -137,6 +137,11 @@ def content_words(text: str) -> frozenset[str]:
     return frozenset(word for word in words if (len(word) >= _MIN_LETTERS or is_pair(word)) and word not in _NO_CONTENT)
 
 
+def is_function_word(word: str) -> bool:
+    """Return whether a word, in any case, is a stop word or a word of asking: it says nothing about a subject."""
+    return word.lower() in _NO_CONTENT
+
+
 def stems(words: Iterable[str]) -> tuple[str, ...]:
     """Return rough stems: words without their last letters, with a space before each.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -27,7 +27,10 @@ from memstream.vectors.server_errors import (
 from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import Record, StoredMessage
 from memstream.vectors.store.qdrant.filters import OwnedFilter, not_after
+from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, batch_body
 from memstream.vectors.transport import HttpTransport, is_direct
+
+AnswerT = TypeVar("AnswerT")
 
 _PORT = 6333
 """Where Qdrant is asked when its URL names no port."""
@@ -58,73 +61,20 @@ class Lookup:
         return models.OrderBy(key=self.order_by, direction=direction, start_from=self.start)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What a query scores points by: a vector, or a document for one of the server's own models."""
-
-    query: npt.NDArray[np.float32] | Mapping[str, Any]
-    using: str
-    """The name of the vector that is compared."""
-    corpus: OwnedFilter | None = None
-    """The points among which terms are rare or common."""
+class _Facet(msgspec.Struct, gc=False):
+    value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A scored query. With `prefetch`, only what those queries find is scored."""
-
-    score: Score
-    filter: OwnedFilter
-    limit: int
-    prefetch: tuple["Query", ...] = ()
-    with_payload: bool = False
-    with_vector: str | None = None
-    """The name of the stored vector to return."""
-
-    def written(self) -> dict[str, Any]:
-        """Return the query as it stands in a request's body."""
-        body: dict[str, Any] = {
-            "query": self.score.query,
-            "using": self.score.using,
-            "filter": self.filter.json,
-            "limit": self.limit,
-            "with_payload": self.with_payload,
-            "with_vector": [self.with_vector] if self.with_vector else False,
-        }
-        if self.score.corpus is not None:
-            body["params"] = {"idf": {"corpus": self.score.corpus.json}}
-        if self.prefetch:
-            body["prefetch"] = [query.fetched() for query in self.prefetch]
-        return body
-
-    def fetched(self) -> dict[str, Any]:
-        """Return the query as it stands in another one's `prefetch`, which brings neither payload nor vector."""
-        return {name: value for name, value in self.written().items() if not name.startswith("with_")}
-
-
-class ScoredPoint(msgspec.Struct, gc=False):
-    """A point as a query gives it back."""
-
-    id: str
-    score: float
-    payload: StoredMessage | None = None
-    vector: dict[str, list[float]] | None = None
-
-
-class QueryAnswer(msgspec.Struct, gc=False):
-    """The points that answer one query of a batch."""
-
-    points: list[ScoredPoint]
+class _FacetHits(msgspec.Struct, gc=False):
+    hits: list[_Facet]
 
 
 class _Answers(msgspec.Struct, gc=False):
     result: list[QueryAnswer]
 
 
-def batch_body(queries: Sequence[Query]) -> bytes:
-    """Return the body of a request that asks several queries at once."""
-    body = {"searches": [query.written() for query in queries]}
-    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+class _Facets(msgspec.Struct, gc=False):
+    result: _FacetHits
 
 
 class _Updated(BaseModel):
@@ -132,10 +82,7 @@ class _Updated(BaseModel):
 
 
 class _Answered(BaseModel):
-    result: list[Any]
-
-
-_DECODER = msgspec.json.Decoder(_Answers)
+    result: Any
 
 
 class Collection:
@@ -205,28 +152,29 @@ class Collection:
             Unavailable, GlobalFault, Rejected: there is no answer.
 
         """
-        content = batch_body(queries)
+        return (await self._read("/points/query/batch", batch_body(queries), _Answers)).result
+
+    async def _read(self, path: str, content: bytes, form: type[AnswerT]) -> AnswerT:
+        """Post a request that changes nothing, through the transport if there is one; return what answers it."""
         if self._transport is None:
             with qdrant_faults():
                 answer = await self.client.http.client.request(
                     type_=_Answered,
                     method="POST",
-                    url="/collections/{name}/points/query/batch",
+                    url="/collections/{name}" + path,
                     path_params={"name": self.name},
                     headers={"Content-Type": "application/json"},
                     content=content,
                 )
             with _readable():
-                return msgspec.convert(answer.result, list[QueryAnswer])
+                return msgspec.convert({"result": answer.result}, form)
         with qdrant_faults():
-            response = await self._transport.post(
-                f"/collections/{quote(self.name, safe='')}/points/query/batch", content
-            )
+            response = await self._transport.post(f"/collections/{quote(self.name, safe='')}{path}", content)
         if response.status != _OK:
             message = response.content.decode(errors="replace")
             raise error_for_status(DEPENDENCY, response.status, message, read_retry_after(response.headers))
         with _readable():
-            return _DECODER.decode(response.content).result
+            return msgspec.json.decode(response.content, type=form)
 
     async def look_up(self, lookups: Sequence[Lookup]) -> list[list[Record]]:
         """Return the points of several lookups, in one round trip.
@@ -312,9 +260,8 @@ class Collection:
             Unavailable, GlobalFault, Rejected: there is no answer.
 
         """
-        with qdrant_faults():
-            answer = await self.client.facet(self.name, key=field, facet_filter=which.model, limit=limit)
-        return [str(hit.value) for hit in answer.hits]
+        body = orjson.dumps({"key": field, "filter": which.json, "limit": limit})
+        return [hit.value for hit in (await self._read("/facet", body, _Facets)).result.hits]
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from memstream.vectors.store.qdrant.collection import Query, QueryAnswer, Score, ScoredPoint
 from memstream.vectors.store.qdrant.filters import owned
 from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace
+from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, Score, ScoredPoint
 from memstream.vectors.store.queries import CandidateQuery, Candidates
 
 
