@@ -21,7 +21,7 @@ from memstream.embedder import asyncapi
 from memstream.ingest import app as ingest
 from memstream.ingest.settings import IngestSettings
 from memstream.retriever import app as retriever
-from memstream.retriever.ranking import FEATURES, MAX_ANALYSED, OTHER_SIGNALS, Feature, Signal
+from memstream.retriever.ranking import CLUES, DOUBTS, FEATURES, MAX_ANALYSED, OTHER_SIGNALS, Feature, Signal
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 
@@ -34,12 +34,29 @@ _FEATURES_PAGE = """\
 
 Written by `make docs` from the list in `memstream.retriever.ranking.features`.
 
-A hit's `relevance` is the probability that it is relevant to the question: a logistic regression over the features
-below, with the coefficients of the embedding space. The hit's `signals` show their values. A signal whose value is 0 is
-not shown, except for `dense`, `keyword` and `chunks`. Text features (`answers`, `phrases`, `coverage`, `early`) are
-computed for the best {analysed} candidates only.
+A hit's `relevance` is the probability that it answers the question. It is made in two steps, each with coefficients for
+the scores that there are:
+
+1. A candidate's order score is the weighted sum of its features: the higher, the earlier its place.
+2. Its relevance is a logistic regression over how far its order score is behind the first hit's, over the clues that
+   the best hits give together, and over the doubts about the first hit. Clues and doubts are the same for all hits of a
+   question, so relevance never contradicts the order.
+
+A hit's `signals` show its features and doubts. A signal whose value is 0 is not shown, except for `dense`, `keyword`
+and `chunks`. The texts of the best {analysed} candidates only are analysed: for others `answers`, `coverage` and
+`partial_coverage` are 0, and `surroundings` counts as if they had none of the question's terms.
+
+Features, which order the hits:
 
 {features}
+
+Doubts, which lower the relevance of all hits if they hold for the first one:
+
+{doubts}
+
+Clues, which are not shown:
+
+{clues}
 
 Other signals adjust the scores, or say what changed the order of the hits:
 
@@ -73,6 +90,8 @@ def features_page(features: Sequence[Feature]) -> str:
     return _FEATURES_PAGE.format(
         analysed=MAX_ANALYSED,
         features=_table(("Name", "Meaning", "Not shown", "Needs the score"), rows),
+        doubts=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in DOUBTS]),
+        clues=_table(("Name", "Meaning"), [(f"`{clue.name}`", clue.meaning) for clue in CLUES]),
         others=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in OTHER_SIGNALS]),
     )
 

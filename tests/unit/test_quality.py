@@ -1,6 +1,7 @@
 """How retrieval quality is measured: sets as they are published, abstention, and rankings that are replayed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,10 +20,12 @@ from benchmarks.quality import (
     sets,
     strangers,
 )
-from memstream.retriever.ranking import calibration_of
+from benchmarks.quality.fitted import fit_calibration
+from memstream.retriever.ranking import CosineScale, JudgedCandidates, calibration_of, unfitted
 from memstream.vectors.store import Candidates
 
 SOME_DAY = "2024-01-01T00:00:00+00:00"
+SCALE = CosineScale(0.1, 0.5)
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
@@ -165,8 +168,16 @@ def test_what_was_written_is_read_and_ranked_the_same(tmp_path: Path) -> None:
     hits = replaying.replay(read[0], calibration_of("none"))
     assert hits == replaying.replay(recorded[0], calibration_of("none"))
     assert [hit.message.message_id for hit in hits] == ["a", "b"]
-    (stranger, owner) = (judging.Replayed(read[n], hits).labels for n in (1, 0))
-    assert (owner, stranger) == ([True, False], [False, False])
+
+
+def test_evidence_is_none_for_another_user() -> None:
+    mine = recording("ana", "In May", "No", evidence="0")
+    for_ben = replace(mine, asked_as="ben")
+
+    (owner, stranger) = judging.replay_all({"chats": [mine, for_ben]}, "hybrid", SCALE)["chats"]
+
+    assert [one["dense"] for one in owner.signals] == [0.8, 0.9]
+    assert (owner.labels.tolist(), stranger.labels.tolist()) == ([False, True], [False, False])
 
 
 @pytest.mark.parametrize(
@@ -293,10 +304,12 @@ def test_names_that_are_swapped_are_no_part_of_the_other_strangers() -> None:
     assert (told.swapped_auroc, told.swapped_false_accepts) == (0.75, 0.5)
 
 
-def recording(user: str, *texts: str, evidence: str, category: str = "all") -> replaying.Recorded:
+def recording(
+    user: str, *texts: str, evidence: str, category: str = "all", kind: str = "message"
+) -> replaying.Recorded:
     """Return a recorded question: by the cosine the first of the texts is best, by BM25 the second, then the first."""
     ids = [f"{user}-{place}" for place in range(len(texts))]
-    messages = {name: stored(name, text) for name, text in zip(ids, texts, strict=True)}
+    messages = {name: stored(name, text, kind=kind) for name, text in zip(ids, texts, strict=True)}
     dense = {name: 0.9 - place / 10 for place, name in enumerate(ids)}
     keyword = {name: 9.0 - place for place, name in enumerate([ids[1], ids[0], *ids[2:]])}
     judged = sets.Judged(user, "Where is the ferry?", category, frozenset({f"{user}-{evidence}"}))
@@ -318,19 +331,56 @@ def test_each_set_is_judged_by_what_was_fitted_to_the_others(capsys: pytest.Capt
     chats = {name: [recording(f"{name}-{n}", *texts, evidence="0") for n in range(3)] for name in ("one", "two")}
     chats["one"].append(recording("one-0", *texts, evidence="0", category="asked in de"))
 
-    report = left_out.print_left_out(chats, calibration_of("none"), ablation=True)
+    report = left_out.print_left_out(chats, SCALE, mode="hybrid", ablation=True)
 
     assert set(report) == {"one", "two"}
+    assert report["one"]["coefficients"].keys() == {"order", "relevance"}
     rows = report["one"]["rows"]
     assert list(rows)[:3] == ["all features", "asked in de", "without dense"]
     assert rows["the cosine alone"]["measures"]["hit@1"] == 1.0
     assert rows["BM25 alone"]["measures"]["hit@1"] == 0.0
     assert rows["all features"]["measures"]["recall@5"] == 1.0
     assert "one, fitted to the others" in capsys.readouterr().out
-    alone = left_out.judged_by(chats["one"], calibration_of("none"))
-    assert list(alone) == ["all features", "asked in de"]
+
+
+def test_questions_in_other_languages_are_judged_apart() -> None:
+    texts = ("The ferry is here.", "I have a dog.")
+    asked = [recording("one", *texts, evidence="0", category=name) for name in ("all", "asked in de", "asked in es")]
+    replayed = judging.replay_all({"chats": asked}, "dense", SCALE)["chats"]
+
+    judged = left_out.judged_by(judging.rank_by(replayed, unfitted(SCALE).dense, SCALE))
+
+    assert list(judged) == ["all features", "asked in de", "asked in es"]
+
+
+def test_all_collections_weigh_the_same_but_documents_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(user: str, answerable: int, strangers: int, **fields: str) -> list[replaying.Recorded]:
+        mine = [recording(user, "The ferry is here.", "No", evidence="0", **fields)] * answerable
+        return mine + [replace(one, asked_as="cem") for one in mine[:1] * strangers]
+
+    sets_by_name = {"one": asked("ana", 4, 2), "two": asked("ben", 1, 1), "facts": asked("dan", 2, 1, kind="document")}
+    replayed = judging.replay_all(sets_by_name, "hybrid", SCALE)
+
+    questions: list[JudgedCandidates] = []
+    monkeypatch.setattr(judging, "fit", lambda given, *_, **__: questions.extend(given))
+
+    judging.fit_model(replayed, "hybrid", SCALE)
+
+    assert [one.weight for one in questions] == [0.25] * 4 + [0.5] * 2 + [1.0, 1.0] + [0.25] * 2 + [0.5]
+    assert [one.is_answerable for one in questions] == [True] * 4 + [False] * 2 + [True, False] + [True] * 2 + [False]
 
 
 def test_one_set_alone_cannot_be_left_out() -> None:
     with pytest.raises(ValueError, match="two at least"):
-        left_out.print_left_out({"one": []}, calibration_of("none"), ablation=False)
+        left_out.print_left_out({"one": []}, SCALE, mode="hybrid", ablation=False)
+
+
+def test_a_fit_to_recordings_has_a_model_for_each_mode() -> None:
+    texts = ("The ferry is here.", "I have a dog.", "It rains.", "The pier is old.")
+
+    found = fit_calibration({"one": [recording(f"one-{n}", *texts, evidence="0") for n in range(3)]}, SCALE)
+
+    assert found.scale == SCALE
+    assert not found.is_default
+    assert found.both.order["dense"] > 0.0 < found.keyword.order["keyword"]
+    assert "keyword" not in found.dense.order

@@ -13,11 +13,13 @@ from memstream.contracts.searches import ContextIn, SearchIn
 from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, Vector
 from memstream.retriever.context import Contexts
+from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.ranking import calibration_of
 from memstream.retriever.search import Searches, SearchPolicy
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import Busy, GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.vectors.space import Vectors
 from memstream.vectors.store import MemoryStore, owner_of
 
 ANA = owner_of("acme", "ana")
@@ -43,12 +45,13 @@ class Bench:
         self.limiter = ConcurrencyLimiter(at_once, waiting)
         store: MemoryStore = self.store
         clock = SystemClock()
+        self.calibration = MeasuredCalibration(calibration_of(space), clock)
         self.searches = Searches(
             store=store,
             embedder=QueryEmbedder(self._embed, KnownSpeakers(store.speakers, clock), self.metrics),
             wait_for=self._wait_for,
             limiter=self.limiter,
-            calibration=calibration_of(space),
+            calibration=self.calibration,
             policy=SearchPolicy("model", 10, timeout),
             clock=clock,
             metrics=self.metrics,
@@ -220,10 +223,24 @@ async def test_a_caller_who_asks_for_any_relevance_gets_a_context() -> None:
 
 
 @pytest.mark.parametrize(("space", "calibrated"), [("all-MiniLM-L6-v2_384_t1", True), ("another-model_1536_t1", False)])
-async def test_an_answer_says_whether_its_relevances_were_fitted_to_the_model(space: str, *, calibrated: bool) -> None:
+async def test_an_answer_says_whether_it_is_known_what_cosines_mean_to_the_model(
+    space: str, *, calibrated: bool
+) -> None:
     bench = Bench(space=space)
 
     (answer,) = await bench.searches.search([SearchIn(user_id="ana", query="key")], "acme")
     context = await bench.contexts.build(ContextIn(user_id="ana", query="key", token_budget=9), "acme")
 
     assert (answer.calibrated, context.calibrated) == (calibrated, calibrated)
+
+
+async def test_answers_are_calibrated_as_soon_as_it_is_measured_what_cosines_mean() -> None:
+    bench = Bench(space="another-model_1536_t1")
+
+    async def embed(texts: Sequence[str]) -> Vectors:
+        return np.eye(len(texts), dtype=np.float32)
+
+    await bench.calibration.measure(embed, embed)
+    (answer,) = await bench.searches.search([SearchIn(user_id="ana", query="key")], "acme")
+
+    assert answer.calibrated
