@@ -12,10 +12,11 @@ Floats = npt.NDArray[np.float64]
 Score = Literal["dense", "keyword"]
 """`dense` is the cosine (-1..1) and `keyword` the BM25 score (0 or more), each of a message's best chunk."""
 
-DENSE_PENALTY = 0.08
+DENSE_PENALTY = 0.224
 KEYWORD_PENALTY = 0.2
 """A long message is judged by the best of its chunks, and the best of many draws is high by chance. So each score is
-lowered with the logarithm of their number, which is how the largest of n grows. The two factors are fitted."""
+lowered with the logarithm of their number, which is how the largest of n grows. The two factors are fitted; the first
+is on the scale that all spaces share."""
 
 KEYWORD_SHARE = 0.1
 """What a BM25 score of 1 adds to the cosine where one number has to say how well a message matches; fitted."""
@@ -42,7 +43,7 @@ Adjustment = Callable[[Floats, Floats, CosineScale], Floats]
 
 def adjusted_cosines(cosines: Floats, chunks: Floats, scale: CosineScale) -> Floats:
     """Return cosines on a scale that all spaces share, without the advantage of messages with many chunks."""
-    return scale.apply(cosines - DENSE_PENALTY * np.log(chunks))
+    return scale.apply(cosines) - DENSE_PENALTY * np.log(chunks)
 
 
 def adjusted_bm25(scores: Floats, chunks: Floats, _scale: CosineScale) -> Floats:
