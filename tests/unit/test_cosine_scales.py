@@ -37,7 +37,7 @@ def test_the_length_of_vectors_does_not_matter() -> None:
     assert (scale.unrelated, scale.answering) == pytest.approx((0.2, 0.6), abs=1e-6)
 
 
-@pytest.mark.parametrize("answering", [0.1])
+@pytest.mark.parametrize("answering", [0.1, 0.3])
 def test_a_space_in_which_answers_are_no_nearer_has_no_scale(answering: float) -> None:
     with pytest.raises(ValueError, match="no nearer to their questions"):
         measured_scale(*embedded_pairs(0.3, answering))

@@ -40,6 +40,9 @@ _PAIRS = (
     ("What did the customer complain about?", "The client was angry that the parcel came late and open."),
 )
 
+_LEAST = 0.001
+"""A smaller difference is one of rounding: a provider that gives all texts the same vector tells nothing apart."""
+
 QUESTIONS = tuple(question for question, _ in _PAIRS)
 ANSWERS = tuple(render(text, speaker=None, role="user", occurred_at=_SAID_ON) for _, text in _PAIRS)
 """In the order of the questions, as messages are embedded."""
@@ -55,7 +58,7 @@ def measured_scale(questions: Vectors, answers: Vectors) -> CosineScale:
     cosines = _unit(questions) @ _unit(answers).T
     answering = float(np.diag(cosines).mean())
     unrelated = float((cosines.sum() - np.diag(cosines).sum()) / (cosines.size - len(cosines)))
-    if answering <= unrelated:
+    if answering - unrelated < _LEAST:
         raise ValueError("answers are no nearer to their questions than other messages are")
     return CosineScale(unrelated, answering)
 
