@@ -1,33 +1,36 @@
 """The ranking's features are one list: what is added there is ranked by, shown, fitted, stored and documented."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pytest
+from unit.judged_questions import SCALE, drawn, order_of
 from unit.stored import NOON, stored
 
 from docs.export import features_page
 from memstream.retriever.asking import read_question
 from memstream.retriever.ranking import (
+    CLUES,
+    DOUBTS,
     FEATURES,
     MODEL_SCORES,
     OTHER_SIGNALS,
     SCORES,
     Calibration,
     Feature,
-    JudgedCandidates,
+    RankingModel,
     calibration_of,
     fit,
     matrix_of_signals,
-    probabilities,
     rank,
     read_calibrations,
-    shipped_calibrations,
+    shipped_calibration,
+    unfitted,
     write_calibrations,
 )
-from memstream.retriever.ranking.models import linear_model
+from memstream.retriever.ranking.features import available
 from memstream.runtime.errors import ConfigurationError
 from memstream.vectors.store import Candidates
 
@@ -46,11 +49,15 @@ CANDIDATES = Candidates(
 def calibration(loud: float) -> Calibration:
     """Return the default calibration with a coefficient for what was added."""
     shipped = calibration_of("none")
-    both, dense, keyword = (
-        linear_model({**getattr(shipped, name).as_dict(), "loud": loud}, scores, ADDED)
+    models = {
+        name: replace(
+            getattr(shipped, name),
+            ordering=available(scores, ADDED),
+            order={**getattr(shipped, name).order, "loud": loud},
+        )
         for name, scores in MODEL_SCORES.items()
-    )
-    return Calibration(both, dense, keyword)
+    }
+    return replace(shipped, **models)
 
 
 def ranked(loud: float) -> dict[str, dict[str, float]]:
@@ -65,40 +72,43 @@ def test_an_added_feature_is_ranked_by_and_shown_where_it_applies() -> None:
     assert {name: signals.get("loud") for name, signals in ranked(5.0).items()} == {"loud": 1.0, "quiet": None}
 
 
+def test_an_added_feature_has_a_row_in_the_matrix() -> None:
+    matrix = matrix_of_signals(calibration(5.0).both.features, [{"loud": 1.0}, {}], SCALE)
+
+    assert matrix[len(FEATURES)].tolist() == [1.0, 0.0]
+    assert len(matrix) == len(ADDED) + len(DOUBTS)
+
+
 def test_an_added_feature_is_fitted() -> None:
-    chance = Random(5)  # noqa: S311 - a seeded sample, not a secret
-    truth = linear_model({"intercept": -4.0, "dense": 3.0, "loud": 2.0}, ("dense",), ADDED)
-    questions = []
-    for _ in range(400):
-        signals = [{"dense": chance.random(), "loud": float(chance.random() < 0.3)} for _ in range(20)]
-        expected = probabilities(truth.log_odds(matrix_of_signals(truth.features, signals)))
-        questions.append(JudgedCandidates(signals, [chance.random() < one for one in expected.tolist()]))
+    truth = order_of(("dense",), ADDED, dense=3.0, loud=2.0)
+    questions = drawn(truth, 600)
 
-    fitted = fit(questions, ("dense",), features=ADDED).as_dict()
+    assert fit(questions, ("dense",), scale=SCALE, features=ADDED).order["loud"] == pytest.approx(2.0, rel=0.25)
+    without = fit(questions, ("dense",), scale=SCALE, without=("loud",), features=ADDED)
+    assert without.order["loud"] == 0.0
+    assert [feature.name for feature in without.ordering] == [one.name for one in ADDED if one.name != "keyword"]
 
-    assert fitted["loud"] == pytest.approx(2.0, rel=0.25)
-    assert fit(questions, ("dense",), ("loud",), ADDED).as_dict()["loud"] == 0.0
+
+def test_a_fit_needs_no_coefficients_of_what_is_added() -> None:
+    assert unfitted(SCALE, ADDED).both.order == {one.name: float(one.name in SCORES) for one in ADDED}
 
 
 def test_an_added_feature_has_a_coefficient_in_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "coefficients.json"
+    file = tmp_path / "calibrations.json"
     write_calibrations(file, {"a": calibration(5.0)})
 
-    assert json.loads(file.read_text())["a"]["keyword"]["loud"] == 5.0
+    assert json.loads(file.read_text())["a"]["keyword"]["order"]["loud"] == 5.0
     assert read_calibrations(file, ADDED) == {"a": calibration(5.0)}
 
 
-def test_a_feature_without_a_coefficient_is_named_and_a_fit_starts_from_0() -> None:
-    with pytest.raises(ConfigurationError, match=r"shipped coefficients\.json: .*\.both\.loud: it is missing"):
-        shipped_calibrations(ADDED)
-
-    for one in shipped_calibrations(ADDED, is_complete=False).values():
-        assert one.both.as_dict()["loud"] == 0.0
+def test_a_feature_without_a_coefficient_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"shipped coefficients\.json: both\.order\.loud: it is missing"):
+        shipped_calibration("none", ADDED)
 
 
 def test_a_coefficient_without_a_feature_is_named() -> None:
-    with pytest.raises(ConfigurationError, match=r"\.both\.early: no ranking feature has this name"):
-        shipped_calibrations(FEATURES[:-1])
+    with pytest.raises(ConfigurationError, match=r"both\.order\.time: nothing that the model is made of has this name"):
+        shipped_calibration("none", FEATURES[:-1])
 
 
 def test_an_added_feature_is_documented() -> None:
@@ -108,8 +118,15 @@ def test_an_added_feature_is_documented() -> None:
     assert row not in features_page(FEATURES)
 
 
-def test_every_signal_has_a_name_of_its_own() -> None:
-    names = [signal.name for signal in (*FEATURES, *OTHER_SIGNALS)]
+def test_doubts_clues_and_other_signals_are_documented() -> None:
+    page = features_page(FEATURES)
+
+    for one in (*DOUBTS, *CLUES, *OTHER_SIGNALS):
+        assert f"| `{one.name}` | {one.meaning} |" in page
+
+
+def test_whatever_has_a_coefficient_or_is_shown_has_a_name_of_its_own() -> None:
+    names = [signal.name for signal in (*FEATURES, *DOUBTS, *CLUES, *OTHER_SIGNALS)]
 
     assert len(set(names)) == len(names)
 
@@ -118,3 +135,13 @@ def test_each_score_is_a_feature_that_needs_it() -> None:
     assert {feature.name: feature.needs for feature in FEATURES if feature.needs} == {
         score: frozenset({score}) for score in SCORES
     }
+
+
+def test_doubts_need_no_score() -> None:
+    assert all(not doubt.needs and doubt.adjustment is None for doubt in DOUBTS)
+
+
+def test_a_models_rows_are_its_features_and_then_the_doubts() -> None:
+    model: RankingModel = calibration_of("none").keyword
+
+    assert [one.name for one in model.features] == [one.name for one in (*FEATURES, *DOUBTS) if one.name != "dense"]
