@@ -21,7 +21,7 @@ from memstream.embedder import asyncapi
 from memstream.ingest import app as ingest
 from memstream.ingest.settings import IngestSettings
 from memstream.retriever import app as retriever
-from memstream.retriever.ranking import FEATURES, MAX_ANALYSED, OTHER_SIGNALS, Feature, Signal
+from memstream.retriever.ranking import CLUES, DOUBTS, FEATURES, MAX_ANALYSED, OTHER_SIGNALS, Feature, Signal
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 
@@ -34,12 +34,24 @@ _FEATURES_PAGE = """\
 
 Written by `make docs` from the list in `memstream.retriever.ranking.features`.
 
-A hit's `relevance` is the probability that it is relevant to the question: a logistic regression over the features
-below, with the coefficients of the embedding space. The hit's `signals` show their values. A signal whose value is 0 is
-not shown, except for `dense`, `keyword` and `chunks`. Text features (`answers`, `phrases`, `coverage`, `early`) are
-computed for the best {analysed} candidates only.
+Two models rank. A candidate's order score is the sum of the features below, each times its coefficient; hits are in the
+order of it. A hit's `relevance` is the probability that it is relevant to the question: a logistic regression over how
+far its order score is behind the first hit's, and over what the best hits say together. The coefficients that are
+shipped hold for all embedding spaces ([decision 0028](decisions/0028-order-and-relevance.md)).
+
+The hit's `signals` show the values of features. A signal whose value is 0 is not shown, except for `dense`, `keyword`
+and `chunks`. Features of texts (`answers`, `coverage`, `partial_coverage`, `surroundings`) are computed for the best
+{analysed} candidates only; `surroundings` counts in full for the others.
 
 {features}
+
+What the best hits say together about whether there is an answer at all:
+
+{clues}
+
+These lower the relevance of all hits if they hold for the first one, and leave the order as it is:
+
+{doubts}
 
 Other signals adjust the scores, or say what changed the order of the hits:
 
@@ -73,6 +85,8 @@ def features_page(features: Sequence[Feature]) -> str:
     return _FEATURES_PAGE.format(
         analysed=MAX_ANALYSED,
         features=_table(("Name", "Meaning", "Not shown", "Needs the score"), rows),
+        clues=_table(("Name", "Meaning"), [(f"`{one.name}`", one.meaning) for one in CLUES]),
+        doubts=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in DOUBTS]),
         others=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in OTHER_SIGNALS]),
     )
 
