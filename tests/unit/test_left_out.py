@@ -33,10 +33,9 @@ def test_a_context_abstains_if_the_best_hit_is_less_relevant_than_it_asks_for() 
     own, unanswerable = recording("ana"), recording("ana", evidence="")
     other, swapped = recording("ana", "bob"), recording("ana", "bob", swapped=True)
 
+    others = [ranked(best, other) for best in (0.01, 0.02, 0.02, 0.03)]
     found = judging.abstaining_contexts(
-        [ranked(0.2, own), ranked(0.01, own), ranked(0.0, unanswerable)]
-        + [ranked(0.01, other), ranked(0.02, other), ranked(0.02, other), ranked(0.03, other), ranked(0.9, swapped)],
-        0.03,
+        [ranked(0.2, own), ranked(0.01, own), ranked(0.0, unanswerable), *others, ranked(0.9, swapped)], 0.03
     )
 
     assert found == judging.AbstainingContexts(answered=0.5, others=0.75, swapped=0.0)
