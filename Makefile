@@ -54,7 +54,7 @@ reliability: setup ## test the guarantees under seeded faults: make reliability 
 bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1 the figures of docs/benchmarks.md
 	$(PY) -m benchmarks $(if $(FULL),--full --results benchmarks/results --report docs/benchmarks.md) $(if $(MESSAGES),--messages $(MESSAGES))
 
-quality: setup ## measure retrieval quality on judged data sets: make quality DATA=FOLDER, and with FULL=1 the figures of docs/quality.md
+quality: setup ## measure retrieval quality on judged data sets: make quality DATA=FOLDER, and with FULL=1 docs/quality.md, each set by a fit to the others
 	@test -n "$(DATA)" || { echo "say where the sets are: make quality DATA=FOLDER"; exit 2; }
 	$(PY) -m benchmarks.quality --data $(DATA) $(if $(FULL),--full --keep build/quality --json build/quality/report.json --report docs/quality.md)
 

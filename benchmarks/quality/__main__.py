@@ -3,7 +3,7 @@
     python -m benchmarks.quality --data FOLDER [--sets locomo beam …] [--keep DIR | --home DIR] [--mode hybrid]
     python -m benchmarks.quality --data FOLDER --full --keep DIR [--report docs/quality.md]
     python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] [--fit FILE | --ship FILE]
-    python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] --left-out [--ablation]
+    python -m benchmarks.quality --data FOLDER --recordings DIR [--home DIR] --left-out [--ablation] [--mode dense]
     python -m benchmarks.quality --data FOLDER --home DIR --context
     python -m benchmarks.quality --data FOLDER --keep DIR --rerank-url URL --rerank-model MODEL
 
@@ -12,10 +12,11 @@ unless `--home` says where one is; with `--keep` that stays in a folder, and wha
 again: the second run takes minutes.
 
 With `--recordings` the candidates of every question are recorded once, and then ranked again and again by the code as
-it is, in seconds and without services. `--left-out` judges every set by coefficients that were fitted to the other sets
-alone, with `--ablation` also without each feature. `--fit` fits a calibration to all of them, as `memstream calibrate`
-does; `--ship` fits what the retriever ships. `--context` measures contexts instead of hits. `--full` does all of this
-but the fit, and `--report` writes it down. What it does not measure, the report says.
+it is, in seconds and without services. `--left-out` judges every set by coefficients that were fitted to the other
+collections alone, with `--ablation` also without each feature. `--fit` fits a calibration to all of them, as `memstream
+calibrate` does; `--ship` fits what the retriever ships, for every embedding space. `--context` measures contexts
+instead of hits. `--full` does all of this but the fits, and `--report` writes it down. What it does not measure, the
+report says.
 """
 
 import argparse
@@ -46,10 +47,10 @@ from benchmarks.quality.judging import (
     rank_by,
     replay_all,
 )
-from benchmarks.quality.left_out import print_left_out
+from benchmarks.quality.left_out import LEFT_OUT, print_left_out
 from benchmarks.quality.rendering import place_of, render
 from benchmarks.quality.reporting import print_abstention, print_set
-from benchmarks.quality.sets import JudgedSet, read_set
+from benchmarks.quality.sets import DEFAULT_SETS, JudgedSet, read_set
 from memstream.contracts.stack import Stack
 from memstream.retriever.ranking import (
     Calibration,
@@ -69,7 +70,7 @@ async def main() -> None:
     """Run as the command line says, and print a table a set."""
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets' folders")
-    parser.add_argument("--sets", nargs="+", default=["locomo", "beam", "qmsum", "scifact", "xquad"])
+    parser.add_argument("--sets", nargs="+", default=DEFAULT_SETS)
     parser.add_argument("--home", type=Path, help="of a running stack")
     parser.add_argument("--keep", type=Path, help="the folder where a stack of its own, and its recordings, stay")
     parser.add_argument("--first-port", type=int, default=18_800, help="of a stack of its own [%(default)s]")
@@ -174,7 +175,8 @@ async def _everything(
     await _record([one for one in sets if not _is_recorded([one], recordings)], stack, recordings)
     read = {one.name: replaying.read(recordings / f"{one.name}.json") for one in sets}
     scale = scale_of(_space(stack.embedding_model).vector_name)
-    report["left_out"] = print_left_out(read, scale, mode="hybrid", ablation=True) if len(read) > 1 else {}
+    for mode, name in LEFT_OUT.items():
+        report[name] = print_left_out(read, scale, mode=mode, ablation=mode == "hybrid") if len(read) > 1 else {}
     return report | await measure_everyday(read_cases(), What(seed=seed), home, stack)
 
 
@@ -198,7 +200,7 @@ def _replayed(sets: Sequence[JudgedSet], arguments: argparse.Namespace) -> dict[
     scale = scale_of(name)
     if arguments.left_out:
         left_out = print_left_out(recordings, scale, mode=arguments.mode, ablation=arguments.ablation)
-        return {"model": model, "left_out": left_out}
+        return {"model": model, LEFT_OUT[arguments.mode]: left_out}
     calibration = _fit(recordings, name, arguments) if arguments.fit or arguments.ship else calibration_of(name)
     ranking = calibration.model(dense=arguments.mode != "keyword", keyword=arguments.mode != "dense")
     for name, replayed in replay_all(recordings, arguments.mode, scale).items():

@@ -148,6 +148,41 @@ def calibration_of_ranked(ranked: Sequence[Ranked]) -> CalibrationFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class AbstainingContexts:
+    """Shares of contexts that abstain, 0 to 1: the best hit is less relevant than a context asks of a message."""
+
+    answered: float
+    """Of questions that have an answer."""
+    others: float | None
+    """Of the same questions asked as other users; None if there are none."""
+    swapped: float | None
+    """Of those with the names of the others' speakers put in."""
+
+
+def abstaining_contexts(ranked: Sequence[Ranked], least: float) -> AbstainingContexts | None:
+    """Return the shares of contexts that abstain if a message needs this relevance; None if nothing has an answer."""
+
+    def abstaining(part: Sequence[Ranked]) -> float | None:
+        return float(np.mean([_best_relevance(one) < least for one in part])) if part else None
+
+    answered = abstaining([one for one in ranked if is_answerable_by(one.recorded)])
+    others = [one for one in ranked if not one.recorded.own]
+    return (
+        None
+        if answered is None
+        else AbstainingContexts(
+            answered,
+            others=abstaining([one for one in others if not one.recorded.swapped]),
+            swapped=abstaining([one for one in others if one.recorded.swapped]),
+        )
+    )
+
+
+def _best_relevance(one: Ranked) -> float:
+    return float(one.relevances.max(initial=0.0))
+
+
+@dataclass(frozen=True, slots=True)
 class Abstention:
     """How well the best hit distinguishes questions that have an answer from those that have none; shares, 0 to 1."""
 
@@ -170,7 +205,7 @@ def abstention(ranked: Sequence[Ranked]) -> Abstention | None:
 
     def best(one: Ranked) -> tuple[float, float]:
         cosine = max((signals.get("dense", -1.0) for signals in one.replayed.signals), default=-1.0)
-        return float(one.relevances.max(initial=0.0)), cosine
+        return _best_relevance(one), cosine
 
     own = [one for one in ranked if one.recorded.own]
     return abstention_of(

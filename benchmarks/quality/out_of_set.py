@@ -6,16 +6,17 @@ These are the figures that say something about anybody else, so they lead the pa
 from collections.abc import Iterator, Sequence
 
 from benchmarks.quality.everyday.histories import LEAST, MOST
-from benchmarks.quality.left_out import ALL_FEATURES, SHOWN
+from benchmarks.quality.left_out import ALL_FEATURES, LEFT_OUT, SHOWN, WITHOUT
 from benchmarks.quality.markdown import Figures, number, percent, share, table, verdict
+from benchmarks.quality.sets import ACROSS
 
 FITTED = "fitted to the others"
-WITHOUT = "without "
-"""Begins the label of what was fitted without a feature."""
 
 USED = ("error of hits at 0.1 and more", "error of first hits", "true of hits over 0.7")
 _STRANGERS = ("AUROC", "false accepts", "AUROC, names swapped", "false accepts, names swapped")
+_ABSTAINED = ("questions with an answer", "asked as another user", "with that user's names")
 _BRIEFLY = ("recall@5", "recall@10", "MRR@10", "nDCG@10")
+_ABLATED = ("recall@5", "recall@10", "nDCG@10")
 _SHORTLY = (
     "Quality of retrieval, each data set by an order and a relevance that were fitted to the others; AUROC of the best "
     "hit's relevance, questions with an answer against the same asked as another user:"
@@ -44,7 +45,7 @@ _MOST_ABSTAINED, _LEAST_ABSTAINED = 0.05, 0.85
 def targets(report: Figures) -> str:
     """Return what was aimed at, and whether it was reached."""
     left_out = report["left_out"]
-    rows = [*_of_orders(left_out), *_of_relevances(left_out), *_of_everyday(report), *_of_contexts(report["sets"])]
+    rows = [*_of_orders(left_out), *_of_relevances(left_out), *_of_contexts(left_out), *_of_everyday(report)]
     return table(["", "target", "measured", "met"], rows)
 
 
@@ -58,10 +59,28 @@ def relevances(left_out: Figures) -> str:
     return table(["", *_STRANGERS, *USED], _relevances(left_out))
 
 
-def contexts(found: Figures) -> str:
-    """Return the shares of contexts that abstain, of questions with an answer and without one, for each set."""
-    head = ["", "questions with an answer", "asked as another user", "with that user's names"]
-    return table(head, _contexts(found))
+def contexts(left_out: Figures) -> str:
+    """Return the shares of contexts that would abstain, of questions with an answer and without one, for each set."""
+    return table(["", *_ABSTAINED], ([label, *_abstaining(row["contexts"])] for label, row in _fitted(left_out)))
+
+
+def modes(report: Figures) -> str:
+    """Return how good the order and the relevance are in each mode, for each set."""
+    head = ["", "mode", "nDCG@10", "AUROC", *USED[:2], "abstain with an answer", "abstain asked as another user"]
+    return table(head, _modes(report))
+
+
+def ablation(left_out: Figures) -> str:
+    """Return what the order is worth without each feature, and without a fit, for each set."""
+    labels = dict.fromkeys(label for one in left_out.values() for label in one["rows"] if not label.startswith(ACROSS))
+    return table(
+        ["", *left_out], ([label, *(_ablated(one["rows"].get(label)) for one in left_out.values())] for label in labels)
+    )
+
+
+def contexts_in_use(found: Figures) -> str:
+    """Return the shares of contexts of the running services that abstain, by the coefficients in use."""
+    return table(["", *_ABSTAINED], _contexts(found))
 
 
 def everyday(figures: Figures) -> str:
@@ -103,12 +122,42 @@ def _orders(rows: Figures) -> Iterator[list[str]]:
             yield [name, *(share(row["measures"][measure]) for measure in SHOWN)]
 
 
-def _relevances(left_out: Figures) -> Iterator[list[str]]:
+def _fitted(left_out: Figures) -> Iterator[tuple[str, Figures]]:
+    """Yield what was fitted to the others with all features: of each set, and of the languages it is asked in."""
     for name, one in left_out.items():
         for label, row in one["rows"].items():
-            if row["calibration"] and not label.startswith(WITHOUT):
-                cells = _told(row["abstention"]) if row["abstention"] else [""] * len(_STRANGERS)
-                yield [name if label == ALL_FEATURES else f"{name}, {label}", *cells, *used(row["calibration"])]
+            if label == ALL_FEATURES or label.startswith(ACROSS):
+                yield (name if label == ALL_FEATURES else f"{name}, {label}"), row
+
+
+def _relevances(left_out: Figures) -> Iterator[list[str]]:
+    for label, row in _fitted(left_out):
+        cells = _told(row["abstention"]) if row["abstention"] else [""] * len(_STRANGERS)
+        yield [label, *cells, *used(row["calibration"])]
+
+
+def _modes(report: Figures) -> Iterator[list[str]]:
+    for name in report["left_out"]:
+        for mode, part in LEFT_OUT.items():
+            row = report[part][name]["rows"][ALL_FEATURES]
+            told = row["abstention"]
+            yield [
+                name,
+                mode,
+                share(row["measures"]["nDCG@10"]),
+                number(told["auroc"]) if told else "",
+                *used(row["calibration"])[:2],
+                *_abstaining(row["contexts"])[:2],
+            ]
+
+
+def _ablated(row: Figures | None) -> str:
+    return "" if row is None else " / ".join(share(row["measures"][measure]) for measure in _ABLATED)
+
+
+def _abstaining(contexts: Figures) -> list[str]:
+    values = (contexts[name] for name in ("answered", "others", "swapped"))
+    return ["" if value is None else f"{share(value)}%" for value in values]
 
 
 def _told(abstention: Figures) -> list[str]:
@@ -209,16 +258,15 @@ def _of_everyday(report: Figures) -> Iterator[list[str]]:
     yield ["everyday", never, f"at least {percent(within)}", verdict(met=within >= _LEAST_WITHIN)]
 
 
-def _of_contexts(found: Figures) -> Iterator[list[str]]:
-    for name, one in found.items():
-        own = _abstained(one)
-        label = f"{name}, by the coefficients in use"
+def _of_contexts(left_out: Figures) -> Iterator[list[str]]:
+    for name, one in left_out.items():
+        found = one["rows"][ALL_FEATURES]["contexts"]
+        own, others = found["answered"], found["others"]
         wanted = f"contexts that abstain of questions with an answer ≤ {percent(_MOST_ABSTAINED)}"
-        yield [label, wanted, percent(own), verdict(met=own <= _MOST_ABSTAINED)]
-        # As they are: the first row.
-        for row in list(one["contexts"]["strangers"].values())[:1]:
+        yield [name, wanted, f"{share(own)}%", verdict(met=own <= _MOST_ABSTAINED)]
+        if others is not None:
             wanted = f"contexts that abstain, asked as another user ≥ {percent(_LEAST_ABSTAINED)}"
-            yield [label, wanted, percent(row["abstained"]), verdict(met=row["abstained"] >= _LEAST_ABSTAINED)]
+            yield [name, wanted, f"{share(others)}%", verdict(met=others >= _LEAST_ABSTAINED)]
 
 
 def _everyday_share(report: Figures) -> float:

@@ -20,15 +20,15 @@ import psutil
 from benchmarks.quality import out_of_set
 from benchmarks.quality.contexts import BUDGETS, KINDS
 from benchmarks.quality.judging import MODES
+from benchmarks.quality.left_out import LEFT_OUT
 from benchmarks.quality.markdown import Figures, measured, number, percent, share, table, verdict
 from benchmarks.quality.sets import ACROSS
 
 _SHOWN = ("recall@1", "recall@5", "recall@10", "recall@25", "recall@50", "nDCG@10", "MRR@10")
 _BUDGETS = [f"{kind}, {budget}" for kind in KINDS for budget in BUDGETS]
 _NO_BUDGETS = ("questions", "strangers")
-_BRIEFLY = ("recall@5", "recall@10", "nDCG@10")
 _PACKAGES = ("numpy", "qdrant-client", "qdrant-edge-py", "ctranslate2")
-_NEEDED = ("sets", "left_out", "everyday", "histories", "held_back", "ablation")
+_NEEDED = ("sets", *LEFT_OUT.values(), "everyday", "histories")
 _WANTED = (
     ("locomo", "all", "recall@5", 0.74),
     ("locomo", "all", "recall@10", 0.82),
@@ -85,16 +85,19 @@ def render(report: Figures) -> str:
     """
     if missing := [name for name in _NEEDED if name not in report]:
         raise MissingError(f"the page needs also: {', '.join(missing)}")
-    sets, held_back = report["sets"], report["held_back"]
+    sets, left_out = report["sets"], report["left_out"]
     return _PAGE.read_text().format(
         not_measured="\n".join(f"- {line}." for line in _NOT_MEASURED),
         targets=out_of_set.targets(report),
-        left_out=out_of_set.sets(report["left_out"]),
-        relevances=out_of_set.relevances(report["left_out"]),
+        left_out=out_of_set.sets(left_out),
+        relevances=out_of_set.relevances(left_out),
+        abstaining=out_of_set.contexts(left_out),
+        modes=out_of_set.modes(report),
+        ablation=out_of_set.ablation(left_out),
         everyday=out_of_set.everyday(report["everyday"]),
         histories=out_of_set.histories(report["histories"]),
         wanted=table(["", "target", "measured", "met"], _wanted(sets)),
-        abstained=out_of_set.contexts(sets),
+        abstained=out_of_set.contexts_in_use(sets),
         categories=table(["", "questions", *_SHOWN], _categories(sets)),
         errors=table(["", *MODES], _errors(sets)),
         used=table(
@@ -103,8 +106,6 @@ def render(report: Figures) -> str:
         ),
         abstention=table(["", *_ABSTENTION], _abstentions(sets)),
         contexts=table(["", "questions", *_BUDGETS], _contexts(sets)),
-        held_back=table(["", *next(iter(held_back.values()))], _held_back(held_back)),
-        ablation=table(["", *sets], _ablation(report["ablation"], list(sets))),
         at_most=report["at_most"],
         place=report["place"],
         model=report["model"],
@@ -161,11 +162,6 @@ def _errors(sets: Figures) -> Iterator[list[str]]:
         yield [name, *(f"{one[mode]['calibration_error']:.3f}" for mode in MODES)]
 
 
-def _held_back(rows: Figures) -> Iterator[list[str]]:
-    for name, row in rows.items():
-        yield [name, *map(share, row.values())]
-
-
 def _abstentions(sets: Figures) -> Iterator[list[str]]:
     for name, one in sets.items():
         if abstention := one["hybrid"]["abstention"]:
@@ -191,11 +187,6 @@ def _contexts(sets: Figures) -> Iterator[list[str]]:
         found = {label: row for label, row in one["contexts"].items() if label not in _NO_BUDGETS}
         cells = (f"{share(row['recall'])}%, {percent(row['abstained'])}" for row in found.values())
         yield [name, str(one["contexts"]["questions"]), *cells]
-
-
-def _ablation(table: Figures, names: Sequence[str]) -> Iterator[list[str]]:
-    for label, rows in table.items():
-        yield [label, *(" / ".join(share(rows[name][measure]) for measure in _BRIEFLY) for name in names)]
 
 
 def main() -> None:

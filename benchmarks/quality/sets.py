@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+DEFAULT_SETS = ("locomo", "beam", "qmsum", "scifact", "xquad", "xquad-de", "xquad-es", "xquad-zh")
+"""What is measured, unless the command line says something else."""
+
 _SOME_DAY = "2024-01-01T00:00:00+00:00"
 """Documents have no time that matters, but a message has one."""
 

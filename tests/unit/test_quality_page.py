@@ -7,13 +7,25 @@ import pytest
 from benchmarks.quality import left_out, metrics, rendering
 
 ERRORS = {"used_hits": 0.07, "first_hits": None, "sure": 4, "sure_true": 0.75}
+CONTEXTS = {"answered": 0.04, "others": 0.8, "swapped": None}
 TOLD = {"auroc": 0.9, "false_accepts": 0.2, "swapped_auroc": 0.8, "swapped_false_accepts": 0.3}
 
 
 def order(value: float, **of_relevance: Any) -> dict[str, Any]:  # noqa: ANN401 - figures
     """Return the figures of an order: all measures have this value."""
     measures = dict.fromkeys(left_out.SHOWN, value)
-    return {"measures": measures, "abstention": None, "calibration": None, **of_relevance}
+    return {"measures": measures, "abstention": None, "calibration": None, "contexts": None, **of_relevance}
+
+
+def fitted(value: float, **of_relevance: Any) -> dict[str, Any]:  # noqa: ANN401 - figures
+    """Return the figures of an order that was fitted to the others."""
+    return order(value, **{"calibration": ERRORS, "contexts": {**CONTEXTS, "others": None}, **of_relevance})
+
+
+def by_one_score(value: float) -> dict[str, Any]:
+    """Return the figures of two sets in a mode of one score."""
+    rows = {"all features": fitted(value, abstention=TOLD, contexts={**CONTEXTS, "answered": value})}
+    return {"beam": {"rows": rows}, "xquad": {"rows": {"all features": fitted(value)}}}
 
 
 def counted(passed: int, asked: int) -> dict[str, Any]:
@@ -37,7 +49,6 @@ def report() -> dict[str, Any]:
     part = {"calibration_error": 0.01}
     measured = {"hybrid": hybrid, "dense": part, "keyword": part}
     measured["contexts"] = {"questions": 2, **budgets, "strangers": strangers}
-    figures = {"recall@5": 0.7, "recall@10": 0.8, "nDCG@10": 0.6}
     at_size = {"notes": 40, "first": 1.0, "sure": 0.75, "median": 0.6, "lowest_tenth": 0.3}
     at_size |= {"never": 100, "within": 0.96, "highest": 0.2}
     return {
@@ -48,21 +59,23 @@ def report() -> dict[str, Any]:
         "left_out": {
             "beam": {
                 "rows": {
-                    "all features": order(0.4, abstention=TOLD, calibration=ERRORS),
-                    "without time": order(0.1, calibration=ERRORS),
+                    "all features": fitted(0.4, abstention=TOLD, contexts=CONTEXTS),
+                    "without time": fitted(0.1),
                     "BM25 alone": order(0.3),
                     "reciprocal rank fusion": order(0.45),
                 }
             },
-            "xquad": {"rows": {"all features": order(0.96, calibration=ERRORS), "BM25 alone": order(0.9)}},
+            "xquad": {
+                "rows": {"all features": fitted(0.96), "asked in de": fitted(0.7), "BM25 alone": order(0.9)},
+            },
         },
+        "left_out_dense": by_one_score(0.2),
+        "left_out_keyword": by_one_score(0.3),
         "everyday": {
             "axes": {name: {**counted(7, 10), "sizes": {"20": counted(3, 4)}} for name in ("time", "all")},
             "shapes": {"notes": counted(7, 10)},
         },
         "histories": {"sizes": {"10000": {"notes": at_size}}},
-        "held_back": {"beam": figures},
-        "ablation": {"all features": {"beam": figures}},
     }
 
 
@@ -87,6 +100,7 @@ def test_of_each_set_it_shows_the_orders_without_a_fit_beside_it() -> None:
     assert f"| **fitted to the others** | {' | '.join(['40.0'] * len(left_out.SHOWN))} |" in table
     assert "| BM25 alone | 30.0 |" in table
     assert "without time" not in table
+    assert "| asked in de | 70.0 |" in page
     assert "| beam | 0.900 | 20.0% | 0.800 | 30.0% | 0.070 |  | 75.0% of 4 |" in page
     assert "| xquad |  |  |  |  | 0.070 |  | 75.0% of 4 |" in page
 
@@ -102,7 +116,8 @@ def test_of_each_set_it_shows_the_orders_without_a_fit_beside_it() -> None:
         "| everyday | hold ≥ 95% | 70.0% | **no** |",
         "| everyday | exact notes with a relevance ≥ 0.5, at each size: all | at least 75% | **no** |",
         "| everyday | never said, relevance ≤ 0.1, at each size: ≥ 95% | at least 96% | yes |",
-        "| beam, by the coefficients in use | contexts that abstain, asked as another user ≥ 85% | 50% | **no** |",
+        "| beam | contexts that abstain of questions with an answer ≤ 5% | 4.0% | yes |",
+        "| beam | contexts that abstain, asked as another user ≥ 85% | 80.0% | **no** |",
         "| beam | recall@10 ≥ 81 | 50.0 (40-60) | **no** |",
         "| beam | calibration error ≤ 0.05 in each mode | 0.060 | **no** |",
     ],
@@ -125,11 +140,29 @@ def test_an_order_that_needs_no_fit_and_is_better_is_named() -> None:
         "| 10,000, notes | 40 | 100% | 75% | 0.60 | 0.30 | 100 | 96% | 0.20 |",
         "| beam | 12% of 2 | 50% of 9 |  |",
         "| beam | 2 | 25.0%, 12% |",
-        "| all features | 70.0 / 80.0 / 60.0 |",
     ],
 )
 def test_it_has_the_figures_of_everyday_cases_histories_and_contexts(line: str) -> None:
     assert line in rendering.render(report())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "| beam | 4.0% | 80.0% |  |",
+        "| xquad, asked in de | 4.0% |  |  |",
+        "| beam | hybrid | 40.0 | 0.900 | 0.070 |  | 4.0% | 80.0% |",
+        "| beam | keyword | 30.0 | 0.900 | 0.070 |  | 30.0% | 80.0% |",
+        "| xquad | dense | 20.0 |  | 0.070 |  | 4.0% |  |",
+        "| all features | 40.0 / 40.0 / 40.0 | 96.0 / 96.0 / 96.0 |",
+        "| without time | 10.0 / 10.0 / 10.0 |  |",
+        "| BM25 alone | 30.0 / 30.0 / 30.0 | 90.0 / 90.0 / 90.0 |",
+    ],
+)
+def test_out_of_set_it_has_abstention_modes_and_what_each_feature_adds(line: str) -> None:
+    page = rendering.render(report())
+
+    assert line in page[: page.index("## Everyday questions")]
 
 
 def test_what_several_runs_have_written_is_one_report() -> None:
@@ -140,7 +173,7 @@ def test_what_several_runs_have_written_is_one_report() -> None:
 
 def test_without_all_figures_there_is_no_page() -> None:
     with pytest.raises(rendering.MissingError, match="everyday, histories"):
-        rendering.render({name: {} for name in ("sets", "left_out", "held_back", "ablation")})
+        rendering.render({name: {} for name in ("sets", "left_out", "left_out_dense", "left_out_keyword")})
 
 
 def test_the_readmes_table_is_put_in_its_place() -> None:

@@ -223,8 +223,9 @@ class Hit(MessageContent):
     relevance: float = Field(
         ge=0,
         le=1,
-        description="Probability that the message is relevant to the query; comparable across modes. If the answer "
-        "says `calibrated: false`, it orders the hits, but its value is a guess: do not apply a threshold to it.",
+        description="Probability that the message is relevant to the query, judged against the query's other hits; "
+        "comparable across queries and modes. If the answer says `calibrated: false`, it orders the hits, but its "
+        "value is a guess: do not apply a threshold to it.",
     )
     signals: dict[str, float] = Field(
         description="Values that the relevance was made from and that changed the order of the hits, by name, where "
@@ -236,6 +237,13 @@ class Hit(MessageContent):
     after: list[Turn] = Field(default_factory=list, description="With `neighbours`: the turns after it, oldest first.")
 
 
+Calibrated = Annotated[
+    bool,
+    Field(
+        description="Whether relevances are probabilities. False if it is not known yet what cosines mean in the "
+        "embedding space in use: the retriever measures that as soon as the embeddings server answers."
+    ),
+]
 Reranked = Annotated[
     bool,
     Field(
@@ -252,10 +260,7 @@ class SearchOut(BaseModel):
     degraded: bool = Field(
         description="The embeddings server cannot be reached; the hits were found by keywords alone."
     )
-    calibrated: bool = Field(
-        default=True,
-        description="Whether relevances were fitted to the embedding model in use. `memstream calibrate` fits them.",
-    )
+    calibrated: Calibrated = True
     reranked: Reranked = False
     pending: list[str] = Field(description="Positions of `wait_for` that were not searchable in time.")
     model: str
@@ -289,10 +294,7 @@ class ContextOut(BaseModel):
     citations: list[Citation]
     abstained: bool = Field(description="No message is relevant to the query: tell the user so instead of guessing.")
     degraded: bool
-    calibrated: bool = Field(
-        default=True,
-        description="Whether relevances were fitted to the embedding model in use. `memstream calibrate` fits them.",
-    )
+    calibrated: Calibrated = True
     reranked: Reranked = False
     pending: list[str]
     model: str
