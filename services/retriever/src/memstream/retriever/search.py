@@ -221,6 +221,7 @@ def _arranged(ranked: _RankedSearch) -> list[SearchHit]:
         now=ranked.now,
         diversity=search.diversity,
         is_present=ranked.question.wording.is_present,
+        is_former=ranked.question.wording.is_former,
         vectors={point: vector for owned in found for point, vector in owned.candidates.vectors.items()},
         limit=search.limit,
     )

@@ -26,6 +26,7 @@ _A_DAY = timedelta(days=1)
 _WEEK = 7
 _UNIT_DAYS = {"day": 1, "week": _WEEK, "month": 30, "year": 365}
 _MAX_DAYS = 365 * 100
+_NEXT_TO = 0.5
 _ORDINAL = r"(?:st|nd|rd|th)"
 _HINT = re.compile(rf"\d|\bago\b|day\b|\b(?:last|this|week|month|year)\b|\b{_MONTH}", re.IGNORECASE)
 
@@ -37,9 +38,11 @@ class Period:
     first: date
     last: date
 
-    def contains(self, day: date) -> bool:
-        """Return whether a day lies within, or is next to it: the speaker's time zone is not known."""
-        return self.first <= day + _A_DAY and day - _A_DAY <= self.last
+    def share(self, day: date) -> float:
+        """Return 1 for a day within, 0.5 for one next to it, else 0: the speaker's time zone is not known."""
+        if self.first <= day <= self.last:
+            return 1.0
+        return _NEXT_TO if self.first <= day + _A_DAY and day - _A_DAY <= self.last else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,14 @@ class Recurring:
     month: int | None
     day: int | None
 
-    def contains(self, day: date) -> bool:
-        """Return whether a day, or one next to it, is such a day: the speaker's time zone is not known."""
-        near = (day,) if self.day is None else (day - _A_DAY, day, day + _A_DAY)
-        return any(
-            (self.month is None or one.month == self.month) and (self.day is None or one.day == self.day)
-            for one in near
-        )
+    def share(self, day: date) -> float:
+        """Return 1 for such a day, 0.5 for one next to such a day, else 0: the speaker's time zone is not known."""
+        if self._is(day):
+            return 1.0
+        return _NEXT_TO if self.day is not None and (self._is(day - _A_DAY) or self._is(day + _A_DAY)) else 0.0
+
+    def _is(self, day: date) -> bool:
+        return self.month in (None, day.month) and self.day in (None, day.day)
 
 
 Time = Period | Recurring

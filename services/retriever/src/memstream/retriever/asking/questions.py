@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, datetime, tzinfo
 
 from memstream.retriever.asking.languages import ENGLISH
 from memstream.retriever.asking.names import names_in
@@ -21,18 +21,21 @@ class Question:
     times: tuple[Time, ...]
     names: tuple[str, ...]
     """Its capitalised words in lower case, but for those that begin a sentence."""
+    zone: tzinfo | None = UTC
+    """The time zone of the person who asks, in which days begin and end."""
 
     def mentioned(self, speakers: Iterable[str]) -> frozenset[str]:
         """Return those of the speakers whom the question mentions by name."""
         return mentioned_speakers(self.text, speakers)
 
-    def is_about_day(self, day: date) -> bool:
-        """Return whether one of the times that the question names contains a day."""
-        return any(time.contains(day) for time in self.times)
+    def time_share(self, said: datetime) -> float:
+        """Return 1 for what was said at a time that the question names, 0.5 for the day next to one, else 0."""
+        day = said.astimezone(self.zone).date()
+        return max((time.share(day) for time in self.times), default=0.0)
 
 
 def read_question(text: str, now: datetime) -> Question:
     """Return a question as read at a time, which decides what "yesterday" means."""
     wording = read_wording(text)
     said = text if wording.language == ENGLISH else times_in_english(text, wording.language)
-    return Question(text, wording, times_in(said, now.date()), names_in(text, wording.language))
+    return Question(text, wording, times_in(said, now.date()), names_in(text, wording.language), now.tzinfo)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from memstream.retriever.asking.wording import is_function_word
+from memstream.vectors.segmentation import fold, segment
 
 _WORDS = re.compile(r"\w+")
 _POSSESSED = re.compile(r"(\w+)(?:['\u2019]s\b)?")
@@ -27,15 +28,23 @@ _DATES = frozenset(
 def may_mention_speaker(question: str) -> bool:
     """Return whether a question may contain a name: a capitalised word that is no date and does not just begin it.
 
-    A question that contains none needs no look-up of its user's speakers.
+    A question that contains none needs no look-up of its user's speakers. In a script without capitals any word may be
+    a name.
     """
-    return next(_possible_names(question), None) is not None
+    return next(_possible_names(question), None) is not None or _has_no_case(question)
 
 
 def mentioned_speakers(question: str, speakers: Iterable[str]) -> frozenset[str]:
-    """Return the speakers of whose name the question has at least one capitalised word, spelled alike."""
+    """Return the speakers of whose name the question has at least one capitalised word, spelled alike.
+
+    In a script without capitals the whole name has to stand in the question, where blanks separate words as a word.
+    """
     words = {question[start:end] for start, end in _possible_names(question)}
-    return frozenset(speaker for speaker in speakers if not words.isdisjoint(_names(speaker)))
+    return frozenset(
+        speaker
+        for speaker in speakers
+        if not words.isdisjoint(_names(speaker)) or (_has_no_case(speaker) and _contains(question, speaker))
+    )
 
 
 def strip_speaker_names(question: str, speakers: Iterable[str]) -> str:
@@ -63,3 +72,15 @@ def _names(speaker: str) -> set[str]:
 
 def _is_capitalised(word: str) -> bool:
     return len(word) >= _MIN_LETTERS and word[0].isupper()
+
+
+def _has_no_case(text: str) -> bool:
+    """Return whether a text has letters of a script without capitals."""
+    return not text.isascii() and any(letter.isalpha() and letter.upper() == letter.lower() for letter in text)
+
+
+def _contains(question: str, name: str) -> bool:
+    # Han and Kana have no blanks; elsewhere a name within a longer word is another word.
+    if segment(name) != fold(name):
+        return name in question
+    return f" {' '.join(_WORDS.findall(fold(name)))}" in f" {' '.join(_WORDS.findall(fold(question)))}"

@@ -19,6 +19,11 @@ _PRESENT = re.compile(r"\b(?:is|are|am|do|does|have|has|'ve|'m|current|currently
 _PAST = re.compile(
     r"\b(?:did|was|were|had|ago|yesterday|last|before|first|passed|start|started|between)\b|\bwhen i\b", re.IGNORECASE
 )
+_FORMER = re.compile(
+    r"\b(?:before|used? to|originally|initially|at first|former|formerly|previous|previously)\b"
+    r"|\b(?:the|my|our|your|his|her|their) old\b",
+    re.IGNORECASE,
+)
 _ASKS_ASSISTANT = re.compile(
     r"\bdid you\b|\byou(?:'ve| have)? (?:recommended|suggested|said|told|gave|advised|explained|mentioned)\b",
     re.IGNORECASE,
@@ -36,7 +41,7 @@ _STATES_TIME = re.compile(
 )
 _STATES_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|once|twice)\b")
 _STATES_CHANGE = re.compile(
-    r"\b(?:now|no longer|any ?more|new|newly|recent|recently|lately|just|already|instead|actually|became"
+    r"\b(?:now|no longer|any ?more|retired|new|newly|recent|recently|lately|just|already|instead|actually|became"
     r"|updat(?:e|es|ed|ing)|chang(?:e|es|ed|ing)|switch(?:ed|ing)?|mov(?:ed|ing)|replac(?:ed|ing)|add(?:ed|ing)"
     r"|reschedul(?:e|ed|ing)|postpon(?:e|ed|ing)|extend(?:ed|ing)|adjust(?:ed|ing)?|reached|improved|grew|grown"
     r"|increas(?:e|es|ed|ing)|decreas(?:e|es|ed|ing)|reduced|raised|lowered)\b",
@@ -74,6 +79,8 @@ class Wording:
     """It asks for something the assistant said: "did you recommend"."""
     is_present: bool
     """It asks how things are, not how they were."""
+    is_former: bool
+    """It asks how things were before they changed."""
     asks_time: bool
     asks_number: bool
     terms: tuple[str, ...]
@@ -96,6 +103,7 @@ def _read_other(question: str, language: str) -> Wording:
         is_first_person=bool(small.first_person.search(folded)),
         asks_assistant=False,
         is_present=False,
+        is_former=False,
         asks_time=bool(small.asks_time.search(folded)),
         asks_number=bool(small.asks_number.search(folded)),
         # Some lists have nearly every verb: a question of nothing else asks for its words all the same.
@@ -110,7 +118,8 @@ def _read_english(question: str) -> Wording:
     return Wording(
         is_first_person=bool(_FIRST_PERSON.search(question)) and not asks_assistant,
         asks_assistant=asks_assistant,
-        is_present=bool(_PRESENT.search(question)) and not _PAST.search(question),
+        is_present=bool(_PRESENT.search(question)) and not _PAST.search(question) and not _FORMER.search(question),
+        is_former=bool(_FORMER.search(question)),
         asks_time=bool(_ASKS_TIME.match(question)),
         asks_number=bool(_ASKS_NUMBER.search(question)),
         terms=tuple(word for word in dict.fromkeys(words) if word not in _NO_CONTENT and len(word) > 1),

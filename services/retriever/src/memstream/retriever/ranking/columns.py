@@ -10,7 +10,7 @@ from memstream.contracts.messages import DOCUMENT
 from memstream.retriever.asking import Question, spaced_words, stems
 from memstream.retriever.ranking.conversations import Replies, TurnColumns, replies, surroundings
 from memstream.retriever.ranking.coverage import TermMatches, exact_matches, partial_matches
-from memstream.retriever.ranking.scores import Floats, Score
+from memstream.retriever.ranking.scores import Floats, Score, combined_scores
 from memstream.vectors.store import StoredMessage
 
 ASSISTANT = "assistant"
@@ -31,8 +31,13 @@ class Columns:
     """The scores that were asked for."""
     chunks: Floats
     """How many chunks each message has."""
-    combined_scores: Floats
-    """The scores combined into one."""
+    adjusted_scores: Mapping[Score, Floats]
+    """The scores, made comparable."""
+
+    @cached_property
+    def combined_scores(self) -> Floats:
+        """The scores combined into one."""
+        return combined_scores(self.adjusted_scores)
 
     def zeros(self) -> Floats:
         """Return a column of zeros."""

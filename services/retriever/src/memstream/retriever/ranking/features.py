@@ -107,7 +107,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         name="time",
-        meaning="1 if it was said at a time that the question names.",
+        meaning="1 if it was said at a time that the question names, 0.5 if on the day before or after it.",
         hidden_when="if the question names no time, if it was said at another time, and for documents",
         formula=formulas.time,
     ),
@@ -120,6 +120,13 @@ DOUBTS: tuple[Feature, ...] = (
         meaning="Share of the names in the question that no candidate mentions, 0 to 1; the same for all hits.",
         hidden_when="if the question has no names, or all are known",
         formula=formulas.unknown_names,
+    ),
+    Feature(
+        name="unknown_terms",
+        meaning="How much of the question no candidate has a word for, 0 to 1.2; less for what is near to it in "
+        "meaning.",
+        hidden_when="if candidates contain all terms",
+        formula=formulas.unknown_terms,
     ),
     Feature(
         name="other_speaker",
@@ -146,6 +153,11 @@ UPDATES = Signal(
     "1 if it was moved above an older message that it updates.",
     "if it was not, or if the question is not about the present",
 )
+UPDATED = Signal(
+    "updated",
+    "1 if it was moved above a newer message that updates it.",
+    "if it was not, or if the question does not ask how things were before",
+)
 RERANK = Signal(
     "rerank",
     "Score from the rerank server, on its model's own scale. Hits that have one are in the order of it, and the "
@@ -153,8 +165,8 @@ RERANK = Signal(
     "if it was not reranked",
 )
 
-OTHER_SIGNALS = (CHUNKS, RECENCY, REDUNDANCY, UPDATES, RERANK)
-"""Signals that are no feature: one that adjusts the scores, and four that change the order."""
+OTHER_SIGNALS = (CHUNKS, RECENCY, REDUNDANCY, UPDATES, UPDATED, RERANK)
+"""Signals that are no feature: one that adjusts the scores, and five that change the order."""
 
 
 def available(scores: Collection[Score], features: Sequence[Feature] = FEATURES) -> tuple[Feature, ...]:

@@ -8,6 +8,9 @@ from memstream.retriever.asking import has_requested_detail
 from memstream.retriever.ranking.columns import USER, Columns
 from memstream.retriever.ranking.scores import Floats
 
+_NEAR = 1.2
+"""The cosine of what says the same in other words, on the scale that all spaces share."""
+
 
 def surroundings(columns: Columns) -> Floats:
     """Return what the turns around each give it, less the more of the question's terms it has itself.
@@ -61,17 +64,12 @@ def partial_coverage(columns: Columns) -> Floats:
 
 
 def time(columns: Columns) -> Floats:
-    """Return 1 for messages of a time that the question names."""
+    """Return 1 for messages of a time that the question names, 0.5 for those of a day next to one."""
     if not columns.question.times:
         return columns.zeros()
     pairs = zip(columns.messages, columns.is_document, strict=True)
-    return np.array(
-        [
-            not is_document and columns.question.is_about_day(message.occurred_at.date())
-            for message, is_document in pairs
-        ],
-        np.float64,
-    )
+    share = columns.question.time_share
+    return np.array([0.0 if is_document else share(message.occurred_at) for message, is_document in pairs])
 
 
 def other_speaker(columns: Columns) -> Floats:
@@ -92,6 +90,19 @@ def unknown_names(columns: Columns) -> Floats:
     said = " ".join(f"{message.speaker or ''} {message.text}" for message in columns.messages).lower()
     unknown = sum(re.search(rf"\b{re.escape(name)}", said) is None for name in names)
     return np.full(len(columns.messages), unknown / len(names))
+
+
+def unknown_terms(columns: Columns) -> Floats:
+    """Return how much of the question no candidate has a word for, less for what is near to it in meaning.
+
+    It is the square of the weighted share of the terms that no candidate contains, not even in part: in a long
+    question some are said in other words. A cosine beyond `_NEAR`, on the scale that all spaces share, leaves nothing.
+    """
+    matches = columns.partial_matches
+    best = matches.matrix.max(axis=0, initial=0.0)
+    share = float((1.0 - best) @ matches.weights)
+    near = columns.adjusted_scores.get("dense", columns.zeros())
+    return share**2 * np.clip(_NEAR - near, 0.0, _NEAR)
 
 
 def _alike_for_equal_texts(columns: Columns, values: Floats) -> Floats:

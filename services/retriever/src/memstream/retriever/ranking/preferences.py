@@ -11,7 +11,7 @@ from memstream.retriever.ranking.diversity import Matrix, diversify
 from memstream.retriever.ranking.features import RECENCY, REDUNDANCY, Signal
 from memstream.retriever.ranking.ranker import RankedMessage
 from memstream.retriever.ranking.recency import recency_of, recency_weighted
-from memstream.retriever.ranking.updates import newest_first
+from memstream.retriever.ranking.updates import newest_first, oldest_first
 
 
 def arrange(  # noqa: PLR0913 - what a question prefers, by name
@@ -21,6 +21,7 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
     now: datetime,
     diversity: float,
     is_present: bool,
+    is_former: bool = False,
     vectors: Mapping[str, Sequence[float]],
     limit: int,
 ) -> list[RankedMessage]:
@@ -28,12 +29,15 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
 
     The order is that of relevance · (1 - weight + weight · recency) · (1 - diversity · redundancy); recency and
     redundancy are noted as signals. If the question is about the present (`is_present`), a message that updates another
-    one gets at least its score, and goes before it unless recency or diversity put it behind. `vectors` has the vectors
-    of the messages' best chunks, by their ids.
+    one gets at least its score, and goes before it unless recency or diversity put it behind. If the question asks how
+    things were before (`is_former`), it is the other way round. `vectors` has the vectors of the messages' best chunks,
+    by their ids.
     """
     scores = [one.relevance for one in ranked]
     if is_present:
         ranked, scores = newest_first(ranked)
+    elif is_former:
+        ranked, scores = oldest_first(ranked)
     if recency is not None:
         recencies = [recency_of(one.message.occurred_at, now, recency.half_life) for one in ranked]
         scores = [

@@ -78,13 +78,14 @@ def _best_chunks(
         score: np.asarray([by_point.get(point, 0.0) for point in points], np.float64)
         for score, by_point in scores_by_point.items()
     }
-    combined = combined_scores({score: ADJUSTMENTS[score](values, counts, scale) for score, values in scores.items()})
-    best = _best_by_name([message.message_id for message in messages], combined.tolist())
+    adjusted = {score: ADJUSTMENTS[score](values, counts, scale) for score, values in scores.items()}
+    best = _best_by_name([message.message_id for message in messages], combined_scores(adjusted).tolist())
     if len(best) < len(points):
         points, messages = [points[index] for index in best], [messages[index] for index in best]
         scores = {score: values[best] for score, values in scores.items()}
-        counts, combined = counts[best], combined[best]
-    return points, Columns(question, messages, scores, counts, combined)
+        adjusted = {score: values[best] for score, values in adjusted.items()}
+        counts = counts[best]
+    return points, Columns(question, messages, scores, counts, adjusted)
 
 
 def _best_by_name(names: Sequence[str], scores: Sequence[float]) -> list[int]:

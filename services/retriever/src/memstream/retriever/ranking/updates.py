@@ -1,17 +1,17 @@
-"""A newer statement goes before the one it updates, if a question asks how things are. Pure.
+"""A newer statement goes before the one it updates if a question asks how things are, after it if how they were. Pure.
 
 "The deadline has moved to the 25th" is less similar to "What is my deadline?" than "My deadline is the 20th", and yet
 it is the answer. So among the first hits, one that states a change goes before an older one of the same speaker that
 has words in common with it. docs/decisions/0019 says what that is worth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from memstream.contracts.messages import DOCUMENT
 from memstream.retriever.asking import content_words, states_change
 from memstream.retriever.ranking.columns import ASSISTANT
-from memstream.retriever.ranking.features import UPDATES
+from memstream.retriever.ranking.features import UPDATED, UPDATES, Signal
 from memstream.retriever.ranking.ranker import RankedMessage
 
 COMPARED = 3
@@ -29,13 +29,27 @@ def newest_first(ranked: Sequence[RankedMessage]) -> tuple[list[RankedMessage], 
 
     An update gets the score of what it updates, if that is higher. The note `updates` says which ones have moved.
     """
+    return _moved(ranked, _updates, UPDATES)
+
+
+def oldest_first(ranked: Sequence[RankedMessage]) -> tuple[list[RankedMessage], list[float]]:
+    """Return messages that are sorted by relevance with what is updated before its updates, as `newest_first` does.
+
+    The note `updated` says which ones have moved.
+    """
+    return _moved(ranked, lambda behind, ahead: _updates(ahead, behind), UPDATED)
+
+
+def _moved(
+    ranked: Sequence[RankedMessage], goes_before: Callable[[RankedMessage, RankedMessage], bool], note: Signal
+) -> tuple[list[RankedMessage], list[float]]:
     order = list(ranked)
     scores = [one.relevance for one in ranked]
     for index in range(1, min(COMPARED, len(order))):
-        newer = order[index]
+        moved = order[index]
         for before in range(index):
-            if _updates(newer, order[before]):
-                order.insert(before, replace(order.pop(index), notes={**newer.notes, UPDATES.name: 1.0}))
+            if goes_before(moved, order[before]):
+                order.insert(before, replace(order.pop(index), notes={**moved.notes, note.name: 1.0}))
                 scores.insert(before, max(scores[before], scores.pop(index)))
                 break
     return order, scores
