@@ -18,20 +18,31 @@ from memstream.retriever.ranking import (
     Calibration,
     calibration_of,
     matrix_of_signals,
-    prior_log_odds,
-    probabilities,
     read_calibrations,
-    shipped_calibrations,
+    scale_of,
+    shipped_spaces,
     write_calibrations,
 )
+from memstream.retriever.ranking.models import INTERCEPT
 
 DEFAULT = calibration_of("none")
 NAME = "wordllama-256_256_t1"
-USERS = ("ana", "ben", "cem")
-THINGS = (
-    *("spare key", "passport", "umbrella", "blue kettle", "camera", "drill", "tent"),
-    *("guitar", "ladder", "sewing box", "telescope", "violin", "printer", "skateboard"),
-)
+THINGS = {
+    "ana": (
+        *("spare key", "passport", "umbrella", "blue kettle", "camera", "drill", "tent"),
+        *("guitar", "ladder", "sewing box", "telescope", "violin", "printer", "skateboard"),
+    ),
+    "ben": (
+        *("hammer", "chess board", "rain coat", "bicycle pump", "torch", "map", "wool blanket"),
+        *("trumpet", "fishing rod", "paint brush", "globe", "toaster", "yoga mat", "stamp album"),
+    ),
+    "cem": (
+        *("iron", "picnic basket", "binoculars", "garden hose", "compass", "teapot", "scarf"),
+        *("drum", "wheelbarrow", "glue gun", "microscope", "fan", "hockey stick", "piggy bank"),
+    ),
+}
+"""What each user has: nobody has what another one has, so nobody can answer another's questions."""
+USERS = tuple(THINGS)
 PLACES = ("shed", "attic", "cellar", "garage", "hallway", "kitchen drawer", "wardrobe", "car boot")
 IDLE = (
     *("I slept badly.", "It rained all day long.", "Lunch was good today, thanks for asking."),
@@ -51,25 +62,27 @@ def histories() -> list[dict[str, Any]]:
     return [
         {"user_id": user, "message_id": f"{user}-{thing}-{n}", "conversation_id": f"{user}-{place % 3}", "text": text}
         for user in USERS
-        for place, thing in enumerate(THINGS)
+        for place, thing in enumerate(THINGS[user])
         for n, text in enumerate((f"I put the {thing} into the {chance.choice(PLACES)}.", *chance.sample(IDLE, 2)))
     ]
 
 
 def judged() -> list[dict[str, Any]]:
-    """Ask each user for each thing."""
-    return [
+    """Ask each user for each thing, and for one that nobody has told about."""
+    unanswered = [{"user_id": user, "question": "Where did I put the sleigh?", "evidence": []} for user in USERS]
+    return unanswered + [
         {"user_id": user, "question": f"Where did I put the {thing}?", "evidence": [f"{user}-{thing}-0"]}
         for user in USERS
-        for thing in THINGS
+        for thing in THINGS[user]
     ]
 
 
-def expected(calibration: Calibration, signals: dict[str, float]) -> float:
-    """Return the relevance that a calibration gives to a hit with these signals."""
-    model = calibration.model(dense="dense" in signals, keyword="keyword" in signals)
-    log_odds = model.log_odds(matrix_of_signals(model.features, [signals]))
-    return float(probabilities(log_odds + prior_log_odds(signals.get("rarity", 1.0)))[0])
+def expected(calibration: Calibration, hits: list[dict[str, Any]]) -> list[float]:
+    """Return the relevances that a calibration gives to all hits of a question, by their signals."""
+    signals = [hit["signals"] for hit in hits]
+    model = calibration.model(dense="dense" in signals[0], keyword="keyword" in signals[0])
+    relevances: list[float] = model.relevances(matrix_of_signals(model.features, signals, calibration.scale)).tolist()
+    return relevances
 
 
 class Site:
@@ -92,10 +105,10 @@ class Site:
             self.settings["MEMSTREAM_RETRIEVER_CALIBRATIONS"] = str(file)
         await self.parts.start("retriever-1")
 
-    async def hits(self, **fields: str) -> list[dict[str, Any]]:
-        """Ask one of the questions."""
+    async def hits(self, question: str = "Where did I put the camera?", **fields: str) -> list[dict[str, Any]]:
+        """Return all hits of one of the questions."""
         async with self.parts.client("retriever-1") as retriever:
-            answer = await search(retriever, "ana", "Where did I put the camera?", **fields)
+            answer = await search(retriever, "ana", question, limit=100, **fields)
         hits: list[dict[str, Any]] = answer["hits"]
         return hits
 
@@ -129,17 +142,44 @@ async def test_it_writes_a_line_for_each_mode_and_keeps_other_spaces(fitted: tup
 
     assert (ran.code, ran.err) == (0, "")
     assert [line.split(":")[0] for line in ran.out.splitlines()] == [
-        "hybrid",
-        "dense",
-        "keyword",
+        *("hybrid", "dense", "keyword"),
+        *("hybrid", "dense", "keyword"),
         f"{NAME} is in {out}",
     ]
     assert calibrations.keys() == {NAME, "other_3_t1"}
     assert calibrations["other_3_t1"] == DEFAULT
     mine = calibrations[NAME]
-    assert mine.dense.coefficients["dense"] > 0 < mine.keyword.coefficients["keyword"]
-    assert "keyword" not in mine.dense.coefficients
-    assert "dense" not in mine.keyword.coefficients
+    assert mine.scale == scale_of(NAME)
+    assert mine.dense.order["dense"] > 0 < mine.keyword.order["keyword"]
+    assert "keyword" not in mine.dense.order
+    assert "dense" not in mine.keyword.order
+
+
+async def test_each_question_with_an_answer_is_also_asked_as_another_user(fitted: tuple[Ran, Path]) -> None:
+    ran, _ = fitted
+    asked = 2 * sum(map(len, THINGS.values())) + len(USERS)
+
+    assert f"hybrid: {asked} questions asked" in ran.out.splitlines()
+
+
+async def test_what_is_not_there_is_less_relevant_than_what_is(site: Site, fitted: tuple[Ran, Path]) -> None:
+    await site.restart(fitted[1])
+    try:
+        there, none = await site.hits(), await site.hits("Where did I put the sleigh?")
+    finally:
+        await site.restart(None)
+
+    assert there[0]["relevance"] > 2 * none[0]["relevance"]
+
+
+async def test_the_help_says_what_questions_without_evidence_are() -> None:
+    ran = await memstream("calibrate", "--help")
+    text = " ".join(ran.out.split())
+
+    assert ran.code == 0
+    assert "At least 30 questions with evidence are needed" in text
+    assert "without evidence have no answer" in text
+    assert "asked as another user" in text
 
 
 async def test_the_retriever_takes_relevance_from_the_file(site: Site, fitted: tuple[Ran, Path]) -> None:
@@ -154,15 +194,14 @@ async def test_the_retriever_takes_relevance_from_the_file(site: Site, fitted: t
     mine = read_calibrations(fitted[1])[NAME]
     for before, hits in zip(shipped, answers, strict=True):
         assert hits[0]["message_id"] == "ana-camera-0"
-        for hit in hits:
-            assert hit["relevance"] == pytest.approx(expected(mine, hit["signals"]))
+        assert [hit["relevance"] for hit in hits] == pytest.approx(expected(mine, hits))
         assert hits[0]["relevance"] > 0.5 > hits[-1]["relevance"]
         assert hits[0]["relevance"] != pytest.approx(before[0]["relevance"], abs=0.01)
 
 
 async def test_a_file_for_another_space_changes_nothing(site: Site, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
-    write_calibrations(other, dict.fromkeys(shipped_calibrations().keys() - {NAME}, DEFAULT) | {"other_3_t1": DEFAULT})
+    write_calibrations(other, dict.fromkeys({"other_3_t1", *shipped_spaces()} - {NAME}, DEFAULT))
     shipped = await site.hits()
     await site.restart(other)
     try:
@@ -173,14 +212,15 @@ async def test_a_file_for_another_space_changes_nothing(site: Site, tmp_path: Pa
 
 async def test_a_stack_is_started_with_the_file(tmp_path: Path) -> None:
     file = tmp_path / "calibrations.json"
-    mine = replace(DEFAULT, both=replace(DEFAULT.both, intercept=DEFAULT.both.intercept - 1.0))
+    lower = {**DEFAULT.both.relevance, INTERCEPT: DEFAULT.both.relevance[INTERCEPT] - 1.0}
+    mine = replace(DEFAULT, both=replace(DEFAULT.both, relevance=lower))
     write_calibrations(file, {NAME: mine})
 
     async with living(tmp_path / "home", "--calibrations", str(file)) as life:
         await say(life)
-        ((best, *_), *_) = await life.hits()
+        (hits, *_) = await life.hits()
 
-    assert best["relevance"] == pytest.approx(expected(mine, best["signals"]))
+    assert [hit["relevance"] for hit in hits] == pytest.approx(expected(mine, hits))
 
 
 async def test_no_stack_is_started_with_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -225,7 +265,7 @@ async def test_a_bad_line_is_named_with_its_fault(site: Site, tmp_path: Path, ro
 async def test_too_few_questions_are_refused_and_those_without_evidence_do_not_count(
     site: Site, tmp_path: Path, count: int
 ) -> None:
-    rows = [*judged()[:count], *(a_row(evidence=[]) for _ in range(5))]
+    rows = [*[row for row in judged() if row["evidence"]][:count], *(a_row(evidence=[]) for _ in range(5))]
 
     ran = await site.calibrate(written(tmp_path / "questions.jsonl", rows), tmp_path / "out.json")
 
@@ -234,7 +274,7 @@ async def test_too_few_questions_are_refused_and_those_without_evidence_do_not_c
 
 
 async def test_evidence_that_bears_on_nothing_is_refused(site: Site, tmp_path: Path) -> None:
-    idle = [row | {"evidence": [f"{row['evidence'][0][:-1]}1"]} for row in judged()]
+    idle = [row | {"evidence": [f"{one[:-1]}1" for one in row["evidence"]]} for row in judged()]
 
     ran = await site.calibrate(written(tmp_path / "questions.jsonl", idle), tmp_path / "out.json")
 

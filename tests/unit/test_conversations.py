@@ -129,7 +129,8 @@ def test_a_message_without_turns_around_it_gets_a_little_whatever_it_matches() -
 
 
 def test_no_turns_get_nothing_and_reply_to_nothing() -> None:
-    assert surroundings([]) == replies([]) == []
+    assert surroundings([]) == []
+    assert replies([]) == []
 
 
 def test_who_writes_to_an_assistant_begins_anew_and_its_reply_does_not() -> None:
@@ -142,7 +143,7 @@ def test_a_turn_replies_to_the_one_before_it_in_its_conversation_the_more_the_sh
     late, early = chat(0.0, 0.0, words=160)[::-1]
     elsewhere = Turn("other", 0.5, 160, 0.0)
 
-    assert replies([late, elsewhere, early]) == [Reply(2, pytest.approx(math.exp(-160 / WORDS))), Reply(), Reply()]
+    assert replies([late, elsewhere, early]) == [Reply(2, math.exp(-160 / WORDS)), Reply(), Reply()]
     assert replies(chat(0.0, 0.0, words=10_000))[1].share == pytest.approx(0.0, abs=1e-9)
 
 

@@ -41,6 +41,11 @@ LOUD = Feature(
     formula=lambda columns: np.array([float(message.text.endswith("!")) for message in columns.messages]),
 )
 ADDED = (*FEATURES, LOUD)
+NAMED = [
+    *((doubt.name, doubt.meaning) for doubt in DOUBTS),
+    *((clue.name, clue.meaning) for clue in CLUES),
+    *((signal.name, signal.meaning) for signal in OTHER_SIGNALS),
+]
 CANDIDATES = Candidates(
     {"1": stored("quiet", "Bread."), "2": stored("loud", "Bread!")}, {"1": 0.5, "2": 0.4}, {"1": 1.0, "2": 1.0}, 100
 )
@@ -121,12 +126,12 @@ def test_an_added_feature_is_documented() -> None:
 def test_doubts_clues_and_other_signals_are_documented() -> None:
     page = features_page(FEATURES)
 
-    for one in (*DOUBTS, *CLUES, *OTHER_SIGNALS):
-        assert f"| `{one.name}` | {one.meaning} |" in page
+    for name, meaning in NAMED:
+        assert f"| `{name}` | {meaning} |" in page
 
 
 def test_whatever_has_a_coefficient_or_is_shown_has_a_name_of_its_own() -> None:
-    names = [signal.name for signal in (*FEATURES, *DOUBTS, *CLUES, *OTHER_SIGNALS)]
+    names = [*(feature.name for feature in FEATURES), *(name for name, _ in NAMED)]
 
     assert len(set(names)) == len(names)
 

@@ -1,191 +1,180 @@
-"""Fitting a calibration to judged questions."""
+"""Fitting a ranking model to judged questions."""
 
-import json
-import math
-from pathlib import Path
+from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import numpy as np
 import pytest
+from unit.judged_questions import SCALE, drawn, order_of
 
-from memstream.retriever.ranking import (
-    JudgedCandidates,
-    calibration_of,
-    fit,
-    matrix_of_signals,
-    prior_log_odds,
-    probabilities,
-    read_calibrations,
-    shipped_calibrations,
-    write_calibrations,
-)
-from memstream.retriever.ranking.models import LinearModel, linear_model
-from memstream.retriever.ranking.scores import Floats, bm25_rarity
-from memstream.runtime.errors import ConfigurationError
+from memstream.retriever.ranking import DOUBTS, CosineScale, JudgedCandidates, RankingModel, fit, matrix_of_signals
+from memstream.retriever.ranking.models import BACKGROUND, BEHIND, CLUE_NAMES, INTERCEPT
 
-TRUTH = linear_model({"intercept": -6.0, "dense": 8.0, "keyword": 0.3, "speaker": 1.5}, ["dense", "keyword"])
+TRUTH = order_of(dense=3.0, keyword=0.4, speaker=1.5)
 
 
-def expected(model: LinearModel, signals: list[dict[str, float]], prior: float = 0.0) -> Floats:
-    """Return the probabilities that a model gives to candidates."""
-    return probabilities(model.log_odds(matrix_of_signals(model.features, signals)) + prior)
+def relevances(model: RankingModel, question: JudgedCandidates) -> list[float]:
+    """Return the relevances that a model gives to candidates."""
+    found: list[float] = model.relevances(matrix_of_signals(model.features, question.signals, SCALE)).tolist()
+    return found
 
 
-def judged(signals: list[dict[str, float]], chance: Random, prior: float = 0.0) -> JudgedCandidates:
-    """Draw which candidates are evidence, as likely as `TRUTH` says."""
-    return JudgedCandidates(signals, [chance.random() < one for one in expected(TRUTH, signals, prior).tolist()])
-
-
-def drawn(questions: int, seed: int = 7) -> list[JudgedCandidates]:
-    """Draw questions whose candidates are evidence as likely as `TRUTH` says."""
-    chance = Random(seed)  # noqa: S311 - a seeded sample, not a secret
+def contrary(questions: list[JudgedCandidates]) -> list[JudgedCandidates]:
+    """Return questions in which BM25 is high where there is no evidence."""
     return [
-        judged(
-            [
-                {
-                    "dense": chance.uniform(-0.2, 0.8),
-                    "keyword": chance.uniform(0, 12),
-                    "speaker": float(chance.random() < 0.4),
-                }
-                for _ in range(30)
-            ],
-            chance,
-        )
-        for _ in range(questions)
+        replace(question, signals=[{**one, "keyword": 12 - one["keyword"]} for one in question.signals])
+        for question in questions
     ]
 
 
-def test_coefficients_that_made_the_labels_are_found_again() -> None:
-    found = fit(drawn(800)).coefficients
+def test_coefficients_that_made_the_evidence_are_found_again() -> None:
+    found = fit(drawn(TRUTH, 800), scale=SCALE).order
 
-    assert found["dense"] == pytest.approx(TRUTH.coefficients["dense"], rel=0.25)
-    assert found["keyword"] == pytest.approx(TRUTH.coefficients["keyword"], rel=0.25)
-    assert found["speaker"] == pytest.approx(TRUTH.coefficients["speaker"], rel=0.25)
+    assert found["dense"] == pytest.approx(TRUTH.order["dense"], rel=0.25)
+    assert found["keyword"] == pytest.approx(TRUTH.order["keyword"], rel=0.25)
+    assert found["speaker"] == pytest.approx(TRUTH.order["speaker"], rel=0.25)
     assert found["time"] == 0.0
 
 
-def test_the_sum_is_a_probability() -> None:
-    model = fit(drawn(400))
-    others = drawn(400, seed=8)
-    found = expected(model, [dict(one) for question in others for one in question.signals])
-    labels = np.array([label for question in others for label in question.is_evidence])
+def test_a_model_has_all_coefficients() -> None:
+    model = fit(drawn(TRUTH, 50), scale=SCALE)
 
-    for low in (0.0, 0.2, 0.4, 0.6, 0.8):
-        inside = (found >= low) & (found < low + 0.2)
+    assert model.order.keys() == {feature.name for feature in model.ordering}
+    assert model.relevance.keys() == {INTERCEPT, BEHIND, BACKGROUND, *CLUE_NAMES}
+
+
+def test_a_relevance_is_the_share_of_evidence() -> None:
+    truth = {INTERCEPT: 0.5, BEHIND: 1.0, BACKGROUND: 0.0, "lead": 1.0, "first_cosine": 2.0}
+    made = replace(TRUTH, relevance=dict.fromkeys(CLUE_NAMES, 0.0) | truth)
+    chance = Random(11)  # noqa: S311 - a seeded sample, not a secret
+    mine, others = (
+        [
+            replace(question, is_evidence=[chance.random() < one for one in relevances(made, question)])
+            for question in drawn(TRUTH, 1000, seed=seed)
+        ]
+        for seed in (1, 2)
+    )
+
+    model = fit(mine, scale=SCALE)
+
+    found = np.concatenate([relevances(model, question) for question in others])
+    labels = np.concatenate([question.is_evidence for question in others])
+    for low, high in pairwise((0.0, 0.1, 0.2, 0.4, 0.6, 1.0)):
+        inside = (found >= low) & (found < high)
+        assert inside.sum() > 100
         assert found[inside].mean() == pytest.approx(labels[inside].mean(), abs=0.04)
 
 
+def test_questions_without_an_answer_teach_when_to_doubt() -> None:
+    asked = drawn(TRUTH, 300, strangers=300)
+    model, unaware = fit(asked, scale=SCALE), fit(asked[:300], scale=SCALE)
+
+    assert model.relevance["unknown_names"] < 0.0 == unaware.relevance["unknown_names"]
+    assert model.order == unaware.order
+    for stranger in asked[300:310]:
+        assert max(relevances(model, stranger)) < max(relevances(unaware, stranger))
+
+
+def test_questions_without_an_answer_weigh_as_much_as_those_with_one() -> None:
+    asked = drawn(TRUTH, 200, strangers=100)
+    heavier = [replace(question, weight=question.weight if question.is_answerable else 5.0) for question in asked]
+
+    assert fit(heavier, scale=SCALE).relevance == fit(asked, scale=SCALE).relevance
+
+
+def test_a_question_counts_by_its_weight() -> None:
+    asked = drawn(TRUTH, 60, strangers=20)
+    first, rest = asked[:30], asked[30:]
+
+    heavier = fit([*(replace(one, weight=2.0) for one in first), *rest], scale=SCALE).order
+
+    assert heavier == pytest.approx(fit([*first, *asked], scale=SCALE).order, abs=0.002)
+
+
 def test_the_same_questions_give_the_same_coefficients() -> None:
-    assert fit(drawn(50)) == fit(drawn(50))
+    assert fit(drawn(TRUTH, 50), scale=SCALE) == fit(drawn(TRUTH, 50), scale=SCALE)
+
+
+def test_the_same_questions_in_another_space_give_the_same_coefficients() -> None:
+    asked = drawn(TRUTH, 100, strangers=50)
+    other = [
+        replace(question, signals=[{**one, "dense": 0.5 * one["dense"] + 0.3} for one in question.signals])
+        for question in asked
+    ]
+
+    found, elsewhere = fit(asked, scale=SCALE), fit(other, scale=CosineScale(0.35, 0.55))
+
+    assert elsewhere.order == pytest.approx(found.order, abs=0.002)
+    assert elsewhere.relevance == pytest.approx(found.relevance, abs=0.01)
 
 
 def test_a_signal_may_be_left_out() -> None:
-    model = fit(drawn(100), without=("speaker",)).as_dict()
+    order = fit(drawn(TRUTH, 100), scale=SCALE, without=("speaker",)).order
 
-    assert model["speaker"] == 0.0
-    assert model["dense"] > 0.0
+    assert order["speaker"] == 0.0
+    assert order["dense"] > 0.0
 
 
 def test_by_keywords_alone_the_cosine_counts_for_nothing() -> None:
-    assert "dense" not in fit(drawn(100), scores=("keyword",)).as_dict()
+    model = fit(drawn(TRUTH, 100), ("keyword",), scale=SCALE)
+
+    assert "dense" not in model.order
+    assert model.relevance["first_cosine"] == model.relevance["cosine_lead"] == 0.0
 
 
 @pytest.mark.parametrize("label", [True, False])
 def test_questions_that_compare_nothing_are_refused(label: bool) -> None:  # noqa: FBT001 - pytest's parameter
+    signals = [{"dense": 0.5, "keyword": 1.0}, {"dense": 0.1, "keyword": 1.0}]
+
     with pytest.raises(ValueError, match="no question"):
-        fit([JudgedCandidates([{"dense": 0.5, "keyword": 1.0}, {"dense": 0.1, "keyword": 1.0}], [label, label])])
+        fit([JudgedCandidates(signals, [label, label])], scale=SCALE)
 
 
-def test_a_written_calibration_is_read_again(tmp_path: Path) -> None:
-    file = tmp_path / "calibrations.json"
-    mine = calibration_of("all-MiniLM-L6-v2_384_t1")
-    write_calibrations(file, {"mine_3_t1": mine})
+def test_questions_that_found_nothing_are_no_part_of_a_fit() -> None:
+    asked = drawn(TRUTH, 50, strangers=10)
 
-    assert read_calibrations(file) == {"mine_3_t1": mine}
-    assert calibration_of("mine_3_t1", file) == mine
-    assert calibration_of("all-MiniLM-L6-v2_384_t1", file) == shipped_calibrations()["all-MiniLM-L6-v2_384_t1"]
-
-
-def lines(**both: float) -> str:
-    """Return a file with one space, of whose model with both scores some coefficients are changed."""
-    models = {name: getattr(calibration_of("none"), name).as_dict() for name in ("both", "dense", "keyword")}
-    return json.dumps({"a": {**models, "both": {**models["both"], **both}}})
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (None, "No such file"),
-        ("no JSON", "the file"),
-        ('{"a": {"both": {}}}', r"a\.dense"),
-        ('{"a": {"both": {}, "dense": {}, "keyword": {}}}', r"a\.both\.intercept: it is missing"),
-        ('{"a": {"both": {"intercept": 1}, "dense": {}, "keyword": {}}}', r"a\.both\.dense: it is missing; fit"),
-        (lines(tme=1.0), r"a\.both\.tme: no ranking feature has this name"),
-        (
-            lines().replace('"keyword": {', '"keyword": {"dense": 1, '),
-            r"a\.keyword\.dense: this feature is not computable from these scores",
-        ),
-        (lines(time=math.inf), r"a\.both\.time"),
-    ],
-)
-def test_a_file_that_is_none_is_named_with_its_fault(tmp_path: Path, content: str | None, says: str) -> None:
-    file = tmp_path / "calibrations.json"
-    if content is not None:
-        file.write_text(content)
-
-    with pytest.raises(ConfigurationError, match=says):
-        calibration_of("all-MiniLM-L6-v2_384_t1", file)
-
-
-def test_a_file_of_an_earlier_release_is_read(tmp_path: Path) -> None:
-    """`adjacent_turns` was called `neighbours`, and scores that are not at hand were listed with 0."""
-    file = tmp_path / "calibrations.json"
-    file.write_text(
-        lines().replace("adjacent_turns", "neighbours").replace('"keyword": {', '"keyword": {"dense": 0.0, ')
-    )
-
-    assert read_calibrations(file) == {"a": calibration_of("none")}
-
-
-def test_a_fit_may_start_without_a_features_coefficient(tmp_path: Path) -> None:
-    file = tmp_path / "calibrations.json"
-    file.write_text(lines().replace('"time"', '"early"'))
-
-    assert read_calibrations(file, is_complete=False)["a"].both.as_dict()["time"] == 0.0
-
-
-def test_what_a_short_history_adds_is_no_part_of_the_coefficients() -> None:
-    messages = 20
-    rarity = bm25_rarity(messages)
-    prior = prior_log_odds(rarity)
-    chance = Random(3)  # noqa: S311 - a seeded sample, not a secret
-    questions = [
-        judged(
-            [
-                {"dense": chance.uniform(-0.2, 0.8), "keyword": chance.uniform(0, 5), "rarity": rarity}
-                for _ in range(messages)
-            ],
-            chance,
-            prior,
-        )
-        for _ in range(1500)
-    ]
-
-    model = fit(questions)
-
-    assert prior > 1.5
-    assert model.intercept == pytest.approx(TRUTH.intercept, abs=0.5)
+    assert fit([JudgedCandidates([], []), *asked], scale=SCALE) == fit(asked, scale=SCALE)
 
 
 def test_a_score_that_would_count_against_a_message_is_left_out() -> None:
-    contrary = [
-        JudgedCandidates([{**one, "keyword": 12 - one["keyword"]} for one in question.signals], question.is_evidence)
-        for question in drawn(200)
+    order = fit(contrary(drawn(TRUTH, 200)), scale=SCALE).order
+
+    assert order["keyword"] == 0.0
+    assert order["dense"] > 0.0
+
+
+def test_evidence_that_no_score_tells_from_the_rest_is_refused() -> None:
+    with pytest.raises(ValueError, match="no better scores"):
+        fit(contrary(drawn(TRUTH, 200)), ("keyword",), scale=SCALE)
+    with pytest.raises(ValueError, match="no better scores"):
+        fit(drawn(order_of(dense=-3.0, keyword=-0.4), 200), scale=SCALE)
+
+
+def test_what_is_behind_is_never_more_relevant_even_where_the_first_one_is_always_wrong() -> None:
+    # The best of the candidates is a decoy each time: the evidence is the second.
+    asked = [
+        replace(question, signals=[{"dense": 0.9, "keyword": 13.0, "speaker": 1.0}, *question.signals[1:]])
+        for question in drawn(TRUTH, 100)
+        if not question.is_evidence[0]
     ]
 
-    model = fit(contrary).as_dict()
+    model = fit(asked, scale=SCALE)
 
-    assert model["keyword"] == 0.0
-    assert model["dense"] > 0.0
-    with pytest.raises(ValueError, match="no better scores"):
-        fit(contrary, scores=("keyword",))
+    assert model.relevance[BEHIND] > 0.0
+    for question in asked:
+        assert relevances(model, question)[0] == max(relevances(model, question))
+
+
+@pytest.mark.parametrize(("candidates", "place"), [(60, 30), (30, 0)])
+def test_the_background_is_the_middle_of_many_candidates_or_the_last_of_few(candidates: int, place: int) -> None:
+    signals = [{"dense": 0.1 + 0.4 * one / candidates} for one in range(candidates + 1)]
+    evidence = [one == candidates for one in range(candidates + 1)]
+
+    model = fit([JudgedCandidates(signals, evidence)] * 3, ("dense",), scale=SCALE)
+
+    assert model.relevance[BACKGROUND] == pytest.approx(model.order["dense"] * place / candidates, abs=0.001)
+
+
+def test_doubts_do_not_order() -> None:
+    assert not {doubt.name for doubt in DOUBTS} & fit(drawn(TRUTH, 50), scale=SCALE).order.keys()

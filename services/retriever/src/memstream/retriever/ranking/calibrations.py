@@ -30,6 +30,8 @@ _SHIPPED = "coefficients.json"
 _DEFAULT_SPACE = "all-MiniLM-L6-v2_384_t1"
 """What its cosines mean is assumed of a space until that is measured."""
 
+_ANOTHER_SHAPE = "; a file of an earlier release can't be used: fit a new file with `memstream calibrate`"
+
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -187,4 +189,5 @@ def _faults(values: Mapping[str, float], wanted: set[str]) -> Iterator[tuple[str
 def _fault_of(error: ValidationError) -> str:
     fault = error.errors()[0]
     place = ".".join(map(str, fault["loc"])) or "the file"
-    return f"{place}: {fault['msg']}"
+    of_another_shape = fault["type"] in {"missing", "extra_forbidden"}
+    return f"{place}: {fault['msg']}{_ANOTHER_SHAPE if of_another_shape else ''}"

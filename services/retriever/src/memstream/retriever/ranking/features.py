@@ -81,7 +81,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="surroundings",
         meaning="How well turns said within minutes of it in its conversation match the question; less the more of the "
-        "question's terms it contains itself.",
+        "question's terms it contains itself. A message without a conversation, or the only candidate of one, gets a "
+        "little.",
         hidden_when="if it contains all terms, or if no such turn matches",
         formula=formulas.surroundings,
     ),
