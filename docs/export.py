@@ -34,9 +34,9 @@ _FEATURES_PAGE = """\
 
 Written by `make docs` from the list in `memstream.retriever.ranking.features`.
 
-<<<<<<< HEAD
 A hit's `relevance` is the probability that it answers the question. It is made in two steps, each with coefficients for
-the scores that there are:
+the scores that there are. Those that are shipped hold for all embedding models
+([decision 0028](decisions/0028-order-and-relevance.md)).
 
 1. A candidate's order score is the weighted sum of its features: the higher, the earlier its place.
 2. Its relevance is a logistic regression over how far its order score is behind the first hit's, over the clues that
@@ -59,27 +59,6 @@ Clues, which are not shown:
 
 {clues}
 
-=======
-Two models rank. A candidate's order score is the sum of the features below, each times its coefficient; hits are in the
-order of it. A hit's `relevance` is the probability that it is relevant to the question: a logistic regression over how
-far its order score is behind the first hit's, and over what the best hits say together. The coefficients that are
-shipped hold for all embedding spaces ([decision 0028](decisions/0028-order-and-relevance.md)).
-
-The hit's `signals` show the values of features. A signal whose value is 0 is not shown, except for `dense`, `keyword`
-and `chunks`. Features of texts (`answers`, `coverage`, `partial_coverage`, `surroundings`) are computed for the best
-{analysed} candidates only; `surroundings` counts in full for the others.
-
-{features}
-
-What the best hits say together about whether there is an answer at all:
-
-{clues}
-
-These lower the relevance of all hits if they hold for the first one, and leave the order as it is:
-
-{doubts}
-
->>>>>>> page
 Other signals adjust the scores, or say what changed the order of the hits:
 
 {others}
@@ -112,13 +91,8 @@ def features_page(features: Sequence[Feature]) -> str:
     return _FEATURES_PAGE.format(
         analysed=MAX_ANALYSED,
         features=_table(("Name", "Meaning", "Not shown", "Needs the score"), rows),
-<<<<<<< HEAD
         doubts=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in DOUBTS]),
         clues=_table(("Name", "Meaning"), [(f"`{clue.name}`", clue.meaning) for clue in CLUES]),
-=======
-        clues=_table(("Name", "Meaning"), [(f"`{one.name}`", one.meaning) for one in CLUES]),
-        doubts=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in DOUBTS]),
->>>>>>> page
         others=_table(("Name", "Meaning", "Not shown"), [_cells(one) for one in OTHER_SIGNALS]),
     )
 

@@ -12,11 +12,11 @@ unless `--home` says where one is; with `--keep` that stays in a folder, and wha
 again: the second run takes minutes.
 
 With `--recordings` the candidates of every question are recorded once, and then ranked again and again by the code as
-it is, in seconds and without services. `--left-out` judges every set by coefficients that were fitted to the other
-collections alone, with `--ablation` also without each feature. `--fit` fits a calibration to all of them, as `memstream
-calibrate` does; `--ship` fits what the retriever ships, for every embedding space. `--context` measures contexts
-instead of hits. `--full` does all of this but the fits, and `--report` writes it down. What it does not measure, the
-report says.
+it is, in seconds and without services; everyday cases are one more set there. `--left-out` judges every set by
+coefficients that were fitted to the other collections alone, with `--ablation` also without each feature. `--fit` fits
+a calibration to all of them, as `memstream calibrate` does; `--ship` fits what the retriever ships, for every embedding
+space. `--context` measures contexts instead of hits. `--full` does all of this but the fits, and `--report` writes it
+down. What it does not measure, the report says.
 """
 
 import argparse
@@ -33,8 +33,10 @@ from typing import Any
 from benchmarks.quality import measuring, replaying
 from benchmarks.quality.asking import post
 from benchmarks.quality.everyday.cases import read_cases
+from benchmarks.quality.everyday.exporting import write_set
 from benchmarks.quality.everyday.running import What
 from benchmarks.quality.everyday.running import measure as measure_everyday
+from benchmarks.quality.everyday.surroundings import SHAPES, place_all
 from benchmarks.quality.fitted import fit_calibration
 from benchmarks.quality.installation import installed
 from benchmarks.quality.judging import (
@@ -50,7 +52,7 @@ from benchmarks.quality.judging import (
 from benchmarks.quality.left_out import LEFT_OUT, print_left_out
 from benchmarks.quality.rendering import place_of, render
 from benchmarks.quality.reporting import print_abstention, print_set
-from benchmarks.quality.sets import DEFAULT_SETS, JudgedSet, read_set
+from benchmarks.quality.sets import DEFAULT_SETS, EVERYDAY, JudgedSet, read_set
 from memstream.contracts.stack import Stack
 from memstream.retriever.ranking import (
     Calibration,
@@ -63,6 +65,8 @@ from memstream.retriever.ranking import (
 from memstream.runtime.clock import SystemClock
 from memstream.vectors.space import EmbeddingSpace
 
+_EVERYDAY_SIZES = (0, 20, 200)
+"""How many unrelated messages are around the cases of the set that is made of them."""
 _DIMENSIONS = {"all-MiniLM-L6-v2": 384, "wordllama-256": 256}
 
 
@@ -70,7 +74,11 @@ async def main() -> None:
     """Run as the command line says, and print a table a set."""
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets' folders")
-    parser.add_argument("--sets", nargs="+", default=DEFAULT_SETS)
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        help=f"folders [{' '.join(DEFAULT_SETS)}; with --full or --recordings also {EVERYDAY}, made if it is missing]",
+    )
     parser.add_argument("--home", type=Path, help="of a running stack")
     parser.add_argument("--keep", type=Path, help="the folder where a stack of its own, and its recordings, stay")
     parser.add_argument("--first-port", type=int, default=18_800, help="of a stack of its own [%(default)s]")
@@ -93,6 +101,8 @@ async def main() -> None:
     parser.add_argument("--json", type=Path, help="write all figures there")
     parser.add_argument("--report", type=Path, help="write what `--full` measured there, as Markdown")
     arguments = parser.parse_args()
+    if arguments.sets is None:
+        arguments.sets = [*DEFAULT_SETS, EVERYDAY] if arguments.full or arguments.recordings else [*DEFAULT_SETS]
     if arguments.report and not arguments.full:
         parser.error("--report is of what --full measures")
     if arguments.left_out and (arguments.recordings is None or len(arguments.sets) == 1):
@@ -101,7 +111,7 @@ async def main() -> None:
         parser.error("--rerank-url is of a stack of its own")
     place = place_of(SystemClock().now(), arguments.seed)
     with tempfile.TemporaryDirectory() as work:
-        sets = [read_set(arguments.data / name, Path(work)) for name in arguments.sets]
+        sets = [_read(arguments.data / name, Path(work), arguments.seed) for name in arguments.sets]
         try:
             measured = await _report(sets, arguments)
         except replaying.UnreadableRecordingError as error:
@@ -111,6 +121,13 @@ async def main() -> None:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     if arguments.report:
         arguments.report.write_text(render(report))
+
+
+def _read(folder: Path, work: Path, seed: int) -> JudgedSet:
+    if folder.name == EVERYDAY and not folder.exists():
+        folder = work / EVERYDAY
+        write_set(place_all(read_cases(), _EVERYDAY_SIZES, tuple(SHAPES), seed), folder)
+    return read_set(folder, work)
 
 
 async def _report(sets: Sequence[JudgedSet], arguments: argparse.Namespace) -> dict[str, Any]:
@@ -165,7 +182,8 @@ async def _everything(
 ) -> dict[str, Any]:
     at_most, seed = arguments.at_most, arguments.seed
     report: dict[str, Any] = {"model": stack.embedding_model, "at_most": at_most, "sets": {}}
-    for one in sets:
+    # Everyday cases are asked below, in more surroundings; as a set they are only recorded.
+    for one in (one for one in sets if one.name != EVERYDAY):
         measured = {"hybrid": await measuring.searches(one, stack, "hybrid", seed)}
         for mode in MODES[1:]:
             measured[mode] = await measuring.one_score(one, stack, mode, at_most, seed)

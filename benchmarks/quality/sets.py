@@ -15,6 +15,8 @@ from typing import Any
 
 DEFAULT_SETS = ("locomo", "beam", "qmsum", "scifact", "xquad", "xquad-de", "xquad-es", "xquad-zh")
 """What is measured, unless the command line says something else."""
+EVERYDAY = "everyday"
+"""The set that is made of everyday cases."""
 
 _SOME_DAY = "2024-01-01T00:00:00+00:00"
 """Documents have no time that matters, but a message has one."""
