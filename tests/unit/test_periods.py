@@ -70,19 +70,20 @@ def test_several_times_are_all_read() -> None:
     assert times_in("Between March 3 and March 9, 2024?", TODAY) == (Recurring(3, 3), days("2024-03-09"))
 
 
-def test_the_days_beside_a_period_hold_since_zones_differ() -> None:
+def test_the_days_beside_a_period_count_half_since_zones_differ() -> None:
     period, recurring = days("2024-03-01", "2024-03-02"), Recurring(3, 1)
 
-    assert [day for day in range(1, 32) if period.contains(date(2024, 3, day))] == [1, 2, 3]
-    assert period.contains(date(2024, 2, 29))
-    assert recurring.contains(date(2023, 2, 28))
-    assert not recurring.contains(date(2023, 3, 3))
+    assert [period.share(date(2024, 3, day)) for day in range(1, 6)] == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert period.share(date(2024, 2, 29)) == 0.5
+    assert [recurring.share(date(2023, 3, day)) for day in (1, 2, 3)] == [1.0, 0.5, 0.0]
+    assert recurring.share(date(2023, 2, 28)) == 0.5
+    assert [Recurring(3, None).share(date(2023, month, 31)) for month in (3, 5)] == [1.0, 0.0]
 
 
 @given(st.text(), st.dates(date(2, 1, 1), date(9000, 1, 1)))
 def test_any_text_is_read_on_any_day(question: str, today: date) -> None:
     for time in times_in(question, today):
-        time.contains(today)
+        assert time.share(today) in {0.0, 0.5, 1.0}
 
 
 @given(
@@ -94,5 +95,5 @@ def test_a_period_of_the_past_has_an_order(shape: str, number: int, today: date)
     for time in times_in(shape.replace("{}", str(number)), today):
         if isinstance(time, Period):
             assert time.first <= time.last
-            assert time.contains(time.first)
-            assert not time.contains(time.last + timedelta(days=2))
+            assert time.share(time.first) == 1.0
+            assert time.share(time.last + timedelta(days=2)) == 0.0
