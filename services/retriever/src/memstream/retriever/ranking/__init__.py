@@ -1,4 +1,4 @@
-"""From candidates to ranked messages: features, log odds, relevance and order. Pure, but for reading files."""
+"""From candidates to ranked messages: features, order and relevance. Pure, but for reading files."""
 
 from memstream.retriever.ranking.calibrations import (
     calibration_of,
