@@ -32,13 +32,13 @@ from memstream.retriever.ranking.scores import ADJUSTMENTS, Floats
 from memstream.vectors.store import Candidates, StoredMessage
 
 SCALE = CosineScale(0.1, 0.5)
-RELEVANCE = {INTERCEPT: -1.0, BEHIND: 0.9, BACKGROUND: -1.0, "lead": 0.4, "first_cosine": 0.5, "unknown_names": -1.5}
+RELEVANCE = {INTERCEPT: -1.0, BEHIND: 0.9, BACKGROUND: -1.0, "lead": 0.4, "first_cosine": 0.5}
 
 
 def plain(surroundings: float) -> Calibration:
     """Return a calibration that is easy to read: the scores and what was said around a message count."""
     order = {"dense": 2.0, "keyword": 0.3, "surroundings": surroundings}
-    relevance = {**RELEVANCE, "other_speaker": -1.0, "other_time": -1.0}
+    relevance = RELEVANCE | dict.fromkeys((doubt.name for doubt in DOUBTS), -1.0)
 
     def model(given: RankingModel) -> RankingModel:
         return replace(
@@ -546,6 +546,22 @@ def test_names_that_somebody_mentions_or_has_are_known() -> None:
     assert values(signals, "unknown_names") == {"a": 0.0, "b": 0.0}
 
 
+def test_terms_that_nobody_uses_lower_all_relevances_and_no_place() -> None:
+    signals, hits, order = doubted("where is the accordion?", stored("a", "By the lake"), stored("b", "In the shed"))
+
+    assert values(signals, "unknown_terms")["a"] > 0.0
+    assert names(hits) == order == ["a", "b"]
+
+
+def test_what_is_near_in_meaning_needs_fewer_of_the_terms() -> None:
+    points = [found("a", 0.5), found("b", 0.2), found("c", 0.9)]
+
+    hits = ranked(points, [], question=read_question("where is the accordion?", NOW))
+
+    unknown = values({hit.message.message_id: hit.signals for hit in hits}, "unknown_terms")
+    assert unknown == pytest.approx({"a": 1.2 - 1.0, "b": 1.2 - 0.25, "c": 0.0})
+
+
 def test_another_speaker_before_the_named_one_lowers_all_relevances_and_no_place() -> None:
     signals, hits, order = doubted(
         "What did Ann bake?", stored("a", "Bread!", speaker="Bo"), stored("b", "Rolls!", speaker="Ann")
@@ -571,6 +587,16 @@ def test_without_names_and_times_in_the_question_nothing_is_doubted() -> None:
 
     for doubt in DOUBTS:
         assert values(signals, doubt.name) == {"a": 0.0, "b": 0.0}
+
+
+def test_a_document_has_no_speaker_and_no_time_so_neither_is_another() -> None:
+    paper = stored("a", "The festival drew a thousand guests.", kind="document")
+    said = stored("b", "I was there, too.", speaker="Ann", occurred_at=datetime(2019, 5, 4, tzinfo=UTC))
+
+    signals = asking("What did Ann read about the festival in 2024?", paper, said)
+
+    assert values(signals, "other_speaker") == {"a": 0.0, "b": 0.0}
+    assert values(signals, "other_time") == {"a": 0.0, "b": 1.0}
 
 
 def test_a_doubt_about_another_than_the_first_one_changes_nothing() -> None:

@@ -132,13 +132,13 @@ DOUBTS: tuple[Feature, ...] = (
     Feature(
         name="other_speaker",
         meaning="1 if somebody else said it than the speaker whom the question names.",
-        hidden_when="if the question names no single speaker, or that one said it",
+        hidden_when="if the question names no single speaker, if that one said it, and for documents",
         formula=formulas.other_speaker,
     ),
     Feature(
         name="other_time",
         meaning="1 if the question names a time, and it was said at another.",
-        hidden_when="if the question names no time, or it was said then",
+        hidden_when="if the question names no time, if it was said then, and for documents",
         formula=formulas.other_time,
     ),
 )

@@ -74,12 +74,14 @@ def time(columns: Columns) -> Floats:
 
 def other_speaker(columns: Columns) -> Floats:
     """Return 1 for messages of somebody else than the speaker whom the question mentions."""
-    return columns.zeros() if columns.is_by_mentioned is None else 1.0 - columns.is_by_mentioned
+    if columns.is_by_mentioned is None:
+        return columns.zeros()
+    return (1.0 - columns.is_by_mentioned) * _is_no_document(columns)
 
 
 def other_time(columns: Columns) -> Floats:
     """Return 1 for messages of another time than the question names."""
-    return 1.0 - time(columns) if columns.question.times else columns.zeros()
+    return (1.0 - time(columns)) * _is_no_document(columns) if columns.question.times else columns.zeros()
 
 
 def unknown_names(columns: Columns) -> Floats:
@@ -103,6 +105,11 @@ def unknown_terms(columns: Columns) -> Floats:
     share = float((1.0 - best) @ matches.weights)
     near = columns.adjusted_scores.get("dense", columns.zeros())
     return share**2 * np.clip(_NEAR - near, 0.0, _NEAR)
+
+
+def _is_no_document(columns: Columns) -> Floats:
+    """Return 1 for what somebody said at a time; 0 for documents."""
+    return 1.0 - np.array(columns.is_document, np.float64)
 
 
 def _alike_for_equal_texts(columns: Columns, values: Floats) -> Floats:
