@@ -5,6 +5,8 @@ A name that nobody in a history has ever mentioned is a good reason to doubt tha
 
 import re
 
+from memstream.vectors.segmentation import fold
+
 _WORDS = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"[.!?\u2026:]\W*$")
 _MIN_LETTERS = 2
@@ -18,7 +20,9 @@ _NO_NAMES = frozenset(_MONTHS_AND_DAYS.split())
 
 
 def names_in(question: str, language: str) -> tuple[str, ...]:
-    """Return the capitalised words of a question in lower case, each once, but for those that begin a sentence.
+    """Return the capitalised words of a question, each once, but for those that begin a sentence.
+
+    They are in lower case and without accents.
 
     In German all nouns are capitalised, so there are none.
     """
@@ -31,5 +35,5 @@ def names_in(question: str, language: str) -> tuple[str, ...]:
             continue
         if not _WORDS.search(before) or _SENTENCE_END.search(before):
             continue
-        found.append(word.lower())
+        found.append(fold(word.lower()))
     return tuple(dict.fromkeys(found))

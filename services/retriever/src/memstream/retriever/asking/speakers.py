@@ -35,11 +35,12 @@ def may_mention_speaker(question: str) -> bool:
 
 
 def mentioned_speakers(question: str, speakers: Iterable[str]) -> frozenset[str]:
-    """Return the speakers of whose name the question has at least one capitalised word, spelled alike.
+    """Return the speakers of whose name the question has at least one capitalised word, spelled alike but for
+    accents.
 
     In a script without capitals the whole name has to stand in the question, where blanks separate words as a word.
     """
-    words = {question[start:end] for start, end in _possible_names(question)}
+    words = {fold(question[start:end]) for start, end in _possible_names(question)}
     return frozenset(
         speaker
         for speaker in speakers
@@ -50,7 +51,7 @@ def mentioned_speakers(question: str, speakers: Iterable[str]) -> frozenset[str]
 def strip_speaker_names(question: str, speakers: Iterable[str]) -> str:
     """Return the question without the names of speakers, or unchanged if no word would be left."""
     names = {name for speaker in speakers for name in _names(speaker)}
-    named = {start for start, end in _possible_names(question) if question[start:end] in names}
+    named = {start for start, end in _possible_names(question) if fold(question[start:end]) in names}
     if not named:
         return question
     stripped = _POSSESSED.sub(lambda found: "" if found.start() in named else found.group(), question)
@@ -67,7 +68,7 @@ def _possible_names(question: str) -> Iterator[tuple[int, int]]:
 
 
 def _names(speaker: str) -> set[str]:
-    return {word for word in _WORDS.findall(speaker) if _is_capitalised(word)}
+    return {fold(word) for word in _WORDS.findall(speaker) if _is_capitalised(word)}
 
 
 def _is_capitalised(word: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from memstream.retriever.asking import has_requested_detail
 from memstream.retriever.ranking.columns import USER, Columns
 from memstream.retriever.ranking.scores import Floats
+from memstream.vectors.segmentation import fold
 
 _NEAR = 1.2
 """The cosine of what says the same in other words, on the scale that all spaces share."""
@@ -89,7 +90,7 @@ def unknown_names(columns: Columns) -> Floats:
     names = columns.question.names
     if not names:
         return columns.zeros()
-    said = " ".join(f"{message.speaker or ''} {message.text}" for message in columns.messages).lower()
+    said = fold(" ".join(f"{message.speaker or ''} {message.text}" for message in columns.messages).lower())
     unknown = sum(re.search(rf"\b{re.escape(name)}", said) is None for name in names)
     return np.full(len(columns.messages), unknown / len(names))
 
