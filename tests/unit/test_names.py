@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memstream.retriever.asking.names import names_in
+from memstream.vectors.segmentation import fold
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from memstream.retriever.asking.names import names_in
         ("What did Ann bake for Bo?", ("ann", "bo")),
         ("Where is Ann Lee's garden?", ("ann", "lee")),
         ("Did Ann ask Ann?", ("ann",)),
-        ("Who knows Zoë?", ("zoë",)),
+        ("Who knows Zoë?", ("zoe",)),
         ("what did ann bake?", ()),
     ],
 )
@@ -52,7 +53,7 @@ def test_in_german_all_nouns_are_capitalised_so_none_is_a_name() -> None:
 
 
 def test_in_other_languages_that_have_capitals_there_are_names() -> None:
-    assert names_in("Où est la clé de Théo ?", "fr") == ("théo",)
+    assert names_in("Où est la clé de Théo ?", "fr") == ("theo",)
     assert names_in("小明有多少只猫？", "zh") == ()
 
 
@@ -61,4 +62,4 @@ def test_names_of_any_text_are_words_of_it_each_once(text: str, language: str) -
     names = names_in(text, language)
 
     assert len(set(names)) == len(names)
-    assert {word.lower() for word in re.findall(r"\w+", text)}.issuperset(names)
+    assert {fold(word.lower()) for word in re.findall(r"\w+", text)}.issuperset(names)

@@ -1,11 +1,12 @@
 """Times that a question names."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memstream.retriever.asking import read_question
 from memstream.retriever.asking.periods import Period, Recurring, times_in
 
 TODAY = date(2024, 8, 20)
@@ -97,3 +98,13 @@ def test_a_period_of_the_past_has_an_order(shape: str, number: int, today: date)
             assert time.first <= time.last
             assert time.share(time.first) == 1.0
             assert time.share(time.last + timedelta(days=2)) == 0.0
+
+
+def test_a_day_is_the_askers() -> None:
+    # Half past one in the morning of the 4th in Tokyo is the 3rd in UTC.
+    asked = datetime(2024, 3, 5, 9, tzinfo=timezone(timedelta(hours=9)))
+    question = read_question("What did I eat yesterday?", asked)
+
+    assert question.time_share(datetime(2024, 3, 3, 16, 30, tzinfo=UTC)) == 1.0
+    assert question.time_share(datetime(2024, 3, 3, 14, 30, tzinfo=UTC)) == 0.5
+    assert question.time_share(datetime(2024, 3, 2, 14, 30, tzinfo=UTC)) == 0.0

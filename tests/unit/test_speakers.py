@@ -27,6 +27,22 @@ def test_a_speaker_is_named_by_a_word_of_the_name_spelled_alike(question: str, m
 
 
 @pytest.mark.parametrize(
+    ("question", "speaker"),
+    [
+        ("What does Zoe keep?", "Zoë"),
+        ("What does Renée mend?", "Renee"),
+        ("小红喜欢什么？", "小红"),
+        ("花子は何をしますか", "花子"),
+        ("मीना क्या करती है?", "मीना"),
+        ("유나는 어디에 살아?", "유나"),
+    ],
+)
+def test_a_name_matches_without_accents_and_in_scripts_without_capitals(question: str, speaker: str) -> None:
+    assert may_mention_speaker(question)
+    assert mentioned_speakers(question, [speaker, "Bo", "小明", "राज"]) == {speaker}
+
+
+@pytest.mark.parametrize(
     ("question", "stripped"),
     [
         ("What did Caroline paint?", "What did paint?"),

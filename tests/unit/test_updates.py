@@ -11,7 +11,7 @@ from unit.stored import stored
 
 from memstream.contracts.searches import Recency
 from memstream.retriever.ranking import COMPARED, RankedMessage, arrange
-from memstream.retriever.ranking.updates import newest_first
+from memstream.retriever.ranking.updates import newest_first, oldest_first
 from memstream.vectors.store import owner_of
 
 OLD = "My deadline for the peer review is April 20."
@@ -68,6 +68,20 @@ def test_what_an_assistant_or_a_document_tells_is_not_updated_by_another_of_it()
         ranked = [said("old", OLD, 1, 0.8, **fields), said("new", NEW, 2, 0.6, **fields)]
 
         assert newest_first(ranked)[0] == ranked
+
+
+def test_what_was_before_goes_before_what_has_moved_and_says_so() -> None:
+    order, scores = oldest_first([said("new", NEW, 2, 0.8), said("old", OLD, 1, 0.6), said("other", "Hm.", 3, 0.1)])
+
+    assert names(order) == ["old", "new", "other"]
+    assert scores == [0.8, 0.8, 0.1]
+    assert [one.notes for one in order] == [{"updated": 1.0}, {}, {}]
+
+
+def test_what_was_before_and_stands_first_has_not_moved() -> None:
+    order, _ = oldest_first([said("old", OLD, 1, 0.8), said("new", NEW, 2, 0.6)])
+
+    assert [one.notes for one in order] == [{}, {}]
 
 
 def test_what_says_nothing_of_the_question_updates_nothing() -> None:

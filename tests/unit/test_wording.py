@@ -140,3 +140,18 @@ def test_a_text_states_a_time_in_the_questions_language() -> None:
 
 def test_pairs_of_characters_are_content() -> None:
     assert content_words("我妹妹教化学") == {"我妹", "妹妹", "妹教", "教化", "化学"}
+
+
+@pytest.mark.parametrize(
+    ("question", "is_former"),
+    [
+        ("Where did Ines live before she moved?", True),
+        ("Where did I use to work?", True),
+        ("What was the old wifi password?", True),
+        ("When was the book club originally?", True),
+        ("How old is the house?", False),
+        ("What is the wifi password?", False),
+    ],
+)
+def test_a_question_may_ask_how_things_were_before(question: str, is_former: bool) -> None:  # noqa: FBT001 - a row
+    assert read_wording(question).is_former == is_former

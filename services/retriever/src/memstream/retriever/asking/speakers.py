@@ -35,8 +35,7 @@ def may_mention_speaker(question: str) -> bool:
 
 
 def mentioned_speakers(question: str, speakers: Iterable[str]) -> frozenset[str]:
-    """Return the speakers of whose name the question has at least one capitalised word, spelled alike but for
-    accents.
+    """Return the speakers of whose name the question has at least one capitalised word; accents don't matter.
 
     In a script without capitals the whole name has to stand in the question, where blanks separate words as a word.
     """
