@@ -73,9 +73,9 @@ class RetrieverSettings(ServerSettings):
     """Points that each signal proposes for an answer; twice the limit of the answer at the least."""
     calibrations: Path | None = None
     """A file that `memstream calibrate` wrote; its calibration of this embedding space goes before the shipped one."""
-    abstain_below: float = Field(default=0.03, ge=0, le=1)
-    """Minimum relevance of a message in a context, unless the caller sets `min_relevance`. With MiniLM it keeps the
-    answers to 92% of LoCoMo's questions and 97% of BEAM's, and 7% and 24% of the same questions asked of others."""
+    abstain_below: float = Field(default=0.07, ge=0, le=1)
+    """Minimum relevance of a message in a context, unless the caller sets `min_relevance`; docs/quality.md says how
+    many questions with and without an answer that leaves."""
     search_limit: int = Field(default=DEFAULT_LIMITS.search_limit, ge=1)
     body_bytes: int = Field(default=MIB, ge=1024)
 
