@@ -7,7 +7,9 @@ is decided where its own words are known: what answers the question by itself ne
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +34,8 @@ WORDS = 160.0
 _SECONDS = 60.0 * MINUTES
 
 
-class TurnColumns(NamedTuple):
+@dataclass(frozen=True)
+class TurnColumns:
     """Candidates' positions in their conversations, their lengths and their own scores, an element for each."""
 
     conversations: Sequence[str | None]
@@ -41,6 +44,15 @@ class TurnColumns(NamedTuple):
     words: Floats
     scores: Floats
     by_assistant: Sequence[bool]
+
+    @cached_property
+    def with_several_turns(self) -> Sequence[Sequence[int]]:
+        """The indices of the turns of each conversation that has more than one."""
+        indices: dict[str, list[int]] = {}
+        for index, conversation in enumerate(self.conversations):
+            if conversation is not None:
+                indices.setdefault(conversation, []).append(index)
+        return [several for several in indices.values() if len(several) > 1]
 
 
 class Replies(NamedTuple):
@@ -58,9 +70,12 @@ def surroundings(turns: TurnColumns) -> Floats:
     excess = turns.scores - ZERO * best
     found = np.full(len(excess), APART * (1.0 - ZERO) * best)
     seconds = np.array([said.timestamp() for said, _ in turns.times])
-    for conversation in _with_several_turns(turns.conversations):
+    for conversation in turns.with_several_turns:
         members = np.asarray(conversation)
         givers = members[excess[members] > 0.0]
+        if not len(givers):
+            found[members] = 0.0
+            continue
         gaps = np.abs(seconds[members, None] - seconds[givers])
         given = np.exp(gaps / -_SECONDS) * excess[givers]
         given[members[:, None] == givers] = 0.0
@@ -78,10 +93,10 @@ def replies(turns: TurnColumns) -> Replies:
     count = len(turns.scores)
     firsts: list[int] = []
     seconds: list[int] = []
-    for conversation in _with_several_turns(turns.conversations):
-        conversation.sort(key=turns.times.__getitem__)
-        firsts += conversation[:-1]
-        seconds += conversation[1:]
+    for conversation in turns.with_several_turns:
+        ordered = sorted(conversation, key=turns.times.__getitem__)
+        firsts += ordered[:-1]
+        seconds += ordered[1:]
     by_assistant = np.asarray(turns.by_assistant, np.bool_)
     earlier, later = np.asarray(firsts, np.intp), np.asarray(seconds, np.intp)
     is_reply = by_assistant[later] | ~by_assistant[earlier]
@@ -89,12 +104,3 @@ def replies(turns: TurnColumns) -> Replies:
     shares, replied_to = np.zeros(count), np.full(count, -1)
     replied_to[later], shares[later] = earlier, np.exp(turns.words[later] / -WORDS)
     return Replies(replied_to.tolist(), shares)
-
-
-def _with_several_turns(conversations: Sequence[str | None]) -> list[list[int]]:
-    """Return the indices of the turns of each conversation that has more than one."""
-    indices: dict[str, list[int]] = {}
-    for index, conversation in enumerate(conversations):
-        if conversation is not None:
-            indices.setdefault(conversation, []).append(index)
-    return [several for several in indices.values() if len(several) > 1]
