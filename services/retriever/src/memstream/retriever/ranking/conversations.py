@@ -31,6 +31,9 @@ APART = 0.1
 WORDS = 160.0
 """The terms of the turn it replies to count 1/e for a turn of so many words, and fully for one without words."""
 
+MAX_GIVERS = 64
+"""So many candidates at most count for others, the best ones: that bounds the time in long conversations."""
+
 _SECONDS = 60.0 * MINUTES
 
 
@@ -66,22 +69,23 @@ class Replies(NamedTuple):
 
 def surroundings(turns: TurnColumns) -> Floats:
     """Return for each turn what the other turns of its conversation give it, on the scale of their scores."""
+    count = len(turns.scores)
     best = float(turns.scores.max(initial=0.0))
     excess = turns.scores - ZERO * best
-    found = np.full(len(excess), APART * (1.0 - ZERO) * best)
+    givers = np.flatnonzero(excess > 0.0)
+    if len(givers) > MAX_GIVERS:
+        givers = givers[np.argpartition(excess[givers], -MAX_GIVERS)[-MAX_GIVERS:]]
+    conversation = np.full(count, -1)
+    for number, several in enumerate(turns.with_several_turns):
+        conversation[several] = number
     seconds = np.array([said.timestamp() for said, _ in turns.times])
-    for conversation in turns.with_several_turns:
-        members = np.asarray(conversation)
-        givers = members[excess[members] > 0.0]
-        if not len(givers):
-            found[members] = 0.0
-            continue
-        gaps = np.abs(seconds[members, None] - seconds[givers])
-        given = np.exp(gaps / -_SECONDS) * excess[givers]
-        given[members[:, None] == givers] = 0.0
-        if len(givers) > OTHERS:
-            given = np.partition(given, -OTHERS, axis=1)[:, -OTHERS:]
-        found[members] = given.sum(axis=1) / OTHERS
+    given = np.exp(np.abs(seconds[:, None] - seconds[givers]) / -_SECONDS) * excess[givers]
+    given[conversation[:, None] != conversation[givers]] = 0.0
+    given[givers, np.arange(len(givers))] = 0.0
+    if len(givers) > OTHERS:
+        given = np.partition(given, -OTHERS, axis=1)[:, -OTHERS:]
+    found: Floats = given.sum(axis=1) / OTHERS
+    found[conversation < 0] = APART * (1.0 - ZERO) * best
     return found
 
 
