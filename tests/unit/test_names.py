@@ -1,13 +1,17 @@
 """Names in a question: capitalised words that do not begin a sentence."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memstream.retriever.asking import may_mention_speaker, read_question
 from memstream.retriever.asking.names import names_in
 from memstream.vectors.segmentation import fold
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +67,17 @@ def test_names_of_any_text_are_words_of_it_each_once(text: str, language: str) -
 
     assert len(set(names)) == len(names)
     assert {fold(word.lower()) for word in re.findall(r"\w+", text)}.issuperset(names)
+
+
+def test_a_question_of_nothing_but_dots_or_names_is_read_in_time_that_grows_with_it() -> None:
+    # By time that grows with the square these would take minutes.
+    assert names_in("." * 65_536, "en") == ()
+    assert not may_mention_speaker("." * 65_536)
+    assert len(names_in(" ".join(f"Ab{number}" for number in range(9_000)), "en")) == 32
+
+
+def test_the_words_at_the_beginning_of_a_long_question_are_read() -> None:
+    question = read_question(f"Where is the kettle? {'Hm. ' * 1_000} And where does Ann keep it?", NOW)
+
+    assert "kettle" in question.wording.terms
+    assert question.names == ()

@@ -11,6 +11,10 @@ from memstream.retriever.asking.speakers import mentioned_speakers
 from memstream.retriever.asking.time_words import times_in_english
 from memstream.retriever.asking.wording import Wording, read_wording
 
+_READ = 2_000
+"""Characters of a question whose words are read: each is looked for in the texts of many candidates. Embeddings and
+BM25 get what they take of the rest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -36,6 +40,7 @@ class Question:
 
 def read_question(text: str, now: datetime) -> Question:
     """Return a question as read at a time, which decides what "yesterday" means."""
+    text = text[:_READ]
     wording = read_wording(text)
     said = text if wording.language == ENGLISH else times_in_english(text, wording.language)
     return Question(text, wording, times_in(said, now.date()), names_in(text, wording.language), now.tzinfo)

@@ -8,13 +8,13 @@ embedded without the names of this user's speakers. That alone lifts recall@5 of
 import re
 from collections.abc import Iterable, Iterator
 
+from memstream.retriever.asking.names import capitalised_words, is_capitalised
 from memstream.retriever.asking.wording import is_function_word
 from memstream.vectors.segmentation import fold, segment
 
 _WORDS = re.compile(r"\w+")
 _POSSESSED = re.compile(r"(\w+)(?:['\u2019]s\b)?")
-_FIRST_WORDS = re.compile(r"(?:^|[.!?:;\n])\W*(\w+)")
-_MIN_LETTERS = 2
+_SENTENCE_END = re.compile(r"[.!?:;\n]")
 
 _DATES = frozenset(
     (
@@ -40,10 +40,11 @@ def mentioned_speakers(question: str, speakers: Iterable[str]) -> frozenset[str]
     In a script without capitals the whole name has to stand in the question, where blanks separate words as a word.
     """
     words = {fold(question[start:end]) for start, end in _possible_names(question)}
+    spaced = _spaced(question)
     return frozenset(
         speaker
         for speaker in speakers
-        if not words.isdisjoint(_names(speaker)) or (_has_no_case(speaker) and _contains(question, speaker))
+        if not words.isdisjoint(_names(speaker)) or (_has_no_case(speaker) and _contains(question, spaced, speaker))
     )
 
 
@@ -59,19 +60,14 @@ def strip_speaker_names(question: str, speakers: Iterable[str]) -> str:
 
 def _possible_names(question: str) -> Iterator[tuple[int, int]]:
     """Return where the words that may be names begin and end."""
-    first_words = {found.start(1) for found in _FIRST_WORDS.finditer(question)}
-    for found in _WORDS.finditer(question):
-        word, start = found.group(), found.start()
-        if _is_capitalised(word) and word not in _DATES and not (start in first_words and is_function_word(word)):
-            yield start, found.end()
+    for found, gap in capitalised_words(question):
+        begins = gap is None or _SENTENCE_END.search(gap) is not None
+        if found[0] not in _DATES and not (begins and is_function_word(found[0])):
+            yield found.span()
 
 
 def _names(speaker: str) -> set[str]:
-    return {fold(word) for word in _WORDS.findall(speaker) if _is_capitalised(word)}
-
-
-def _is_capitalised(word: str) -> bool:
-    return len(word) >= _MIN_LETTERS and word[0].isupper()
+    return {fold(word) for word in _WORDS.findall(speaker) if is_capitalised(word)}
 
 
 def _has_no_case(text: str) -> bool:
@@ -79,8 +75,10 @@ def _has_no_case(text: str) -> bool:
     return not text.isascii() and any(letter.isalpha() and letter.upper() == letter.lower() for letter in text)
 
 
-def _contains(question: str, name: str) -> bool:
+def _contains(question: str, spaced: str, name: str) -> bool:
     # Han and Kana have no blanks; elsewhere a name within a longer word is another word.
-    if segment(name) != fold(name):
-        return name in question
-    return f" {' '.join(_WORDS.findall(fold(name)))}" in f" {' '.join(_WORDS.findall(fold(question)))}"
+    return name in question if segment(name) != fold(name) else _spaced(name) in spaced
+
+
+def _spaced(text: str) -> str:
+    return f" {' '.join(_WORDS.findall(fold(text)))}"
