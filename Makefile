@@ -8,7 +8,7 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test fuzz check format reliability bench quality everyday peers lock requirements docs clean
+.PHONY: help setup up demo test fuzz fuzz-bytes check format reliability bench quality everyday peers lock requirements docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ test: setup ## run the tests, the same in every run
 
 fuzz: setup ## run the property tests with new examples each time: make fuzz EXAMPLES=10000 SEED=7
 	$(PY) -m pytest -m hypothesis -n $(JOBS) --fuzz $(or $(EXAMPLES),1000) --timeout 3600 $(if $(SEED),--hypothesis-seed $(SEED))
+
+fuzz-bytes: setup ## fuzz what reads bytes from outside, guided by coverage: make fuzz-bytes RUNS=1000000
+	PYTHONPATH=tests $(PY) -m fuzzing --runs $(or $(RUNS),100000)
 
 check: setup ## check format, lint and types
 	.venv/bin/ruff format --check $(SOURCES)
