@@ -8,7 +8,7 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test fuzz fuzz-bytes check format reliability bench quality everyday peers lock requirements docs clean
+.PHONY: help setup up demo test fuzz fuzz-bytes isolation check format reliability bench quality everyday peers lock requirements docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ fuzz: setup ## run the property tests with new examples each time: make fuzz EXA
 
 fuzz-bytes: setup ## fuzz what reads bytes from outside, guided by coverage: make fuzz-bytes RUNS=1000000
 	PYTHONPATH=tests $(PY) -m fuzzing --runs $(or $(RUNS),100000)
+
+isolation: setup ## ask as random users of several tenants, and compare with a model: make isolation REQUESTS=100000
+	PYTHONPATH=tests $(PY) -m isolation --requests $(or $(REQUESTS),10000) --seed $(or $(SEED),1)
 
 check: setup ## check format, lint and types
 	.venv/bin/ruff format --check $(SOURCES)
