@@ -42,6 +42,7 @@ _RUNS = (
     _Run("growth", "-m benchmarks.growth", "--sizes 1000 10000 --users 1 100", ""),
     _Run("retriever", "-m benchmarks.retriever", "--rounds 1 --warm-up 2 --seconds 6 --messages 150", ""),
     _Run("http", "-m benchmarks.http", "--rounds 1 --slices 5 --messages 200", "--rounds 5 --slices 40"),
+    _Run("hostile", "-m benchmarks.hostile", "--seconds 10", ""),
     _Run("searchable", "-m benchmarks.searchable", "--rounds 1 --warm-up 5 --seconds 10 --import 20000", ""),
 )
 

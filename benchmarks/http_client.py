@@ -23,17 +23,26 @@ class HttpClient:
             OSError: there was no answer within a minute, or none at all.
 
         """
-        status, _, answer = await self.ask(path, body, media)
+        return await self.send("POST", path, body, media)
+
+    async def send(self, method: str, path: str, body: bytes, media: str = _JSON) -> tuple[int, bytes]:
+        """Send an idempotent request of any method, and return status and body of the answer.
+
+        Raises:
+            OSError: there was no answer within a minute, or none at all.
+
+        """
+        status, _, answer = await self.ask(path, body, media, method)
         return status, answer
 
-    async def ask(self, path: str, body: bytes, media: str = _JSON) -> tuple[int, bytes, bytes]:
+    async def ask(self, path: str, body: bytes, media: str = _JSON, method: str = "POST") -> tuple[int, bytes, bytes]:
         """Send an idempotent request, and return status, head (in lower case) and body of the answer.
 
         Raises:
             OSError: there was no answer within a minute, or none at all.
 
         """
-        head = f"POST {path} HTTP/1.1\r\n{self._head}content-type: {media}\r\ncontent-length: {len(body)}\r\n\r\n"
+        head = f"{method} {path} HTTP/1.1\r\n{self._head}content-type: {media}\r\ncontent-length: {len(body)}\r\n\r\n"
         request = head.encode() + body
         async with asyncio.timeout(_SECONDS):
             while self._idle:
