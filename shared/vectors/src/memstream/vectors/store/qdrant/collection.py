@@ -90,9 +90,11 @@ class Collection:
 
     def __init__(self, *, url: str, api_key: str | None, name: str, timeout: float, connections: int) -> None:
         self.name = name
+        headers = {} if api_key is None else {"api-key": api_key}
         self.client = AsyncQdrantClient(
             url=url,
-            api_key=api_key,
+            # As `api_key`, the client would warn of every server without TLS, also of one on this machine.
+            headers=headers,
             timeout=max(1, int(timeout)),
             check_compatibility=False,
             # The server makes the BM25 vectors; without this the client would look for a model of its own.
@@ -102,7 +104,6 @@ class Collection:
         )
         self._transport: HttpTransport | None = None
         if is_direct(url):
-            headers = {} if api_key is None else {"api-key": api_key}
             self._transport = HttpTransport(url, port=_PORT, headers=headers, timeout=max(1, int(timeout)))
 
     async def upsert(self, points: Sequence[Mapping[str, Any]], newest_ms: int) -> None:
