@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from ssl import SSLContext
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -88,7 +89,16 @@ class _Answered(BaseModel):
 class Collection:
     """The requests of one collection, through Qdrant's REST interface."""
 
-    def __init__(self, *, url: str, api_key: str | None, name: str, timeout: float, connections: int) -> None:
+    def __init__(  # noqa: PLR0913 - what a connection has, by name
+        self,
+        *,
+        url: str,
+        api_key: str | None,
+        name: str,
+        timeout: float,
+        connections: int,
+        verify: SSLContext | bool = True,
+    ) -> None:
         self.name = name
         headers = {} if api_key is None else {"api-key": api_key}
         self.client = AsyncQdrantClient(
@@ -100,6 +110,7 @@ class Collection:
             # The server makes the BM25 vectors; without this the client would look for a model of its own.
             cloud_inference=True,
             # Connections to this machine are kept alive only when limits are given.
+            verify=verify,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
         self._transport: HttpTransport | None = None
