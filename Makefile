@@ -38,11 +38,18 @@ test: setup ## run the tests, the same in every run
 fuzz: setup ## run the property tests with new examples each time: make fuzz EXAMPLES=10000 SEED=7
 	$(PY) -m pytest -m hypothesis -n $(JOBS) --fuzz $(or $(EXAMPLES),1000) --timeout 3600 $(if $(SEED),--hypothesis-seed $(SEED))
 
-check: setup ## check format, lint and types
+check: setup .venv/.scanned ## check format, lint, types, secrets and known vulnerabilities
 	.venv/bin/ruff format --check $(SOURCES)
 	.venv/bin/ruff check $(SOURCES)
 	.venv/bin/mypy $(MEMBERS:%/pyproject.toml=%/src) tests benchmarks docs examples
 	$(PY) docs/export.py --check
+	.ci/audit
+
+# Scans the files that have changed since the last time. A line that only looks like a secret has the comment
+# `pragma: allowlist secret`.
+.venv/.scanned: $(wildcard $(shell git ls-files)) | .venv/.ready
+	@printf '%s\0' $? | xargs -0 -n 200 -P 2 .venv/bin/detect-secrets-hook --no-verify --baseline .secrets.baseline
+	@touch $@
 
 format: setup ## format the sources and fix what can be fixed automatically
 	.venv/bin/ruff format $(SOURCES)
