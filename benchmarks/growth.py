@@ -161,7 +161,9 @@ async def running(options: argparse.Namespace) -> AsyncIterator[Site]:
         stack = Stack.model_validate_json((home / "stack.json").read_bytes())
         dimensions = MODELS[options.model].dimensions
         space = EmbeddingSpace(stack.embedding_model, dimensions)
-        store = QdrantStore(space, url=stack.qdrant_url, api_key=None, collection=_COLLECTION, timeout=_TIMEOUT)
+        store = QdrantStore(
+            space, url=stack.qdrant_url, api_key=stack.qdrant_api_key, collection=_COLLECTION, timeout=_TIMEOUT
+        )
         headers = {"Authorization": f"Bearer {stack.api_key}"}
         async with httpx.AsyncClient(headers=headers, timeout=_TIMEOUT) as http:
             yield Site(stack, home, store, http, dimensions)

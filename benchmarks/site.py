@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import psutil
 
-from memstream.local.stack.data_directory import DataDirectory, Keys
+from memstream.local.stack.data_directory import DataDirectory, Keys, ServerSecrets
 from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.ports import free_base
 from memstream.local.stack.process import Process, clean_environment
@@ -100,6 +100,11 @@ class Site:
     def keys(self) -> Keys:
         """The keys, once the part `keys` has ended."""
         return self._home.keys()
+
+    @property
+    def secrets(self) -> ServerSecrets:
+        """The keys of Qdrant and the embeddings server."""
+        return self._home.secrets()
 
     @property
     def running(self) -> list[str]:
@@ -211,7 +216,8 @@ class Site:
 
     async def points(self) -> int:
         """Count the stored points."""
-        async with httpx.AsyncClient(base_url=self.plan.qdrant_url, timeout=120) as http:
+        headers = {"api-key": self.secrets.qdrant_api_key}
+        async with httpx.AsyncClient(base_url=self.plan.qdrant_url, headers=headers, timeout=120) as http:
             answer = await http.post(f"{_COLLECTION}/points/count", json={"exact": True})
             return int(answer.raise_for_status().json()["result"]["count"])
 
@@ -264,6 +270,7 @@ async def opened(
     with tempfile.TemporaryDirectory(prefix="memstream-bench-", ignore_cleanup_errors=True) as folder:
         home = DataDirectory(Path(folder))
         home.create()
+        home.create_secrets()
         async with home.locked(SystemClock()) as lock:
             site = Site(
                 home,

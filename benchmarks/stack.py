@@ -126,7 +126,9 @@ async def _bare_rate(stack: Stack, rows: _Rows) -> float:
         for row in rows
     ]
     gate = asyncio.Semaphore(_CALLS)
-    async with openai.AsyncOpenAI(base_url=stack.embeddings_url, api_key="local", max_retries=0) as client:
+    async with openai.AsyncOpenAI(
+        base_url=stack.embeddings_url, api_key=stack.embeddings_api_key, max_retries=0
+    ) as client:
 
         async def call(batch: list[str]) -> None:
             async with gate:

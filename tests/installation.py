@@ -42,6 +42,7 @@ class Installation:
         """
         directory = DataDirectory(folder)
         directory.create()
+        directory.create_secrets()
         self.plan = Plan(directory, model=model, embedders=embedders, port_base=free_ports(FIXED_PORTS + embedders))
         self._children = {child.name: child for stage in self.plan.stages() for child in stage}
         if embeddings:
@@ -140,6 +141,11 @@ class Installation:
         return httpx.AsyncClient(
             base_url=self.url(name), headers={"Authorization": f"Bearer {api_key}"}, timeout=timeout
         )
+
+    def qdrant(self, *, timeout: float = PATIENCE) -> httpx.AsyncClient:
+        """Make an HTTP client of Qdrant, with its key."""
+        headers = {"api-key": self.plan.directory.secrets().qdrant_api_key}
+        return httpx.AsyncClient(base_url=self.url("qdrant"), headers=headers, timeout=timeout)
 
     async def close(self) -> None:
         """End everything that runs."""

@@ -31,11 +31,11 @@ class QdrantProxy:
 
 
 @contextlib.asynccontextmanager
-async def proxied(qdrant_url: str) -> AsyncIterator[QdrantProxy]:
-    """Stand in front of a Qdrant."""
+async def proxied(qdrant: httpx.AsyncClient) -> AsyncIterator[QdrantProxy]:
+    """Stand in front of a Qdrant, and close its client at the end."""
     proxy = QdrantProxy("")
     proxy.open.set()
-    async with httpx.AsyncClient(base_url=qdrant_url, timeout=30) as qdrant:
+    async with qdrant:
 
         async def pass_on(request: Request) -> Response:
             body = await request.body()

@@ -80,7 +80,9 @@ async def on_containers(home: Path) -> AsyncIterator[RunningStack]:
             await parts.start("keys")
             await _copy_keys(parts.redis, connect(redis_url))
             await parts.start("ingest-1", "embedder-1", "retriever-1")
-            info = parts.info.model_copy(update={"redis_url": redis_url, "qdrant_url": qdrant_url})
+            info = parts.info.model_copy(
+                update={"redis_url": redis_url, "qdrant_url": qdrant_url, "qdrant_api_key": None}
+            )
             (home / "stack.json").write_text(info.model_dump_json())
             async with _connected(home, info) as stack:
                 yield stack

@@ -1,6 +1,6 @@
 """Chroma as a contender: its store within the process, its function for OpenAI's embeddings, its telemetry off.
 
-python -m benchmarks.peers.chroma_contender EMBEDDINGS_URL MODEL, and any key in OPENAI_API_KEY
+python -m benchmarks.peers.chroma_contender EMBEDDINGS_URL MODEL, and the server's key in OPENAI_API_KEY
 """
 
 import sys

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -39,7 +38,9 @@ def _embeddings(site: Site) -> tuple[str, str]:
     return site.plan.embeddings_url, space_of(site.plan.model).model
 
 
-_NO_KEYS: Mapping[str, str] = MappingProxyType({"OPENAI_API_KEY": "local"})
+def _keys(site: Site) -> dict[str, str]:
+    return {"OPENAI_API_KEY": site.secrets.embeddings_api_key, "QDRANT_API_KEY": site.secrets.qdrant_api_key}
+
 
 CONTENDERS = (
     Contender(
@@ -53,13 +54,13 @@ CONTENDERS = (
         "mem0",
         "benchmarks.peers.mem0_contender",
         lambda site: (site.plan.qdrant_url, *_embeddings(site), str(space_of(site.plan.model).dimensions)),
-        lambda _site: {**_NO_KEYS, "MEM0_TELEMETRY": "False"},
+        lambda site: {**_keys(site), "MEM0_TELEMETRY": "False"},
     ),
     Contender(
         "Chroma",
         "benchmarks.peers.chroma_contender",
         _embeddings,
-        lambda _site: {**_NO_KEYS, "ANONYMIZED_TELEMETRY": "False"},
+        lambda site: {**_keys(site), "ANONYMIZED_TELEMETRY": "False"},
     ),
 )
 

@@ -1,10 +1,12 @@
 """mem0 as a contender: its library without a language model (`infer=False`), its telemetry off.
 
-    python -m benchmarks.peers.mem0_contender QDRANT_URL EMBEDDINGS_URL MODEL DIMENSIONS, with MEM0_TELEMETRY=False
+    python -m benchmarks.peers.mem0_contender QDRANT_URL EMBEDDINGS_URL MODEL DIMENSIONS, with MEM0_TELEMETRY=False,
+    and the servers' keys in QDRANT_API_KEY and OPENAI_API_KEY
 
 Its words (BM25) and its entities need models from a hub. Without them, as here, it compares cosines only.
 """
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -53,9 +55,11 @@ class Mem0:
 
     def __init__(self, qdrant_url: str, embeddings_url: str, model: str, dimensions: int) -> None:
         """Open it; nothing goes anywhere but to these two servers."""
-        client = NamedVectorClient(url=qdrant_url, check_compatibility=False)
+        client = NamedVectorClient(
+            url=qdrant_url, headers={"api-key": os.environ["QDRANT_API_KEY"]}, check_compatibility=False
+        )
         store = {"client": client, "collection_name": _COLLECTION, "embedding_model_dims": dimensions}
-        embedder = {"model": model, "openai_base_url": embeddings_url, "api_key": "local"}
+        embedder = {"model": model, "openai_base_url": embeddings_url, "api_key": os.environ["OPENAI_API_KEY"]}
         self._memory = Memory.from_config(
             {
                 "vector_store": {"provider": "qdrant", "config": store},

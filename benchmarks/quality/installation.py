@@ -50,7 +50,10 @@ async def installed(
     plan = Plan(
         DataDirectory(home), model=model, port_base=first_port, rerank_url=rerank_url, rerank_model=rerank_model
     )
-    async with remembering(plan.embeddings_url, first_port + _REMEMBERING) as url:
+    plan.directory.create()
+    plan.directory.create_secrets()
+    key = plan.directory.secrets().embeddings_api_key
+    async with remembering(plan.embeddings_url, key, first_port + _REMEMBERING) as url:
         stack = LocalStack(
             plan,
             environment=os.environ,

@@ -61,9 +61,9 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def remembering(url: str, port: int) -> AsyncIterator[str]:
-    """Serve on a port of this machine what the server at `url` answers; give the URL."""
-    async with httpx.AsyncClient(timeout=_PATIENCE) as http:
+async def remembering(url: str, key: str, port: int) -> AsyncIterator[str]:
+    """Serve on a port of this machine what the server at `url`, which asks for `key`, answers; give the URL."""
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=_PATIENCE) as http:
         app = application(lambda body: http.post(f"{url}/embeddings", json=body))
         config = uvicorn.Config(app, host=_HOST, port=port, log_level="warning", access_log=False)
         server = _Server(config)

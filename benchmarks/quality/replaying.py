@@ -63,8 +63,9 @@ async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded
     """Ask every question, as its user and, where it has an answer and there are others, as another."""
     settings = ServerSettings(
         qdrant_url=HttpUrl(stack.qdrant_url),
+        qdrant_api_key=SecretStr(stack.qdrant_api_key or ""),
         embeddings_url=HttpUrl(stack.embeddings_url),
-        embeddings_api_key=SecretStr("none"),
+        embeddings_api_key=SecretStr(stack.embeddings_api_key or "none"),
         embeddings_model=stack.embedding_model,
         embeddings_dimensions=dimensions,
         embeddings_timeout=timedelta(seconds=_PATIENCE),

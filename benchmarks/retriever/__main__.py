@@ -156,7 +156,9 @@ class _Bench:
     async def own_time(self) -> None:
         """Search at a steady rate, through the relays: a handler that only forwards, and the retriever."""
         embeddings, qdrant = (f"http://127.0.0.1:{relay.port}" for relay in self._relays)
-        async with forwarding(self._free_port(), qdrant, f"{embeddings}/v1", self._site.plan.model) as (forwarder, _):
+        async with forwarding(
+            self._free_port(), self._site.secrets, qdrant, f"{embeddings}/v1", self._site.plan.model
+        ) as (forwarder, _):
             _, outcome = await self._steadily(forwarder)
             self._spread("a forwarder's own time", self._apart(outcome)[0])
             before, outcome = await self._steadily(self._client)
@@ -197,7 +199,7 @@ class _Bench:
         known = [self._questions.body(number) for number in range(_KNOWN)]
         await all_at_once(self._client, known)
         queries = await self._queries()
-        async with forwarding(self._free_port(), self._site.plan.qdrant_url) as (bare, process):
+        async with forwarding(self._free_port(), self._site.secrets, self._site.plan.qdrant_url) as (bare, process):
             rates, costs = {}, {}
             for name, client, bodies in (("forwarder", bare, queries), ("retriever", self._client, known)):
                 await in_turn(client, _cycle(bodies), _AT_ONCE, self._chosen.warm_up, 0)
@@ -221,7 +223,8 @@ class _Bench:
     async def _queries(self) -> list[bytes]:
         """Return the retriever's queries to Qdrant for its cached questions."""
         space = space_of(self._site.plan.model)
-        api = OpenAIEmbeddings(space, url=self._site.plan.embeddings_url, api_key="local", timeout=60)
+        key = self._site.secrets.embeddings_api_key
+        api = OpenAIEmbeddings(space, url=self._site.plan.embeddings_url, api_key=key, timeout=60)
         texts = [self._questions.text(number) for number in range(_KNOWN)]
         vectors = (await api.embed(texts, "query")).vectors
         await api.aclose()

@@ -2,10 +2,13 @@
 
     python -m benchmarks.retriever.forwarder QDRANT_URL PORT [EMBEDDINGS_URL MODEL]
 
+The servers' keys are in QDRANT_API_KEY and OPENAI_API_KEY.
+
 It runs on the same HTTP server as the retriever, configured alike, and uses the same HTTP transport. The posted body is
 a batch of queries for Qdrant; with an embeddings server it is a search, whose query is embedded first.
 """
 
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -69,9 +72,11 @@ if __name__ == "__main__":
     if embeddings:
         url, model = embeddings
         space = space_of(model)
-        writing = embedding(OpenAIEmbeddings(space, url=url, api_key="local", timeout=60), space)
+        writing = embedding(OpenAIEmbeddings(space, url=url, api_key=os.environ["OPENAI_API_KEY"], timeout=60), space)
     uvicorn.run(
-        handler(HttpTransport(qdrant_url, port=6333, headers={}, timeout=60), writing),
+        handler(
+            HttpTransport(qdrant_url, port=6333, headers={"api-key": os.environ["QDRANT_API_KEY"]}, timeout=60), writing
+        ),
         port=int(port),
         loop="uvloop",
         http="httptools",

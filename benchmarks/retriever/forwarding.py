@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,15 +11,19 @@ import psutil
 
 from benchmarks.http_client import HttpClient
 from benchmarks.site import Failed
+from memstream.local.stack.data_directory import ServerSecrets
 
 _READY_SECONDS = 60.0
 
 
 @contextlib.asynccontextmanager
-async def forwarding(port: int, qdrant_url: str, *embeddings: str) -> AsyncIterator[tuple[HttpClient, psutil.Process]]:
+async def forwarding(
+    port: int, secrets: ServerSecrets, qdrant_url: str, *embeddings: str
+) -> AsyncIterator[tuple[HttpClient, psutil.Process]]:
     """Run a forwarder to Qdrant, or to both servers; return a connection to it, and its process.
 
-    `embeddings` are the URL of the embeddings server and the name of its model, if it embeds the queries.
+    `secrets` are the servers' keys; `embeddings` are the URL of the embeddings server and the name of its model, if it
+    embeds the queries.
 
     Raises:
         Failed: it has ended.
@@ -28,6 +33,7 @@ async def forwarding(port: int, qdrant_url: str, *embeddings: str) -> AsyncItera
     forwarder = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.retriever.forwarder", qdrant_url, str(port), *embeddings),
         cwd=Path(__file__).parents[2],
+        env={**os.environ, "QDRANT_API_KEY": secrets.qdrant_api_key, "OPENAI_API_KEY": secrets.embeddings_api_key},
     )
     client = HttpClient(f"http://127.0.0.1:{port}", "")
     try:

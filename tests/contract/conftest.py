@@ -36,6 +36,6 @@ async def qdrant_edge(tmp_path: Path) -> AsyncIterator[EdgeServer]:
 async def qdrant_http(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
     """Plain HTTP to an edge server that tests share."""
     server = await EdgeServer(tmp_path_factory.mktemp("qdrant-http")).ready()
-    async with httpx.AsyncClient(base_url=server.url) as http:
+    async with httpx.AsyncClient(base_url=server.url, headers={"content-type": "application/json"}) as http:
         yield http
     server.kill()

@@ -31,19 +31,21 @@ ODD_TEXTS = {
     "special-tokens": "[SEP][CLS][PAD]</s><s>",
 }
 
+JSON = {"content-type": "application/json"}
+
 Start = Callable[[str, Path], AbstractContextManager[tuple[str, subprocess.Popen[str]]]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def minilm(minilm_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=minilm_url.removesuffix("/v1"), timeout=PATIENCE) as client:
+    async with httpx.AsyncClient(base_url=minilm_url.removesuffix("/v1"), headers=JSON, timeout=PATIENCE) as client:
         yield client
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def wordllama(wordllama_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=wordllama_url.removesuffix("/v1"), timeout=PATIENCE) as client:
+    async with httpx.AsyncClient(base_url=wordllama_url.removesuffix("/v1"), headers=JSON, timeout=PATIENCE) as client:
         yield client
 
 

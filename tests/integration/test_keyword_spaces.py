@@ -32,14 +32,24 @@ async def opened(stack: RunningStack, user: str) -> AsyncIterator[Open]:
 
         async def store(keywords: KeywordSpace | None = None) -> QdrantStore:
             one = QdrantStore(
-                SPACE, url=stack.info.qdrant_url, api_key=None, collection=name, timeout=PATIENCE, keywords=keywords
+                SPACE,
+                url=stack.info.qdrant_url,
+                api_key=stack.info.qdrant_api_key,
+                collection=name,
+                timeout=PATIENCE,
+                keywords=keywords,
             )
             stores.push_async_callback(one.aclose)
             return one
 
         yield store
-    async with httpx.AsyncClient(base_url=stack.info.qdrant_url) as qdrant:
+    async with asking(stack) as qdrant:
         await qdrant.delete(f"/collections/{name}")
+
+
+def asking(stack: RunningStack) -> httpx.AsyncClient:
+    """Make an HTTP client of Qdrant."""
+    return httpx.AsyncClient(base_url=stack.info.qdrant_url, headers={"api-key": stack.info.qdrant_api_key or ""})
 
 
 def chunk(text: str) -> EmbeddedChunk:
@@ -114,7 +124,7 @@ async def test_another_collection_under_the_name_is_noticed_by_the_health_check(
     before, reader = await opened(ENGLISH), await opened(None)
     await before.ensure()
     await reader.check()
-    async with httpx.AsyncClient(base_url=stack.info.qdrant_url) as qdrant:
+    async with asking(stack) as qdrant:
         await qdrant.delete(f"/collections/{before._collection.name}")
     with pytest.raises(GlobalFault, match="is missing"):
         await reader.check()
@@ -130,7 +140,7 @@ async def test_another_collection_under_the_name_is_noticed_by_the_health_check(
 async def test_a_collection_without_keyword_vectors_is_an_operators_fault(opened: Open, stack: RunningStack) -> None:
     store = await opened(None)
     body = {"vectors": {SPACE.vector_name: {"size": 2, "distance": "Cosine"}}}
-    async with httpx.AsyncClient(base_url=stack.info.qdrant_url) as qdrant:
+    async with asking(stack) as qdrant:
         (await qdrant.put(f"/collections/{store._collection.name}", json=body)).raise_for_status()
 
     for asked in (store.ensure, store.check):

@@ -34,7 +34,10 @@ SOME_VECTOR = np.full(384, 0.05, np.float32)
 async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
     """Open the running stack's collection."""
     space = EmbeddingSpace(stack.info.embedding_model, 384)
-    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=PATIENCE)
+    info = stack.info
+    opened = QdrantStore(
+        space, url=info.qdrant_url, api_key=info.qdrant_api_key, collection="memstream", timeout=PATIENCE
+    )
     yield opened
     await opened.aclose()
 

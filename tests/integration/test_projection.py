@@ -24,8 +24,10 @@ Vector = npt.NDArray[np.float32]
 
 def opened(stack: RunningStack, space: EmbeddingSpace, user: str) -> QdrantStore:
     """Open a collection of the test's own, as a service that is configured with this space would."""
-    url, name = stack.info.qdrant_url, "".join(filter(str.isalnum, user))
-    return QdrantStore(space, url=url, api_key=None, collection=f"projected{name}", timeout=PATIENCE)
+    info, name = stack.info, "".join(filter(str.isalnum, user))
+    return QdrantStore(
+        space, url=info.qdrant_url, api_key=info.qdrant_api_key, collection=f"projected{name}", timeout=PATIENCE
+    )
 
 
 @pytest_asyncio.fixture

@@ -48,7 +48,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
         parts.settings = settings
         await parts.start("redis")
         await parts.start("keys", "qdrant", "embeddings")
-        async with proxied(parts.url("qdrant")) as proxy:
+        async with proxied(parts.qdrant()) as proxy:
             settings["retriever-1"] = {
                 "MEMSTREAM_RETRIEVER_QDRANT_URL": proxy.url,
                 "MEMSTREAM_RETRIEVER_QDRANT_TIMEOUT": "3",

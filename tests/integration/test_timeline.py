@@ -64,7 +64,10 @@ async def say(stack: RunningStack, user: str, *names: str, minute: int | None = 
 async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
     """Open the running stack's collection."""
     space = EmbeddingSpace(stack.info.embedding_model, 384)
-    opened = QdrantStore(space, url=stack.info.qdrant_url, api_key=None, collection="memstream", timeout=PATIENCE)
+    info = stack.info
+    opened = QdrantStore(
+        space, url=info.qdrant_url, api_key=info.qdrant_api_key, collection="memstream", timeout=PATIENCE
+    )
     yield opened
     await opened.aclose()
 

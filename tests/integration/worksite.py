@@ -12,7 +12,7 @@ import httpx
 from installation import Installation, installed
 from provider.script import Script
 from provider.server import providing
-from waiting import PATIENCE, until
+from waiting import until
 
 from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
@@ -170,7 +170,7 @@ class Worksite:
     async def stored(self) -> dict[str, list[int]]:
         """Give the chunk numbers of all stored points by message id, in order; a duplicate would show twice."""
         found: defaultdict[str, list[int]] = defaultdict(list)
-        async with httpx.AsyncClient(base_url=self.parts.url("qdrant"), timeout=PATIENCE) as qdrant:
+        async with self.parts.qdrant() as qdrant:
             offset: object = 0
             while offset is not None:
                 answer = await qdrant.post(
@@ -185,7 +185,7 @@ class Worksite:
 
     async def change_collection(self, dimensions: int | None) -> None:
         """Replace the collection by an empty one with another vector size, or by none."""
-        async with httpx.AsyncClient(base_url=self.parts.url("qdrant"), timeout=PATIENCE) as qdrant:
+        async with self.parts.qdrant() as qdrant:
             path = f"/collections/{self._collection}"
             vectors = (await qdrant.get(path)).json()["result"]["config"]["params"]["vectors"]
             (await qdrant.delete(path)).raise_for_status()

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-import httpx
 from reliability.fault_injection import FaultInjector
 from reliability.history import Found, History, Sent
 from reliability.observation import answered, observe
@@ -71,7 +70,7 @@ async def reading(site: Site) -> AsyncIterator[Reader]:
     async with (
         parts.client("ingest-1", timeout=_ANSWER_SECONDS) as ingest,
         parts.client("retriever-1", timeout=_ANSWER_SECONDS) as retriever,
-        httpx.AsyncClient(base_url=parts.url("qdrant"), timeout=_ANSWER_SECONDS) as qdrant,
+        parts.qdrant(timeout=_ANSWER_SECONDS) as qdrant,
     ):
         yield Reader(ingest, retriever, qdrant)
 

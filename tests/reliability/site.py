@@ -130,10 +130,10 @@ async def running(folder: Path) -> AsyncIterator[Site]:
         for link in links.values():
             await link.open()
             opened.push_async_callback(link.close)
-        settings.update(_settings(links))
+        settings.update(_settings(links, parts.plan.redis_url))
         await parts.start("redis")
         await parts.start("keys", "qdrant", "embeddings")
-        await _create_old_collection(parts.url("qdrant"))
+        await _create_old_collection(parts.url("qdrant"), parts.plan.directory.secrets().qdrant_api_key)
         await parts.start("ingest-1", "embedder-1", "embedder-2", "retriever-1")
         site = Site(parts, links, settings)
         keeping = asyncio.create_task(site.keep())
@@ -144,20 +144,22 @@ async def running(folder: Path) -> AsyncIterator[Site]:
             await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def _create_old_collection(url: str) -> None:
+async def _create_old_collection(url: str, api_key: str) -> None:
     """Create the collection as the last release did: where releases run side by side, it is older than the new one."""
     space = EmbeddingSpace("simulated", _DIMENSIONS)
-    store = QdrantStore(space, url=url, api_key=None, collection="memstream", timeout=PATIENCE, keywords=ENGLISH)
+    store = QdrantStore(space, url=url, api_key=api_key, collection="memstream", timeout=PATIENCE, keywords=ENGLISH)
     await store.ensure()
     await store.aclose()
 
 
-def _settings(links: dict[str, Link]) -> dict[str, dict[str, str]]:
+def _settings(links: dict[str, Link], redis_url: str) -> dict[str, dict[str, str]]:
     """Lead every part through its links, and give it short spans of time."""
     settings: dict[str, dict[str, str]] = {"embeddings": {"PYTHONPATH": str(_TESTS)}}
     for link in links.values():
         service = link.client.partition("-")[0]
-        url = f"redis://127.0.0.1:{link.port}/0" if link.server == "redis" else f"http://127.0.0.1:{link.port}"
+        url = f"http://127.0.0.1:{link.port}"
+        if link.server == "redis":
+            url = f"{redis_url.rpartition(':')[0]}:{link.port}/0"
         url += "/v1" if link.server == "embeddings" else ""
         prefix = f"MEMSTREAM_{service.upper()}"
         settings.setdefault(link.client, {})[f"{prefix}_{link.server.upper()}_URL"] = url

@@ -88,7 +88,11 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
 
     """
     registry = CollectorRegistry()
-    client, faults, health = connect(str(settings.redis_url)), DependencyFaults(), Health(clock)
+    client, faults, health = (
+        connect(str(settings.redis_url), ca_file=settings.redis_ca_file),
+        DependencyFaults(),
+        Health(clock),
+    )
     context = _Context(settings, clock, rng, client, faults, EmbedderMetrics(registry), health)
     concurrency = ConcurrencyController(settings.concurrency)
     store = open_store(settings)
@@ -196,6 +200,7 @@ def _subscriptions(settings: EmbedderSettings, pipeline: Pipeline) -> Subscripti
     return Subscriptions(
         str(settings.redis_url),
         sources,
+        ca_file=settings.redis_ca_file,
         consumer=settings.consumer,
         offer=pipeline.offer,
         read_entries=max(1, min(MAX_ENTRIES_PER_READ, settings.held_messages // len(sources))),

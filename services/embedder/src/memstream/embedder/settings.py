@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.runtime.configuration import Duration
+from memstream.runtime.tls import CaFile
 from memstream.vectors.composition import ServerSettings
 
 
@@ -25,6 +26,8 @@ class EmbedderSettings(ServerSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    redis_ca_file: CaFile | None = None
+    """For a URL that begins with `rediss://`: trusted instead of the system's authorities."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """The same in every service of an installation."""
     consumer: str = Field(default_factory=socket.gethostname, min_length=1)

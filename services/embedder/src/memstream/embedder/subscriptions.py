@@ -7,16 +7,19 @@ decoded one by one (`jobs`), acknowledged one by one (`settlement`), and taken o
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from faststream import AckPolicy
 from faststream.redis import RedisBroker, StreamSub
 from faststream.redis.message import BatchStreamMessage, RedisBatchStreamMessage
+from faststream.security import BaseSecurity
 
 from memstream.contracts import keys
 from memstream.embedder.jobs import Delivery
 from memstream.embedder.streams import SourceStream
 from memstream.runtime.errors import Unavailable
+from memstream.runtime.tls import context_for
 from memstream.streams.connections import decoded, redis_faults
 
 _log = logging.getLogger(__name__)
@@ -42,12 +45,21 @@ Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
 class Subscriptions:
     """Reads new entries of all streams, for as long as `offer` takes them."""
 
-    def __init__(
-        self, url: str, sources: Sequence[SourceStream], *, consumer: str, offer: Offer, read_entries: int
+    def __init__(  # noqa: PLR0913 - named arguments, set in one place
+        self,
+        url: str,
+        sources: Sequence[SourceStream],
+        *,
+        ca_file: Path | None = None,
+        consumer: str,
+        offer: Offer,
+        read_entries: int,
     ) -> None:
+        context = context_for(url, ca_file)
         # FastStream logs a line per batch at this level: DEBUG, so that they don't appear. Errors are logged as errors.
         self._broker = RedisBroker(
             url,
+            security=None if context is None else BaseSecurity(ssl_context=context, use_ssl=True),
             apply_types=False,
             graceful_timeout=0,
             logger=_log,

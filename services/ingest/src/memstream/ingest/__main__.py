@@ -52,7 +52,7 @@ async def _issue_key(settings: IngestSettings, tenant: str, *, admin: bool) -> N
         raise ConfigurationError(
             f"{tenant!r} is not a tenant name: use up to 63 of a-z, 0-9, _, . and -, and begin with a letter or digit"
         ) from None
-    client = connect(str(settings.redis_url))
+    client = connect(str(settings.redis_url), ca_file=settings.redis_ca_file)
     key = new_key()
     try:
         await store_key(client, key, Credential(tenant, admin=admin))

@@ -46,7 +46,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
 
     """
     timeout = settings.append_timeout.total_seconds()
-    client = connect(str(settings.redis_url), timeout=timeout)
+    client = connect(str(settings.redis_url), timeout=timeout, ca_file=settings.redis_ca_file)
     durability = Durability(client, require_fsync=settings.durability == "fsync", timeout=timeout)
     log = StreamLog(client, durability, dedup_seconds=_whole_seconds(settings.dedup_window))
     erasures = Erasures(

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
+from memstream.runtime.tls import CaFile
 
 MIB = 1024 * 1024
 _NO_TIME = timedelta(0)
@@ -27,6 +28,8 @@ class IngestSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    redis_ca_file: CaFile | None = None
+    """For a URL that begins with `rediss://`: trusted instead of the system's authorities."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """The same in every service of an installation."""
     durability: Literal["fsync", "memory"] = "fsync"

@@ -77,7 +77,9 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         ConfigurationError: a setting can't be used.
 
     """
-    client = connect(str(settings.redis_url), timeout=settings.redis_timeout.total_seconds())
+    client = connect(
+        str(settings.redis_url), timeout=settings.redis_timeout.total_seconds(), ca_file=settings.redis_ca_file
+    )
     asked = _Dependencies(
         client,
         open_store(settings, connections=settings.searches_at_once + _OTHER_CONNECTIONS),

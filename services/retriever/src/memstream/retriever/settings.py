@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
+from memstream.runtime.tls import CaFile
 from memstream.vectors.composition import ServerSettings
 
 MIB = 1024 * 1024
@@ -30,6 +31,8 @@ class RetrieverSettings(ServerSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    redis_ca_file: CaFile | None = None
+    """For a URL that begins with `rediss://`: trusted instead of the system's authorities."""
     redis_timeout: Duration = Field(default=timedelta(seconds=1), gt=_NO_TIME)
     """Timeout of Redis calls; if it passes, a recently valid API key is accepted."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)

@@ -16,8 +16,12 @@ class Stack(BaseModel):
     ingest_url: str
     retriever_url: str
     redis_url: str
+    """With the password."""
     qdrant_url: str
+    qdrant_api_key: str | None = None
+    """None if Qdrant asks for none; the same holds for the embeddings server."""
     embeddings_url: str
+    embeddings_api_key: str | None = None
     api_key: str
     admin_key: str
     embedding_model: str

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from ssl import SSLContext
+from typing import Any
 
 import redis.asyncio
 import redis.exceptions
@@ -9,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from memstream.runtime.errors import ConfigurationError, Unavailable
+from memstream.runtime.tls import context_for
 
 Redis = redis.asyncio.Redis
 
@@ -19,13 +23,16 @@ DEPENDENCY = "Redis"
 _CONNECTIONS = 64
 
 
-def connect(url: str, *, timeout: float = 5.0) -> Redis:
+def connect(url: str, *, timeout: float = 5.0, ca_file: Path | None = None) -> Redis:
     """Return a client that answers bytes and gives up after `timeout` seconds. It connects at the first command.
 
+    With a URL that begins with `rediss://` it speaks TLS, and trusts the authorities in `ca_file`, or the system's.
+
     Raises:
-        ConfigurationError: the URL is not a Redis URL.
+        ConfigurationError: the URL is not a Redis URL, or the file not usable.
 
     """
+    context = context_for(url, ca_file)
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
@@ -40,9 +47,21 @@ def connect(url: str, *, timeout: float = 5.0) -> Redis:
             # since it says nothing about the server. Every command here may be sent twice.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
         )
+        if context is not None:
+            pool.connection_class = _trusting_connections(context)
         return Redis.from_pool(pool)
     except ValueError as error:
         raise ConfigurationError(f"the Redis URL is not usable: {error}") from error
+
+
+def _trusting_connections(context: SSLContext) -> type[redis.asyncio.SSLConnection]:
+    class TrustingConnection(redis.asyncio.SSLConnection):
+        def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the library's own
+            super().__init__(**options)
+            # The library's option for a CA file trusts the system's authorities besides it.
+            self.ssl_context.context = context
+
+    return TrustingConnection
 
 
 def decoded(value: object) -> str:

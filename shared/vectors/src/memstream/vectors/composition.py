@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
+from memstream.runtime.tls import CaFile
 from memstream.streams.connections import Redis
 from memstream.vectors.embeddings import MeteredEmbeddings
 from memstream.vectors.embeddings.budget import Budget, Limits
@@ -26,11 +27,14 @@ class ServerSettings(BaseSettings):
     """Settings of the two servers; a service adds its own, and its prefix."""
 
     qdrant_url: HttpUrl = HttpUrl("http://127.0.0.1:6333")
+    qdrant_ca_file: CaFile | None = None
+    """For a URL that begins with `https://`: trusted instead of the system's authorities."""
     qdrant_api_key: SecretStr | None = None
     qdrant_timeout: Duration = Field(default=timedelta(seconds=10), gt=_NO_TIME)
     collection: str = Field(default="memstream", min_length=1)
 
     embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
+    embeddings_ca_file: CaFile | None = None
     embeddings_api_key: SecretStr = Field(min_length=1)
     """A server that asks for none takes any."""
     embeddings_model: str = Field(default="text-embedding-3-small", min_length=1)
@@ -59,25 +63,37 @@ class ServerSettings(BaseSettings):
 
 
 def open_store(settings: ServerSettings, *, connections: int = 32) -> MemoryStore:
-    """Return the store. It connects at the first call; at most `connections` are open at once."""
+    """Return the store. It connects at the first call; at most `connections` are open at once.
+
+    Raises:
+        ConfigurationError: there is a CA file for a URL without TLS.
+
+    """
     return QdrantStore(
         settings.space,
         url=str(settings.qdrant_url),
         api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
         collection=settings.collection,
         timeout=settings.qdrant_timeout.total_seconds(),
+        ca_file=settings.qdrant_ca_file,
         connections=connections,
     )
 
 
 def open_embeddings(settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore) -> MeteredEmbeddings:
-    """Return the embeddings provider, within the budget of calls that is kept in Redis."""
+    """Return the embeddings provider, within the budget of calls that is kept in Redis.
+
+    Raises:
+        ConfigurationError: there is a CA file for a URL without TLS.
+
+    """
     timeout = settings.embeddings_timeout.total_seconds()
     provider = OpenAIEmbeddings(
         settings.space,
         url=str(settings.embeddings_url),
         api_key=settings.embeddings_api_key.get_secret_value(),
         timeout=timeout,
+        ca_file=settings.embeddings_ca_file,
         send_dimensions=settings.embeddings_send_dimensions,
     )
     limits = Limits(

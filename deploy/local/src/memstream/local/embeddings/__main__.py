@@ -34,14 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = _model(options)
     except (WeightsError, OSError) as error:
         _fail(str(error))
-    serve(model, listening, threads=options.threads, log_level=options.log_level)
+    key = os.environ.get("MEMSTREAM_LOCAL_EMBEDDINGS_API_KEY")
+    serve(model, listening, host=options.host, api_key=key, threads=options.threads, log_level=options.log_level)
 
 
 def _options(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     caches = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser = argparse.ArgumentParser(
         prog="python -m memstream.local.embeddings",
-        description="OpenAI's embeddings API over a model on this machine's processor. Nothing goes to the network.",
+        description="OpenAI's embeddings API over a model on this machine's processor. Nothing goes to the network. "
+        "Clients must have the key in the environment variable MEMSTREAM_LOCAL_EMBEDDINGS_API_KEY, if it is set.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")

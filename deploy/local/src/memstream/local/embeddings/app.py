@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from memstream.local.embeddings.model import Model, Vectors
 from memstream.local.embeddings.protocol import (
@@ -21,9 +22,12 @@ from memstream.local.embeddings.protocol import (
     response_body,
 )
 from memstream.local.embeddings.scheduler import Overloaded, Scheduler
+from memstream.local.request_guard import Refusal, RequestGuard
 
 # nginx's status for a client that disconnected before the response. Nobody reads it.
 _CLIENT_GONE = 499
+
+_HEALTH = ("/health/live", "/health/ready")
 
 
 class ClientClosed(Exception):
@@ -53,8 +57,7 @@ def build(model: Model, scheduler: Scheduler) -> Starlette:
             Route("/v1/embeddings", embeddings, methods=["POST"]),
             Route("/v1/models", models),
             Route("/v1/models/{id:path}", model_card),
-            Route("/health/live", health),
-            Route("/health/ready", health),
+            *(Route(path, health) for path in _HEALTH),
         ],
         exception_handlers={
             **dict.fromkeys((ApiError, Overloaded, ClientClosed, ClientDisconnect), _error),
@@ -65,6 +68,18 @@ def build(model: Model, scheduler: Scheduler) -> Starlette:
     # Clients don't repeat a POST after a redirect.
     application.router.redirect_slashes = False
     return application
+
+
+def guarded(app: ASGIApp, *, host: str, api_key: str | None) -> ASGIApp:
+    """Return the application for clients with this key alone."""
+    return RequestGuard(app, host=host, key=api_key, open_paths=_HEALTH, respond=_refuse)
+
+
+def _refuse(refusal: Refusal) -> Response:
+    code = "invalid_api_key" if refusal.status == HTTPStatus.UNAUTHORIZED else None
+    return _error_response(
+        ApiError(f"{refusal.reason[:1].upper()}{refusal.reason[1:]}.", status=refusal.status, code=code)
+    )
 
 
 async def _embed(request: Request, model: Model, scheduler: Scheduler) -> bytes:

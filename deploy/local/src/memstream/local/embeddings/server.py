@@ -4,7 +4,7 @@ import socket
 
 import uvicorn
 
-from memstream.local.embeddings.app import build
+from memstream.local.embeddings.app import build, guarded
 from memstream.local.embeddings.model import Model
 from memstream.local.embeddings.scheduler import Scheduler
 
@@ -31,14 +31,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(model: Model, listening: socket.socket, *, threads: int, log_level: str) -> None:
+def serve(  # noqa: PLR0913 - named arguments, set in one place
+    model: Model, listening: socket.socket, *, host: str, api_key: str | None, threads: int, log_level: str
+) -> None:
     """Print that the server is ready, and answer requests until SIGTERM or SIGINT.
+
+    Only clients with the key are served, all if it is None.
 
     Requests in progress have ten seconds to finish. Then the signal goes to the handler it had before.
     """
     scheduler = Scheduler(model, threads=threads)
     config = uvicorn.Config(
-        build(model, scheduler),
+        guarded(build(model, scheduler), host=host, api_key=api_key),
         loop="uvloop",
         http="httptools",
         ws="none",

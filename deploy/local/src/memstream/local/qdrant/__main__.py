@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import socket
 import sys
@@ -11,7 +12,7 @@ import orjson
 import uvicorn
 
 from memstream.local.qdrant.errors import ApiError
-from memstream.local.qdrant.server import SHUTDOWN_TIMEOUT, build
+from memstream.local.qdrant.server import SHUTDOWN_TIMEOUT, build, guarded
 from memstream.local.qdrant.storage import DirectoryInUseError, Storage
 
 _BACKLOG = 2048
@@ -41,7 +42,8 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m memstream.local.qdrant",
-        description="Serve the part of Qdrant's REST API that Memstream uses, from Qdrant's own engine.",
+        description="Serve the part of Qdrant's REST API that Memstream uses, from Qdrant's own engine. "
+        "Clients must have the key in the environment variable MEMSTREAM_LOCAL_QDRANT_API_KEY, if it is set.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=6333, help="port to listen on, 0 for any (default: %(default)s)")
@@ -72,7 +74,9 @@ def _serve(listener: socket.socket, storage: Storage, arguments: argparse.Namesp
         sys.stdout.flush()
 
     config = uvicorn.Config(
-        build(storage, on_ready),
+        guarded(
+            build(storage, on_ready), host=arguments.host, api_key=os.environ.get("MEMSTREAM_LOCAL_QDRANT_API_KEY")
+        ),
         log_level=arguments.log_level,
         access_log=False,
         server_header=False,

@@ -17,18 +17,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from memstream.local.qdrant import operations, updates
 from memstream.local.qdrant.errors import ApiError, engine_errors, malformed, not_found
 from memstream.local.qdrant.maintenance import Maintenance
 from memstream.local.qdrant.operations import Call
 from memstream.local.qdrant.storage import Storage
+from memstream.local.request_guard import Refusal, RequestGuard
 
 REST_VERSION = "1.20.0"  # the release whose REST API this implements; clients compare it with theirs
 MAX_BODY = 33_554_432  # bytes, as a Qdrant server's `max_request_size_mb` of 32
 SHUTDOWN_TIMEOUT = timedelta(seconds=10)
 
 _MAX_DISCARDED = 8 * MAX_BODY
+_HEALTH = ("/healthz", "/livez", "/readyz")
+_OPEN = frozenset({"/", *_HEALTH})
+"""Paths that a Qdrant server answers without a key."""
+
 _READERS = 4
 _WRITERS = 2
 _SMALL_WRITERS = 2
@@ -56,12 +62,21 @@ def build(storage: Storage, on_ready: Callable[[], None]) -> Starlette:
     routes = [Route(path, reading(operation), methods=[method]) for method, path, operation in _READS]
     routes += [Route(path, writing(operation), methods=[method]) for method, path, operation in _WRITES]
     routes.append(Route("/", _version, methods=["GET"]))
-    routes += [Route(path, _healthy, methods=["GET"]) for path in ("/healthz", "/livez", "/readyz")]
+    routes += [Route(path, _healthy, methods=["GET"]) for path in _HEALTH]
     return Starlette(
         routes=routes,
         lifespan=_lifespan(storage, on_ready, (readers, writers, small_writers)),
         exception_handlers={HTTPException: _no_route, Exception: _failed},
     )
+
+
+def guarded(app: ASGIApp, *, host: str, api_key: str | None) -> ASGIApp:
+    """Return the application for clients with this key alone, as a Qdrant server with `service.api_key`."""
+    return RequestGuard(app, host=host, key=api_key, open_paths=_OPEN, respond=_refuse)
+
+
+def _refuse(refusal: Refusal) -> Response:
+    return _error_response(ApiError(refusal.status, refusal.reason), time.perf_counter())
 
 
 def _lifespan(

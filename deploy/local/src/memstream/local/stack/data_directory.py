@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +18,7 @@ from memstream.runtime.deadline import Deadline
 
 _ORPHANS_TIMEOUT = 5.0
 _LOG_BYTES = 10 * 1024 * 1024
+_SECRET_BYTES = 32
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -26,6 +29,14 @@ class Keys(BaseModel):
     tenant: str = "local"
     api_key: str
     admin_key: str
+
+
+class ServerSecrets(BaseModel):
+    """`secrets.json`: what the embedded servers ask of their clients, created at the first start and kept."""
+
+    redis_password: str
+    qdrant_api_key: str
+    embeddings_api_key: str
 
 
 class DirectoryInfo(BaseModel):
@@ -41,24 +52,30 @@ class DataDirectory:
         self.path = path.absolute()
         self.stack_file = self.path / "stack.json"
         self.keys_file = self.path / "keys.json"
+        self.secrets_file = self.path / "secrets.json"
+        self.redis_config = self.path / "redis.conf"
         self.info_file = self.path / "home.json"
         self.logs = self.path / "logs"
         self.redis = self.path / "redis"
         self.qdrant = self.path / "qdrant"
 
     def create(self) -> None:
-        """Create the directories that are missing.
+        """Create the directories that are missing, and take away everybody else's access to those that exist.
 
         Raises:
-            CannotStart: they can't be created.
+            CannotStart: they can't be created, or belong to others.
 
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path.stat().st_mode & stat.S_ISVTX:
+                raise CannotStart(f"{self.path} is shared with other users: choose another --home")
+            self.path.chmod(0o700)
             for part in (self.logs, self.redis, self.qdrant):
                 part.mkdir(mode=0o700, exist_ok=True)
+                part.chmod(0o700)
         except OSError as error:
-            raise CannotStart(f"{error.filename} can't be created: {error.strerror}") from error
+            raise CannotStart(f"{error.filename} can't be created for this user alone: {error.strerror}") from error
 
     @asynccontextmanager
     async def locked(self, clock: Clock) -> AsyncIterator[int]:
@@ -112,6 +129,28 @@ class DataDirectory:
         """
         return _read(self.keys_file, Keys)
 
+    def create_secrets(self) -> None:
+        """Create the embedded servers' secrets if they are missing, and the configuration that gives Redis its own.
+
+        Raises:
+            CannotStart: they exist and can't be read.
+
+        """
+        if not self.secrets_file.exists():
+            drawn = {name: token_hex(_SECRET_BYTES) for name in ServerSecrets.model_fields}
+            write_private(self.secrets_file, ServerSecrets(**drawn))
+        # A command line can be read by everybody on the machine.
+        _write_private(self.redis_config, f"requirepass {self.secrets().redis_password}\n")
+
+    def secrets(self) -> ServerSecrets:
+        """Return the embedded servers' secrets, which must have been created.
+
+        Raises:
+            CannotStart: they can't be read.
+
+        """
+        return _read(self.secrets_file, ServerSecrets)
+
     def write_stack(self, stack: Stack) -> None:
         """Write `stack.json`."""
         write_private(self.stack_file, stack)
@@ -133,10 +172,14 @@ class DataDirectory:
 
 def write_private(path: Path, document: BaseModel) -> None:
     """Write a document atomically, readable by its owner alone."""
+    _write_private(path, document.model_dump_json(indent=2) + "\n")
+
+
+def _write_private(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(document.model_dump_json(indent=2) + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

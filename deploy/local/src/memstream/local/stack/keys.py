@@ -1,9 +1,11 @@
-"""Creates the API keys and stores them in Redis: `python -m memstream.local.stack.keys REDIS_URL DIRECTORY`.
+"""Creates the API keys and stores them in Redis: `python -m memstream.local.stack.keys DIRECTORY`.
 
-A separate process, because the Redis library would more than double the supervisor's memory.
+The environment variable MEMSTREAM_LOCAL_REDIS_URL says where Redis is, with its password. This is a
+separate process, because the Redis library would more than double the supervisor's memory.
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -42,6 +44,6 @@ async def store_keys(redis_url: str, keys: Keys) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(store_keys(sys.argv[1], ensure_keys(DataDirectory(Path(sys.argv[2])))))
+        asyncio.run(store_keys(os.environ["MEMSTREAM_LOCAL_REDIS_URL"], ensure_keys(DataDirectory(Path(sys.argv[1])))))
     except MemstreamError as error:
         sys.exit(str(error))

@@ -33,7 +33,7 @@ class LocalStack:
         self._clock = clock
         self._rng = rng
         self._say = say
-        self._stages = plan.stages() if stages is None else stages
+        self._stages = stages
         self._timeouts = timeouts
         self._supervisor: Supervisor | None = None
 
@@ -49,7 +49,9 @@ class LocalStack:
         directory.create()
         async with directory.locked(self._clock) as lock:
             directory.remove_stack()
-            require_free(spec for stage in self._stages for spec in stage)
+            directory.create_secrets()
+            stages = self._plan.stages() if self._stages is None else self._stages
+            require_free(spec for stage in stages for spec in stage)
             directory.require_model(self._plan.model)
             directory.rotate_logs()
             running: Stack | None = None
@@ -58,7 +60,7 @@ class LocalStack:
                 if running is not None:
                     self._write_stack_file(running.model_copy(update={"processes": supervisor.processes}))
 
-            supervisor = self._build_supervisor(lock, update_stack_file)
+            supervisor = self._build_supervisor(stages, lock, update_stack_file)
             self._supervisor = supervisor
             try:
                 await supervisor.start()
@@ -87,14 +89,14 @@ class LocalStack:
             # The processes keep serving: a full disk is no reason to stop them.
             self._say(f"stack.json can't be written: {error.strerror}")
 
-    def _build_supervisor(self, lock: int, on_replaced: Callable[[], None]) -> Supervisor:
+    def _build_supervisor(self, stages: Sequence[Stage], lock: int, on_replaced: Callable[[], None]) -> Supervisor:
         directory = self._plan.directory
 
         async def spawn(spec: ProcessSpec) -> Process:
             return await Process.spawn(spec, environment=self._environment, log=directory.log_of(spec.name), lock=lock)
 
         return Supervisor(
-            self._stages,
+            stages,
             spawn=spawn,
             log_of=directory.log_of,
             timeouts=self._timeouts,

@@ -57,8 +57,8 @@ class Plan:
 
     @property
     def redis_url(self) -> str:
-        """The URL of Redis."""
-        return f"redis://{_HOST}:{self.port_base + 2}/0"
+        """The URL of Redis, with its password."""
+        return f"redis://:{self.directory.secrets().redis_password}@{_HOST}:{self.port_base + 2}/0"
 
     @property
     def qdrant_url(self) -> str:
@@ -72,12 +72,15 @@ class Plan:
 
     def describe(self, keys: Keys, processes: list[StackProcess]) -> Stack:
         """Return the contents of `stack.json`."""
+        secrets = self.directory.secrets()
         return Stack(
             ingest_url=self.ingest_url,
             retriever_url=self.retriever_url,
             redis_url=self.redis_url,
             qdrant_url=self.qdrant_url,
+            qdrant_api_key=secrets.qdrant_api_key,
             embeddings_url=self.embeddings_url,
+            embeddings_api_key=secrets.embeddings_api_key,
             api_key=keys.api_key,
             admin_key=keys.admin_key,
             embedding_model=MODELS[self.model].id,
@@ -85,7 +88,12 @@ class Plan:
         )
 
     def stages(self) -> list[Stage]:
-        """Return the processes in the order in which they start."""
+        """Return the processes in the order in which they start. The servers' secrets must have been created.
+
+        Raises:
+            CannotStart: the secrets can't be read.
+
+        """
         return [
             [self._redis()],
             [self._keys(), self._qdrant(), self._embeddings()],
@@ -108,24 +116,29 @@ class Plan:
             "maxmemory-policy": "noeviction",
             "save": "",
         }
-        argv = [str(server_binary()), *(word for name, value in options.items() for word in (f"--{name}", value))]
-        return ProcessSpec("redis", argv, port=port, probe=redis_probe, url=self.redis_url)
+        argv = [str(server_binary()), str(self.directory.redis_config)]
+        argv += (word for name, value in options.items() for word in (f"--{name}", value))
+        probe = redis_probe(self.directory.secrets().redis_password)
+        return ProcessSpec("redis", argv, port=port, probe=probe, url=f"redis://{_HOST}:{port}/0")
 
     def _keys(self) -> ProcessSpec:
-        argv = _module("memstream.local.stack.keys", self.redis_url, str(self.directory.path))
-        return ProcessSpec("keys", argv, restart=False)
+        argv = _module("memstream.local.stack.keys", str(self.directory.path))
+        return ProcessSpec("keys", argv, {"MEMSTREAM_LOCAL_REDIS_URL": self.redis_url}, restart=False)
 
     def _qdrant(self) -> ProcessSpec:
         port = self.port_base + 3
         argv = _module(
             "memstream.local.qdrant", "--host", _HOST, "--port", str(port), "--data", str(self.directory.qdrant)
         )
-        return ProcessSpec("qdrant", argv, port=port, probe=http_probe("/readyz"), url=self.qdrant_url)
+        secret = {"MEMSTREAM_LOCAL_QDRANT_API_KEY": self.directory.secrets().qdrant_api_key}
+        return ProcessSpec("qdrant", argv, secret, port=port, probe=http_probe("/readyz"), url=self.qdrant_url)
 
     def _embeddings(self) -> ProcessSpec:
         port = self.port_base + 4
         argv = _module("memstream.local.embeddings", "--host", _HOST, "--port", str(port), "--model", self.model)
-        return ProcessSpec("embeddings", argv, port=port, probe=http_probe("/health/ready"), url=self.embeddings_url)
+        secret = {"MEMSTREAM_LOCAL_EMBEDDINGS_API_KEY": self.directory.secrets().embeddings_api_key}
+        probe = http_probe("/health/ready")
+        return ProcessSpec("embeddings", argv, secret, port=port, probe=probe, url=self.embeddings_url)
 
     def _ingests(self) -> list[ProcessSpec]:
         return [self._service("ingest", n, self.port_base, shared=self.ingests > 1) for n in range(self.ingests)]
@@ -175,14 +188,15 @@ class Plan:
         )
 
     def _storage(self) -> dict[str, str]:
-        model = MODELS[self.model]
+        model, secrets = MODELS[self.model], self.directory.secrets()
         return {
             "QDRANT_URL": self.qdrant_url,
+            "QDRANT_API_KEY": secrets.qdrant_api_key,
             "COLLECTION": "memstream",
             "EMBEDDINGS_URL": self.embeddings_url,
             "EMBEDDINGS_MODEL": model.id,
             "EMBEDDINGS_DIMENSIONS": str(model.dimensions),
-            "EMBEDDINGS_API_KEY": "local",
+            "EMBEDDINGS_API_KEY": secrets.embeddings_api_key,
         }
 
 

@@ -18,10 +18,9 @@ def http_probe(path: str) -> Probe:
     return partial(_ask_http, path)
 
 
-async def redis_probe(port: int) -> str | None:
-    """Send PING to Redis. While Redis loads its data, it answers LOADING instead of PONG."""
-    answer = await _exchange(port, b"PING\r\n", until=b"\n")
-    return None if answer.startswith(b"+PONG") else _quoted(answer)
+def redis_probe(password: str) -> Probe:
+    """Return a probe that sends PING to Redis. While Redis loads its data, it answers LOADING instead of PONG."""
+    return partial(_ping_redis, password)
 
 
 def listens(pid: int, port: int) -> bool:
@@ -33,9 +32,14 @@ def listens(pid: int, port: int) -> bool:
     return any(c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port for c in connections)
 
 
+async def _ping_redis(password: str, port: int) -> str | None:
+    answer = await _exchange(port, f"AUTH {password}\r\nPING\r\nQUIT\r\n".encode())
+    return None if b"+PONG" in answer else _quoted(answer)
+
+
 async def _ask_http(path: str, port: int) -> str | None:
     request = f"GET {path} HTTP/1.1\r\nHost: {_HOST}:{port}\r\nConnection: close\r\n\r\n"
-    answer = await _exchange(port, request.encode(), until=None)
+    answer = await _exchange(port, request.encode())
     status = _STATUS.match(answer)
     if status is not None and status[1].startswith(b"2"):
         return None
@@ -43,18 +47,18 @@ async def _ask_http(path: str, port: int) -> str | None:
     return f"{path} answered {status[1].decode()} {_quoted(body)}" if status else _quoted(answer)
 
 
-async def _exchange(port: int, request: bytes, until: bytes | None) -> bytes:
+async def _exchange(port: int, request: bytes) -> bytes:
     try:
         async with asyncio.timeout(_TIMEOUT):
             reader, writer = await asyncio.open_connection(_HOST, port)
             try:
                 writer.write(request)
-                return await (reader.readuntil(until) if until else reader.read())
+                return await reader.read()
             finally:
                 writer.close()
     except TimeoutError:
         return b"no answer"
-    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+    except OSError as error:
         return f"no answer: {error}".encode()
 
 

@@ -3,6 +3,7 @@
 import base64
 import operator
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ import orjson
 from pydantic_core import from_json
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
+from memstream.runtime.tls import context_for
 from memstream.vectors.embeddings.provider import DEPENDENCY, Embedded
 from memstream.vectors.embeddings.quotas import read_quotas
 from memstream.vectors.server_errors import (
@@ -40,10 +42,17 @@ class OpenAIEmbeddings:
         url: str,
         api_key: str,
         timeout: float,
+        ca_file: Path | None = None,
         send_dimensions: bool = False,
         http_client: httpx2.AsyncClient | None = None,
     ) -> None:
-        """Make it. `timeout` is in seconds; `http_client` takes the place of the library's own."""
+        """Make it. `timeout` is in seconds; `http_client` takes the place of the library's own.
+
+        A server with TLS is trusted if its certificate comes from an authority in `ca_file`, or one of the system's.
+        """
+        context = context_for(url, ca_file)
+        if context is not None:
+            http_client = openai.DefaultAsyncHttpxClient(verify=context)
         self._space = space
         self._asked: dict[str, object] = {"model": space.model, "encoding_format": "base64"}
         if send_dimensions:
@@ -121,8 +130,14 @@ def translate(error: openai.APIError) -> MemstreamError:
     """Turn the library's error into the one that says what to do about it."""
     if not isinstance(error, openai.APIStatusError):
         # No answer, or one that is not what it should be: timeouts, refused connections, bad JSON.
-        return error_for_no_answer(DEPENDENCY, error)
+        return error_for_no_answer(DEPENDENCY, _told_by(error))
     return _refusal(error.status_code, error.message, (error.code, error.type), error.response.headers)
+
+
+def _told_by(error: openai.APIError) -> Exception:
+    """Return what says why there is no connection: the library's own error says only that there is none."""
+    cause = error.__cause__
+    return cause if isinstance(cause, httpx2.ConnectError) else error
 
 
 def _refusal_in(answer: HttpResponse) -> MemstreamError:

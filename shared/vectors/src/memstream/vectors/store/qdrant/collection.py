@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from ssl import SSLContext
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -88,21 +89,32 @@ class _Answered(BaseModel):
 class Collection:
     """The requests of one collection, through Qdrant's REST interface."""
 
-    def __init__(self, *, url: str, api_key: str | None, name: str, timeout: float, connections: int) -> None:
+    def __init__(  # noqa: PLR0913 - what a connection has, by name
+        self,
+        *,
+        url: str,
+        api_key: str | None,
+        name: str,
+        timeout: float,
+        connections: int,
+        verify: SSLContext | bool = True,
+    ) -> None:
         self.name = name
+        headers = {} if api_key is None else {"api-key": api_key}
         self.client = AsyncQdrantClient(
             url=url,
-            api_key=api_key,
+            # As `api_key`, the client would warn of every server without TLS, also of one on this machine.
+            headers=headers,
             timeout=max(1, int(timeout)),
             check_compatibility=False,
             # The server makes the BM25 vectors; without this the client would look for a model of its own.
             cloud_inference=True,
             # Connections to this machine are kept alive only when limits are given.
+            verify=verify,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
         self._transport: HttpTransport | None = None
         if is_direct(url):
-            headers = {} if api_key is None else {"api-key": api_key}
             self._transport = HttpTransport(url, port=_PORT, headers=headers, timeout=max(1, int(timeout)))
 
     async def upsert(self, points: Sequence[Mapping[str, Any]], newest_ms: int) -> None:

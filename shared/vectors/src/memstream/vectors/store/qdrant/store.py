@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
@@ -40,10 +42,13 @@ class QdrantStore:
         api_key: str | None,
         collection: str,
         timeout: float,
+        ca_file: Path | None = None,
         connections: int = 32,
         keywords: KeywordSpace | None = None,
     ) -> None:
         """Make it. `timeout` is in seconds; at most `connections` are open at once.
+
+        A server with TLS is trusted if its certificate comes from an authority in `ca_file`, or one of the system's.
 
         `keywords` is the collection's keyword space where it is known; None reads it, and gives a new collection the
         newest one.
@@ -52,7 +57,12 @@ class QdrantStore:
         self._keywords = keywords
         self._vector_name = space.vector_name
         self._collection = Collection(
-            url=url, api_key=api_key, name=collection, timeout=timeout, connections=connections
+            url=url,
+            api_key=api_key,
+            name=collection,
+            timeout=timeout,
+            connections=connections,
+            verify=context_for(url, ca_file) or True,
         )
 
     async def ensure(self) -> None:
