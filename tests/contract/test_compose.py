@@ -29,6 +29,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "retriever": RetrieverSettings,
 }
 PUBLISHED = {"ingest", "retriever"}
+REQUIRED = {"OPENAI_API_KEY": "sk-example", "MEMSTREAM_REDIS_PASSWORD": "r" * 64, "MEMSTREAM_QDRANT_API_KEY": "q" * 64}
 ALIKE = re.compile(r"(redis|qdrant|embeddings)_(url|api_key|model|dimensions)|partitions|collection")
 
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<operator>:[-?])(?P<operand>[^}]*))?\})")
@@ -77,8 +78,8 @@ def read_compose(**variables: str) -> Compose:
 
 @pytest.fixture(scope="module")
 def services() -> Compose:
-    """Read the services with the one required variable set."""
-    return read_compose(OPENAI_API_KEY="sk-example")
+    """Read the services with the required variables set."""
+    return read_compose(**REQUIRED)
 
 
 @pytest.fixture
@@ -121,7 +122,8 @@ def test_services_agree_on_what_they_share(settings_of: Callable[[str], BaseSett
         for field, value in settings_of(name):
             if ALIKE.fullmatch(field):
                 assert first.setdefault(field, value) == value, (name, field)
-    assert {"partitions", "redis_url", "qdrant_url", "embeddings_model", "embeddings_api_key"} <= first.keys()
+    shared = {"partitions", "redis_url", "qdrant_url", "qdrant_api_key", "embeddings_model", "embeddings_api_key"}
+    assert shared <= first.keys()
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -129,7 +131,7 @@ def test_what_is_not_set_in_the_shell_is_as_in_the_code(
     name: str, services: Compose, settings_of: Callable[[str], BaseSettings]
 ) -> None:
     """Addresses and the number of partitions belong to the installation; the rest has its default in one place."""
-    of_the_installation = re.compile(r"partitions|redis_url|qdrant_url|embeddings_api_key")
+    of_the_installation = re.compile(r"partitions|redis_url|qdrant_url|(qdrant|embeddings)_api_key")
     prefix = SETTINGS[name].model_config["env_prefix"]
     settings = settings_of(name)
     for variable in services[name]["environment"]:
@@ -138,9 +140,38 @@ def test_what_is_not_set_in_the_shell_is_as_in_the_code(
             assert getattr(settings, field) == SETTINGS[name].model_fields[field].get_default(), variable
 
 
-def test_without_a_key_for_the_embeddings_it_says_where_to_set_it() -> None:
-    with pytest.raises(RequiredVariableMissing, match=re.escape(EXAMPLE.name)):
-        read_compose()
+@pytest.mark.parametrize("variable", REQUIRED)
+def test_without_a_required_variable_it_says_where_to_set_it(variable: str) -> None:
+    with pytest.raises(RequiredVariableMissing, match=rf"set {variable} in .*{re.escape(EXAMPLE.name)}"):
+        read_compose(**REQUIRED | {variable: ""})
+
+
+def test_redis_and_qdrant_ask_for_a_secret_that_the_services_have(
+    services: Compose, settings_of: Callable[[str], BaseSettings]
+) -> None:
+    config = interpolated(yaml.safe_load(COMPOSE.read_text())["configs"]["redis"]["content"], REQUIRED)
+    password, key = REQUIRED["MEMSTREAM_REDIS_PASSWORD"], REQUIRED["MEMSTREAM_QDRANT_API_KEY"]
+    assert config == f"requirepass {password}\n"
+    assert services["redis"]["configs"] == [{"source": "redis", "target": services["redis"]["command"][1]}]
+    assert services["redis"]["environment"]["REDISCLI_AUTH"] == password
+    assert services["qdrant"]["environment"]["QDRANT__SERVICE__API_KEY"] == key
+    for name in SETTINGS:
+        settings = settings_of(name)
+        assert getattr(settings, "redis_url").password == password  # noqa: B009 - not of all settings
+        if name != "ingest":
+            assert getattr(settings, "qdrant_api_key").get_secret_value() == key  # noqa: B009
+
+
+def test_no_command_line_has_a_secret(services: Compose) -> None:
+    for name, service in services.items():
+        told = [*service.get("command", []), *service["healthcheck"]["test"]]
+        assert not [word for word in told for secret in REQUIRED.values() if secret in word], name
+
+
+def test_only_the_services_reach_redis_and_qdrant(services: Compose) -> None:
+    networks = yaml.safe_load(COMPOSE.read_text())["networks"]
+    assert networks["data"] == {"internal": True}
+    assert {name: services[name]["networks"] for name in ("redis", "qdrant")} == {"redis": ["data"], "qdrant": ["data"]}
 
 
 def test_the_example_of_the_variables_is_complete_and_shows_the_defaults() -> None:
@@ -182,7 +213,7 @@ def test_only_the_services_for_clients_are_published_and_only_to_this_host(servi
 
 
 def test_a_range_of_ports_lets_the_services_for_clients_be_scaled() -> None:
-    scaled = read_compose(OPENAI_API_KEY="sk-example", MEMSTREAM_INGEST_PORTS="8110-8119", MEMSTREAM_BIND="192.0.2.1")
+    scaled = read_compose(**REQUIRED, MEMSTREAM_INGEST_PORTS="8110-8119", MEMSTREAM_BIND="192.0.2.1")
     assert scaled["ingest"]["ports"] == ["192.0.2.1:8110-8119:8100"]
 
 
