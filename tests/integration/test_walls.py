@@ -196,3 +196,17 @@ def test_a_directory_of_everybodys_is_refused(tmp_path: Path) -> None:
     home.chmod(0o1777)
     with pytest.raises(CannotStart, match="shared with other users"):
         DataDirectory(home).create()
+
+
+async def test_every_answer_tells_browsers_to_keep_and_run_nothing(stack: RunningStack) -> None:
+    embedder = next(one.pid for one in stack.info.processes if one.name == "embedder-1")
+    (port,) = {one.laddr.port for one in psutil.Process(embedder).net_connections() if one.status == "LISTEN"}
+    urls = (stack.info.ingest_url, stack.info.retriever_url, stack.info.qdrant_url, f"http://127.0.0.1:{port}")
+    async with httpx.AsyncClient() as http:
+        for url in (*urls, stack.info.embeddings_url.removesuffix("/v1")):
+            for path in ("/health/ready", "/nowhere", "/v1/messages"):
+                headers = (await http.get(f"{url}{path}")).headers
+                assert headers["cache-control"] == "no-store", url
+                assert headers["x-content-type-options"] == "nosniff"
+                assert headers["content-security-policy"].startswith("default-src 'none'")
+                assert "server" not in headers

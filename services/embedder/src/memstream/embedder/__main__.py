@@ -20,6 +20,7 @@ from memstream.embedder.worker import LoopEnded
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
 from memstream.runtime.errors import ConfigurationError
+from memstream.runtime.security_headers import SECURITY_HEADERS
 from memstream.runtime.sockets import listen
 from memstream.runtime.telemetry import configure_logging
 
@@ -60,7 +61,14 @@ async def _run(embedder: Embedder, listener: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     config = uvicorn.Config(
-        embedder.operations, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False
+        embedder.operations,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        headers=list(SECURITY_HEADERS),
     )
     server = _OperationsServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

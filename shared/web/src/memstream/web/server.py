@@ -9,6 +9,8 @@ from typing import Any, NoReturn, cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from memstream.runtime.security_headers import SECURITY_HEADERS
+
 _BACKLOG = 2048
 
 
@@ -25,6 +27,7 @@ def serve(app: ASGIApp, listener: socket.socket, *, grace: float = 10.0) -> None
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=list(SECURITY_HEADERS),
         # Nothing here uses the client's address.
         proxy_headers=False,
         backlog=_BACKLOG,

@@ -7,6 +7,7 @@ import uvicorn
 from memstream.local.embeddings.app import build, guarded
 from memstream.local.embeddings.model import Model
 from memstream.local.embeddings.scheduler import Scheduler
+from memstream.runtime.security_headers import SECURITY_HEADERS
 
 # A request of 2,048 texts takes about 4 s.
 _GRACE_SECONDS = 10
@@ -49,6 +50,7 @@ def serve(  # noqa: PLR0913 - named arguments, set in one place
         lifespan="off",
         access_log=False,
         server_header=False,
+        headers=list(SECURITY_HEADERS),
         log_level=log_level,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

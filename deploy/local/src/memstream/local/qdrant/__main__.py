@@ -14,6 +14,7 @@ import uvicorn
 from memstream.local.qdrant.errors import ApiError
 from memstream.local.qdrant.server import SHUTDOWN_TIMEOUT, build, guarded
 from memstream.local.qdrant.storage import DirectoryInUseError, Storage
+from memstream.runtime.security_headers import SECURITY_HEADERS
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 75  # seconds, longer than clients keep idle connections
@@ -80,6 +81,7 @@ def _serve(listener: socket.socket, storage: Storage, arguments: argparse.Namesp
         log_level=arguments.log_level,
         access_log=False,
         server_header=False,
+        headers=list(SECURITY_HEADERS),
         # Nothing here uses a client's address or a web socket.
         proxy_headers=False,
         ws="none",
