@@ -18,6 +18,7 @@ from waiting import PATIENCE, until
 
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import Subscriptions
+from memstream.retriever.reranking.rerank_api import RerankApi
 from memstream.runtime.errors import ConfigurationError, Unavailable
 from memstream.streams.connections import connect, ping
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
@@ -155,10 +156,24 @@ async def ask_provider(url: str, ca_file: Path | None) -> None:
         await provider.aclose()
 
 
+async def ask_reranker(url: str, ca_file: Path | None) -> None:
+    reranker = RerankApi(url=url, model="m", api_key=None, ca_file=ca_file)
+    try:
+        await reranker.score("x", ["y"])
+    finally:
+        await reranker.aclose()
+
+
 clients = pytest.mark.parametrize(
     ("name", "ask"),
-    [("redis", ask_redis), ("redis", subscribe), ("qdrant", ask_qdrant), ("embeddings", ask_provider)],
-    ids=["redis", "subscriptions", "qdrant", "embeddings"],
+    [
+        ("redis", ask_redis),
+        ("redis", subscribe),
+        ("qdrant", ask_qdrant),
+        ("embeddings", ask_provider),
+        ("embeddings", ask_reranker),
+    ],
+    ids=["redis", "subscriptions", "qdrant", "embeddings", "reranker"],
 )
 
 
@@ -245,7 +260,7 @@ async def test_an_unusable_ca_file_ends_the_start_with_one_line(
     assert out.decode().splitlines() == [says.format(variable=variable, file=file)]
 
 
-@pytest.mark.parametrize("ask", [ask_qdrant, ask_provider])
+@pytest.mark.parametrize("ask", [ask_qdrant, ask_provider, ask_reranker])
 async def test_a_ca_file_for_a_server_without_tls_is_a_mistake(tmp_path: Path, ask: Ask) -> None:
     file = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(file))

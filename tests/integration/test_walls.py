@@ -210,3 +210,17 @@ async def test_every_answer_tells_browsers_to_keep_and_run_nothing(stack: Runnin
                 assert headers["x-content-type-options"] == "nosniff"
                 assert headers["content-security-policy"].startswith("default-src 'none'")
                 assert "server" not in headers
+
+
+async def test_a_web_page_can_not_use_the_services(stack: RunningStack) -> None:
+    """It has no key, and the browser is told nothing that would let it send one."""
+    page = {"origin": "https://example.com"}
+    asking = {**page, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    async with httpx.AsyncClient() as http:
+        for url in (f"{stack.info.ingest_url}/v1/messages", f"{stack.info.retriever_url}/v1/search"):
+            simple = await http.post(url, content=b"{}", headers={**page, "content-type": "text/plain"})
+            preflight = await http.request("OPTIONS", url, headers=asking)
+            assert simple.status_code == 401
+            assert not preflight.is_success
+            told = {*simple.headers, *preflight.headers}
+            assert not [name for name in told if name.startswith("access-control-")]

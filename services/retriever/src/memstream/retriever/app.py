@@ -170,6 +170,7 @@ def _open_reranker(settings: RetrieverSettings) -> Reranker | None:
     return RerankApi(
         url=str(settings.rerank_url),
         model=settings.rerank_model,
+        ca_file=settings.rerank_ca_file,
         api_key=settings.rerank_api_key.get_secret_value() if settings.rerank_api_key else None,
     )
 

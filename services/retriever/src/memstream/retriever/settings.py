@@ -64,6 +64,8 @@ class RetrieverSettings(ServerSettings):
     not reranked."""
     rerank_model: str | None = Field(default=None, min_length=1)
     """Its model; required with the URL."""
+    rerank_ca_file: CaFile | None = None
+    """For a URL that begins with `https://`: trusted instead of the system's authorities."""
     rerank_api_key: SecretStr | None = Field(default=None, min_length=1)
     rerank_timeout: Duration = Field(default=timedelta(milliseconds=300), gt=_NO_TIME)
     """How much longer a search may take for it. Hits that aren't reranked by then keep their order."""

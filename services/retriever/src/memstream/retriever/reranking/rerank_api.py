@@ -1,6 +1,7 @@
 """The rerank API that Cohere, Jina, vLLM and other servers share."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import httpx2
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from memstream.retriever.reranking.reranker import DEPENDENCY
 from memstream.runtime.errors import MemstreamError, Rejected
+from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import (
     error_for_no_answer,
     error_for_status,
@@ -31,9 +33,18 @@ class RerankApi:
     """A `Reranker` that posts to `/rerank` below a base URL. It connects at the first call."""
 
     def __init__(
-        self, *, url: str, model: str, api_key: str | None, transport: httpx2.AsyncBaseTransport | None = None
+        self,
+        *,
+        url: str,
+        model: str,
+        api_key: str | None,
+        ca_file: Path | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """Make it. `transport` takes the place of the library's own."""
+        """Make it. `transport` takes the place of the library's own.
+
+        A server with TLS is trusted if its certificate comes from an authority in `ca_file`, or one of the system's.
+        """
         self._url = f"{url.rstrip('/')}/rerank"
         self._model = model
         # The caller limits how many calls there are, and how long one takes. A limit of the pool's would be used up:
@@ -41,6 +52,7 @@ class RerankApi:
         self._client = httpx2.AsyncClient(
             headers={} if api_key is None else {"authorization": f"Bearer {api_key}"},
             timeout=None,
+            verify=context_for(url, ca_file) or True,
             limits=httpx2.Limits(max_connections=None),
             transport=transport,
         )
