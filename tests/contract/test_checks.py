@@ -84,7 +84,13 @@ def test_a_pinned_dependency_with_a_known_vulnerability_fails_the_audit() -> Non
 def test_a_secret_in_a_file_is_found(tmp_path: Path, line: str) -> None:
     file = tmp_path / "settings.py"
     file.write_text(f"{line}\n")
-    command = [BIN / "detect-secrets-hook", "--no-verify", "--baseline", TOP / ".secrets.baseline", file]
+    command: list[str | Path] = [
+        BIN / "detect-secrets-hook",
+        "--no-verify",
+        "--baseline",
+        TOP / ".secrets.baseline",
+        file,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOP)
     assert done.returncode == 1
     assert "settings.py:1" in done.stdout
