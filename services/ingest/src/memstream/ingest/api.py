@@ -41,7 +41,7 @@ _SINGLE_BODY_BYTES = 1024 * 1024
 """Larger than any message within the limits, even with every character escaped."""
 
 NDJSON = "application/x-ndjson"
-
+_LANE_DESCRIPTION = "A JSON body may name it instead, but not another one."
 
 _LANE_PARAMETER = {
     "name": "lane",
@@ -50,11 +50,11 @@ _LANE_PARAMETER = {
     "schema": {
         "enum": list(LANES),
         "type": "string",
-        "description": "With NDJSON only.",
+        "description": _LANE_DESCRIPTION,
         "default": "live",
         "title": "Lane",
     },
-    "description": "With NDJSON only.",
+    "description": _LANE_DESCRIPTION,
 }
 
 
@@ -115,25 +115,28 @@ async def post_batch(request: Request) -> Response:
     parts.pressure.admit()
     limit = parts.intake.limits.batch_bytes
     if media == NDJSON:
-        outcomes = await parts.intake.take_lines(stream_body(request, limit), caller.tenant, lane)
+        outcomes = await parts.intake.take_lines(stream_body(request, limit), caller.tenant, lane or "live")
     elif media == JSON:
-        batch = BatchIn.model_validate_json(await read_body(request, limit))
-        outcomes = await parts.intake.take_list(batch.messages, caller.tenant, batch.lane)
+        outcomes = await parts.intake.take_json(await read_body(request, limit), caller.tenant, lane)
     else:
         raise unsupported_media(NDJSON, JSON)
     return Response(answers.batch(outcomes), media_type=JSON)
 
 
-def _lane(request: Request) -> Lane:
-    """Return the lane from the query.
+def _lane(request: Request) -> Lane | None:
+    """Return the lane from the query; None if it names none.
 
     Raises:
-        Invalid: there is no such lane.
+        Invalid: there is no such lane, or two are given.
 
     """
-    given = request.query_params.get("lane", "live") if request.scope["query_string"] else "live"
+    given = request.query_params.getlist("lane") if request.scope["query_string"] else []
+    if not given:
+        return None
+    if len(set(given)) > 1:
+        raise Invalid("lane", "is given twice, and differently")
     for lane in LANES:
-        if given == lane:
+        if given[0] == lane:
             return lane
     raise Invalid("lane", f"Input should be {' or '.join(map(repr, LANES))}")
 

@@ -26,6 +26,7 @@ from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
+from memstream.runtime.turns import Turns
 from memstream.streams.connections import connect
 from memstream.web.application import make_application
 from memstream.web.credentials import KeyRing
@@ -70,7 +71,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     recorder = Recorder(settings.partitions, clock.now, rng)
     ring = KeyRing(client, clock)
     parts = IngestParts(
-        intake=Intake(recorder, commits, settings.limits(), clock.now, metrics),
+        intake=Intake(recorder, commits, settings.limits(), clock.now, metrics, Turns(clock)),
         pressure=pressure,
         log=log,
         erasures=erasures,
