@@ -29,6 +29,7 @@ from memstream.runtime.health import Health
 from memstream.runtime.turns import Turns
 from memstream.streams.connections import connect
 from memstream.web.application import make_application
+from memstream.web.body_budget import BodyBudget
 from memstream.web.credentials import KeyRing
 from memstream.web.operations import include_operations
 
@@ -98,6 +99,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         lifespan,
         body_models=BODY_MODELS + ADMIN_BODY_MODELS,
         fast_path=FAST_PATH,
+        bodies=BodyBudget(settings.bodies_bytes, settings.bodies_wait.total_seconds()),
     )
     app.include_router(message_routes)
     app.include_router(erasure_routes)

@@ -5,18 +5,19 @@ from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, RedisDsn
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
+from memstream.web.settings import HttpSettings
 
 MIB = 1024 * 1024
 _NO_TIME = timedelta(0)
 
 
-class IngestSettings(BaseSettings):
+class IngestSettings(HttpSettings):
     """Settings of ingest. Sizes are in bytes."""
 
     model_config = SettingsConfigDict(env_prefix="MEMSTREAM_INGEST_", frozen=True, extra="ignore")

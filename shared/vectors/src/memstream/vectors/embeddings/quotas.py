@@ -43,9 +43,9 @@ def _quota(headers: Mapping[str, str], unit: str) -> Quota | None:
     spent = limit - remaining
     per_minute = limit
     if reset is not None and reset > _MINUTE:
-        # What takes longer than a minute to be full again is not a limit per minute but, say, per day. If it is refilled
-        # all the time, what was spent says how long the whole takes. If that is longer than a day, it is refilled all
-        # at once: then `reset` has nothing to do with what was spent.
+        # What takes longer than a minute to be full again is not a limit per minute but, say, per day. If it is
+        # refilled all the time, what was spent says how long the whole takes. If that is longer than a day, it is
+        # refilled all at once: then `reset` has nothing to do with what was spent.
         longest = max(_DAY, reset)
         window = min(limit * reset / spent, longest) if spent > 0 else longest
         per_minute = limit * _MINUTE / window
