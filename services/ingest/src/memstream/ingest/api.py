@@ -23,11 +23,13 @@ from memstream.contracts.messages import (
     MessageState,
 )
 from memstream.ingest import answers
+from memstream.ingest.admission import Write
+from memstream.ingest.allowances import Allowance
 from memstream.ingest.erasures import ErasureRequest, Erasures
 from memstream.ingest.intake import Intake
 from memstream.ingest.load_monitor import LoadMonitor
 from memstream.ingest.stream_log import StreamLog
-from memstream.runtime.errors import Invalid
+from memstream.runtime.errors import Invalid, Overloaded
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
@@ -66,6 +68,8 @@ class IngestParts:
     pressure: LoadMonitor
     log: StreamLog
     erasures: Erasures
+    allowance: Allowance
+    """Of erasures of users."""
     new_id: Callable[[], str]
     now: Callable[[], datetime]
     ring: KeyRing
@@ -194,8 +198,17 @@ def _refuse_other_parameters(request: Request, *names: str) -> None:
 
 async def _erase(request: Request, caller: Credential, user_id: str, message_id: str | None) -> ErasureAccepted:
     parts = _parts(request)
-    erasure = ErasureRequest(caller.tenant, user_id, message_id, parts.now())
-    return ErasureAccepted(erasure_id=await parts.erasures.request(erasure, parts.new_id()))
+    parts.pressure.admit(Write.DELETION)
+    if message_id is None:
+        parts.allowance.spend(caller.tenant)
+    request_to_erase = ErasureRequest(caller.tenant, user_id, message_id, parts.now())
+    takes_unseen = parts.pressure.takes(Write.UNSEEN_DELETION)
+    erasure_id = await parts.erasures.request(request_to_erase, parts.new_id(), takes_unseen=takes_unseen)
+    if erasure_id is None:
+        parts.pressure.admit(Write.UNSEEN_DELETION)
+        # There is room again.
+        raise Overloaded("deletions of unknown messages are refused for a moment")
+    return ErasureAccepted(erasure_id=erasure_id)
 
 
 @erasure_routes.get(

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from memstream.contracts import ids
 from memstream.ingest.admin_api import ADMIN_BODY_MODELS, AdminParts, admin_routes
 from memstream.ingest.admission import Watermarks
+from memstream.ingest.allowances import Allowance
 from memstream.ingest.api import BODY_MODELS, FAST_PATH, IngestParts, erasure_routes, message_routes
 from memstream.ingest.dead_letters import DeadLetters
 from memstream.ingest.durability import Durability
@@ -35,6 +36,7 @@ from memstream.web.operations import include_operations
 
 _COMMIT = Amount(1_000, 8 * MIB)
 _COMMIT_WAITING = Amount(20_000, 64 * MIB)
+_DAY_SECONDS = 24 * 3600.0
 _WATCH_SECONDS = 1.0
 _WATCH_SILENCE = 30.0
 """Seconds that a reading of Redis may take, in addition to a few timeouts."""
@@ -56,7 +58,13 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     )
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
-    watermarks = Watermarks(settings.backlog_limit, settings.memory_limit, settings.reading_lifetime.total_seconds())
+    watermarks = Watermarks(
+        settings.backlog_limit,
+        settings.memory_limit,
+        settings.reading_lifetime.total_seconds(),
+        settings.deletion_memory_limit,
+        settings.unseen_memory_limit,
+    )
     health = Health(clock)
     pressure = LoadMonitor(
         log,
@@ -76,6 +84,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         pressure=pressure,
         log=log,
         erasures=erasures,
+        allowance=Allowance(settings.erasures_per_day, _DAY_SECONDS, clock, name="erasures_per_day"),
         new_id=lambda: ids.new_message_id(clock.now(), rng),
         now=clock.now,
         ring=ring,
