@@ -47,6 +47,9 @@ def main() -> None:
         stop_with(error, 1)
 
 
+_CONNECTIONS = 100
+
+
 class _OperationsServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,7 +63,16 @@ async def _run(embedder: Embedder, listener: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     config = uvicorn.Config(
-        embedder.operations, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False
+        embedder.operations,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        headers=[("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")],
+        # It is for operators; nobody else takes the memory that the messages in progress need.
+        limit_concurrency=_CONNECTIONS,
     )
     server = _OperationsServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

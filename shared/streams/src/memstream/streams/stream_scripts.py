@@ -139,8 +139,9 @@ local function write_receipt(key, scope, position, lifetime)
 end
 """
 
-# Requests the deletion of a message. Answers with the id of the erasure, or nothing if it is refused. A repeated request
-# gets the id of the first; but not when that was before the user's erasure: the new request has to hold for a message posted since.
+# Requests the deletion of a message. Answers with the id of the erasure, or nothing if it is refused. A repeated
+# request gets the id of the first; but not when that was before the user's erasure: the new request has to hold for a
+# message posted since.
 DELETE_MESSAGE: Script[DeletionKeys, ErasureArguments, str] = Script(
     ERASURE_MARKS
     + _WRITE_RECEIPT
