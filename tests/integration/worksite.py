@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,15 @@ class Worksite:
         await self.parts.start(name)
         # Connections of before are of no use.
         await self.redis.connection_pool.disconnect()
+
+    @contextlib.contextmanager
+    def setting(self, name: str, **variables: str) -> Iterator[None]:
+        """Give a part these environment variables when it starts within the block."""
+        self._settings[name] = variables
+        try:
+            yield
+        finally:
+            del self._settings[name]
 
     async def serve(self, **settings: object) -> None:
         """Start ingest and a retriever, once an embedder has made the collection; `settings` are the retriever's."""

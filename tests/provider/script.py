@@ -66,6 +66,8 @@ class Script:
         """Share of the calls that get 429, whatever the limits say."""
         self.poison: set[str] = set()
         """Texts that hold one of these make the whole call 400."""
+        self.is_quoting = False
+        """Whether errors repeat the texts, as those of some providers do."""
         self.relevance = words_in_common
         """How relevant a text is to a query, for rankings."""
         self.counts = Counts()

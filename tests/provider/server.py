@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -89,12 +89,12 @@ class Provider:
         if fault is None and script.concurrency is not None and script.counts.under_way > script.concurrency:
             fault = Fault("rate_limit")
         if fault is not None and fault.name in REFUSALS:
-            return self._refuse(fault.name, admission.headers, fault.retry_after)
+            return self._refuse(fault.name, texts, admission.headers, fault.retry_after)
         await self._take_time(fault)
         if fault is not None and fault.name == "dropped":
             return _Torn()
         if script.is_poisoned(texts):
-            return self._refuse("bad_request", admission.headers)
+            return self._refuse("bad_request", texts, admission.headers)
         script.counts.by_text.update(texts)
         if fault is not None and fault.name == "page":
             return HTMLResponse("<p>Welcome!</p>")
@@ -132,9 +132,13 @@ class Provider:
         await self._clock.sleep(self.script.latency.draw(self.script.chance))
         await self.script.open.wait()
 
-    def _refuse(self, name: str, headers: dict[str, str], retry_after: float | None = None) -> Response:
+    def _refuse(
+        self, name: str, texts: list[str], headers: dict[str, str], retry_after: float | None = None
+    ) -> Response:
         self.script.counts.refused += 1
         refusal = REFUSALS[name]
+        if self.script.is_quoting:
+            refusal = replace(refusal, message=f"{refusal.message} Your input: {texts}")
         waits = {} if retry_after is None else {"retry-after": f"{retry_after:g}"}
         return JSONResponse(refusal.body(), refusal.status, {**headers, **waits})
 

@@ -1,7 +1,9 @@
 """What becomes of posted messages, wherever the pieces of a body are cut."""
 
+import collections
+import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,16 +15,19 @@ from pydantic import ValidationError
 from unit.examples import seeded
 from unit.manual_clock import ManualClock
 
+from memstream.contracts.keys import Lane
 from memstream.contracts.limits import Limits
 from memstream.contracts.messages import AcceptedLine, BatchOut, RejectedLine
 from memstream.ingest import answers
 from memstream.ingest.answers import Outcome
 from memstream.ingest.appends import Appended
+from memstream.ingest.batch_bodies import Batch, find_messages
 from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import NewEntry, Recorder, size_of
-from memstream.runtime.errors import TooLarge
+from memstream.runtime.errors import Invalid, TooLarge
+from memstream.runtime.turns import Turns
 
 
 class Log:
@@ -52,6 +57,7 @@ def make(log: Log, *, batch_messages: int = 100) -> Intake:
         limits=Limits(batch_messages=batch_messages),
         now=clock.now,
         metrics=IngestMetrics(CollectorRegistry()),
+        turns=Turns(clock),
     )
 
 
@@ -147,7 +153,7 @@ async def test_too_many_lines_are_refused_before_anything_is_appended() -> None:
 
 async def test_items_of_a_list_are_taken_like_lines() -> None:
     items = [json.loads(line("m-1")), "oops", None, {}, json.loads(line("m-1")), {**json.loads(line("m-2")), "text": 5}]
-    out = answer(await make(Log()).take_list(items, "acme", "live"))
+    out = answer(await make(Log()).take_json(json.dumps({"messages": items}).encode(), "acme", None))
 
     assert (out.accepted, out.duplicates, out.rejected) == (1, 1, 4)
     assert [isinstance(result, AcceptedLine) for result in out.results] == [True, False, False, False, True, False]
@@ -155,7 +161,7 @@ async def test_items_of_a_list_are_taken_like_lines() -> None:
 
 async def test_too_long_a_list_is_refused() -> None:
     with pytest.raises(TooLarge):
-        await make(Log(), batch_messages=1).take_list([{}, {}], "acme", "live")
+        await make(Log(), batch_messages=1).take_json(b'{"messages": [{}, {}]}', "acme", None)
 
 
 async def test_a_repeated_message_gets_its_first_position() -> None:
@@ -180,3 +186,141 @@ async def test_a_single_message_that_does_not_fit_is_not_appended() -> None:
         await make(log).take(line("m-1", text=""), "acme")
 
     assert log.entries == []
+
+
+async def test_an_item_that_is_nested_too_deeply_is_rejected_alone() -> None:
+    deep = b'{"user_id": "ana", "text": "x", "metadata": {"a": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}"
+    body = b'{"messages": [' + b", ".join([line("m-1"), deep, b"[" * 300 + b"]" * 300, line("m-2")]) + b"]}"
+    log = Log()
+
+    out = answer(await make(log).take_json(body, "acme", None))
+
+    assert [isinstance(result, RejectedLine) for result in out.results] == [False, True, True, False]
+    assert [entry.message_id for entry in log.entries] == ["m-1", "m-2"]
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "lane"),
+    [
+        (None, b"", "live"),
+        ("bulk", b"", "bulk"),
+        (None, b', "lane": "bulk"', "bulk"),
+        ("live", b', "lane":"live"', "live"),
+    ],
+)
+async def test_the_lane_is_named_in_the_query_or_in_the_body(query: Lane | None, body: bytes, lane: Lane) -> None:
+    log = Log()
+    await make(log).take_json(b'{"messages": [' + line("m-1") + b"]" + body + b"}", "acme", query)
+
+    assert [entry.lane for entry in log.entries] == [lane]
+
+
+async def test_a_lane_that_is_given_twice_and_differently_is_refused() -> None:
+    with pytest.raises(Invalid, match="lane: is 'bulk' in the query and 'live' in the body"):
+        await make(Log()).take_json(b'{"lane": "live", "messages": []}', "acme", "bulk")
+
+
+async def test_a_line_longer_than_any_message_is_refused_at_once() -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1024
+            yield b" " * 1024
+
+    with pytest.raises(TooLarge, match="longer than"):
+        await make(Log()).take_lines(endless(), "acme", "live")
+    assert read < 10**6
+
+
+async def test_a_body_in_tiny_pieces_is_read_in_linear_time() -> None:
+    """Every byte is copied a bounded number of times: the pieces of a line are joined once."""
+    copied = 0
+
+    class Piece(bytes):
+        def __radd__(self, other: bytes) -> bytes:
+            nonlocal copied
+            copied += len(other)
+            return other + bytes(self)
+
+    whole = line("m-1", text="x" * 60_000)
+
+    async def tiny() -> AsyncIterator[bytes]:
+        for start in range(0, len(whole), 10):
+            yield Piece(whole[start : start + 10])
+
+    assert answer(await make(Log()).take_lines(tiny(), "acme", "live")).accepted == 1
+    assert copied < 10 * len(whole)
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        b'"metadata": {"a": [' + b"[]," * 30_000 + b"[]]}",
+        b",".join(b'"a%d": 1' % number for number in range(30_000)),
+        b'"metadata": {' + b",".join(b'"a%d": 1' % number for number in range(30_000)) + b"}",
+    ],
+    ids=["lists", "fields", "keys"],
+)
+async def test_a_message_of_very_many_parts_is_refused_unread(many: bytes) -> None:
+    with pytest.raises(ValidationError) as caught:
+        await make(Log()).take(b'{"user_id": "ana", "text": "x", ' + many + b"}", "acme")
+
+    assert [error["type"] for error in caught.value.errors()] == ["too_many_parts"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet='ab"\\[]{},: \n'),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet='a"\\[]{},:'), inner),
+    max_leaves=20,
+)
+
+
+@given(st.lists(JSON, max_size=8), st.sampled_from([None, 1, "\t"]))
+def test_the_items_of_an_array_are_found_as_they_were_sent(items: list[Any], indent: int | str | None) -> None:
+    body = json.dumps({"messages": items, "lane": "bulk"}, indent=indent).encode()
+
+    batch = found(body)
+
+    assert [json.loads(item) for item in batch.messages] == items
+    assert batch.lane == "bulk"
+
+
+def found(body: bytes) -> Batch:
+    """Find the messages of a body."""
+
+    def run() -> Generator[None, None, None]:
+        batches.append((yield from find_messages(body, Limits())))
+
+    batches: list[Batch] = []
+    collections.deque(run(), maxlen=0)
+    return batches[0]
+
+
+@given(st.binary() | st.text(alphabet='{}[]",:\\ ams"').map(str.encode) | st.just(b'{"messages": [1, ').map(bytes))
+def test_any_body_is_a_batch_or_refused(body: bytes) -> None:
+    with contextlib.suppress(ValidationError, TooLarge, Invalid):
+        found(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            b"",
+            b"{",
+            b'{"messages"',
+            b'{"messages": [',
+            b'{"messages": [{}',
+            b'{"messages": [{} {}]}',
+            b'{"messages": [,]}',
+        ),
+        *(b'{"messages": [{}]', b'{"messages": []} x', b'{"messages": [] "lane": "live"}', b"null and", b"\xff\xfe{"),
+    ],
+)
+def test_a_body_that_is_no_json_is_malformed(body: bytes) -> None:
+    with pytest.raises(ValidationError) as caught:
+        found(body)
+
+    assert [error["type"] for error in caught.value.errors()] == ["json_invalid"]

@@ -48,6 +48,19 @@ def test_a_limit_per_day_is_spread_over_the_day() -> None:
     assert quota.per_minute * 60 * 24 == pytest.approx(200)
 
 
+@pytest.mark.parametrize(("remaining", "reset"), [("9999", "24h0m0s"), ("10000", "24h0m0s"), ("9990", "23h59m0s")])
+def test_a_limit_that_is_renewed_once_a_day_is_spread_over_the_day(remaining: str, reset: str) -> None:
+    headers = {
+        "x-ratelimit-limit-requests": "10000",
+        "x-ratelimit-remaining-requests": remaining,
+        "x-ratelimit-reset-requests": reset,
+    }
+    quota = read_quotas(headers).requests
+
+    assert quota is not None
+    assert (quota.per_minute * 60 * 24, quota.remaining) == (pytest.approx(10_000), float(remaining))
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -48,6 +48,9 @@ def main() -> None:
         stop_with(error, 1)
 
 
+_CONNECTIONS = 100
+
+
 class _OperationsServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -69,6 +72,8 @@ async def _run(embedder: Embedder, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         headers=list(SECURITY_HEADERS),
+        # It is for operators; nobody else takes the memory that the messages in progress need.
+        limit_concurrency=_CONNECTIONS,
     )
     server = _OperationsServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -35,4 +35,5 @@ class Outcomes:
 
 def _log_dead_letter(settled: Settled, dead: Dead) -> None:
     delivery = settled.delivery
-    _log.error("dead letter: %s %s, %s: %s", delivery.stream, delivery.entry_id, dead.dead_class, dead.reason)
+    # Without the reason, which may quote the message. It is in the dead letter, for operators.
+    _log.error("dead letter: %s %s, %s", delivery.stream, delivery.entry_id, dead.dead_class)

@@ -42,7 +42,7 @@ def main() -> None:
         listener = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     except ConfigurationError as error:
         stop_with(error)
-    serve(app, listener)
+    serve(app, listener, settings.http_limits())
 
 
 async def _issue_key(settings: IngestSettings, tenant: str, *, admin: bool) -> None:

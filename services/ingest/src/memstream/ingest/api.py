@@ -23,11 +23,13 @@ from memstream.contracts.messages import (
     MessageState,
 )
 from memstream.ingest import answers
+from memstream.ingest.admission import Write
+from memstream.ingest.allowances import Allowance
 from memstream.ingest.erasures import ErasureRequest, Erasures
 from memstream.ingest.intake import Intake
 from memstream.ingest.load_monitor import LoadMonitor
 from memstream.ingest.stream_log import StreamLog
-from memstream.runtime.errors import Invalid
+from memstream.runtime.errors import Invalid, Overloaded
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
@@ -41,7 +43,7 @@ _SINGLE_BODY_BYTES = 1024 * 1024
 """Larger than any message within the limits, even with every character escaped."""
 
 NDJSON = "application/x-ndjson"
-
+_LANE_DESCRIPTION = "A JSON body may name it instead, but not another one."
 
 _LANE_PARAMETER = {
     "name": "lane",
@@ -50,11 +52,11 @@ _LANE_PARAMETER = {
     "schema": {
         "enum": list(LANES),
         "type": "string",
-        "description": "With NDJSON only.",
+        "description": _LANE_DESCRIPTION,
         "default": "live",
         "title": "Lane",
     },
-    "description": "With NDJSON only.",
+    "description": _LANE_DESCRIPTION,
 }
 
 
@@ -66,6 +68,8 @@ class IngestParts:
     pressure: LoadMonitor
     log: StreamLog
     erasures: Erasures
+    allowance: Allowance
+    """Of erasures of users."""
     new_id: Callable[[], str]
     now: Callable[[], datetime]
     ring: KeyRing
@@ -115,25 +119,28 @@ async def post_batch(request: Request) -> Response:
     parts.pressure.admit()
     limit = parts.intake.limits.batch_bytes
     if media == NDJSON:
-        outcomes = await parts.intake.take_lines(stream_body(request, limit), caller.tenant, lane)
+        outcomes = await parts.intake.take_lines(stream_body(request, limit), caller.tenant, lane or "live")
     elif media == JSON:
-        batch = BatchIn.model_validate_json(await read_body(request, limit))
-        outcomes = await parts.intake.take_list(batch.messages, caller.tenant, batch.lane)
+        outcomes = await parts.intake.take_json(await read_body(request, limit), caller.tenant, lane)
     else:
         raise unsupported_media(NDJSON, JSON)
     return Response(answers.batch(outcomes), media_type=JSON)
 
 
-def _lane(request: Request) -> Lane:
-    """Return the lane from the query.
+def _lane(request: Request) -> Lane | None:
+    """Return the lane from the query; None if it names none.
 
     Raises:
-        Invalid: there is no such lane.
+        Invalid: there is no such lane, or two are given.
 
     """
-    given = request.query_params.get("lane", "live") if request.scope["query_string"] else "live"
+    given = request.query_params.getlist("lane") if request.scope["query_string"] else []
+    if not given:
+        return None
+    if len(set(given)) > 1:
+        raise Invalid("lane", "is given twice, and differently")
     for lane in LANES:
-        if given == lane:
+        if given[0] == lane:
             return lane
     raise Invalid("lane", f"Input should be {' or '.join(map(repr, LANES))}")
 
@@ -191,8 +198,17 @@ def _refuse_other_parameters(request: Request, *names: str) -> None:
 
 async def _erase(request: Request, caller: Credential, user_id: str, message_id: str | None) -> ErasureAccepted:
     parts = _parts(request)
-    erasure = ErasureRequest(caller.tenant, user_id, message_id, parts.now())
-    return ErasureAccepted(erasure_id=await parts.erasures.request(erasure, parts.new_id()))
+    parts.pressure.admit(Write.DELETION)
+    if message_id is None:
+        parts.allowance.spend(caller.tenant)
+    request_to_erase = ErasureRequest(caller.tenant, user_id, message_id, parts.now())
+    takes_unseen = parts.pressure.takes(Write.UNSEEN_DELETION)
+    erasure_id = await parts.erasures.request(request_to_erase, parts.new_id(), takes_unseen=takes_unseen)
+    if erasure_id is None:
+        parts.pressure.admit(Write.UNSEEN_DELETION)
+        # There is room again.
+        raise Overloaded("deletions of unknown messages are refused for a moment")
+    return ErasureAccepted(erasure_id=erasure_id)
 
 
 @erasure_routes.get(

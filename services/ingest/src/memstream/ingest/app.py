@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from memstream.contracts import ids
 from memstream.ingest.admin_api import ADMIN_BODY_MODELS, AdminParts, admin_routes
 from memstream.ingest.admission import Watermarks
+from memstream.ingest.allowances import Allowance
 from memstream.ingest.api import BODY_MODELS, FAST_PATH, IngestParts, erasure_routes, message_routes
 from memstream.ingest.dead_letters import DeadLetters
 from memstream.ingest.durability import Durability
@@ -26,13 +27,16 @@ from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
+from memstream.runtime.turns import Turns
 from memstream.streams.connections import connect
 from memstream.web.application import make_application
+from memstream.web.body_budget import BodyBudget
 from memstream.web.credentials import KeyRing
 from memstream.web.operations import include_operations
 
 _COMMIT = Amount(1_000, 8 * MIB)
 _COMMIT_WAITING = Amount(20_000, 64 * MIB)
+_DAY_SECONDS = 24 * 3600.0
 _WATCH_SECONDS = 1.0
 _WATCH_SILENCE = 30.0
 """Seconds that a reading of Redis may take, in addition to a few timeouts."""
@@ -54,7 +58,13 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     )
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
-    watermarks = Watermarks(settings.backlog_limit, settings.memory_limit, settings.reading_lifetime.total_seconds())
+    watermarks = Watermarks(
+        settings.backlog_limit,
+        settings.memory_limit,
+        settings.reading_lifetime.total_seconds(),
+        settings.deletion_memory_limit,
+        settings.unseen_memory_limit,
+    )
     health = Health(clock)
     pressure = LoadMonitor(
         log,
@@ -70,10 +80,11 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     recorder = Recorder(settings.partitions, clock.now, rng)
     ring = KeyRing(client, clock)
     parts = IngestParts(
-        intake=Intake(recorder, commits, settings.limits(), clock.now, metrics),
+        intake=Intake(recorder, commits, settings.limits(), clock.now, metrics, Turns(clock)),
         pressure=pressure,
         log=log,
         erasures=erasures,
+        allowance=Allowance(settings.erasures_per_day, _DAY_SECONDS, clock, name="erasures_per_day"),
         new_id=lambda: ids.new_message_id(clock.now(), rng),
         now=clock.now,
         ring=ring,
@@ -97,6 +108,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         lifespan,
         body_models=BODY_MODELS + ADMIN_BODY_MODELS,
         fast_path=FAST_PATH,
+        bodies=BodyBudget(settings.bodies_bytes, settings.bodies_wait.total_seconds()),
     )
     app.include_router(message_routes)
     app.include_router(erasure_routes)

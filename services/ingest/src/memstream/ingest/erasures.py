@@ -11,9 +11,22 @@ from memstream.ingest.durability import Durability
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.groups import are_done
 from memstream.streams.scripts import ScriptCall, Scripts
-from memstream.streams.stream_scripts import DELETE_MESSAGE, ERASE_USER, DeletionKeys, ErasureArguments, ErasureKeys
+from memstream.streams.stream_scripts import (
+    DELETE_MESSAGE,
+    ERASE_USER,
+    DeletionKeys,
+    ErasureArguments,
+    ErasureKeys,
+    UnseenDeletion,
+)
 
 _SEPARATOR = "-"
+
+_UNSEEN_LIFETIME = 300
+"""Seconds for which the tombstone, and the completed receipt, of a message that was not seen are kept."""
+
+_PENDING_LIFETIME = 24 * 3600
+"""Seconds that such a deletion may wait to be carried out without losing its receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +52,21 @@ class Erasures:
         self._partitions = partitions
         self._lifetime = lifetime
 
-    async def request(self, request: ErasureRequest, name: str) -> str:
+    async def request(self, request: ErasureRequest, name: str, *, takes_unseen: bool = True) -> str | None:
         """Append a request durably and return its id: `name` with a prefix, or the id of the message's first request.
+
+        Unless `takes_unseen`, return None if it is for a message that was not seen within the dedup window.
 
         Raises:
             Unavailable: Redis cannot be reached. Repeating the request does no harm.
 
         """
         partition = ids.partition(request.tenant, request.user_id, self._partitions)
-        (erasure_id,) = await self._scripts.run_all([self._call(request, partition, f"{partition}{_SEPARATOR}{name}")])
-        return erasure_id
+        call = self._call(request, partition, f"{partition}{_SEPARATOR}{name}", takes_unseen=takes_unseen)
+        (erasure_id,) = await self._scripts.run_all([call])
+        return erasure_id or None
 
-    def _call(self, request: ErasureRequest, partition: int, erasure_id: str) -> ScriptCall[str]:
+    def _call(self, request: ErasureRequest, partition: int, erasure_id: str, *, takes_unseen: bool) -> ScriptCall[str]:
         stream, receipt = keys.stream(partition, "live"), keys.erasure(partition, erasure_id)
         erased = keys.erased(partition, ids.owner_key(request.tenant, request.user_id))
         event = _event(request, erasure_id)
@@ -61,6 +77,12 @@ class Erasures:
             erasure_id=erasure_id,
             tenant=request.tenant,
             requested_at=request.now.isoformat(),
+            unseen=UnseenDeletion(
+                not takes_unseen,
+                tombstone=min(self._lifetime, _UNSEEN_LIFETIME),
+                receipt=min(self._lifetime, _PENDING_LIFETIME),
+                completed_receipt=min(self._lifetime, _UNSEEN_LIFETIME),
+            ),
         )
         data = [event.model_dump_json()]
         if request.message_id is None:

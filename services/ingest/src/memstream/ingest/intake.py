@@ -1,24 +1,41 @@
 """Posted messages: each is validated on its own, and all are appended in one round trip."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
+from pydantic_core import PydanticCustomError, ValidationError
 
 from memstream.contracts.keys import Lane
 from memstream.contracts.limits import Limits
 from memstream.contracts.messages import LineError, MessageIn
 from memstream.ingest.answers import AppendResult, Outcome
 from memstream.ingest.appends import Appended
+from memstream.ingest.batch_bodies import Batch, find_messages, has_too_many_parts, largest_message, split_lines
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import NewEntry, Recorder
-from memstream.runtime.errors import TooLarge
+from memstream.runtime.errors import Invalid, TooLarge
+from memstream.runtime.turns import Turn, Turns
 
 _MESSAGE = TypeAdapter(MessageIn).validator
 """Used for every message: the model's own methods take a fifth longer."""
+
+_CUT_BYTES = 1024
+"""Enough of a body that is not what it should be."""
+
+_TOO_MANY_PARTS = ValidationError.from_exception_data(
+    MessageIn.__name__,
+    [
+        {
+            "type": PydanticCustomError("too_many_parts", "has more fields, lists or objects than a message may have"),
+            "loc": (),
+            "input": None,
+        }
+    ],
+)
 
 _SHOWN_FAULTS = 5
 _SHOWN_NAME = 100
@@ -34,6 +51,7 @@ class Intake:
     limits: Limits
     now: Callable[[], datetime]
     metrics: IngestMetrics
+    turns: Turns
 
     async def take(self, body: bytes, tenant: str) -> AppendResult:
         """Append one message, given as JSON.
@@ -43,7 +61,7 @@ class Intake:
             Overloaded, Unavailable: it cannot be appended now.
 
         """
-        message = _MESSAGE.validate_json(body, context=self._context())
+        message = self._parse(body, self._context())
         entry = self.recorder.record(message, tenant, "live")
         (appended,) = await self._commit([entry])
         self.metrics.count(duplicates=appended.duplicate, accepted=not appended.duplicate)
@@ -53,26 +71,40 @@ class Intake:
         """Append messages given as JSON lines, validated while they arrive; blank lines are skipped.
 
         Raises:
-            TooLarge: too many lines; nothing was appended.
+            TooLarge: too many lines, or one that is too long; nothing was appended.
             Overloaded, Unavailable: they cannot be appended now.
 
         """
         read: list[NewEntry | LineError] = []
-        async for lines in _lines(pieces):
-            self._count(len(read) + len(lines))
-            read += self._read(_MESSAGE.validate_json, lines, tenant, lane)
+        turn = self.turns.begin()
+        async for lines in split_lines(pieces, largest_message(self.limits)):
+            await self._read(lines, tenant, lane, turn, read)
         return await self._append(read)
 
-    async def take_list(self, messages: Sequence[Any], tenant: str, lane: Lane) -> list[Outcome]:
-        """Append messages given as the items of a JSON array.
+    async def take_json(self, body: bytes, tenant: str, lane: Lane | None) -> list[Outcome]:
+        """Append messages given as a `BatchIn`, in `lane` if the body names none.
 
         Raises:
-            TooLarge: too many items; nothing was appended.
+            ValidationError: the body is not JSON, or not a `BatchIn`.
+            Invalid: the body names another lane than `lane`.
+            TooLarge: too many messages, or one that is too long; nothing was appended.
             Overloaded, Unavailable: they cannot be appended now.
 
         """
-        self._count(len(messages))
-        return await self._append(self._read(_MESSAGE.validate_python, messages, tenant, lane))
+        turn = self.turns.begin()
+        finding = find_messages(body, self.limits)
+        while True:
+            try:
+                next(finding)
+            except StopIteration as end:
+                batch: Batch = end.value
+                break
+            await turn.pause_if_over()
+        if lane is not None and batch.lane not in {None, lane}:
+            raise Invalid("lane", f"is {lane!r} in the query and {batch.lane!r} in the body")
+        read: list[NewEntry | LineError] = []
+        await self._read(batch.messages, tenant, batch.lane or lane or "live", turn, read)
+        return await self._append(read)
 
     async def _commit(self, entries: Sequence[NewEntry]) -> Sequence[Appended]:
         with self.metrics.append_seconds.time():
@@ -81,22 +113,29 @@ class Intake:
     def _context(self) -> dict[str, Any]:
         return {"limits": self.limits, "now": self.now()}
 
-    def _count(self, messages: int) -> None:
-        if messages > self.limits.batch_messages:
-            raise TooLarge("messages", f"more than {self.limits.batch_messages} in one batch")
-
-    def _read(
-        self, parse: Callable[..., MessageIn], raw: Iterable[object], tenant: str, lane: Lane
-    ) -> list[NewEntry | LineError]:
-        """Validate messages, each on its own."""
+    async def _read(
+        self, raw: Iterable[bytes], tenant: str, lane: Lane, turn: Turn, read: list[NewEntry | LineError]
+    ) -> None:
+        """Validate messages, each on its own, and add them to `read`."""
         context = self._context()
-        read: list[NewEntry | LineError] = []
         for one in raw:
+            if len(read) == self.limits.batch_messages:
+                raise TooLarge("messages", f"more than {self.limits.batch_messages} in one batch")
             try:
-                read.append(self.recorder.record(parse(one, context=context), tenant, lane))
+                read.append(self.recorder.record(self._parse(one, context), tenant, lane))
             except ValidationError as error:
                 read.append(_line_error(error))
-        return read
+            await turn.pause_if_over()
+
+    def _parse(self, raw: bytes, context: dict[str, Any]) -> MessageIn:
+        if has_too_many_parts(raw, self.limits):
+            # What is no object is not JSON either once it is cut.
+            if not raw.lstrip().startswith(b"{"):
+                raw = raw[:_CUT_BYTES]
+            else:
+                raise _TOO_MANY_PARTS
+        message: MessageIn = _MESSAGE.validate_json(raw, context=context)
+        return message
 
     async def _append(self, read: Sequence[NewEntry | LineError]) -> list[Outcome]:
         entries = [one for one in read if isinstance(one, NewEntry)]
@@ -121,13 +160,3 @@ def _line_error(error: ValidationError) -> LineError:
         texts.append(f"{field}: {reason}".removeprefix(": ").replace("Value error, ", ""))
     more = f" (and {len(faults) - _SHOWN_FAULTS} more)" if len(faults) > _SHOWN_FAULTS else ""
     return LineError(code=code, message="; ".join(texts) + more)
-
-
-async def _lines(pieces: AsyncIterable[bytes]) -> AsyncIterator[list[bytes]]:
-    """Yield the lines that each piece completes, without blank ones."""
-    rest = b""
-    async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        yield [line for line in lines if line.strip()]
-    if rest.strip():
-        yield [rest]

@@ -1,10 +1,10 @@
-"""Backpressure: watches Redis, creates the groups, and decides whether messages are accepted."""
+"""Backpressure: watches Redis, creates the groups, and decides whether writes are accepted."""
 
 import contextlib
 import logging
 from random import Random
 
-from memstream.ingest.admission import Admitted, LimitReached, Reading, Unknown, Watermarks
+from memstream.ingest.admission import Admitted, LimitReached, Reading, Unknown, Watermarks, Write
 from memstream.ingest.durability import Durability
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.stream_log import StreamLog
@@ -42,21 +42,26 @@ class LoadMonitor:
         self._read_at = clock.monotonic()
         self._fault = "not connected yet"
 
-    def admit(self) -> None:
-        """Raise unless messages are accepted now.
+    def admit(self, write: Write = Write.MESSAGE) -> None:
+        """Raise unless a write is accepted now.
 
         Raises:
             Overloaded: a watermark is reached.
             Unavailable: the state of Redis is not known.
 
         """
-        match self._watermarks.admit(self._reading, self._clock.monotonic() - self._read_at):
+        match self._watermarks.admit(self._reading, self._clock.monotonic() - self._read_at, write):
             case Admitted():
                 return
             case LimitReached(reason, retry_after):
                 raise Overloaded(reason, retry_after)
             case Unknown(reason):
                 raise Unavailable(DEPENDENCY, f"{reason}: {self._fault}")
+
+    def takes(self, write: Write) -> bool:
+        """Return whether a write is accepted now."""
+        age = self._clock.monotonic() - self._read_at
+        return isinstance(self._watermarks.admit(self._reading, age, write), Admitted)
 
     async def check(self) -> None:
         """Raise unless Redis accepts writes. A large backlog is not a fault: it passes.

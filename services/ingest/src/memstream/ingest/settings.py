@@ -5,18 +5,19 @@ from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, RedisDsn
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
+from memstream.web.settings import HttpSettings
 
 MIB = 1024 * 1024
 _NO_TIME = timedelta(0)
 
 
-class IngestSettings(BaseSettings):
+class IngestSettings(HttpSettings):
     """Settings of ingest. Sizes are in bytes."""
 
     model_config = SettingsConfigDict(env_prefix="MEMSTREAM_INGEST_", frozen=True, extra="ignore")
@@ -45,6 +46,13 @@ class IngestSettings(BaseSettings):
     """From this number of messages not yet embedded, new ones are refused with 429."""
     memory_limit: float = Field(default=0.85, gt=0, le=1)
     """From this share of Redis' maxmemory, new messages are refused with 429."""
+    deletion_memory_limit: float = Field(default=0.92, gt=0, le=1)
+    """From this share, deletions and erasures are refused with 429, too. The rest is for the work in progress."""
+    unseen_memory_limit: float = Field(default=0.7, gt=0, le=1)
+    """From this share, deletions of messages that were not posted within the dedup window are refused with 429."""
+    erasures_per_day: int = Field(default=10_000, ge=1)
+    """Erasures of users that a process accepts of a tenant. Each leaves a tombstone for the erasure window, whether or
+    not the user exists."""
     reading_lifetime: Duration = Field(default=timedelta(seconds=10), gt=_NO_TIME)
     """Without a reading of backlog and memory younger than this, new messages are refused with 503."""
 

@@ -26,7 +26,7 @@ def main() -> None:
         listener = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     except ConfigurationError as error:
         stop_with(error)
-    serve(app, listener)
+    serve(app, listener, settings.http_limits())
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from memstream.vectors.space import Vectors
 from memstream.vectors.store import MemoryStore
 from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
+from memstream.web.body_budget import BodyBudget
 from memstream.web.credentials import KeyRing
 from memstream.web.operations import include_operations
 
@@ -115,6 +116,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         lifespan,
         body_models=BODY_MODELS,
         routes=PLAIN_ROUTES,
+        bodies=BodyBudget(settings.bodies_bytes, settings.bodies_wait.total_seconds()),
     )
     app.include_router(router)
     include_operations(app, health, registry)

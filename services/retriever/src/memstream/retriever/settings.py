@@ -12,12 +12,13 @@ from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
 from memstream.vectors.composition import ServerSettings
+from memstream.web.settings import HttpSettings
 
 MIB = 1024 * 1024
 _NO_TIME = timedelta(0)
 
 
-class RetrieverSettings(ServerSettings):
+class RetrieverSettings(ServerSettings, HttpSettings):
     """Settings of the retriever. Sizes are in bytes."""
 
     model_config = SettingsConfigDict(

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -82,19 +81,33 @@ def check_keys(metadata: dict[str, Any]) -> None:
             )
 
 
-def _integers(value: object) -> Iterator[int]:
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _integers(inner)
-    elif isinstance(value, int):
-        yield value
+def _check_values(metadata: dict[str, Any], most: int) -> None:
+    """Refuse integers that are too large and values that are nested too deeply, or more than `most` values.
 
+    Each level is looked at as a whole, and no value after those that are too many: a body of a megabyte may have
+    hundreds of thousands.
 
-def _depth(value: object) -> int:
-    """Return the depth of a JSON value. The JSON parser limits it, so recursion is safe."""
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+    Raises:
+        ValueError: they are refused.
+
+    """
+    level: list[Any] = [metadata]
+    count = 0
+    for _ in range(_METADATA_DEPTH):
+        inner: list[Any] = []
+        for value in level:
+            count += len(value)
+            if count > most:
+                raise ValueError(f"has more than {most} values, and so more bytes than the limit")
+            for member in value.values() if isinstance(value, dict) else value:
+                if isinstance(member, dict | list):
+                    inner.append(member)
+                elif isinstance(member, int) and not -(2**63) <= member < 2**63:
+                    raise ValueError("holds an integer that does not fit into 64 bits; send it as a string")
+        if not inner:
+            return
+        level = inner
+    raise ValueError(f"is nested deeper than {_METADATA_DEPTH}")
 
 
 def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
@@ -102,10 +115,7 @@ def _metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     if len(value) > limits.metadata_keys:
         raise ValueError(f"has {len(value)} keys, the limit is {limits.metadata_keys}")
     check_keys(value)
-    if any(not -(2**63) <= number < 2**63 for number in _integers(value)):
-        raise ValueError("holds an integer that does not fit into 64 bits; send it as a string")
-    if _depth(value) > _METADATA_DEPTH:
-        raise ValueError(f"is nested deeper than {_METADATA_DEPTH}")
+    _check_values(value, limits.metadata_bytes)
     try:
         size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
     except ValueError:

@@ -136,7 +136,7 @@ local function take(call)
 end
 """
 
-TAKE: Script[BudgetKeys, TakeArguments, int] = Script(_BUCKETS + "return take(arguments)", int)
+TAKE: Script[BudgetKeys, TakeArguments, int] = Script(_BUCKETS + "return take(arguments)", int, vital=True)
 
 # Corrects what was taken by an estimate, also by what the provider says is left, and returns the permit. A call that
 # waits may be taken in the same step, before anybody else sees the permit. Returns what `take` returns, or -1 if no
@@ -157,4 +157,5 @@ end
 return arguments.following ~= cjson.null and take(arguments.following) or -1
 """,
     int,
+    vital=True,
 )

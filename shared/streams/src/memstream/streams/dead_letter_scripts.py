@@ -48,6 +48,7 @@ if seen == position then redis.call('SET', seen_key, position .. ' dead ' .. id,
 return 1
 """,
     bool,
+    vital=True,
 )
 
 

@@ -19,6 +19,7 @@ KeysT = TypeVar("KeysT", bound=tuple[str | Sequence[str] | None, ...])
 ArgumentsT = TypeVar("ArgumentsT")
 AnswerT = TypeVar("AnswerT")
 
+_EVEN_WHEN_FULL = "#!lua flags=allow-oom\n"
 _READ_ARGUMENTS = "local arguments = cjson.decode(ARGV[1])\n"
 
 
@@ -32,11 +33,12 @@ class Script(Generic[KeysT, ArgumentsT, AnswerT]):
 
     `KeysT` is a NamedTuple: its fields are the keys in the order of `KEYS`. A field may hold several keys; one that is
     None is left out, so it has to be among the last. `ArgumentsT` is a dataclass; None arrives as `cjson.null`.
-    `read` decodes the answer.
+    `read` decodes the answer. One that is `vital` runs even when the server has no memory left: what work in progress
+    needs to end, and to free what it takes.
     """
 
-    def __init__(self, text: str, read: Callable[[Any], AnswerT]) -> None:
-        self.text = _READ_ARGUMENTS + text
+    def __init__(self, text: str, read: Callable[[Any], AnswerT], *, vital: bool = False) -> None:
+        self.text = (_EVEN_WHEN_FULL if vital else "") + _READ_ARGUMENTS + text
         # Redis names a script by this digest.
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
         self.read = read

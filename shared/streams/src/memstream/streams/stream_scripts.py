@@ -111,18 +111,37 @@ class ErasureArguments:
     erasure_id: str
     tenant: str
     requested_at: str
+    unseen: "UnseenDeletion | None" = None
+    """What to do about the deletion of a message that was not seen; None for an erasure."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenDeletion:
+    """How the deletion of a message without a seen-key is recorded. It may be stored all the same, or never was.
+
+    Anybody can ask for any number of these, so what they leave is gone soon after they are carried out.
+    """
+
+    is_refused: bool
+    tombstone: int
+    """Of its tombstone, in seconds."""
+    receipt: int
+    """Of its receipt until it is carried out, in seconds."""
+    completed_receipt: int
+    """Of its receipt from then on, in seconds."""
 
 
 _WRITE_RECEIPT = """
-local function write_receipt(key, scope, position)
+local function write_receipt(key, scope, position, lifetime)
   redis.call('HSET', key, 'scope', scope, 'tenant', arguments.tenant, 'requested_at', arguments.requested_at,
     'position', position)
-  redis.call('EXPIRE', key, arguments.lifetime)
+  redis.call('EXPIRE', key, lifetime)
 end
 """
 
-# Requests the deletion of a message. Answers with the id of the erasure. A repeated request gets the id of the first;
-# but not when that was before the user's erasure: the new request has to hold for a message posted since.
+# Requests the deletion of a message. Answers with the id of the erasure, or nothing if it is refused. A repeated
+# request gets the id of the first; but not when that was before the user's erasure: the new request has to hold for a
+# message posted since.
 DELETE_MESSAGE: Script[DeletionKeys, ErasureArguments, str] = Script(
     ERASURE_MARKS
     + _WRITE_RECEIPT
@@ -131,10 +150,14 @@ local stream, receipt, seen_key, erased_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local seen = read_seen(seen_key, erased_key)
 local earlier = seen and seen:match(' deleted (%S+)$')
 if earlier then return earlier end
+local unseen = not seen and arguments.unseen
+if unseen and unseen.is_refused then return '' end
 local position = arguments.prefix .. redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
 local first = seen and seen:match('^%S+') or position
-redis.call('SET', seen_key, first .. ' deleted ' .. arguments.erasure_id, 'EX', arguments.lifetime)
-write_receipt(receipt, 'message', position)
+redis.call('SET', seen_key, first .. ' deleted ' .. arguments.erasure_id, 'EX',
+  unseen and unseen.tombstone or arguments.lifetime)
+write_receipt(receipt, 'message', position, unseen and unseen.receipt or arguments.lifetime)
+if unseen then redis.call('HSET', receipt, 'completed_lifetime', unseen.completed_receipt) end
 return arguments.erasure_id
 """,
     decoded,
@@ -147,7 +170,7 @@ ERASE_USER: Script[ErasureKeys, ErasureArguments, str] = Script(
 local stream, receipt, erased_key = KEYS[1], KEYS[2], KEYS[3]
 local id = redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
 redis.call('SET', erased_key, id, 'EX', arguments.lifetime)
-write_receipt(receipt, 'user', arguments.prefix .. id)
+write_receipt(receipt, 'user', arguments.prefix .. id, arguments.lifetime)
 return arguments.erasure_id
 """,
     decoded,
@@ -173,9 +196,12 @@ COMPLETE_RECEIPT: Script[ReceiptKeys, CompletionArguments, bool] = Script(
     """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'done_at', arguments.done_at)
+local lifetime = redis.call('HGET', KEYS[1], 'completed_lifetime')
+if lifetime then redis.call('EXPIRE', KEYS[1], lifetime) end
 return 1
 """,
     bool,
+    vital=True,
 )
 
 

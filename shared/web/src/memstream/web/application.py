@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from memstream.contracts.problems import MEDIA_TYPE, Problem
 from memstream.web import problems
+from memstream.web.body_budget import BodyBudget, BodyBudgetMiddleware
 from memstream.web.fast_path import Endpoints, FastPath
 from memstream.web.shutdown import ShutdownResponder
 
@@ -27,15 +28,18 @@ _OPEN_TAG = "operations"
 class _Application(FastAPI):
     """A FastAPI application with a fast path and an answer at shutdown, both inside the middleware that is added."""
 
-    def __init__(self, fast_path: Endpoints, **settings: Any) -> None:  # noqa: ANN401 - FastAPI's own
+    def __init__(self, fast_path: Endpoints, bodies: BodyBudget | None, **settings: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**settings)
         self._fast_path = fast_path
+        self._bodies = bodies
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application as ASGI sees it; Starlette calls this once, before the first request."""
         # FastAPI would put its error handling around added middleware, and so around the fast path, which has its own.
         added, self.user_middleware = self.user_middleware, []
         app: ASGIApp = ShutdownResponder(FastPath(super().build_middleware_stack(), self._fast_path))
+        if self._bodies is not None:
+            app = BodyBudgetMiddleware(app, self._bodies)
         self.user_middleware = added
         for middleware, arguments, options in reversed(added):
             app = middleware(app, *arguments, **options)
@@ -77,19 +81,21 @@ def make_application(  # noqa: PLR0913 - named arguments, each set in one place
     body_models: Sequence[type[BaseModel]] = (),
     routes: Sequence[Route] = (),
     fast_path: Endpoints = MappingProxyType({}),
+    bodies: BodyBudget | None = None,
 ) -> FastAPI:
     """Return an application whose error responses are problem documents.
 
     It serves no documentation: that is a file (`make docs`). `body_models` are the models of bodies that endpoints read
     themselves; the OpenAPI document includes their schemas. `routes` are plain routes of Starlette, which are
     tried first and skip FastAPI's handling of dependencies; the endpoints of `fast_path` skip routing as a whole. Both
-    need a FastAPI route as well, which documents them.
+    need a FastAPI route as well, which documents them. Unfinished bodies are held within `bodies`, if it is given.
 
     Middleware that is added to the application (`add_middleware`), for example for tracing, sees every request and
     every response: those on the fast path, errors, and the 503 at shutdown.
     """
     app = _Application(
         fast_path,
+        bodies,
         routes=list(routes),
         title=title,
         description=description,

@@ -7,6 +7,7 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from memstream.web.body_budget import hold_of
 from memstream.web.credentials import Credential, KeyRing
 from memstream.web.headers import header
 
@@ -35,6 +36,8 @@ async def authenticate(request: Request, ring: KeyRing) -> Credential:
     credential = await ring.look_up(key)
     if credential is None:
         raise HTTPException(HTTPStatus.UNAUTHORIZED, "this key is not known")
+    if (hold := hold_of(request)) is not None:
+        hold.tenant = credential.tenant
     return credential
 
 

@@ -27,7 +27,9 @@ _TYPES = {
     HTTPStatus.FORBIDDEN: ProblemType.FORBIDDEN,
     HTTPStatus.NOT_FOUND: ProblemType.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: ProblemType.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_TIMEOUT: ProblemType.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ProblemType.TOO_LARGE,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: ProblemType.TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ProblemType.UNSUPPORTED_MEDIA,
     HTTPStatus.UNPROCESSABLE_ENTITY: ProblemType.INVALID,
     HTTPStatus.TOO_MANY_REQUESTS: ProblemType.OVERLOADED,
@@ -37,6 +39,7 @@ _TYPES = {
 _MAX_ERRORS = 20
 _MAX_ERRORS_IN_DETAIL = 3
 _MAX_FIELD_LENGTH = 100
+_MAX_MESSAGE_LENGTH = 400
 """Bounds of a response that lists errors. A client can send any number of unknown fields, with names of any length."""
 
 _RETRY_AFTER = 1.0
@@ -75,7 +78,8 @@ def field_errors(errors: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
         message = "is not a field of this request" if error["type"] == "extra_forbidden" else error["msg"]
         found.append(
             FieldError(
-                field=".".join(place)[:_MAX_FIELD_LENGTH] or "body", message=message.removeprefix("Value error, ")
+                field=".".join(place)[:_MAX_FIELD_LENGTH] or "body",
+                message=message.removeprefix("Value error, ")[:_MAX_MESSAGE_LENGTH],
             )
         )
     return found
@@ -135,7 +139,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     detail = error.detail
     if detail == status.phrase:
-        detail = f"{request.method} {request.url.path}: {status.phrase}"
+        detail = f"{request.method} {request.url.path[:_MAX_FIELD_LENGTH]}: {status.phrase}"
     headers = dict(error.headers or {})
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         # The framework names the methods of one route; a path may have several.
@@ -175,7 +179,7 @@ async def _overloaded(_: Request, error: Exception) -> Response:
 
 async def _invalid_field(_: Request, error: Exception) -> Response:
     assert isinstance(error, Invalid)  # noqa: S101 - registered for this type
-    return invalid([FieldError(field=error.field, message=error.message)])
+    return invalid([FieldError(field=error.field[:_MAX_FIELD_LENGTH], message=error.message[:_MAX_MESSAGE_LENGTH])])
 
 
 async def _too_large(_: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from memstream.vectors.server_errors import read_number
 
 _MINUTE = 60.0
+_DAY = 24 * 60 * _MINUTE
 
 _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?", re.ASCII)
 
@@ -41,9 +42,13 @@ def _quota(headers: Mapping[str, str], unit: str) -> Quota | None:
     reset = read_span(headers.get(f"x-ratelimit-reset-{unit}", ""))
     spent = limit - remaining
     per_minute = limit
-    if reset is not None and reset > _MINUTE and spent > 0:
-        # What takes longer than a minute to be full again is not a limit per minute but, say, per day.
-        per_minute = spent * _MINUTE / reset
+    if reset is not None and reset > _MINUTE:
+        # What takes longer than a minute to be full again is not a limit per minute but, say, per day. If it is
+        # refilled all the time, what was spent says how long the whole takes. If that is longer than a day, it is
+        # refilled all at once: then `reset` has nothing to do with what was spent.
+        longest = max(_DAY, reset)
+        window = min(limit * reset / spent, longest) if spent > 0 else longest
+        per_minute = limit * _MINUTE / window
     return Quota(per_minute, max(0.0, remaining))
 
 
