@@ -308,3 +308,60 @@ async def test_a_message_goes_before_an_import_that_waits_for_its_turn(site: Wor
     await until(lambda: "just said" in str(list(site.script.counts.by_text)), "it is embedded")
 
     assert site.script.counts.calls - before <= 5
+
+
+CROWDED = Limits(requests=2400)
+"""A bucket of 60, and 40 calls a second."""
+STARVED: tuple[tuple[Use, tuple[Use, ...], float], ...] = (
+    ("live", ("query",), 0.2),
+    ("bulk", ("query", "live"), 0.05),
+    ("query", ("live", "bulk"), 0.2),
+)
+
+
+@pytest.mark.parametrize(("use", "others", "floor"), STARVED)
+async def test_each_use_gets_its_share_of_the_rate_whatever_the_others_take(
+    site: Worksite, use: Use, others: tuple[Use, ...], floor: float
+) -> None:
+    budget, clock, passed = Budget(site.redis, "crowded", SystemClock(), CROWDED), SystemClock(), Counter[Use]()
+    started = clock.monotonic()
+
+    async def call(one: Use) -> None:
+        while passed[use] < 6:
+            await budget.take(one, 1.0)
+            passed[one] += 1
+
+    async with asyncio.timeout(PATIENCE):
+        callers = [asyncio.create_task(call(one)) for one in (use, *others) for _ in range(20)]
+        await asyncio.wait(callers, return_when=asyncio.FIRST_COMPLETED)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    seconds = clock.monotonic() - started
+
+    assert passed[use] >= 6
+    assert passed.total() <= CROWDED.requests / 60 * seconds + CROWDED.requests / 40 + len(callers)
+    assert seconds < 6 / (floor * 0.97 * CROWDED.requests / 60) + 5
+
+
+@pytest.mark.parametrize(("use", "others", "_floor"), STARVED)
+async def test_each_use_gets_a_permit_however_many_the_others_want(
+    site: Worksite, use: Use, others: tuple[Use, ...], _floor: float
+) -> None:
+    budget, passed = Budget(site.redis, "narrow", SystemClock(), Limits(calls=2)), Counter[Use]()
+
+    async def call(one: Use) -> None:
+        while passed[use] < 5:
+            charge = await budget.take(one, 1.0)
+            await asyncio.sleep(0.002)
+            passed[one] += 1
+            await budget.correct(charge, tokens=None, quotas=Quotas())
+
+    async with asyncio.timeout(PATIENCE):
+        callers = [asyncio.create_task(call(one)) for one in (*others * 8, use)]
+        await asyncio.wait(callers, return_when=asyncio.FIRST_COMPLETED)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+
+    assert passed[use] >= 5

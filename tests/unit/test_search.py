@@ -12,9 +12,11 @@ from waiting import until
 from memstream.contracts.searches import ContextIn, SearchIn
 from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, Vector
+from memstream.retriever.calculations import Calculations
 from memstream.retriever.context import Contexts
 from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
+from memstream.retriever.positions import WaitOutcome
 from memstream.retriever.ranking import calibration_of
 from memstream.retriever.search import Searches, SearchPolicy
 from memstream.runtime.clock import SystemClock
@@ -55,12 +57,18 @@ class Bench:
             policy=SearchPolicy("model", 10, timeout),
             clock=clock,
             metrics=self.metrics,
+            calculations=(calculations := Calculations()),
         )
         self.contexts = Contexts(
-            self.searches.answer, clock, model="model", abstain_below=0.9999, token_counters={"cl100k_base": len}
+            self.searches.answer,
+            clock,
+            model="model",
+            abstain_below=0.9999,
+            token_counters={"cl100k_base": len},
+            calculations=calculations,
         )
 
-    async def _embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def _embed(self, texts: Sequence[str], _tenant: str) -> list[Vector]:
         self.embedded += texts
         if self.embedding_hangs:
             await asyncio.Event().wait()
@@ -68,9 +76,9 @@ class Bench:
             raise self.embedding_fails
         return [np.array([1.0, 0.0], np.float32) for _ in texts]
 
-    async def _wait_for(self, patience: Mapping[str, float]) -> set[str]:
+    async def _wait_for(self, patience: Mapping[str, float], _tenant: str) -> WaitOutcome:
         self.patience = dict(patience)
-        return self.undone
+        return WaitOutcome(self.undone)
 
     async def search(self, query: str = "where is the spare key", **fields: object) -> tuple[list[str], bool]:
         """Return the texts that were found, and whether keywords alone found them."""

@@ -7,7 +7,7 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
-from memstream.vectors.server_errors import error_for_status
+from memstream.vectors.server_errors import error_for_no_answer, error_for_status
 from memstream.vectors.store.qdrant.collection import qdrant_faults
 
 
@@ -26,7 +26,7 @@ def unreadable_answer() -> ValidationError:
 
 def unexpected(status: int, **headers: str) -> UnexpectedResponse:
     """Make the error of an answer with this status."""
-    return UnexpectedResponse(status, "why", b"full", httpx.Headers(headers))
+    return UnexpectedResponse(status, "why", b"Strict mode: I left my keys at the gym.", httpx.Headers(headers))
 
 
 def translated(error: Exception) -> MemstreamError:
@@ -39,11 +39,11 @@ def translated(error: Exception) -> MemstreamError:
 @pytest.mark.parametrize(
     ("error", "expected", "says"),
     [
-        (ResourceExhaustedResponse("slow", retry_after_s=3), Throttled, "slow"),
+        (ResourceExhaustedResponse("slow", retry_after_s=3), Throttled, "too many requests"),
         (QdrantException("Retry-After header value is not a valid integer: soon"), Throttled, "too many requests"),
-        (unexpected(500), Unavailable, "HTTP 500: full"),
-        (unexpected(400), Rejected, "Qdrant: HTTP 400: full"),
-        (unexpected(404), GlobalFault, "HTTP 404: full"),
+        (unexpected(500), Unavailable, "HTTP 500: strict mode"),
+        (unexpected(400), Rejected, "Qdrant: HTTP 400: strict mode"),
+        (unexpected(404), GlobalFault, "HTTP 404: strict mode"),
         (ResponseHandlingException(httpx.ConnectError("refused")), Unavailable, "ConnectError: refused"),
         (ResponseHandlingException(unreadable_answer()), Unavailable, "can't be read: ValidationError"),
         (ConnectionResetError("gone"), Unavailable, "ConnectionResetError: gone"),
@@ -71,3 +71,29 @@ def test_a_refused_input_says_why_with_and_without_who_refused_it() -> None:
 
     assert isinstance(refused, Rejected)
     assert (str(refused), refused.reason) == ("Qdrant: HTTP 422: no such field", "HTTP 422: no such field")
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 429, 500, 503])
+@pytest.mark.parametrize(
+    "says",
+    [
+        "'I left my keys at the gym.' is invalid",
+        '{"error": {"message": "cannot embed: I left my keys at the gym.", "param": "I left my keys"}}',
+        "Wrong input: I left my keys at the gym.",
+        "The model `I left my keys` does not exist",
+        "I left my keys\nat the gym. " * 1000,
+    ],
+)
+def test_nothing_that_a_server_quotes_is_repeated(status: int, says: str) -> None:
+    said = str(error_for_status("the server", status, says))
+
+    assert f"HTTP {status}" in said
+    assert "keys" not in said
+    assert "gym" not in said
+    assert len(said) < 200
+
+
+def test_what_broke_while_an_answer_was_read_is_named_without_what_was_read() -> None:
+    said = str(error_for_no_answer("the server", httpx.RemoteProtocolError("illegal line: b'I left my keys'")))
+
+    assert said == "the server: RemoteProtocolError"

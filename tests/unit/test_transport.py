@@ -249,7 +249,7 @@ async def looked_up(server: Server) -> MemstreamError | None:
 EMBEDDED = {"data": [{"index": 0, "embedding": [1, 2]}], "usage": {"total_tokens": 7}}
 FOUND = {"result": [{"points": [{"id": "x", "score": 1.0}]}]}
 COUNTED = {"result": {"hits": [{"value": "Ann", "count": 3}, {"value": "Bo", "count": 1}]}}
-QUOTA = {"error": {"message": "no", "code": "insufficient_quota"}}
+QUOTA = {"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}}
 
 
 @pytest.mark.parametrize(
@@ -274,17 +274,22 @@ async def test_a_server_without_tls_is_asked_through_the_transport(
 @pytest.mark.parametrize(
     ("ask", "given", "expected", "says"),
     [
-        (embedded, answer(429, {"error": {"message": "slow"}}, "retry-after: 3\r\n"), Throttled, "slow"),
-        (embedded, answer(429, QUOTA), GlobalFault, "no"),
+        (
+            embedded,
+            answer(429, {"error": {"message": "Rate limit reached."}}, "retry-after: 3\r\n"),
+            Throttled,
+            "rate limit",
+        ),
+        (embedded, answer(429, QUOTA), GlobalFault, "exceeded your current quota"),
         (embedded, answer(503, {"error": "down"}), Unavailable, "HTTP 503"),
-        (embedded, answer(400, {"error": {"message": "too long"}}), Rejected, "too long"),
+        (embedded, answer(400, {"error": {"message": "Input is too long."}}), Rejected, "too long"),
         (embedded, answer(401, ["?"]), GlobalFault, "HTTP 401"),
         (embedded, answer(302, {}), GlobalFault, "HTTP 302"),
         (embedded, answer(200, {}), Unavailable, "can't be read"),
         (embedded, CLOSE, Unavailable, "ConnectionResetError"),
         (asked, answer(429, {}, "retry-after: 3\r\n"), Throttled, "HTTP 429"),
         (asked, answer(500, {}), Unavailable, "HTTP 500"),
-        (asked, answer(400, {"status": "bad vector"}), Rejected, "bad vector"),
+        (asked, answer(400, {"status": "Wrong input: bad"}), Rejected, "wrong input"),
         (asked, answer(404, {}), GlobalFault, "HTTP 404"),
         (asked, answer(200, {}), Unavailable, "can't be read"),
         (asked, answer(200, {"result": [{"points": [{}]}]}), Unavailable, "can't be read"),

@@ -1,6 +1,7 @@
 """Run the retriever: `python -m memstream.retriever`."""
 
 import argparse
+import sys
 
 from memstream.retriever.app import build
 from memstream.retriever.settings import RetrieverSettings
@@ -11,6 +12,8 @@ from memstream.runtime.sockets import listen
 from memstream.runtime.telemetry import configure_logging
 from memstream.web.server import serve
 
+_SWITCH_SECONDS = 0.001
+
 
 def main() -> None:
     """Read the environment, and serve until SIGINT or SIGTERM."""
@@ -19,6 +22,8 @@ def main() -> None:
         description="Answers what a user's past says about a question. Settings come from the environment: "
         "MEMSTREAM_RETRIEVER_REDIS_URL, …_QDRANT_URL, …_EMBEDDINGS_API_KEY and so on.",
     ).parse_args()
+    # So often another thread may take over: the event loop waits no longer than that for a long calculation.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         settings = load_settings(RetrieverSettings)
         configure_logging("retriever", settings.log_level)

@@ -1,6 +1,8 @@
 """The HTTP routes of the retriever: each decodes, calls once and answers."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, TypeVar, cast
 
 from fastapi import APIRouter, Query, Request
@@ -20,7 +22,9 @@ from memstream.contracts.searches import (
     SimilarityOut,
 )
 from memstream.contracts.timelines import TimelineIn, TimelineOut
+from memstream.retriever.calculations import Calculations
 from memstream.retriever.context import Contexts
+from memstream.retriever.rendering import is_short, render, render_all
 from memstream.retriever.search import Searches
 from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline import Timeline
@@ -29,6 +33,7 @@ from memstream.web.bearer import Caller, caller_of
 from memstream.web.bodies import JSON, read_json
 from memstream.web.credentials import KeyRing
 from memstream.web.disconnects import cancel_on_disconnect
+from memstream.web.json_values import check_values
 
 BODY_MODELS = (SearchIn, SearchBatchIn, SimilarityIn, ContextIn)
 """Models that only the descriptions of bodies name; the OpenAPI file needs their schemas too."""
@@ -41,12 +46,14 @@ class RetrieverParts:
     """What the routes call."""
 
     searches: Searches
+    calculations: Calculations
     contexts: Contexts
     similarity: Similarity
     timeline: Timeline
     ring: KeyRing
     limits: Limits
     body_bytes: int
+    body_values: int
 
 
 def _parts(request: Request) -> RetrieverParts:
@@ -56,11 +63,19 @@ def _parts(request: Request) -> RetrieverParts:
 async def _read(request: Request, model: type[BodyT]) -> BodyT:
     parts = _parts(request)
     body = await read_json(request, parts.body_bytes)
+    check_values(body, parts.body_values)
     return model.model_validate_json(body, context={"limits": parts.limits})
 
 
 def _answer(body: BaseModel) -> Response:
     return Response(body.model_dump_json(), media_type=JSON)
+
+
+async def _rendered(
+    parts: RetrieverParts, tenant: str, answers: Sequence[SearchOut], rendering: Callable[[], bytes]
+) -> Response:
+    content = await parts.calculations.run(rendering, tenant, is_short=is_short(answers))
+    return Response(content, media_type=JSON)
 
 
 router = APIRouter(prefix="/v1", tags=["retrieval"], responses=PROBLEM_ANSWERS)
@@ -78,9 +93,10 @@ async def post_search(request: Request) -> Response:
     # Not as a dependency: a plain route has none.
     caller = await caller_of(request)
     search = await _read(request, SearchIn)
+    parts = _parts(request)
     async with cancel_on_disconnect(request):
-        (answer,) = await _parts(request).searches.search([search], caller.tenant)
-    return _answer(answer)
+        answers = await parts.searches.search([search], caller.tenant)
+        return await _rendered(parts, caller.tenant, answers, partial(render, answers[0]))
 
 
 PLAIN_ROUTES = (Route("/v1/search", post_search, methods=["POST"]),)
@@ -96,8 +112,10 @@ PLAIN_ROUTES = (Route("/v1/search", post_search, methods=["POST"]),)
 async def post_search_batch(request: Request, caller: Caller) -> Response:
     """Return the result of each search, as if it had been sent on its own."""
     batch = await _read(request, SearchBatchIn)
+    parts = _parts(request)
     async with cancel_on_disconnect(request):
-        return _answer(SearchBatchOut(results=await _parts(request).searches.search(batch.searches, caller.tenant)))
+        answers = await parts.searches.search(batch.searches, caller.tenant)
+        return await _rendered(parts, caller.tenant, answers, partial(render_all, answers))
 
 
 @router.post(
@@ -119,11 +137,11 @@ async def post_context(request: Request, caller: Caller) -> Response:
     summary="Compare texts",
     openapi_extra=described_body({JSON: reference(SimilarityIn)}),
 )
-async def post_similarity(request: Request, _caller: Caller) -> Response:
+async def post_similarity(request: Request, caller: Caller) -> Response:
     """Return the cosine similarity of every pair of texts."""
     body = await _read(request, SimilarityIn)
     async with cancel_on_disconnect(request):
-        return _answer(await _parts(request).similarity.compare(body.texts))
+        return _answer(await _parts(request).similarity.compare(body.texts, caller.tenant))
 
 
 @router.get("/timeline", response_model=TimelineOut, summary="List a user's messages in time order")

@@ -13,6 +13,7 @@ from memstream.contracts.searches import Encoding
 from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.api import BODY_MODELS, PLAIN_ROUTES, RetrieverParts, router
 from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, QueryPolicy, QueryVectors
+from memstream.retriever.calculations import Calculations
 from memstream.retriever.context import Contexts
 from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
@@ -95,6 +96,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         QueryPolicy(settings.query_cache, settings.query_batch, settings.query_calls),
         lambda source: metrics.query_vectors.labels(source).inc(),
     )
+    calculations = Calculations()
     health = Health(clock)
     health.check("redis", lambda: ping(client))
     health.check("qdrant", asked.store.check)
@@ -109,6 +111,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         await asyncio.gather(measuring, return_exceptions=True)
         await queries.aclose()
         await asked.aclose()
+        calculations.close()
 
     app = make_application(
         "Memstream retriever",
@@ -120,7 +123,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     )
     app.include_router(router)
     include_operations(app, health, registry)
-    app.state.parts = _parts(settings, asked, queries, calibration, metrics)
+    app.state.parts = _parts(settings, asked, queries, calibration, calculations, metrics)
     return app
 
 
@@ -129,13 +132,20 @@ def _parts(
     asked: _Dependencies,
     queries: QueryVectors,
     calibration: MeasuredCalibration,
+    calculations: Calculations,
     metrics: RetrieverMetrics,
 ) -> RetrieverParts:
-    limiter = ConcurrencyLimiter(settings.searches_at_once, settings.searches_waiting)
+    limiter = ConcurrencyLimiter(
+        settings.searches_at_once, settings.searches_waiting, waiting_each=settings.searches_waiting_per_tenant
+    )
     metrics.waiting.set_function(lambda: limiter.waiting)
     model, timeout = settings.embeddings_model, settings.search_timeout.total_seconds()
     positions = PositionWaiter(
-        asked.redis, asked.clock, partitions=settings.partitions, limiter=ConcurrencyLimiter(settings.searches_held, 0)
+        asked.redis,
+        asked.clock,
+        partitions=settings.partitions,
+        held=settings.searches_held,
+        held_each=settings.searches_held_per_tenant,
     )
     searches = Searches(
         store=asked.store,
@@ -143,9 +153,10 @@ def _parts(
         wait_for=positions.wait,
         limiter=limiter,
         calibration=calibration,
-        policy=SearchPolicy(model, settings.candidates, timeout),
+        policy=SearchPolicy(model, settings.candidates, timeout, settings.answer_characters),
         clock=asked.clock,
         metrics=metrics,
+        calculations=calculations,
         reranker=_hit_reranker(settings, asked, metrics),
     )
     contexts = Contexts(
@@ -154,15 +165,18 @@ def _parts(
         model=model,
         abstain_below=settings.abstain_below,
         token_counters={name: token_counter(name) for name in get_args(Encoding)},
+        calculations=calculations,
     )
     return RetrieverParts(
         searches=searches,
+        calculations=calculations,
         contexts=contexts,
         similarity=Similarity(asked.embed_passages, limiter, asked.clock, model=model, timeout=timeout),
         timeline=Timeline(asked.store),
         ring=KeyRing(asked.redis, asked.clock),
         limits=settings.limits(),
         body_bytes=settings.body_bytes,
+        body_values=settings.body_values,
     )
 
 

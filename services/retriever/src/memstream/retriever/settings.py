@@ -50,8 +50,12 @@ class RetrieverSettings(ServerSettings, HttpSettings):
     """Requests that are worked on at the same time; further ones wait."""
     searches_waiting: int = Field(default=256, ge=0)
     """Requests that may wait for that; further ones are answered with 503."""
+    searches_waiting_per_tenant: int = Field(default=128, ge=0)
+    """Of those, the requests of one tenant; further ones are answered with 429."""
     searches_held: int = Field(default=1000, ge=1)
     """Requests that may wait for positions (`wait_for`) at the same time; further ones are answered with 503."""
+    searches_held_per_tenant: int = Field(default=500, ge=1)
+    """Of those, the requests of one tenant; further ones are answered with 429."""
 
     query_cache: int = Field(default=10_000, ge=1)
     """Questions whose vectors are cached; of 384 dimensions 16 MB, of 1,536 dimensions 62 MB."""
@@ -84,6 +88,18 @@ class RetrieverSettings(ServerSettings, HttpSettings):
     many questions with and without an answer that leaves."""
     search_limit: int = Field(default=DEFAULT_LIMITS.search_limit, ge=1)
     body_bytes: int = Field(default=MIB, ge=1024)
+    body_values: int = Field(default=10_000, ge=100)
+    """JSON values in a body: each takes time to check, however small it is."""
+    search_messages: int = Field(default=DEFAULT_LIMITS.search_messages, ge=1)
+    """Messages that the answer to a request may have: `limit` · (1 + 2 · `neighbours`), over all searches of a batch."""
+    diverse_hits: int = Field(default=DEFAULT_LIMITS.diverse_hits, ge=1)
+    """Hits that a request may ask for with `diversity`, over all searches of a batch: their vectors are compared."""
+    wait_positions: int = Field(default=DEFAULT_LIMITS.wait_positions, ge=1)
+    """Positions that a request may wait for."""
+    token_budget: int = Field(default=DEFAULT_LIMITS.token_budget, ge=1)
+    """The largest `token_budget` of a context."""
+    answer_characters: int = Field(default=16 * MIB, ge=MIB)
+    """Characters of the long texts and neighbours in an answer. One that has more is not given."""
 
     @field_validator("rerank_url")
     @classmethod
@@ -100,4 +116,10 @@ class RetrieverSettings(ServerSettings, HttpSettings):
 
     def limits(self) -> Limits:
         """Return the limits that searches are held to."""
-        return Limits(search_limit=self.search_limit)
+        return Limits(
+            search_limit=self.search_limit,
+            search_messages=self.search_messages,
+            diverse_hits=self.diverse_hits,
+            wait_positions=self.wait_positions,
+            token_budget=self.token_budget,
+        )

@@ -32,7 +32,7 @@ class Similarity:
         self._model = model
         self._timeout = timeout
 
-    async def compare(self, texts: Sequence[str]) -> SimilarityOut:
+    async def compare(self, texts: Sequence[str], tenant: str) -> SimilarityOut:
         """Return the cosine of each pair of texts.
 
         Raises:
@@ -41,7 +41,7 @@ class Similarity:
 
         """
         deadline = Deadline(self._clock, self._timeout)
-        async with self._limiter.admitted(deadline), deadline.enforced(EMBEDDINGS):
+        async with self._limiter.admitted(deadline, tenant=tenant), deadline.enforced(EMBEDDINGS):
             vectors = await self._embed([shortened(text) for text in texts])
         return SimilarityOut(model=self._model, similarity=cosines(vectors).tolist())
 

@@ -15,6 +15,14 @@ class Limits:
     batch_messages: int = 1_000
     batch_bytes: int = 8 * 1024 * 1024
     search_limit: int = 100
+    search_messages: int = 5_000
+    """Messages that the answer to a request may have: for each of its searches `limit`, times one and two for each of
+    its `neighbours`."""
+    diverse_hits: int = 1_000
+    """The `limit`s of a request's searches with `diversity`, in sum: the vectors of their candidates are compared."""
+    wait_positions: int = 5_000
+    """Positions that a request may wait for."""
+    token_budget: int = 1_000_000
     ahead: timedelta = timedelta(days=1)
     """How far in the future `occurred_at` may be: devices' clocks differ."""
     earliest: datetime = datetime(1900, 1, 1, tzinfo=UTC)

@@ -85,8 +85,9 @@ _FILTER_KEYS = 32
 _HITS_WITH_NEIGHBOURS = 1000
 """Maximum of hits with neighbours in a batch; each needs queries of its own."""
 
-Ids = Annotated[list[Id], Field(max_length=_FILTER_VALUES)]
-Scalars = Annotated[list[Scalar], Field(max_length=_FILTER_VALUES)]
+# One error says enough: to find them all takes longer than anything else.
+Ids = Annotated[list[Id], Field(max_length=_FILTER_VALUES, fail_fast=True)]
+Scalars = Annotated[list[Scalar], Field(max_length=_FILTER_VALUES, fail_fast=True)]
 
 
 class Filter(_Body):
@@ -172,6 +173,27 @@ class SearchIn(_Body):
     )
     wait_timeout: float = Field(default=5.0, ge=0, le=60, description="Maximum of seconds to wait.")
 
+    @property
+    def messages(self) -> int:
+        """How many messages its answer may have, neighbours included."""
+        return self.limit * (1 + 2 * self.neighbours)
+
+    @field_validator("diversity", "neighbours")
+    @classmethod
+    def _limit_product(cls, value: float, info: ValidationInfo) -> float:
+        limits, limit = limits_in_force(info), info.data.get("limit", 0)
+        if info.field_name == "neighbours":
+            _check("limit · (1 + 2 · neighbours)", round(limit * (1 + 2 * value)), limits.search_messages)
+        elif value > 0:
+            _check("limit with diversity", limit, limits.diverse_hits)
+        return value
+
+    @field_validator("wait_for")
+    @classmethod
+    def _limit_positions(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        _check("positions in wait_for", len(value or ()), limits_in_force(info).wait_positions)
+        return value
+
 
 class ContextIn(SearchIn):
     """A search whose result is a context for a prompt.
@@ -183,6 +205,12 @@ class ContextIn(SearchIn):
     token_budget: int = Field(strict=True, ge=1, le=1_000_000, description="Maximum of tokens in the context.")
     encoding: Encoding = "cl100k_base"
 
+    @field_validator("token_budget")
+    @classmethod
+    def _limit_budget(cls, value: int, info: ValidationInfo) -> int:
+        _check("token_budget", value, limits_in_force(info).token_budget)
+        return value
+
 
 class SearchBatchIn(_Body):
     """Several searches in one request."""
@@ -191,11 +219,20 @@ class SearchBatchIn(_Body):
 
     @field_validator("searches")
     @classmethod
-    def _limit_neighbours(cls, value: list[SearchIn]) -> list[SearchIn]:
+    def _limit_products(cls, value: list[SearchIn], info: ValidationInfo) -> list[SearchIn]:
         hits = sum(search.limit for search in value if search.neighbours)
         if hits > _HITS_WITH_NEIGHBOURS:
             raise ValueError(f"ask for up to {hits} hits with neighbours, the limit is {_HITS_WITH_NEIGHBOURS} in sum")
+        limits = limits_in_force(info)
+        _check("limit · (1 + 2 · neighbours)", sum(search.messages for search in value), limits.search_messages)
+        _check("limit with diversity", sum(one.limit for one in value if one.diversity > 0), limits.diverse_hits)
+        _check("positions in wait_for", sum(len(search.wait_for or ()) for search in value), limits.wait_positions)
         return value
+
+
+def _check(what: str, asked: int, limit: int) -> None:
+    if asked > limit:
+        raise ValueError(f"{what} is {asked} in sum, the limit is {limit}")
 
 
 class Turn(BaseModel):
@@ -244,6 +281,13 @@ Calibrated = Annotated[
         "embedding space in use: the retriever measures that as soon as the embeddings server answers."
     ),
 ]
+NotStored = Annotated[
+    dict[str, Literal["dead", "deleted", "unknown"]],
+    Field(
+        description="Positions of `wait_for` that will not become searchable, and why: the message is a dead letter, it "
+        "was deleted, or no message of yours has this position. Nobody waits for the last, which are `pending` too."
+    ),
+]
 Reranked = Annotated[
     bool,
     Field(
@@ -263,6 +307,7 @@ class SearchOut(BaseModel):
     calibrated: Calibrated = True
     reranked: Reranked = False
     pending: list[str] = Field(description="Positions of `wait_for` that were not searchable in time.")
+    not_stored: NotStored = {}  # noqa: RUF012 - pydantic copies it
     model: str
     took_ms: float
 
@@ -297,6 +342,7 @@ class ContextOut(BaseModel):
     calibrated: Calibrated = True
     reranked: Reranked = False
     pending: list[str]
+    not_stored: NotStored = {}  # noqa: RUF012 - pydantic copies it
     model: str
     took_ms: float
 

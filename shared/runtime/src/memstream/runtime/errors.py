@@ -35,6 +35,10 @@ class Throttled(Unavailable):
     """A dependency refused a request because of its rate or concurrency limit."""
 
 
+class AnswerTooLarge(Unavailable):
+    """A dependency's answer is larger than this process is willing to hold; ask for less."""
+
+
 class Busy(Unavailable):
     """This process has as much work as it can do in time; another one may have capacity."""
 

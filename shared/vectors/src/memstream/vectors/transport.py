@@ -16,9 +16,16 @@ from urllib.request import getproxies
 
 import httptools
 
+MAX_RESPONSE_BYTES = 16 * 2**20
+"""Larger responses are not read to the end: what they hold would be in memory several times."""
+
 _NO_BODY = frozenset({204, 304})
 _FIRST_FINAL = 200
 """Statuses below are interim: the final response follows."""
+
+
+class ResponseTooLarge(OSError):
+    """A response has more than `MAX_RESPONSE_BYTES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class HttpTransport:
         """Send a JSON body, and return the response, whatever its status. The request may be sent twice.
 
         Raises:
+            ResponseTooLarge: its body is larger than `MAX_RESPONSE_BYTES`.
             OSError: there is no response, or not in time.
 
         """
@@ -117,6 +125,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
+        self._size = 0
         self._ends_by_closing = False
 
     async def send(self, request: bytes) -> HttpResponse:
@@ -156,7 +165,7 @@ class _Connection(asyncio.Protocol):
         self._fail(ConnectionResetError(str(exc) if exc else "the server closed the connection"))
 
     def on_message_begin(self) -> None:
-        self._headers, self._parts = {}, []
+        self._headers, self._parts, self._size = {}, [], 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
@@ -166,6 +175,10 @@ class _Connection(asyncio.Protocol):
         self._ends_by_closing = not sized and self._parser.get_status_code() not in _NO_BODY
 
     def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._size > MAX_RESPONSE_BYTES:
+            self._fail(ResponseTooLarge(f"more than {MAX_RESPONSE_BYTES} bytes"))
+            return
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
@@ -181,7 +194,8 @@ class _Connection(asyncio.Protocol):
         if not self.is_reusable:
             self.close()
 
-    def _fail(self, error: ConnectionError) -> None:
+    def _fail(self, error: OSError) -> None:
         self.close()
+        self._parts = []
         if self._response is not None and not self._response.done():
             self._response.set_exception(error)

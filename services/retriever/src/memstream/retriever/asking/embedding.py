@@ -28,7 +28,7 @@ class QueryEmbedder:
 
     def __init__(
         self,
-        embed: Callable[[Sequence[str]], Awaitable[Sequence[Vector]]],
+        embed: Callable[[Sequence[str], str], Awaitable[Sequence[Vector]]],
         speakers: KnownSpeakers,
         metrics: RetrieverMetrics,
     ) -> None:
@@ -51,7 +51,7 @@ class QueryEmbedder:
         try:
             with self._metrics.embed_seconds.time():
                 async with deadline.part(_SHARE_FOR_EMBEDDING).enforced(EMBEDDINGS):
-                    rows = iter(await self._embed(texts))
+                    rows = iter(await self._embed(texts, tenant))
         except (Unavailable, GlobalFault, Rejected) as error:
             _log.warning("answering by keywords alone: %s", error)
             return [None] * len(searches), True

@@ -65,21 +65,26 @@ class Recurring:
 Time = Period | Recurring
 _Reading = Callable[[re.Match[str], date], Time | None]
 
+_MOST_TIMES = 16
+"""So many times of a question count: each is compared with the times of all candidates."""
+
 
 def times_in(question: str, today: date) -> tuple[Time, ...]:
-    """Return the times that a question names; `today` is the day on which it is asked."""
+    """Return the times that a question names, each once; `today` is the day on which it is asked."""
     if not _HINT.search(question):
         return ()
-    found = []
+    found: dict[Time, None] = {}
+    read_times = 0
     for pattern, read in _GRAMMAR:
-        while match := pattern.search(question):
+        while read_times < _MOST_TIMES and (match := pattern.search(question)):
+            read_times += 1
             try:
                 time = read(match, today)
             except (ValueError, OverflowError):
                 # The 30th of February, or a thousand years ago.
                 time = None
             if time is not None:
-                found.append(time)
+                found[time] = None
             # Each word is read once, by the first pattern that matches it.
             question = question[: match.start()] + " ; " + question[match.end() :]
     return tuple(found)

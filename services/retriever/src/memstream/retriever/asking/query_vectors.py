@@ -1,7 +1,6 @@
 """Vectors of questions: cached, requested once, and requested in batches."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from memstream.runtime.errors import MemstreamError, Rejected, Unavailable
+from memstream.runtime.fair_queue import FairQueue
 from memstream.vectors.embeddings import DEPENDENCY
 from memstream.vectors.space import Vectors
 
@@ -63,11 +63,13 @@ class QueryVectors:
         self._observe = observe
         self._cache: LRUCache[bytes, Vector] = LRUCache(policy.cache_size)
         self._wanted: dict[str, _PendingQuery] = {}
-        self._queue: OrderedDict[str, _PendingQuery] = OrderedDict()
+        # A question that several tenants ask stands in the queue for each of them: whose turn comes first takes it.
+        self._queue: FairQueue[str, str] = FairQueue()
+        self._queued: dict[str, set[str]] = {}
         self._calls: set[asyncio.Task[None]] = set()
 
-    async def get(self, texts: Sequence[str]) -> list[Vector]:
-        """Return a vector for each question. No question may be empty.
+    async def get(self, texts: Sequence[str], tenant: str = "") -> list[Vector]:
+        """Return a vector for each question. No question may be empty. Tenants take turns in what calls hold.
 
         Raises:
             Unavailable, GlobalFault, Rejected: the embeddings server failed or refused.
@@ -75,7 +77,7 @@ class QueryVectors:
         """
         found = {text: vector for text in texts if (vector := self._recall(text)) is not None}
         missing = list(dict.fromkeys(text for text in texts if text not in found))
-        wanted = [self._want(text) for text in missing]
+        wanted = [self._want(text, tenant) for text in missing]
         try:
             for text, one in zip(missing, wanted, strict=True):
                 # Other callers may wait for it too: if this one is cancelled, the call goes on for them.
@@ -91,18 +93,22 @@ class QueryVectors:
             self._observe("remembered")
         return vector
 
-    def _want(self, text: str) -> _PendingQuery:
+    def _want(self, text: str, tenant: str) -> _PendingQuery:
         wanted = self._wanted.get(text)
         self._observe("asked" if wanted is None else "shared")
         if wanted is None:
-            wanted = self._wanted[text] = self._queue[text] = _PendingQuery()
+            wanted = self._wanted[text] = _PendingQuery()
+            self._queued[text] = set()
+        if (tenants := self._queued.get(text)) is not None and tenant not in tenants:
+            tenants.add(tenant)
+            self._queue.push(tenant, text)
             self._call()
         wanted.waiters += 1
         return wanted
 
     def _call(self) -> None:
         """Start a call if the limit allows; it takes what is queued when the event loop runs it."""
-        if len(self._calls) < self._policy.calls and self._queue:
+        if len(self._calls) < self._policy.calls and len(self._queue):
             task = asyncio.create_task(self._ask())
             self._calls.add(task)
             task.add_done_callback(self._finish)
@@ -113,8 +119,12 @@ class QueryVectors:
 
     async def _ask(self) -> None:
         batch: dict[str, _PendingQuery] = {}
-        while self._queue and len(batch) < self._policy.texts:
-            text, wanted = self._queue.popitem(last=False)
+        while len(self._queue) and len(batch) < self._policy.texts:
+            _, text = self._queue.pop()
+            if self._queued.pop(text, None) is None:
+                # Another tenant's turn came first.
+                continue
+            wanted = self._wanted[text]
             if wanted.waiters:
                 batch[text] = wanted
             else:

@@ -7,6 +7,7 @@ match nothing, and the other features rank alone.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from memstream.retriever.asking.languages import ENGLISH, language_of, stop_words
 from memstream.retriever.asking.small_words import SMALL_WORDS
@@ -50,6 +51,10 @@ _STATES_CHANGE = re.compile(
 
 _MIN_LETTERS = 3
 """Shorter words are not content words."""
+_MOST_TERMS = 128
+_LONGEST_TERM = 64
+"""Characters. So many terms of a question count, the first ones, and so much of each: each is looked for in the texts
+of many candidates."""
 _SHORTEST_STEM = 4
 _LONG_WORD = 7
 _FUNCTION_WORDS = (
@@ -107,7 +112,7 @@ def _read_other(question: str, language: str) -> Wording:
         asks_time=bool(small.asks_time.search(folded)),
         asks_number=bool(small.asks_number.search(folded)),
         # Some lists have nearly every verb: a question of nothing else asks for its words all the same.
-        terms=tuple(word for word in terms if word not in ignored) or tuple(terms),
+        terms=_bounded(word for word in terms if word not in ignored) or _bounded(terms),
         language=language,
     )
 
@@ -122,8 +127,12 @@ def _read_english(question: str) -> Wording:
         is_former=bool(_FORMER.search(question)),
         asks_time=bool(_ASKS_TIME.match(question)),
         asks_number=bool(_ASKS_NUMBER.search(question)),
-        terms=tuple(word for word in dict.fromkeys(words) if word not in _NO_CONTENT and len(word) > 1),
+        terms=_bounded(word for word in dict.fromkeys(words) if word not in _NO_CONTENT and len(word) > 1),
     )
+
+
+def _bounded(terms: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(term[:_LONGEST_TERM] for term in islice(terms, _MOST_TERMS)))
 
 
 def has_requested_detail(wording: Wording, text: str) -> bool:

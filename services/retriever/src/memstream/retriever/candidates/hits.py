@@ -14,7 +14,7 @@ class SearchHit:
     owner: Owner
     ranked: RankedMessage
     first: StoredMessage | None = None
-    """The first chunk, which carries the whole text, of a message that was found by a later one."""
+    """The first chunk, which carries the whole text, of a message that has several."""
     turns: Turns = field(default_factory=Turns)
 
     @property
@@ -23,9 +23,9 @@ class SearchHit:
         return self.ranked.message
 
     @property
-    def is_later_chunk(self) -> bool:
-        """Whether it was found by a chunk that doesn't carry the whole text."""
-        return self.message.chunk > 0
+    def is_part(self) -> bool:
+        """Whether its chunk is not the whole message."""
+        return self.message.chunks > 1
 
     @property
     def position(self) -> TimelinePosition:
@@ -39,7 +39,7 @@ class SearchHit:
         After the dedup window an id may be posted again, with a text of fewer chunks: those above are left of the old
         one.
         """
-        if not self.is_later_chunk:
+        if not self.is_part:
             return True
         return self.first is not None and self.first.recorded_at == self.message.recorded_at
 

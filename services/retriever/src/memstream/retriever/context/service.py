@@ -1,8 +1,10 @@
 """Contexts: a text for a prompt, from the answer to a question."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from memstream.contracts.searches import ContextIn, ContextOut, SearchIn
+from memstream.retriever.calculations import Calculations
 from memstream.retriever.context.assembly import NeighbourPassage, assemble
 from memstream.retriever.search import Answer
 from memstream.runtime.clock import Clock
@@ -22,6 +24,7 @@ class Contexts:
         model: str,
         abstain_below: float,
         token_counters: Mapping[str, Callable[[str], int]],
+        calculations: Calculations,
     ) -> None:
         """Take the parts; `token_counters` has a function for each encoding that counts a text's tokens."""
         self._answer = answer
@@ -29,6 +32,7 @@ class Contexts:
         self._model = model
         self._abstain_below = abstain_below
         self._token_counters = token_counters
+        self._calculations = calculations
 
     async def build(self, question: ContextIn, tenant: str) -> ContextOut:
         """Return a text for a prompt with its sources, within the question's token budget.
@@ -41,8 +45,14 @@ class Contexts:
         """
         started = self._clock.monotonic()
         (answer,) = await self._answer([question], tenant, self._abstain_below)
+        count = self._token_counters[question.encoding]
         neighbours = [[NeighbourPassage(turn) for turn in (*hit.turns.before, *hit.turns.after)] for hit in answer.hits]
-        assembled = assemble(answer.hits, question.token_budget, self._token_counters[question.encoding], neighbours)
+        assembled = await self._calculations.run(
+            partial(assemble, answer.hits, question.token_budget, count, neighbours),
+            tenant,
+            # To count tokens may begin with reading a vocabulary.
+            is_short=not answer.hits,
+        )
         return ContextOut(
             context=assembled.context,
             tokens=assembled.tokens,
@@ -52,6 +62,7 @@ class Contexts:
             calibrated=answer.calibrated,
             reranked=answer.reranked,
             pending=answer.pending,
+            not_stored=dict(answer.not_stored),
             model=self._model,
             took_ms=round((self._clock.monotonic() - started) * 1000, 3),
         )

@@ -20,6 +20,9 @@ MAX_ANALYSED = 64
 """How many candidates' texts are analysed: those with the best combined scores. Their words would not bring
 the others to the front."""
 
+_READ = 8_000
+"""Characters of each text that are analysed. A chunk has about 1,000, unless an operator sets longer ones."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -46,7 +49,7 @@ class Columns:
     @cached_property
     def words(self) -> Floats:
         """About how many words each whole message has, by the blanks of its best chunk and the number of chunks."""
-        return np.asarray([message.text.count(" ") + 1 for message in self.messages]) * self.chunks
+        return np.asarray([message.text.count(" ", 0, _READ) + 1 for message in self.messages]) * self.chunks
 
     @cached_property
     def is_document(self) -> Sequence[bool]:
@@ -107,7 +110,7 @@ class Columns:
     @cached_property
     def lower_texts(self) -> Sequence[str]:
         """Their texts in lower case, in the order of `analysed`."""
-        return [self.messages[index].text.lower() for index in self.analysed]
+        return [self.messages[index].text[:_READ].lower() for index in self.analysed]
 
     @cached_property
     def spaced_texts(self) -> Sequence[str]:

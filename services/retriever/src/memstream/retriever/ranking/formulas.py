@@ -13,6 +13,10 @@ from memstream.vectors.segmentation import fold
 _NEAR = 1.2
 """The cosine of what says the same in other words, on the scale that all spaces share."""
 
+_SEARCHED = 1_000_000
+_SEARCHED_EACH = 8_000
+"""Characters in which names are looked for: of all candidates, the best ones first, and of each."""
+
 
 def surroundings(columns: Columns) -> Floats:
     """Return what the turns around each give it, less the more of the question's terms it has itself.
@@ -91,7 +95,8 @@ def unknown_names(columns: Columns) -> Floats:
     names = columns.question.names
     if not names:
         return columns.zeros()
-    said = " ".join(f"{message.speaker or ''} {message.text}" for message in columns.messages).lower()
+    parts = (f"{message.speaker or ''} {message.text[:_SEARCHED_EACH]}" for message in columns.messages)
+    said = " ".join(parts)[:_SEARCHED].lower()
     unknown = _missing_in(said, names)
     if unknown and not said.isascii():
         # Folding takes longer than the search, and names are mostly found without.

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memstream.contracts.searches import Recency
 from memstream.retriever.ranking.diversity import Matrix, diversify
@@ -22,7 +23,7 @@ def arrange(  # noqa: PLR0913 - what a question prefers, by name
     diversity: float,
     is_present: bool,
     is_former: bool = False,
-    vectors: Mapping[str, Sequence[float]],
+    vectors: Mapping[str, NDArray[np.float32]],
     limit: int,
 ) -> list[RankedMessage]:
     """Return messages that are sorted by relevance in the order the caller prefers, `limit` at the most.
@@ -55,8 +56,11 @@ def _noted(one: RankedMessage, signal: Signal, value: float) -> RankedMessage:
     return replace(one, notes={**one.notes, signal.name: value})
 
 
-def _matrix(ranked: Sequence[RankedMessage], vectors: Mapping[str, Sequence[float]]) -> Matrix:
+def _matrix(ranked: Sequence[RankedMessage], vectors: Mapping[str, NDArray[np.float32]]) -> Matrix:
     size = max((len(vector) for vector in vectors.values()), default=1)
     # A message without a vector is similar to none.
-    zeros = [0.0] * size
-    return np.asarray([vectors.get(one.point, zeros) for one in ranked], dtype=np.float32)
+    matrix = np.zeros((len(ranked), size), np.float32)
+    for row, one in enumerate(ranked):
+        if one.point in vectors:
+            matrix[row] = vectors[one.point]
+    return matrix

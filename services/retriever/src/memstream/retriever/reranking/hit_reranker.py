@@ -15,7 +15,7 @@ from memstream.retriever.reranking.pauses import Pause
 from memstream.retriever.reranking.reranker import DEPENDENCY, Reranker
 from memstream.runtime.clock import Clock
 from memstream.runtime.deadline import Deadline
-from memstream.runtime.errors import Busy, GlobalFault, Rejected, Throttled, Unavailable
+from memstream.runtime.errors import Busy, GlobalFault, Overloaded, Rejected, Throttled, Unavailable
 from memstream.vectors.space import render
 
 _log = logging.getLogger(__name__)
@@ -67,15 +67,17 @@ class HitReranker:
         self._clock = clock
         self._metrics = metrics
 
-    async def rerank(self, asked: Sequence[tuple[str, Sequence[RankedMessage]]], deadline: Deadline) -> list[Reranked]:
+    async def rerank(
+        self, asked: Sequence[tuple[str, Sequence[RankedMessage]]], deadline: Deadline, tenant: str = ""
+    ) -> list[Reranked]:
         """Return the hits of several searches, each given with its question and sorted by relevance, in new order.
 
         All are asked for at once. Hits that could not be reranked in time keep their order.
         """
         own = Deadline(self._clock, min(self._timeout, _SHARE_FOR_RERANKING * deadline.left()))
-        return await asyncio.gather(*(self._rerank(query, ranked, own) for query, ranked in asked))
+        return await asyncio.gather(*(self._rerank(query, ranked, own, tenant) for query, ranked in asked))
 
-    async def _rerank(self, query: str, ranked: Sequence[RankedMessage], deadline: Deadline) -> Reranked:
+    async def _rerank(self, query: str, ranked: Sequence[RankedMessage], deadline: Deadline, tenant: str) -> Reranked:
         best = ranked[: self.hits]
         if len(best) < _FEWEST:
             return Reranked(ranked, is_reranked=False)
@@ -88,24 +90,24 @@ class HitReranker:
             )
             for one in best
         ]
-        scores, outcome = await self._scores(shortened(query), texts, deadline)
+        scores, outcome = await self._scores(shortened(query), texts, deadline, tenant)
         self._metrics.rerankings.labels(outcome).inc()
         if scores is None:
             return Reranked(ranked, is_reranked=False)
         return Reranked(reordered(ranked, scores), is_reranked=True)
 
     async def _scores(
-        self, query: str, texts: Sequence[str], deadline: Deadline
+        self, query: str, texts: Sequence[str], deadline: Deadline, tenant: str
     ) -> tuple[Sequence[float] | None, Outcome]:
         if self._pause.is_on(self._clock.monotonic()):
             return None, "paused"
         try:
-            async with self._limiter.admitted(deadline.part(_SHARE_FOR_WAITING)):
+            async with self._limiter.admitted(deadline.part(_SHARE_FOR_WAITING), tenant=tenant):
                 # Others may have failed while this one waited.
                 if not self._pause.may_call(self._clock.monotonic()):
                     return None, "paused"
                 return await self._call(query, texts, deadline)
-        except Busy:
+        except (Busy, Overloaded):
             return None, "busy"
 
     async def _call(

@@ -8,7 +8,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
 from memstream.retriever.reranking.reranker import DEPENDENCY
-from memstream.runtime.errors import MemstreamError, Rejected
+from memstream.runtime.errors import MemstreamError
 from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import (
     error_for_no_answer,
@@ -80,9 +80,7 @@ class RerankApi:
 def _refusal(response: httpx2.Response) -> MemstreamError:
     """Return the error that says what to do about a status that is no success."""
     message = " ".join(response.text.split())
-    error = error_for_status(DEPENDENCY, response.status_code, message, read_retry_after(response.headers))
-    # What is said about an input may quote it, and no log has a user's text.
-    return Rejected(f"HTTP {response.status_code}", DEPENDENCY) if isinstance(error, Rejected) else error
+    return error_for_status(DEPENDENCY, response.status_code, message, read_retry_after(response.headers))
 
 
 def read_scores(answer: bytes, count: int) -> list[float]:

@@ -12,6 +12,7 @@ times in a row.
 
 Lower priorities keep more headroom: queries may empty the bucket, live messages leave a quarter, imports leave half.
 So while imports take all they can get, a message finds a quarter of the bucket full, and a query half.
+Nor do the more urgent ones take everything: each use has a floor, a share of the rate and of the permits.
 """
 
 import asyncio
@@ -43,6 +44,12 @@ Use = Literal["query", "live", "bulk"]
 
 _HEADROOM: dict[Use, float] = {"query": 0.0, "live": 0.25, "bulk": 0.5}
 """Share of the bucket that a call of this use leaves to the more urgent ones."""
+
+_FLOORS: dict[Use, float] = {"query": 0.2, "live": 0.2, "bulk": 0.05}
+"""Share of the rate, and of the calls in flight, that each use gets whatever the others take."""
+
+_STARVING_MS = 100
+"""How long a use that is below its floor waits for a permit before the others step back."""
 
 _SHARE = 0.97
 """Of the limit."""
@@ -145,7 +152,7 @@ class Budget:
         """
         if not self.limited:
             return Charge(tokens)
-        waiter = _Waiter(Charge(tokens, uuid4().hex, use))
+        waiter = _Waiter(Charge(tokens, f"{use}:{uuid4().hex}", use))
         deadline = None if max_wait_seconds is None else self._clock.monotonic() + max_wait_seconds
         queue = self._queues[use]
         queue.append(waiter)
@@ -203,6 +210,10 @@ class Budget:
         uses = list(_HEADROOM)
         costs = (("requests", 1.0), ("tokens", charge.tokens))
         return TakeArguments(
+            floor=_FLOORS[use],
+            all_permits=calls,
+            permit_floors={one: max(1, int(share * calls)) for one, share in _FLOORS.items()},
+            starving_after=_STARVING_MS,
             lifetime=_KEPT_MS,
             use=use,
             more_urgent=uses[: uses.index(use)],

@@ -33,7 +33,7 @@ class Candidates:
     """The chunks found for a query, by their ids."""
 
     messages: Mapping[str, StoredMessage]
-    """In the order of the first score, the best first. A chunk that has scores but is missing here was stored between
+    """In the order of the first score, the best first; without `full_text`. A chunk that has scores but is missing here was stored between
     the two halves of the answer."""
     dense: Mapping[str, float] | None
     """Cosines, -1..1; None if not asked for."""
@@ -41,7 +41,7 @@ class Candidates:
     """BM25 scores, 0 or more; None if not asked for. A chunk without a common word has none."""
     limit: int
     """How many chunks each score was asked to propose."""
-    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    vectors: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """The stored vectors, if asked for. They may be scaled."""
 
 

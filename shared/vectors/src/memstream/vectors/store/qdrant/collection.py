@@ -18,7 +18,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from memstream.runtime.errors import Rejected, Throttled, Unavailable
+from memstream.runtime.errors import AnswerTooLarge, Rejected, Throttled, Unavailable
 from memstream.vectors.server_errors import (
     error_for_no_answer,
     error_for_status,
@@ -29,7 +29,7 @@ from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import Record, StoredMessage
 from memstream.vectors.store.qdrant.filters import OwnedFilter, not_after
 from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, batch_body
-from memstream.vectors.transport import HttpTransport, is_direct
+from memstream.vectors.transport import HttpTransport, ResponseTooLarge, is_direct
 
 AnswerT = TypeVar("AnswerT")
 
@@ -61,6 +61,20 @@ class Lookup:
         direction = models.Direction.DESC if self.descending else models.Direction.ASC
         return models.OrderBy(key=self.order_by, direction=direction, start_from=self.start)
 
+    def written(self) -> dict[str, Any]:
+        """Return the lookup as it stands in the body of a batch of queries."""
+        body: dict[str, Any] = {
+            "filter": self.filter.json,
+            "limit": self.limit,
+            "with_payload": {"exclude": self.without} if self.without else True,
+        }
+        if self.order_by is not None:
+            order: dict[str, Any] = {"key": self.order_by, "direction": "desc" if self.descending else "asc"}
+            if self.start is not None:
+                order["start_from"] = self.start.isoformat()
+            body["query"] = {"order_by": order}
+        return body
+
 
 class _Facet(msgspec.Struct, gc=False):
     value: str
@@ -72,6 +86,19 @@ class _FacetHits(msgspec.Struct, gc=False):
 
 class _Answers(msgspec.Struct, gc=False):
     result: list[QueryAnswer]
+
+
+class _FoundPoint(msgspec.Struct, gc=False):
+    id: str
+    payload: StoredMessage
+
+
+class _FoundPoints(msgspec.Struct, gc=False):
+    points: list[_FoundPoint]
+
+
+class _LookedUp(msgspec.Struct, gc=False):
+    result: list[_FoundPoints]
 
 
 class _Facets(msgspec.Struct, gc=False):
@@ -197,18 +224,11 @@ class Collection:
         """
         if not lookups:
             return []
-        requests = [
-            models.QueryRequest(
-                query=None if lookup.order is None else models.OrderByQuery(order_by=lookup.order),
-                filter=lookup.filter.model,
-                limit=lookup.limit,
-                with_payload=models.PayloadSelectorExclude(exclude=list(lookup.without)),
-            )
-            for lookup in lookups
-        ]
-        with qdrant_faults():
-            answers = await self.client.query_batch_points(self.name, requests)
-        return [_records(answer.points) for answer in answers]
+        body = orjson.dumps({"searches": [lookup.written() for lookup in lookups]})
+        answers = (await self._read("/points/query/batch", body, _LookedUp)).result
+        if len(answers) != len(lookups):
+            raise error_for_unreadable_answer(DEPENDENCY, ValueError("not one answer for each lookup"))
+        return [[Record(point.id, point.payload) for point in answer.points] for answer in answers]
 
     async def scroll(self, lookup: Lookup, *, first: str | None = None) -> list[Record]:
         """Return the points of a lookup; without an order, by their ids from the `first` on.
@@ -308,10 +328,12 @@ def qdrant_faults() -> Iterator[None]:
     try:
         yield
     except ResourceExhaustedResponse as error:
-        raise Throttled(DEPENDENCY, f"too many requests: {error.message}", float(error.retry_after_s)) from error
+        raise Throttled(DEPENDENCY, "too many requests", float(error.retry_after_s)) from error
     except QdrantException as error:
         # The other reason for it: a 429 whose Retry-After is no whole number.
-        raise Throttled(DEPENDENCY, f"too many requests: {error}") from error
+        raise Throttled(DEPENDENCY, "too many requests") from error
+    except ResponseTooLarge as error:
+        raise AnswerTooLarge(DEPENDENCY, f"its answer is too large: {error}") from error
     except ResponseHandlingException as error:
         raise error_for_no_answer(DEPENDENCY, error.source) from error
     except UnexpectedResponse as error:

@@ -8,8 +8,10 @@ be returned.
 from collections.abc import Sequence
 from itertools import chain
 
+import msgspec
+
 from memstream.vectors.store.conditions import At, FirstChunk, OneOf
-from memstream.vectors.store.messages import Record
+from memstream.vectors.store.messages import Record, StoredMessage
 from memstream.vectors.store.qdrant.collection import Lookup
 from memstream.vectors.store.qdrant.filters import owned
 from memstream.vectors.store.qdrant.timeline import TICK
@@ -19,6 +21,8 @@ LOOKUPS = 4
 """Lookups for the neighbours of one message."""
 
 _WITHOUT = ("full_text", "metadata")
+_LONGEST = 2_000
+"""Characters of a turn that are kept: an answer has only the beginning of a long one."""
 
 
 def lookups_for(asked: Neighbours) -> list[Lookup]:
@@ -39,8 +43,12 @@ def lookups_for(asked: Neighbours) -> list[Lookup]:
 
 def read_turns(asked: Neighbours, answers: Sequence[Sequence[Record]]) -> Turns:
     """Return the turns on either side, from the answers to their lookups."""
-    found = {record.id: record.message for record in chain.from_iterable(answers)}
+    found = {record.id: _shortened(record.message) for record in chain.from_iterable(answers)}
     turns = sorted(((TimelinePosition.of(name, turn), turn) for name, turn in found.items()), key=lambda one: one[0])
     before = [turn for position, turn in turns if position < asked.position]
     after = [turn for position, turn in turns if position > asked.position]
     return Turns(before[-asked.count :], after[: asked.count])
+
+
+def _shortened(turn: StoredMessage) -> StoredMessage:
+    return turn if len(turn.text) <= _LONGEST else msgspec.structs.replace(turn, text=turn.text[:_LONGEST])

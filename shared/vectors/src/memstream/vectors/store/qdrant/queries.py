@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from memstream.vectors.store.qdrant.filters import owned
 from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace
 from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, Score, ScoredPoint
@@ -26,6 +29,7 @@ def queries_for(question: CandidateQuery, vector_name: str, keywords: KeywordSpa
             prefetch=found if len(scores) > 1 else (),
             # The first answer lists all points; the second only has to score them.
             with_payload=place == 0,
+            without=("full_text",),
             with_vector=vector_name if question.with_vectors and place == 0 else None,
         )
 
@@ -59,5 +63,6 @@ def _scores(points: Sequence[ScoredPoint] | None) -> dict[str, float] | None:
     return None if points is None else {point.id: point.score for point in points}
 
 
-def _vectors(points: Sequence[ScoredPoint], vector_name: str) -> Mapping[str, Sequence[float]]:
-    return {point.id: point.vector[vector_name] for point in points if point.vector is not None}
+def _vectors(points: Sequence[ScoredPoint], vector_name: str) -> Mapping[str, npt.NDArray[np.float32]]:
+    # As numbers of Python they would take eight times the memory.
+    return {point.id: np.array(point.vector[vector_name], np.float32) for point in points if point.vector is not None}

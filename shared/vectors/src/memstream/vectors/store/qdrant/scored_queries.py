@@ -33,6 +33,8 @@ class Query:
     limit: int
     prefetch: tuple["Query", ...] = ()
     with_payload: bool = False
+    without: tuple[str, ...] = ()
+    """Fields of the payload to leave out."""
     with_vector: str | None = None
     """The name of the stored vector to return."""
 
@@ -43,7 +45,7 @@ class Query:
             "using": self.score.using,
             "filter": self.filter.json,
             "limit": self.limit,
-            "with_payload": self.with_payload,
+            "with_payload": {"exclude": self.without} if self.with_payload and self.without else self.with_payload,
             "with_vector": [self.with_vector] if self.with_vector else False,
         }
         if self.score.corpus is not None:
