@@ -30,7 +30,7 @@ the points that match the filter, and the query is compared with all of them.
 
 DELETED_THRESHOLD = 0.0
 VACUUM_MIN_VECTOR_NUMBER = 0
-"""An optimisation rewrites each segment that has a deleted point: only that takes the point's bytes out of the files."""
+"""An optimisation rewrites each segment that has a deleted point: only that takes its bytes out of the files."""
 
 _DISTANCES = {each: getattr(qe.Distance, each) for each in ("Cosine", "Euclid", "Dot", "Manhattan")}
 _MODIFIERS: dict[str, qe.Modifier | None] = {"none": None, "idf": qe.Modifier.Idf}

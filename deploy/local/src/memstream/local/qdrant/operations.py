@@ -130,7 +130,7 @@ def delete(call: Call) -> Json:
 
 
 def get_residue(call: Call) -> Json:
-    """Return until when, at the latest, the files may hold bytes of deleted points: ``clean_by``, null if they hold none.
+    """Return ``clean_by``: until when the files may hold bytes of deleted points, null if they hold none.
 
     No Qdrant server has this route; one answers that it is not found.
     """
