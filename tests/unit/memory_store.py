@@ -16,6 +16,7 @@ from memstream.vectors.store import (
     Neighbours,
     Owner,
     Record,
+    Residue,
     StoredMessage,
     TimelinePosition,
     Turns,
@@ -118,6 +119,11 @@ class InMemoryStore:
         elif start is not None:
             records = [one for one in records if one.message.occurred_at >= start]
         return records[:count]
+
+    async def residue(self) -> Residue | None:
+        """See `MemoryStore`. It has no files."""
+        await self._answer()
+        return Residue(clean_by=None)
 
     async def speakers(self, owner: Owner) -> list[str]:
         """See `MemoryStore`."""

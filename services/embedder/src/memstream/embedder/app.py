@@ -8,11 +8,14 @@ from random import Random
 from faststream.asgi import AsgiFastStream
 from prometheus_client import CollectorRegistry
 
+from memstream.contracts import keys
 from memstream.contracts.keys import Lane
 from memstream.embedder.batch_processor import BatchProcessor, Servers
 from memstream.embedder.batching import Batcher, BatchPolicy
 from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
 from memstream.embedder.chunks import Chunker
+from memstream.embedder.compacted_stores import APPEND_ONLY_FILE, SNAPSHOT, QdrantFiles, RedisFile, StreamBlocks
+from memstream.embedder.compactions import CompactedStore, Compactions
 from memstream.embedder.concurrency import ConcurrencyController
 from memstream.embedder.consumers import ConsumerCleanup
 from memstream.embedder.deletions import Deletions
@@ -29,6 +32,7 @@ from memstream.embedder.probes import ServerProbes
 from memstream.embedder.retries import Retrier
 from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.settlement import Settlement
+from memstream.embedder.stream_purge import StreamPurge
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import MAX_ENTRIES_PER_READ, Subscriptions
 from memstream.embedder.trimmer import StreamTrimmer
@@ -111,7 +115,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
         preparation=[store.ensure, probes.try_embeddings],
         pipeline=pipeline,
         leases=_leases(context, pipeline, held_entries),
-        upkeep=_upkeep(context),
+        upkeep=[_upkeep(context), _purging(context, store)],
         subscriptions=_subscriptions(settings, pipeline),
         retrying=Retrier(
             *(faults, clock, rng, Backoff(maximum=_LONGEST_START_WAIT), watch_pulse.beat),
@@ -193,6 +197,28 @@ def _upkeep(context: _Context) -> Maintenance:
         clock=context.clock,
         pulse=context.health.pulse("upkeep", _MAX_SILENCE + period),
     )
+
+
+def _purging(context: _Context, store: MemoryStore) -> Maintenance:
+    settings, client = context.settings, context.client
+    names = [keys.dead_letters(partition) for partition in range(settings.partitions)]
+    names += [source.name for source in source_streams(settings.partitions)]
+    stores: list[CompactedStore] = [
+        StreamBlocks(client, names, settings.replay_window),
+        RedisFile(client, APPEND_ONLY_FILE),
+        RedisFile(client, SNAPSHOT),
+        QdrantFiles(store.residue),
+    ]
+    purge = StreamPurge(
+        client,
+        Compactions(client, stores, context.clock),
+        partitions=settings.partitions,
+        worker=settings.consumer,
+        clock=context.clock,
+    )
+    period = settings.purge_period.total_seconds()
+    pulse = context.health.pulse("purge", _MAX_SILENCE + period)
+    return Maintenance([purge.purge], period=period, clock=context.clock, pulse=pulse)
 
 
 def _subscriptions(settings: EmbedderSettings, pipeline: Pipeline) -> Subscriptions:

@@ -61,6 +61,8 @@ class EmbedderSettings(ServerSettings):
     replay_window: Duration = Field(default=timedelta(days=1), gt=timedelta(0))
     """How long a message stays in its stream at the least, so that a snapshot of Qdrant and the stream restore
     everything. One that isn't acknowledged stays however old it is. Below ingest's erasure window."""
+    purge_period: Duration = Field(default=timedelta(seconds=5), gt=timedelta(0))
+    """How often it is looked for deletions whose words are to leave the streams and the files."""
     consumer_idle: Duration = Field(default=timedelta(days=7), gt=timedelta(0))
     """A worker that wasn't seen for so long, and has nothing pending, is removed from the groups."""
 

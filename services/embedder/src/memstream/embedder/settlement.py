@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from memstream.contracts import ids, keys
-from memstream.contracts.events import MessageRecorded
+from memstream.contracts.events import MessageRecorded, UserErased, decode_event
 from memstream.contracts.keys import Position
 from memstream.embedder.jobs import Dead, Deleted, Delivery, Pending, Settled, Stored, Tombstoned
+from memstream.embedder.purges import Purge
 from memstream.runtime.clock import Clock
 from memstream.streams.connections import Redis, redis_faults
 from memstream.streams.dead_letter_scripts import DEAD_LETTER, DeadLetterArguments, DeadLetterKeys
@@ -49,7 +50,16 @@ class Settlement:
                 await pipe.execute()
 
     async def _note(self, delivery: Delivery, erasure_id: str) -> None:
-        """Complete the receipt, unless it is too old to be kept."""
+        """Ask for what was deleted to be purged from the streams, and complete the receipt, unless it has expired."""
+        event = decode_event(delivery.fields[keys.DATA_FIELD.encode()])
+        purge = Purge(
+            erasure_id=erasure_id,
+            tenant=event.tenant,
+            user_id=event.user_id,
+            message_id=None if isinstance(event, UserErased) else event.message_id,
+            mark=delivery.entry_id,
+        )
+        await self._client.hsetnx(keys.purges(delivery.partition), erasure_id, purge.model_dump_json())
         receipt = ReceiptKeys(keys.erasure(delivery.partition, erasure_id))
         await self._scripts.run(COMPLETE_RECEIPT.call(receipt, CompletionArguments(self._clock.now().isoformat())))
 

@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 DECLARED_GROUPS: tuple[str, ...] = (keys.GROUP,)
 """Every group that reads the streams. One that isn't listed may lose entries before it has read them."""
 
+_ENTRIES_PER_TRIM = 10_000
+"""Entries that a call removes at most. The server's own limit is a hundred of its blocks, which may have one each."""
+
 
 @dataclass(frozen=True, slots=True)
 class _State:
@@ -96,9 +99,11 @@ class StreamTrimmer:
                 return trimmed
 
     async def _trim_before(self, stream: str, entry_id: str) -> int:
-        """Trim in steps: the server bounds each, so that it is not held up, and says how many entries went."""
+        """Trim in steps, so that the server is not held up; it says how many entries went."""
         total = 0
-        while trimmed := int(await self._client.xtrim(stream, minid=entry_id, approximate=True)):
+        while trimmed := int(
+            await self._client.xtrim(stream, minid=entry_id, approximate=True, limit=_ENTRIES_PER_TRIM)
+        ):
             total += trimmed
         return total
 

@@ -38,7 +38,7 @@ class Worker:
     """What must have succeeded once, in order, before anything is read."""
     pipeline: Pipeline
     leases: Leases
-    upkeep: Maintenance
+    upkeep: Sequence[Maintenance]
     subscriptions: Subscriptions
     retrying: Retrier
     faults: DependencyFaults
@@ -76,11 +76,11 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         pipeline = asyncio.create_task(self.pipeline.run())
         leases = asyncio.create_task(self.leases.keep_own())
-        upkeep = asyncio.create_task(self.upkeep.run())
+        upkeep = [asyncio.create_task(each.run()) for each in self.upkeep]
         intake = asyncio.create_task(self._intake())
         watch = asyncio.create_task(self._watch(stop))
         try:
-            loops = [pipeline, leases, upkeep, intake, watch]
+            loops = [pipeline, leases, *upkeep, intake, watch]
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {watch}:
                 raise LoopEnded(f"a loop has ended: {task.exception()!r}") from task.exception()
@@ -88,7 +88,7 @@ class Worker:
         finally:
             # Nothing new comes in. The leases end last, since the work in progress still needs them.
             self.pipeline.close()
-            await _cancel(intake, upkeep, watch)
+            await _cancel(intake, *upkeep, watch)
             await self.subscriptions.stop()
             await asyncio.wait([pipeline], timeout=self.grace_seconds)
             await _cancel(pipeline, leases)

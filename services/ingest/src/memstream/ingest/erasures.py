@@ -1,5 +1,6 @@
 """Requests to delete a message or to erase a user: the tombstone, the event and the receipt are written in one step."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +28,12 @@ _UNSEEN_LIFETIME = 300
 
 _PENDING_LIFETIME = 24 * 3600
 """Seconds that such a deletion may wait to be carried out without losing its receipt."""
+
+_COUNTS = ("messages", "stream_entries", "dead_letters")
+"""Fields of a receipt that are there once there is something to count."""
+
+_NOT_PURGED = [{"store": "streams"}, {"store": "qdrant"}]
+"""What waits before anything is purged: whatever there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +115,18 @@ class Erasures:
         (handled,) = await are_done(self._client, [Position.parse(first["position"])])
         with redis_faults():
             # Read after the question above: `done_at` is written before the entry is acknowledged.
-            done_at = await self._client.hget(name, "done_at")
+            fields = {decoded(field): decoded(value) for field, value in (await self._client.hgetall(name)).items()}
+        done_at = fields.get("done_at")
         return Erasure.model_validate(
             {
+                **{name: fields[name] for name in _COUNTS if name in fields},
                 "erasure_id": erasure_id,
                 "scope": first["scope"],
                 "state": "done" if done_at else "failed" if handled else "pending",
                 "requested_at": first["requested_at"],
-                "done_at": decoded(done_at) if done_at else None,
+                "done_at": done_at,
+                "purged_at": fields.get("purged_at"),
+                "waiting": json.loads(fields["waiting"]) if "waiting" in fields else _NOT_PURGED,
             }
         )
 

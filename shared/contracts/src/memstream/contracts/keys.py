@@ -62,6 +62,25 @@ def erasure(partition: int, erasure_id: str) -> str:
     return f"memstream:{{{partition}}}:erasure:{erasure_id}"
 
 
+def purges(partition: int) -> str:
+    """Return the hash that holds what is to be purged from a partition's streams, by the id of the erasure."""
+    return f"memstream:{{{partition}}}:purges"
+
+
+def purging(partition: int) -> str:
+    """Return the key that names the worker which purges a partition."""
+    return f"memstream:{{{partition}}}:purging"
+
+
+def kept(partition: int) -> str:
+    """Return the hash that holds, by stream, the time of the youngest entry whose bytes a purge left in memory."""
+    return f"memstream:{{{partition}}}:kept"
+
+
+REWRITTEN = "memstream:rewritten"
+"""The key that exists while Redis' append-only file is not to be rewritten again."""
+
+
 def credential(digest: str) -> str:
     """Return the hash that holds what an API key may do, by the hex SHA-256 of the key."""
     return f"memstream:credential:{digest}"

@@ -283,6 +283,17 @@ class ErasureAccepted(BaseModel):
     erasure_id: str = Field(description="Query the state of the request with it.")
 
 
+StoreName = Literal["streams", "append_only_file", "snapshots", "qdrant"]
+"""Redis' streams, its append-only file and its snapshots; and Qdrant's files."""
+
+
+class WaitingStore(BaseModel):
+    """A store that may still hold bytes of what was deleted, where no request reaches them."""
+
+    store: StoreName
+    until: datetime | None = Field(default=None, description="Until when at the latest. Null: that is not known.")
+
+
 class Erasure(BaseModel):
     """The receipt of the deletion of a message or the erasure of a user."""
 
@@ -291,6 +302,17 @@ class Erasure(BaseModel):
     state: Literal["pending", "done", "failed"]
     requested_at: datetime
     done_at: datetime | None = Field(default=None, description="From this time on, no search finds what was deleted.")
+    messages: int | None = Field(default=None, description="Messages that were removed from Qdrant.")
+    stream_entries: int = Field(default=0, description="Entries that were removed from the streams, so far.")
+    dead_letters: int = Field(default=0, description="Dead letters that were removed, so far.")
+    purged_at: datetime | None = Field(
+        default=None, description="When all entries and dead letters had been removed from the streams."
+    )
+    waiting: list[WaitingStore] = Field(
+        default=[],
+        description="The stores that may still hold bytes of it, until they are compacted. "
+        "Empty once each was found to hold none.",
+    )
 
 
 MessageStatus = Literal["queued", "stored", "dead", "deleted"]

@@ -3,12 +3,20 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 import qdrant_edge as qe
 
-from memstream.local.qdrant.configuration import INDEXING_THRESHOLD, add_vector, engine_config, vector_schema
+from memstream.local.qdrant.compaction import overwrite_log
+from memstream.local.qdrant.configuration import (
+    DELETED_THRESHOLD,
+    INDEXING_THRESHOLD,
+    add_vector,
+    engine_config,
+    vector_schema,
+)
 from memstream.local.qdrant.durable_files import read_json, sync_files, write_json
 from memstream.local.qdrant.errors import ApiError, EngineClosedError, engine_errors, no_collection
 from memstream.local.qdrant.indexes import read_schema
@@ -40,6 +48,7 @@ class Collection:
         self._shard = shard
         self._lock = threading.RLock()
         self._operations = 0
+        self._deletions = 0
         self._closed = False
 
     @classmethod
@@ -134,6 +143,38 @@ class Collection:
         finally:
             self.is_optimizing = False
 
+    @property
+    def residue_since(self) -> datetime | None:
+        """Since when the files may hold bytes of deleted points; None if they hold none."""
+        since = self.record.get("residue_since")
+        return None if since is None else datetime.fromisoformat(since)
+
+    def note_deletion(self, now: datetime) -> None:
+        """Note that points were deleted, whose bytes are still in the files; and forget their payloads."""
+        self.payloads.forget()
+        with self._writing():
+            self._deletions += 1
+            if self.residue_since is None:
+                self._save({**self.record, "residue_since": now.isoformat()})
+
+    def compact(self) -> None:
+        """Take the bytes of all points that were deleted before out of the files: of the segments, and of the log.
+
+        Killed in between, it leaves the collection as it was, and the note that there is something to compact.
+        """
+        deletions = self._deletions
+        self.flush()
+        self.optimize()
+        self.flush()
+        overwrite_log(self._apply, self.flush)
+        with self._writing():
+            if self._deletions == deletions:
+                self._save({name: value for name, value in self.record.items() if name != "residue_since"})
+
+    def _apply(self, operation: qe.UpdateOperation) -> None:
+        with self._writing() as shard, engine_errors():
+            shard.update(operation)
+
     def close(self) -> None:
         """Close the engine's files. Calls in progress fail as if the collection had been deleted."""
         with self._lock:
@@ -190,8 +231,12 @@ class Collection:
             self._shard.update(qe.UpdateOperation.delete_vector_name(name))
         for name in self.schema.dense.keys() - names:
             self._shard.update(add_vector(name, self.config))
-        if (held.get("optimizers") or {}).get("indexing_threshold") != INDEXING_THRESHOLD:
-            # An earlier release created the collection, with another default.
+        optimizers = held.get("optimizers") or {}
+        if (optimizers.get("indexing_threshold"), optimizers.get("deleted_threshold")) != (
+            INDEXING_THRESHOLD,
+            DELETED_THRESHOLD,
+        ):
+            # An earlier release created the collection, with other defaults.
             self._shard.flush()
             self._shard.close()
             self._shard = qe.EdgeShard.load(str(self.directory / _SHARD), engine_config(self.config))

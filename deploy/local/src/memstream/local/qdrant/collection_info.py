@@ -1,13 +1,19 @@
 """What a collection tells about itself: ``GET /collections/{name}``."""
 
 from memstream.local.qdrant.collection import Collection
-from memstream.local.qdrant.configuration import HNSW_DEFAULTS, INDEXING_THRESHOLD, MAX_SEGMENT_SIZE
+from memstream.local.qdrant.configuration import (
+    DELETED_THRESHOLD,
+    HNSW_DEFAULTS,
+    INDEXING_THRESHOLD,
+    MAX_SEGMENT_SIZE,
+    VACUUM_MIN_VECTOR_NUMBER,
+)
 from memstream.local.qdrant.indexes import schema_type
 from memstream.local.qdrant.json_fields import Json
 
 _OPTIMIZERS: Json = {
-    "deleted_threshold": 0.2,
-    "vacuum_min_vector_number": 1000,
+    "deleted_threshold": DELETED_THRESHOLD,
+    "vacuum_min_vector_number": VACUUM_MIN_VECTOR_NUMBER,
     "default_segment_number": 0,
     "max_segment_size": MAX_SEGMENT_SIZE,
     "indexing_threshold": INDEXING_THRESHOLD,

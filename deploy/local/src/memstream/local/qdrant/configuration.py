@@ -28,6 +28,10 @@ interpreter lock meanwhile; ``maintenance`` has the figures. Without graphs a se
 the points that match the filter, and the query is compared with all of them.
 """
 
+DELETED_THRESHOLD = 0.0
+VACUUM_MIN_VECTOR_NUMBER = 0
+"""An optimisation rewrites each segment that has a deleted point: only that takes its bytes out of the files."""
+
 _DISTANCES = {each: getattr(qe.Distance, each) for each in ("Cosine", "Euclid", "Dot", "Manhattan")}
 _MODIFIERS: dict[str, qe.Modifier | None] = {"none": None, "idf": qe.Modifier.Idf}
 _DENSE = ("size", "distance")
@@ -64,7 +68,12 @@ def engine_config(config: Json) -> qe.EdgeConfig:
         vectors={name: _dense(each, f"vectors.{name}") for name, each in vectors.items()},
         sparse_vectors={name: _sparse(each, f"sparse_vectors.{name}") for name, each in sparse_vectors.items()},
         hnsw_config=_hnsw(config.get("hnsw_config") or {}),
-        optimizers=qe.EdgeOptimizersConfig(max_segment_size=MAX_SEGMENT_SIZE, indexing_threshold=INDEXING_THRESHOLD),
+        optimizers=qe.EdgeOptimizersConfig(
+            deleted_threshold=DELETED_THRESHOLD,
+            vacuum_min_vector_number=VACUUM_MIN_VECTOR_NUMBER,
+            max_segment_size=MAX_SEGMENT_SIZE,
+            indexing_threshold=INDEXING_THRESHOLD,
+        ),
         wal_enabled=True,
     )
 

@@ -8,8 +8,9 @@ disk.
 An optimisation rewrites whole segments. It takes about 50 ms of CPU per thousand points if it only copies, and sixty
 times that if it builds HNSW graphs: one for every tenant and for every value of every other indexed field. Therefore no
 graphs are built (``INDEXING_THRESHOLD`` in ``configuration``), writes go to one segment, and little is left to
-optimise: reclaiming the space of deleted points once they are a fifth of all, and merging the segments of earlier
-releases. An optimisation waits until the collection has been idle for ``IDLE_FACTOR`` times as long as it will take.
+optimise: taking out deleted points, and merging the segments of earlier releases. An optimisation waits until the
+collection has been idle for ``IDLE_FACTOR`` times as long as it will take; one that takes deleted points out of the
+files (``compaction``) waits for a limited time.
 """
 
 import logging
@@ -18,8 +19,10 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from memstream.local.qdrant.collection import Collection
+from memstream.local.qdrant.compaction import SECONDS_PER_COMPACTION, is_due
 from memstream.local.qdrant.errors import ApiError
 from memstream.local.qdrant.storage import Storage
+from memstream.runtime.clock import Clock, SystemClock
 
 FLUSH_INTERVAL = timedelta(seconds=5)  # Qdrant's `flush_interval_sec`
 MIN_CHANGED_POINTS = 2_000
@@ -33,8 +36,14 @@ log = logging.getLogger(__name__)
 class Maintenance:
     """A thread that visits every collection in turn."""
 
-    def __init__(self, storage: Storage, interval: timedelta = FLUSH_INTERVAL) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        interval: timedelta = FLUSH_INTERVAL,
+        clock: Clock = SystemClock(),  # noqa: B008 - has no state
+    ) -> None:
         self._storage = storage
+        self._clock = clock
         self._interval = interval
         self._uses: dict[str, int] = {}
         self._idle_visits: dict[str, int] = {}
@@ -65,12 +74,21 @@ class Maintenance:
         try:
             if collection.unflushed:
                 collection.flush()
-            if collection.unoptimized >= MIN_CHANGED_POINTS and is_idle and is_idle_enough(collection.points, idle):
+            if self._is_due(collection, idle):
+                collection.compact()
+            elif collection.unoptimized >= MIN_CHANGED_POINTS and is_idle and is_idle_enough(collection.points, idle):
                 collection.optimize()
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:  # the collection was deleted in the meantime
                 log.error("maintenance of collection %s: %s", collection.name, error)  # noqa: TRY400 - no traceback
         self._uses[collection.name] = collection.uses
+
+    def _is_due(self, collection: Collection, idle: timedelta) -> bool:
+        since = collection.residue_since
+        if since is None:
+            return False
+        idle -= timedelta(seconds=IDLE_FACTOR * SECONDS_PER_COMPACTION)
+        return is_due(since, self._clock.now(), is_idle_enough=is_idle_enough(collection.points, idle))
 
 
 def is_idle_enough(points: int, idle: timedelta) -> bool:

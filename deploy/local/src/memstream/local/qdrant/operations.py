@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import orjson
@@ -9,6 +10,7 @@ import qdrant_edge as qe
 
 from memstream.local.qdrant.collection import Collection
 from memstream.local.qdrant.collection_info import describe
+from memstream.local.qdrant.compaction import COMPACT_WITHIN
 from memstream.local.qdrant.configuration import (
     add_vector,
     config_with_vector,
@@ -47,6 +49,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     raw: bytes
+    now: datetime
 
     @property
     def collection(self) -> Collection:
@@ -122,8 +125,17 @@ def write(call: Call, read: Callable[[Json, VectorSchema], Write]) -> Json:
 def delete(call: Call) -> Json:
     """Delete points."""
     result = write(call, read_deletion)
-    call.collection.payloads.forget()
+    call.collection.note_deletion(call.now)
     return result
+
+
+def get_residue(call: Call) -> Json:
+    """Return ``clean_by``: until when the files may hold bytes of deleted points, null if they hold none.
+
+    No Qdrant server has this route; one answers that it is not found.
+    """
+    since = call.collection.residue_since
+    return {"clean_by": None if since is None else (since + COMPACT_WITHIN).isoformat()}
 
 
 def retrieve(call: Call) -> list[Json]:

@@ -25,6 +25,7 @@ from memstream.local.qdrant.maintenance import Maintenance
 from memstream.local.qdrant.operations import Call
 from memstream.local.qdrant.storage import Storage
 from memstream.local.request_guard import Refusal, RequestGuard
+from memstream.runtime.clock import SystemClock
 
 REST_VERSION = "1.20.0"  # the release whose REST API this implements; clients compare it with theirs
 MAX_BODY = 33_554_432  # bytes, as a Qdrant server's `max_request_size_mb` of 32
@@ -40,6 +41,8 @@ _WRITERS = 2
 _SMALL_WRITERS = 2
 _SMALL_BODY = 65_536
 """Smaller writes have threads of their own, so that a single new message need not wait for the batches of an import."""
+
+_CLOCK = SystemClock()
 
 Operation = Callable[[Call], object]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -115,7 +118,7 @@ async def _answer(
     started = time.perf_counter()
     try:
         _check_parameters(request, parameters)
-        call = Call(storage, request.path_params, request.query_params, await _read_body(request))
+        call = Call(storage, request.path_params, request.query_params, await _read_body(request), _CLOCK.now())
         pool = pools[len(call.raw) > _SMALL_BODY]
         content = await asyncio.get_running_loop().run_in_executor(pool, _run, operation, call, started)
     except ApiError as error:
@@ -196,6 +199,7 @@ _READS: list[tuple[str, str, Operation]] = [
     ("POST", f"{_C}/points", operations.retrieve),
     ("POST", f"{_C}/facet", operations.facet),
     ("GET", f"{_C}/exists", operations.collection_exists),
+    ("GET", f"{_C}/residue", operations.get_residue),
     ("GET", _C, operations.get_collection),
 ]
 _WRITES: list[tuple[str, str, Operation]] = [

@@ -114,6 +114,10 @@ class Plan:
             # An accepted message is on disk. Group commit in ingest keeps that fast.
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
+            # Each entry is freed when it is deleted, and not with the last of the entries beside it.
+            "stream-node-max-entries": "1",
+            # So that a search for a user's words in the files means something.
+            "rdbcompression": "no",
             "save": "",
         }
         argv = [str(server_binary()), str(self.directory.redis_config)]

@@ -1,7 +1,7 @@
 """The store of all users' messages: its types, and what services ask of it. No vendor's type is above its adapter."""
 
 from memstream.vectors.store.conditions import At, Condition, Conditions, FirstChunk, MetadataIsOneOf, OneOf, Within
-from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, MemoryStore
+from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, MemoryStore, Residue
 from memstream.vectors.store.messages import CONTENT, KEYWORDS, EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner, owner_of
 from memstream.vectors.store.queries import (
@@ -32,6 +32,7 @@ __all__ = [
     "OneOf",
     "Owner",
     "Record",
+    "Residue",
     "StoredMessage",
     "TimelinePosition",
     "Turns",

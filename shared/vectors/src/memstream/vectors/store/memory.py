@@ -1,6 +1,7 @@
 """The store of all users' messages, as services see it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +22,14 @@ DEPENDENCY = "Qdrant"
 """The store's name in errors."""
 
 MAX_SPEAKERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """What the store's files hold of deleted messages, where no request reaches it."""
+
+    clean_by: datetime | None
+    """Until when, at the latest, they may hold some; None if they hold none."""
 
 
 class MemoryStore(Protocol):
@@ -74,6 +83,10 @@ class MemoryStore(Protocol):
         self, owner: Owner, conditions: Conditions, start: TimelinePosition | datetime | None, count: int
     ) -> list[Record]:
         """Return messages in time order, by their first chunks: those after a position, or from a time on."""
+        ...
+
+    async def residue(self) -> Residue | None:
+        """Return what the files hold of deleted messages; None if the store does not tell."""
         ...
 
     async def speakers(self, owner: Owner) -> list[str]:

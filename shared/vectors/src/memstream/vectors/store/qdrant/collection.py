@@ -25,7 +25,7 @@ from memstream.vectors.server_errors import (
     error_for_unreadable_answer,
     read_retry_after,
 )
-from memstream.vectors.store.memory import DEPENDENCY
+from memstream.vectors.store.memory import DEPENDENCY, Residue
 from memstream.vectors.store.messages import Record, StoredMessage
 from memstream.vectors.store.qdrant.filters import OwnedFilter, not_after
 from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, batch_body
@@ -37,6 +37,7 @@ _PORT = 6333
 """Where Qdrant is asked when its URL names no port."""
 
 _OK = 200
+_NOT_FOUND = 404
 _NO_STATUS = 500
 """What an answer without a status counts as."""
 
@@ -284,6 +285,25 @@ class Collection:
         with qdrant_faults():
             result = await self.client.update_vectors(self.name, points, wait=True)
         _completed(result, "an update of vectors")
+
+    async def residue(self) -> Residue | None:
+        """Return until when the files may hold bytes of deleted points; None if this Qdrant does not tell.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        with qdrant_faults():
+            try:
+                answer = await self.client.http.client.request(
+                    type_=_Answered, method="GET", url="/collections/{name}/residue", path_params={"name": self.name}
+                )
+            except UnexpectedResponse as error:
+                if error.status_code == _NOT_FOUND:
+                    return None
+                raise
+        with _readable():
+            return msgspec.convert(answer.result, Residue)
 
     async def facet(self, field: str, which: OwnedFilter, limit: int) -> list[str]:
         """Return the values of a keyword field, those of the most points first.

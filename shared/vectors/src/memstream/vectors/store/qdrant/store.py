@@ -11,7 +11,7 @@ from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
-from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS
+from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, Residue
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
@@ -103,6 +103,10 @@ class QdrantStore:
     async def delete_all(self, owner: Owner, until_ms: int) -> None:
         """See `MemoryStore`."""
         await self._collection.delete(owned(owner, either=[until_entry(until_ms)]))
+
+    async def residue(self) -> Residue | None:
+        """See `MemoryStore`."""
+        return await self._collection.residue()
 
     async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
         """See `MemoryStore`."""
