@@ -25,7 +25,9 @@ with atheris.instrument_imports(include=["memstream"]):
     from memstream.ingest.recorder import NewEntry, Recorder, size_of
     from memstream.retriever.asking.questions import read_question
     from memstream.retriever.candidates.conditions import conditions_of
+    from memstream.runtime.clock import SystemClock
     from memstream.runtime.errors import TooLarge
+    from memstream.runtime.turns import Turns
     from memstream.vectors.store import owner_of
     from memstream.vectors.store.qdrant.filters import owned
 
@@ -67,7 +69,7 @@ def _intake() -> Intake:
     commits = GroupCommit(_append, size_of, limit=Amount(1000, 2**20), waiting_limit=Amount(1000, 2**20))
     recorder = Recorder(1, lambda: _NOW, random.Random(1))  # noqa: S311 - the same ids in each run
     limits = Limits(batch_messages=_LINES)
-    return Intake(recorder, commits, limits, lambda: _NOW, IngestMetrics(CollectorRegistry()))
+    return Intake(recorder, commits, limits, lambda: _NOW, IngestMetrics(CollectorRegistry()), Turns(SystemClock()))
 
 
 def _batch_lines() -> Check:
