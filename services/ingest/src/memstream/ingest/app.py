@@ -19,6 +19,8 @@ from memstream.ingest.durability import Durability
 from memstream.ingest.erasures import Erasures
 from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
+from memstream.ingest.key_api import KEY_BODY_MODELS, KeyParts, key_routes
+from memstream.ingest.key_registry import KeyRegistry
 from memstream.ingest.load_monitor import LoadMonitor
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import Recorder, size_of
@@ -106,16 +108,18 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         "Memstream ingest",
         "Accepts messages, and the deletion of messages and users.",
         lifespan,
-        body_models=BODY_MODELS + ADMIN_BODY_MODELS,
+        body_models=BODY_MODELS + ADMIN_BODY_MODELS + KEY_BODY_MODELS,
         fast_path=FAST_PATH,
         bodies=BodyBudget(settings.bodies_bytes, settings.bodies_wait.total_seconds()),
     )
     app.include_router(message_routes)
     app.include_router(erasure_routes)
     app.include_router(admin_routes)
+    app.include_router(key_routes)
     include_operations(app, health, registry)
     app.state.parts = parts
-    app.state.admin_parts = AdminParts(letters, pressure, ring, settings.partitions)
+    app.state.admin_parts = AdminParts(letters, pressure, settings.partitions)
+    app.state.key_parts = KeyParts(KeyRegistry(client, clock.now, parts.new_id))
     return app
 
 
