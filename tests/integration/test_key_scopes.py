@@ -197,7 +197,12 @@ async def test_lines_of_other_users_are_refused_one_by_one(stack: RunningStack, 
     key = (await created(stack, user_id=user))["key"]
 
     async with holder(stack, "ingest", key) as client:
-        out = answered(await post_lines(client, b"\n".join([line("other", "a"), line(user, "b"), line("*", "c")])), 200)
+        out = answered(
+            await post_lines(
+                client, b"\n".join([line("other", "a"), line(user, "b"), line("*", "c", kind="document")])
+            ),
+            200,
+        )
 
     assert [one.get("error", {}).get("code") for one in out["results"]] == ["forbidden", None, "forbidden"]
     assert (out["accepted"], out["rejected"]) == (1, 2)

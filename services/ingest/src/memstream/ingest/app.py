@@ -32,8 +32,8 @@ from memstream.runtime.health import Health
 from memstream.runtime.turns import Turns
 from memstream.streams.connections import connect
 from memstream.web.application import make_application
+from memstream.web.authentication import open_credentials
 from memstream.web.body_budget import BodyBudget
-from memstream.web.credentials import KeyRing
 from memstream.web.operations import include_operations
 
 _COMMIT = Amount(1_000, 8 * MIB)
@@ -80,7 +80,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     health.check("redis", pressure.check)
     commits = GroupCommit(log.append, size_of, limit=_COMMIT, waiting_limit=_COMMIT_WAITING)
     recorder = Recorder(settings.partitions, clock.now, rng)
-    ring = KeyRing(client, clock)
+    credentials = open_credentials(settings, client, clock)
     parts = IngestParts(
         intake=Intake(recorder, commits, settings.limits(), clock.now, metrics, Turns(clock)),
         pressure=pressure,
@@ -89,7 +89,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         allowance=Allowance(settings.erasures_per_day, _DAY_SECONDS, clock, name="erasures_per_day"),
         new_id=lambda: ids.new_message_id(clock.now(), rng),
         now=clock.now,
-        ring=ring,
+        ring=credentials,
         partitions=settings.partitions,
     )
     letters = DeadLetters(
@@ -102,6 +102,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         yield
         watch.cancel()
         await asyncio.wait([watch])
+        await credentials.aclose()
         await client.aclose()
 
     app = make_application(

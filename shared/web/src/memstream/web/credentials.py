@@ -129,7 +129,9 @@ def read_record(fields: Mapping[Any, Any]) -> ApiKey | None:
 def _read(digest: str, fields: Mapping[Any, Any]) -> Credential | None:
     if b"record" in fields:
         known = read_record(fields)
-        return known and Credential(
+        if known is None:
+            return None
+        return Credential(
             known.tenant, frozenset(known.scopes), known.user_id, known.device, known.key_id, known.expires_at
         )
     tenant = fields.get(b"tenant")
