@@ -67,7 +67,6 @@ BAD = {
         "JWT_ALGORITHMS": "HS256",
         "JWT_LEEWAY": "-1",
         "JWT_JWKS_URL": "id.example",
-        "JWT_TENANT_CLAIM": "",
     },
 }
 

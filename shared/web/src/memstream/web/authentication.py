@@ -50,9 +50,10 @@ class TokenSettings(BaseSettings):
     """How far the clocks of issuer and service may differ."""
     jwt_tenant_claim: str = Field(default="tenant", min_length=1)
     """The claim that names the tenant."""
-    jwt_user_claim: _Text = "sub"
-    """The claim that names the user. Every token needs it, and reads and writes as this user only. Empty: tokens act
-    for all users of their tenant."""
+    jwt_user_claim: str = Field(default="sub", min_length=1)
+    """The claim that names the user. Every token needs it, and reads and writes as this user only."""
+    jwt_any_user: bool = False
+    """Tokens act for all users of their tenant instead; then they need no user."""
     jwt_scopes_claim: str = Field(default="scope", min_length=1)
     """The claim with the scopes: `ingest`, `search` and `delete`, as a text with blanks between them or as a list."""
 
@@ -86,7 +87,7 @@ def open_credentials(settings: TokenSettings, redis: Redis, clock: Clock) -> Cre
         algorithms=tuple(settings.jwt_algorithms),
         leeway=settings.jwt_leeway.total_seconds(),
         tenant_claim=settings.jwt_tenant_claim,
-        user_claim=settings.jwt_user_claim,
+        user_claim=None if settings.jwt_any_user else settings.jwt_user_claim,
         scopes_claim=settings.jwt_scopes_claim,
     )
     return KeysAndTokens(ring, Tokens(policy, KeySet(_document(settings), policy.algorithms, clock), clock))
