@@ -85,7 +85,7 @@ def _batch_lines() -> Check:
 
         lines = [line for line in body.split(b"\n") if line.strip()]
         try:
-            outcomes = loop.run_until_complete(intake.take_lines(pieces(), "tenant", "live"))
+            outcomes = loop.run_until_complete(intake.take_lines(pieces(), Credential("tenant"), "live"))
         except TooLarge:
             assert len(lines) > _LINES
         else:

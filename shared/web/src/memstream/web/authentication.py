@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode
 from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
 from memstream.runtime.errors import ConfigurationError
+from memstream.runtime.tls import CaFile
 from memstream.streams.connections import Redis
 from memstream.web.credentials import CredentialSource, KeyRing
 from memstream.web.key_sets import KeyDocument, KeyFile, KeySet, KeyUrl, read_keys
@@ -42,6 +43,8 @@ class TokenSettings(BaseSettings):
     """Where the issuer serves its public keys, by HTTPS; by HTTP on this machine only."""
     jwt_jwks_file: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = None
     """A file with its public keys, instead of the URL."""
+    jwt_jwks_ca_file: Annotated[CaFile | None, BeforeValidator(_unset_if_empty)] = None
+    """The authorities that the certificate of the URL's server may come from; unset: the system's."""
     jwt_algorithms: Annotated[list[Algorithm], NoDecode, BeforeValidator(_split)] = Field(
         default=["RS256", "ES256", "EdDSA"], min_length=1
     )
@@ -96,7 +99,7 @@ def open_credentials(settings: TokenSettings, redis: Redis, clock: Clock) -> Cre
 def _document(settings: TokenSettings) -> KeyDocument:
     path, name = settings.jwt_jwks_file, f"{settings.model_config.get('env_prefix', '')}JWT_JWKS_FILE"
     if path is None:
-        return KeyUrl(str(settings.jwt_jwks_url))
+        return KeyUrl(str(settings.jwt_jwks_url), ca_file=settings.jwt_jwks_ca_file)
     try:
         found = read_keys(path.read_bytes(), settings.jwt_algorithms)
     except (OSError, ValueError, TypeError) as error:

@@ -12,6 +12,7 @@ import jwt
 
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
+from memstream.runtime.tls import context_for
 
 _log = logging.getLogger(__name__)
 
@@ -62,13 +63,24 @@ class KeyFile:
 class KeyUrl:
     """A key set that an issuer serves. No redirect is followed, and no more is read than a key set needs."""
 
-    def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        """`transport` takes the place of the library's own."""
+    def __init__(
+        self, url: str, transport: httpx2.AsyncBaseTransport | None = None, ca_file: Path | None = None
+    ) -> None:
+        """`transport` takes the place of the library's own; `ca_file` has the authorities that are trusted.
+
+        Raises:
+            ConfigurationError: the file is of no use for this URL.
+
+        """
         self._url = url
         # A key set is small: nothing is gained by compression, which could make much of little.
         headers = {"accept-encoding": "identity"}
         self._client = httpx2.AsyncClient(
-            headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=False, transport=transport
+            headers=headers,
+            timeout=_TIMEOUT_SECONDS,
+            follow_redirects=False,
+            transport=transport,
+            verify=context_for(url, ca_file) or True,
         )
 
     async def read(self) -> bytes:
