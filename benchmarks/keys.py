@@ -2,8 +2,9 @@
 
     python -m benchmarks.keys [--rounds 5] [--json FILE]
 
-A figure is the CPU time of this process for one request's headers: scheme, digest, look-up, expiry, scope and user. Only keys that are not
-cached go to Redis, which is a process of its own; the flood of unknown keys comes from 64 callers at a time.
+A figure is the CPU time of this process for one request's headers: scheme, digest, look-up, expiry, scope and user.
+Only keys that are not cached go to Redis, which is a process of its own; the flood of unknown keys comes from 64
+callers at a time.
 """
 
 import argparse

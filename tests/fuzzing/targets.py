@@ -28,6 +28,7 @@ with atheris.instrument_imports(include=["memstream"]):
     from memstream.runtime.errors import TooLarge
     from memstream.vectors.store import owner_of
     from memstream.vectors.store.qdrant.filters import owned
+    from memstream.web.credentials import Credential
 
 Check = Callable[[bytes], None]
 
