@@ -28,6 +28,7 @@ class _Run:
 
 _RUNS = (
     _Run("ingest", "-m benchmarks.ingest", "--rounds 1 --seconds 2", "--rounds 5"),
+    _Run("keys", "-m benchmarks.keys", "--rounds 1", ""),
     _Run("stack", "-m benchmarks.stack", "--count 500 --seconds 10", "--count 3000"),
     _Run(
         "limits",

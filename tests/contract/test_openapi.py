@@ -8,6 +8,7 @@ import pytest
 from contract.documents import committed, references, resolve
 
 from memstream.contracts import keys
+from memstream.contracts.api_keys import SCOPES
 from memstream.contracts.events import EVENTS
 from memstream.contracts.problems import MEDIA_TYPE
 
@@ -95,15 +96,21 @@ def test_every_operation_has_a_summary_and_its_answers_a_description(operation: 
 
 
 @pytest.mark.parametrize("operation", KEYED)
-def test_every_route_but_operations_needs_a_key(operation: Operation) -> None:
-    assert operation["security"] == [{"key": []}]
-    assert "401" in operation["responses"]
+def test_every_route_but_operations_needs_a_key_with_one_scope(operation: Operation) -> None:
+    (requirement,) = operation["security"]
+    (scope,) = requirement["key"]
+
+    assert set(requirement) == {"key"}
+    assert scope in SCOPES
+    assert (scope == "admin") == (operation["tags"] == ["admin"])
+    assert {"401", "403"} <= set(operation["responses"])
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_key_is_a_bearer_token(service: str) -> None:
     schemes = committed(f"openapi/{service}.json")["components"]["securitySchemes"]
 
+    assert "token" in schemes["key"].pop("description")
     assert schemes == {"key": {"type": "http", "scheme": "bearer"}}
 
 

@@ -30,6 +30,7 @@ with atheris.instrument_imports(include=["memstream"]):
     from memstream.runtime.turns import Turns
     from memstream.vectors.store import owner_of
     from memstream.vectors.store.qdrant.filters import owned
+    from memstream.web.credentials import Credential
 
 Check = Callable[[bytes], None]
 
@@ -87,7 +88,7 @@ def _batch_lines() -> Check:
 
         lines = [line for line in body.split(b"\n") if line.strip()]
         try:
-            outcomes = loop.run_until_complete(intake.take_lines(pieces(), "tenant", "live"))
+            outcomes = loop.run_until_complete(intake.take_lines(pieces(), Credential("tenant"), "live"))
         except TooLarge:
             assert len(lines) > _LINES
         else:

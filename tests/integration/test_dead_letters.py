@@ -15,6 +15,7 @@ from integration.worksite import Worksite
 from waiting import PATIENCE, until
 
 from memstream.contracts import ids, keys
+from memstream.contracts.api_keys import ADMIN_SCOPES
 from memstream.contracts.dead_letters import LetterName
 from memstream.contracts.events import UserErased, decode_event
 from memstream.contracts.messages import written_time
@@ -103,7 +104,7 @@ async def desk(ingest: Installation, site: Worksite) -> AsyncIterator[Desk]:
     """Begin with no dead letter, and keys that ingest has not seen yet."""
     await site.create_groups()
     admin_key, tenant_key = new_key(), new_key()
-    await store_key(site.redis, admin_key, Credential("operations", admin=True))
+    await store_key(site.redis, admin_key, Credential("operations", ADMIN_SCOPES))
     await store_key(site.redis, tenant_key, Credential(TENANT))
     async with (
         ingest.client("ingest-1", key=admin_key) as operator,

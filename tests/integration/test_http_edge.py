@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import memstream.ingest.admin_api
 import memstream.ingest.api
 import memstream.ingest.app
+import memstream.ingest.key_api
 import memstream.retriever.api
 import memstream.retriever.app
 from memstream.ingest.settings import IngestSettings
@@ -69,6 +70,7 @@ def test_every_route_is_described(service: str) -> None:
             memstream.ingest.api.message_routes,
             memstream.ingest.api.erasure_routes,
             memstream.ingest.admin_api.admin_routes,
+            memstream.ingest.key_api.key_routes,
         ],
         "retriever": [memstream.retriever.api.router],
     }[service]

@@ -46,6 +46,10 @@ BAD = {
         "DEDUP_WINDOW": "-5",
         "READING_LIFETIME": "soon",
         "LOG_LEVEL": "loud",
+        "JWT_ALGORITHMS": "HS256",
+        "JWT_LEEWAY": "-1",
+        "JWT_JWKS_URL": "id.example",
+        "JWT_TENANT_CLAIM": "",
     },
     "retriever": {
         "REDIS_URL": "not a url",
@@ -60,6 +64,9 @@ BAD = {
         "RERANK_TIMEOUT": "0",
         "RERANK_HITS": "1",
         "RERANK_CALLS": "0",
+        "JWT_ALGORITHMS": "HS256",
+        "JWT_LEEWAY": "-1",
+        "JWT_JWKS_URL": "id.example",
     },
 }
 
@@ -75,6 +82,34 @@ async def test_bad_settings_are_one_line_that_names_each(module: str) -> None:
     assert lines[0].startswith("set ")
     named = {fault.partition(":")[0] for fault in lines[0].removeprefix("set ").split("; ")}
     assert named == {f"{prefix}{name}" for name in BAD[module]}
+
+
+ISSUER = {"JWT_ISSUER": "https://id.example", "JWT_AUDIENCE": "memstream"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"JWT_ISSUER": "https://id.example"}, "JWT_AUDIENCE"),
+        ({"JWT_JWKS_URL": "https://id.example/keys"}, "JWT_ISSUER"),
+        ({**ISSUER, "JWT_JWKS_URL": "http://id.example/keys"}, "use https"),
+        ({**ISSUER, "JWT_JWKS_URL": "https://id.example/keys", "JWT_JWKS_FILE": "keys.json"}, "not both"),
+        ({**ISSUER, "JWT_JWKS_FILE": "/nowhere/keys.json"}, "/nowhere/keys.json: No such file or directory"),
+        ({**ISSUER, "JWT_JWKS_FILE": "/dev/null"}, "/dev/null"),
+    ],
+)
+@pytest.mark.parametrize("module", list(BAD))
+async def test_an_issuer_that_is_set_by_halves_is_one_line(
+    module: str, settings: Mapping[str, str], named: str
+) -> None:
+    prefix = f"MEMSTREAM_{module.upper()}_"
+
+    code, lines = await start(module, NEEDED | {f"{prefix}{name}": value for name, value in settings.items()})
+
+    assert (code, len(lines)) == (CONFIGURATION, 1)
+    assert lines[0].startswith("set ")
+    assert f"{prefix}JWT_" in lines[0]
+    assert named in lines[0]
 
 
 @pytest.mark.parametrize(("content", "says"), [(None, "No such file or directory"), ("{", "the file: Invalid JSON")])

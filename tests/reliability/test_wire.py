@@ -20,7 +20,7 @@ from memstream.streams.stream_scripts import (
 )
 
 LIVE, DEAD, RECEIPT = keys.stream(0, "live"), keys.dead_letters(0), keys.erasure(0, "0.e-1")
-DELETION = ErasureArguments(60, "0.live.", "message.deleted.v1", "0.e-1", "acme", "2026-03-01T12:00:00Z")
+DELETION = ErasureArguments(60, "0.live.", "message.deleted.v1", "0.e-1", "acme", "2026-03-01T12:00:00Z", "0f")
 
 
 def command(*words: str | int) -> bytes:

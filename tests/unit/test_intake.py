@@ -26,8 +26,13 @@ from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import NewEntry, Recorder, size_of
-from memstream.runtime.errors import Invalid, TooLarge
+from memstream.runtime.errors import Forbidden, Invalid, TooLarge
 from memstream.runtime.turns import Turns
+from memstream.web.credentials import Credential
+
+ACME = Credential("acme")
+BEN = Credential("acme", user_id="ben")
+"""Of a key that is bound to a user."""
 
 
 class Log:
@@ -74,7 +79,7 @@ async def pieces(body: bytes, cuts: Sequence[int] = ()) -> AsyncIterator[bytes]:
 
 async def taken(body: bytes, cuts: Sequence[int] = (), log: Log | None = None, **settings: int) -> BatchOut:
     """Take a body of JSON lines; give the answer."""
-    return answer(await make(log or Log(), **settings).take_lines(pieces(body, cuts), "acme", "bulk"))
+    return answer(await make(log or Log(), **settings).take_lines(pieces(body, cuts), ACME, "bulk"))
 
 
 def answer(outcomes: Sequence[Outcome]) -> BatchOut:
@@ -153,7 +158,7 @@ async def test_too_many_lines_are_refused_before_anything_is_appended() -> None:
 
 async def test_items_of_a_list_are_taken_like_lines() -> None:
     items = [json.loads(line("m-1")), "oops", None, {}, json.loads(line("m-1")), {**json.loads(line("m-2")), "text": 5}]
-    out = answer(await make(Log()).take_json(json.dumps({"messages": items}).encode(), "acme", None))
+    out = answer(await make(Log()).take_json(json.dumps({"messages": items}).encode(), ACME, None))
 
     assert (out.accepted, out.duplicates, out.rejected) == (1, 1, 4)
     assert [isinstance(result, AcceptedLine) for result in out.results] == [True, False, False, False, True, False]
@@ -161,13 +166,13 @@ async def test_items_of_a_list_are_taken_like_lines() -> None:
 
 async def test_too_long_a_list_is_refused() -> None:
     with pytest.raises(TooLarge):
-        await make(Log(), batch_messages=1).take_json(b'{"messages": [{}, {}]}', "acme", None)
+        await make(Log(), batch_messages=1).take_json(b'{"messages": [{}, {}]}', ACME, None)
 
 
 async def test_a_repeated_message_gets_its_first_position() -> None:
     intake = make(Log())
-    first = await intake.take(line("m-1"), "acme")
-    again = await intake.take(line("m-1", text="changed"), "acme")
+    first = await intake.take(line("m-1"), ACME)
+    again = await intake.take(line("m-1", text="changed"), ACME)
 
     assert (first.position, first.duplicate) == ("0.live.0-0", False)
     assert (again.position, again.duplicate) == ("0.live.0-0", True)
@@ -175,15 +180,15 @@ async def test_a_repeated_message_gets_its_first_position() -> None:
 
 async def test_the_same_id_of_another_tenant_is_another_message() -> None:
     intake = make(Log())
-    await intake.take(line("m-1"), "acme")
+    await intake.take(line("m-1"), ACME)
 
-    assert not (await intake.take(line("m-1"), "globex")).duplicate
+    assert not (await intake.take(line("m-1"), Credential("globex"))).duplicate
 
 
 async def test_a_single_message_that_does_not_fit_is_not_appended() -> None:
     log = Log()
     with pytest.raises(ValidationError):
-        await make(log).take(line("m-1", text=""), "acme")
+        await make(log).take(line("m-1", text=""), ACME)
 
     assert log.entries == []
 
@@ -193,7 +198,7 @@ async def test_an_item_that_is_nested_too_deeply_is_rejected_alone() -> None:
     body = b'{"messages": [' + b", ".join([line("m-1"), deep, b"[" * 300 + b"]" * 300, line("m-2")]) + b"]}"
     log = Log()
 
-    out = answer(await make(log).take_json(body, "acme", None))
+    out = answer(await make(log).take_json(body, ACME, None))
 
     assert [isinstance(result, RejectedLine) for result in out.results] == [False, True, True, False]
     assert [entry.message_id for entry in log.entries] == ["m-1", "m-2"]
@@ -210,14 +215,14 @@ async def test_an_item_that_is_nested_too_deeply_is_rejected_alone() -> None:
 )
 async def test_the_lane_is_named_in_the_query_or_in_the_body(query: Lane | None, body: bytes, lane: Lane) -> None:
     log = Log()
-    await make(log).take_json(b'{"messages": [' + line("m-1") + b"]" + body + b"}", "acme", query)
+    await make(log).take_json(b'{"messages": [' + line("m-1") + b"]" + body + b"}", ACME, query)
 
     assert [entry.lane for entry in log.entries] == [lane]
 
 
 async def test_a_lane_that_is_given_twice_and_differently_is_refused() -> None:
     with pytest.raises(Invalid, match="lane: is 'bulk' in the query and 'live' in the body"):
-        await make(Log()).take_json(b'{"lane": "live", "messages": []}', "acme", "bulk")
+        await make(Log()).take_json(b'{"lane": "live", "messages": []}', ACME, "bulk")
 
 
 async def test_a_line_longer_than_any_message_is_refused_at_once() -> None:
@@ -230,7 +235,7 @@ async def test_a_line_longer_than_any_message_is_refused_at_once() -> None:
             yield b" " * 1024
 
     with pytest.raises(TooLarge, match="longer than"):
-        await make(Log()).take_lines(endless(), "acme", "live")
+        await make(Log()).take_lines(endless(), ACME, "live")
     assert read < 10**6
 
 
@@ -250,7 +255,7 @@ async def test_a_body_in_tiny_pieces_is_read_in_linear_time() -> None:
         for start in range(0, len(whole), 10):
             yield Piece(whole[start : start + 10])
 
-    assert answer(await make(Log()).take_lines(tiny(), "acme", "live")).accepted == 1
+    assert answer(await make(Log()).take_lines(tiny(), ACME, "live")).accepted == 1
     assert copied < 10 * len(whole)
 
 
@@ -265,7 +270,7 @@ async def test_a_body_in_tiny_pieces_is_read_in_linear_time() -> None:
 )
 async def test_a_message_of_very_many_parts_is_refused_unread(many: bytes) -> None:
     with pytest.raises(ValidationError) as caught:
-        await make(Log()).take(b'{"user_id": "ana", "text": "x", ' + many + b"}", "acme")
+        await make(Log()).take(b'{"user_id": "ana", "text": "x", ' + many + b"}", ACME)
 
     assert [error["type"] for error in caught.value.errors()] == ["too_many_parts"]
 
@@ -324,3 +329,30 @@ def test_a_body_that_is_no_json_is_malformed(body: bytes) -> None:
         found(body)
 
     assert [error["type"] for error in caught.value.errors()] == ["json_invalid"]
+
+
+async def test_a_key_of_a_user_posts_as_that_user_alone() -> None:
+    log = Log()
+
+    with pytest.raises(Forbidden) as refused:
+        await make(log).take(line("m-1"), BEN)
+    await make(log).take(line("m-2", user_id="ben"), BEN)
+
+    assert (refused.value.field, refused.value.missing_scope) == ("user_id", None)
+    assert [entry.message_id for entry in log.entries] == ["m-2"]
+
+
+async def test_in_a_batch_of_a_users_key_lines_of_others_are_refused_and_no_other() -> None:
+    log = Log()
+    lines = [line("m-1"), line("m-2", user_id="ben"), line("m-3", user_id="*", kind="document")]
+    listed = b'{"messages": [' + b", ".join(lines) + b"]}"
+
+    by_lines = answer(await make(log).take_lines(pieces(b"\n".join(lines)), BEN, "live"))
+    by_list = answer(await make(Log()).take_json(listed, BEN, "live"))
+
+    assert by_lines == by_list
+    assert [entry.message_id for entry in log.entries] == ["m-2"]
+    refused = [one.error for one in by_lines.results if isinstance(one, RejectedLine)]
+    assert [(error.code, error.message) for error in refused] == [
+        ("forbidden", "user_id: this key is bound to another user")
+    ] * 2

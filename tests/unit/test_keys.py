@@ -23,6 +23,7 @@ def test_the_names_of_streams_and_keys_never_change() -> None:
     assert keys.dead_letters(3) == "memstream:{3}:dead"
     assert keys.seen(3, message) == "memstream:{3}:seen:000000000000000000000000000000ff"
     assert keys.credential("ab") == "memstream:credential:ab"
+    assert (keys.CREDENTIAL_INDEX, keys.AUDIT) == ("memstream:credentials", "memstream:audit")
     assert (keys.GROUP, keys.TYPE_FIELD, keys.DATA_FIELD) == ("embedder", "type", "data")
 
 

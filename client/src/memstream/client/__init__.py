@@ -5,7 +5,7 @@ Errors are one tree::
     MemstreamClientError
     ├── InvalidRequest          400, 405, 415, 422: `errors` names the fields
     │   └── TooLarge            413: a body, a batch or a text is over its limit
-    ├── Unauthenticated         401: the API key is missing or unknown
+    ├── Unauthenticated         401: the API key is missing or not valid
     ├── Forbidden               403: the API key does not allow this
     ├── NotFound                404
     ├── Overloaded              429: try again after `retry_after` seconds

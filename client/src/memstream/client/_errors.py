@@ -52,11 +52,11 @@ class TooLarge(InvalidRequest):
 
 
 class Unauthenticated(MemstreamClientError):
-    """The API key is missing or unknown."""
+    """The API key is missing, unknown, revoked or expired."""
 
 
 class Forbidden(MemstreamClientError):
-    """The API key is known, but does not allow this."""
+    """The API key is valid, but does not allow this: `problem.missing_scope` names the scope that it lacks."""
 
 
 class NotFound(MemstreamClientError):

@@ -53,6 +53,8 @@ class Request:
     params: dict[str, str] = field(default_factory=dict)
     server_wait_seconds: float = 0.0
     """How long the server may hold the request back on purpose; added to the timeout."""
+    is_repeatable: bool = True
+    """Whether a request that failed may be sent again: it has no further effect, even if the first one had."""
 
 
 class HttpClient:
@@ -160,7 +162,7 @@ class HttpClient:
                 raise error_from_response(request.url, response.status_code, response.headers, response.content)
             except MemstreamClientError as error:
                 seconds = self._retry_policy.wait(error, attempt, now() - started, self._rng)
-                if seconds is None:
+                if seconds is None or not request.is_repeatable:
                     raise
                 if self._on_wait is not None:
                     self._on_wait(error, seconds)

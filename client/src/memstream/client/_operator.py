@@ -6,7 +6,8 @@ from typing import Unpack
 from urllib.parse import quote
 
 from memstream.client._errors import validated
-from memstream.client._http import ConnectionOptions, HttpClient, Request
+from memstream.client._http import ConnectionOptions, Request
+from memstream.client._keys import KeyClient
 from memstream.client._options import DeadLetterFilters, given
 from memstream.contracts.dead_letters import (
     MAX_IDS,
@@ -19,8 +20,8 @@ from memstream.contracts.dead_letters import (
 )
 
 
-class Operator(HttpClient):
-    """Lists, shows, replays and drops the dead letters of all tenants: messages that could not be stored.
+class Operator(KeyClient):
+    """Handles the dead letters of all tenants, messages that could not be stored, and manages API keys.
 
     `admin_key` is a key for operators. `ConnectionOptions` describes the optional arguments. Errors and retries are
     those of `Memstream`::
@@ -28,11 +29,14 @@ class Operator(HttpClient):
         async with Operator(ingest_url=…, admin_key=…) as operator:
             letters = [letter async for letter in operator.dead_letters(dead_class="poison", tenant="acme")]
             results = await operator.replay([letter.id for letter in letters])
+            created = await operator.create_key("acme", user_id="ana", device="watch", scopes=["ingest"])
     """
 
     def __init__(self, *, ingest_url: str, admin_key: str, **options: Unpack[ConnectionOptions]) -> None:
         super().__init__(api_key=admin_key, **options)
-        self._url = f"{ingest_url.rstrip('/')}/v1/admin/dead-letters"
+        admin_url = f"{ingest_url.rstrip('/')}/v1/admin"
+        self._url = f"{admin_url}/dead-letters"
+        self._keys_url = f"{admin_url}/keys"
 
     async def page(
         self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[DeadLetterFilters]

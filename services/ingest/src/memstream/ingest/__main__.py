@@ -5,10 +5,12 @@ import asyncio
 import sys
 from random import SystemRandom
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from memstream.contracts.ids import Tenant
+from memstream.contracts import ids
+from memstream.contracts.api_keys import ADMIN_SCOPES, TENANT_SCOPES, ApiKeyIn
 from memstream.ingest.app import build
+from memstream.ingest.key_registry import KeyRegistry
 from memstream.ingest.settings import IngestSettings
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.configuration import load_settings, stop_with
@@ -16,8 +18,10 @@ from memstream.runtime.errors import ConfigurationError, Unavailable
 from memstream.runtime.sockets import listen
 from memstream.runtime.telemetry import configure_logging
 from memstream.streams.connections import connect
-from memstream.web.credentials import Credential, new_key, store_key
 from memstream.web.server import serve
+
+_ACTOR = "issue-key"
+"""Who made a key that this command made, in the audit record."""
 
 
 def main() -> None:
@@ -47,20 +51,21 @@ def main() -> None:
 
 async def _issue_key(settings: IngestSettings, tenant: str, *, admin: bool) -> None:
     try:
-        TypeAdapter(Tenant).validate_python(tenant)
+        wanted = ApiKeyIn(tenant=tenant, scopes=sorted(ADMIN_SCOPES if admin else TENANT_SCOPES))
     except ValidationError:
         raise ConfigurationError(
             f"{tenant!r} is not a tenant name: use up to 63 of a-z, 0-9, _, . and -, and begin with a letter or digit"
         ) from None
     client = connect(str(settings.redis_url), ca_file=settings.redis_ca_file)
-    key = new_key()
+    clock, rng = SystemClock(), SystemRandom()
+    registry = KeyRegistry(client, clock.now, lambda: ids.new_message_id(clock.now(), rng))
     try:
-        await store_key(client, key, Credential(tenant, admin=admin))
+        created = await registry.create(wanted, _ACTOR)
     except Unavailable as error:
         stop_with(error, 1)
     finally:
         await client.aclose()
-    sys.stdout.write(f"{key}\n")
+    sys.stdout.write(f"{created.key}\n")
 
 
 if __name__ == "__main__":

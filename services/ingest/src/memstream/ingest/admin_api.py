@@ -26,9 +26,8 @@ from memstream.ingest.dead_letters import DeadLetters, LetterFilter
 from memstream.ingest.load_monitor import LoadMonitor
 from memstream.runtime.errors import Invalid
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
-from memstream.web.bearer import authenticate_admin
+from memstream.web.bearer import ADMIN
 from memstream.web.bodies import JSON, read_json
-from memstream.web.credentials import KeyRing
 
 ADMIN_BODY_MODELS = (DeadLetterIds,)
 """Models that are referenced from described bodies only."""
@@ -44,7 +43,6 @@ class AdminParts:
 
     letters: DeadLetters
     pressure: LoadMonitor
-    ring: KeyRing
     partitions: int
 
 
@@ -52,17 +50,13 @@ def _parts(request: Request) -> AdminParts:
     return cast("AdminParts", request.app.state.admin_parts)
 
 
-async def _operator(request: Request) -> None:
-    await authenticate_admin(request, _parts(request).ring)
-
-
 Time = Annotated[AwareDatetime, BeforeValidator(written_time)]
 
 admin_routes = APIRouter(
     prefix="/v1/admin/dead-letters",
     tags=["admin"],
-    responses=PROBLEM_ANSWERS | problem_answers(HTTPStatus.FORBIDDEN),
-    dependencies=[Depends(_operator)],
+    responses=PROBLEM_ANSWERS,
+    dependencies=[ADMIN.declared],
 )
 """The routes; they read `AdminParts` from the application's state. The key is checked before anything else."""
 

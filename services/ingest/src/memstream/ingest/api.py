@@ -31,9 +31,9 @@ from memstream.ingest.load_monitor import LoadMonitor
 from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.errors import Invalid, Overloaded
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
-from memstream.web.bearer import Caller, caller_of
+from memstream.web.bearer import INGEST, DeleteCaller, IngestCaller
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
-from memstream.web.credentials import Credential, KeyRing
+from memstream.web.credentials import Credential, CredentialSource
 from memstream.web.fast_path import Endpoints
 
 BODY_MODELS = (MessageIn, BatchIn)
@@ -72,7 +72,7 @@ class IngestParts:
     """Of erasures of users."""
     new_id: Callable[[], str]
     now: Callable[[], datetime]
-    ring: KeyRing
+    ring: CredentialSource
     partitions: int
 
 
@@ -90,15 +90,16 @@ erasure_routes = APIRouter(prefix="/v1", tags=["erasures"], responses=PROBLEM_AN
     status_code=HTTPStatus.ACCEPTED,
     response_model=Accepted,
     summary="Post a message",
+    dependencies=[INGEST.declared],
     openapi_extra=described_body({JSON: reference(MessageIn)}),
 )
 async def post_message(request: Request) -> Response:
     """Respond once the message is durable on the stream. It becomes searchable a moment later."""
-    caller = await caller_of(request)
+    caller = await INGEST(request)
     parts = _parts(request)
     body = await read_json(request, _SINGLE_BODY_BYTES)
     parts.pressure.admit()
-    taken = await parts.intake.take(body, caller.tenant)
+    taken = await parts.intake.take(body, caller)
     return Response(answers.accepted(taken), HTTPStatus.ACCEPTED, media_type=JSON)
 
 
@@ -106,22 +107,23 @@ async def post_message(request: Request) -> Response:
     "/batch",
     response_model=BatchOut,
     summary="Post a batch of messages",
+    dependencies=[INGEST.declared],
     responses=problem_answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     openapi_extra={"parameters": [_LANE_PARAMETER]}
     | described_body({NDJSON: {"type": "string", "description": "One MessageIn a line."}, JSON: reference(BatchIn)}),
 )
 async def post_batch(request: Request) -> Response:
     """Respond once all accepted messages are durable. A rejected message does not affect the others."""
-    caller = await caller_of(request)
+    caller = await INGEST(request)
     parts = _parts(request)
     lane = _lane(request)
     media = media_type(request)
     parts.pressure.admit()
     limit = parts.intake.limits.batch_bytes
     if media == NDJSON:
-        outcomes = await parts.intake.take_lines(stream_body(request, limit), caller.tenant, lane or "live")
+        outcomes = await parts.intake.take_lines(stream_body(request, limit), caller, lane or "live")
     elif media == JSON:
-        outcomes = await parts.intake.take_json(await read_body(request, limit), caller.tenant, lane)
+        outcomes = await parts.intake.take_json(await read_body(request, limit), caller, lane)
     else:
         raise unsupported_media(NDJSON, JSON)
     return Response(answers.batch(outcomes), media_type=JSON)
@@ -151,9 +153,10 @@ FAST_PATH: Endpoints = {("POST", "/v1/messages"): post_message, ("POST", "/v1/me
 
 @message_routes.get("/state", summary="Get the state of a message", responses=problem_answers(HTTPStatus.NOT_FOUND))
 async def get_state(
-    request: Request, caller: Caller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
+    request: Request, caller: IngestCaller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
 ) -> MessageState:
     """Return the state of a message that was posted within the deduplication window."""
+    caller.check_user(user_id)
     parts = _parts(request)
     fate = await parts.log.look_up(
         ids.partition(caller.tenant, user_id, parts.partitions),
@@ -167,7 +170,7 @@ async def get_state(
 
 @erasure_routes.delete("/messages", status_code=HTTPStatus.ACCEPTED, summary="Delete a message")
 async def delete_message(
-    request: Request, caller: Caller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
+    request: Request, caller: DeleteCaller, user_id: Annotated[Id, Query()], message_id: Annotated[Id, Query()]
 ) -> ErasureAccepted:
     """Respond once the deletion is durable. Nothing restores the message; a moment later no search finds it."""
     _refuse_other_parameters(request, "user_id", "message_id")
@@ -175,7 +178,7 @@ async def delete_message(
 
 
 @erasure_routes.delete("/users", status_code=HTTPStatus.ACCEPTED, summary="Erase a user's messages")
-async def delete_user(request: Request, caller: Caller, user_id: Annotated[Id, Query()]) -> ErasureAccepted:
+async def delete_user(request: Request, caller: DeleteCaller, user_id: Annotated[Id, Query()]) -> ErasureAccepted:
     """Respond once the erasure is durable. It covers all messages posted until now, and none posted later."""
     _refuse_other_parameters(request, "user_id")
     return await _erase(request, caller, user_id, None)
@@ -197,6 +200,7 @@ def _refuse_other_parameters(request: Request, *names: str) -> None:
 
 
 async def _erase(request: Request, caller: Credential, user_id: str, message_id: str | None) -> ErasureAccepted:
+    caller.check_user(user_id)
     parts = _parts(request)
     parts.pressure.admit(Write.DELETION)
     if message_id is None:
@@ -216,9 +220,9 @@ async def _erase(request: Request, caller: Credential, user_id: str, message_id:
     summary="Get the receipt of a deletion or an erasure",
     responses=problem_answers(HTTPStatus.NOT_FOUND),
 )
-async def get_erasure(request: Request, caller: Caller, erasure_id: Id) -> Erasure:
+async def get_erasure(request: Request, caller: DeleteCaller, erasure_id: Id) -> Erasure:
     """Return the receipt, as long as it is kept."""
-    receipt = await _parts(request).erasures.receipt(erasure_id, caller.tenant)
+    receipt = await _parts(request).erasures.receipt(erasure_id, caller.tenant, caller.user_id)
     if receipt is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "no such deletion or erasure, or its receipt is no longer kept")
     return receipt

@@ -19,6 +19,8 @@ from memstream.ingest.durability import Durability
 from memstream.ingest.erasures import Erasures
 from memstream.ingest.group_commit import Amount, GroupCommit
 from memstream.ingest.intake import Intake
+from memstream.ingest.key_api import KEY_BODY_MODELS, KeyParts, key_routes
+from memstream.ingest.key_registry import KeyRegistry
 from memstream.ingest.load_monitor import LoadMonitor
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import Recorder, size_of
@@ -30,8 +32,8 @@ from memstream.runtime.health import Health
 from memstream.runtime.turns import Turns
 from memstream.streams.connections import connect
 from memstream.web.application import make_application
+from memstream.web.authentication import open_credentials
 from memstream.web.body_budget import BodyBudget
-from memstream.web.credentials import KeyRing
 from memstream.web.operations import include_operations
 
 _COMMIT = Amount(1_000, 8 * MIB)
@@ -78,7 +80,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     health.check("redis", pressure.check)
     commits = GroupCommit(log.append, size_of, limit=_COMMIT, waiting_limit=_COMMIT_WAITING)
     recorder = Recorder(settings.partitions, clock.now, rng)
-    ring = KeyRing(client, clock)
+    credentials = open_credentials(settings, client, clock)
     parts = IngestParts(
         intake=Intake(recorder, commits, settings.limits(), clock.now, metrics, Turns(clock)),
         pressure=pressure,
@@ -87,7 +89,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         allowance=Allowance(settings.erasures_per_day, _DAY_SECONDS, clock, name="erasures_per_day"),
         new_id=lambda: ids.new_message_id(clock.now(), rng),
         now=clock.now,
-        ring=ring,
+        ring=credentials,
         partitions=settings.partitions,
     )
     letters = DeadLetters(
@@ -100,22 +102,25 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         yield
         watch.cancel()
         await asyncio.wait([watch])
+        await credentials.aclose()
         await client.aclose()
 
     app = make_application(
         "Memstream ingest",
         "Accepts messages, and the deletion of messages and users.",
         lifespan,
-        body_models=BODY_MODELS + ADMIN_BODY_MODELS,
+        body_models=BODY_MODELS + ADMIN_BODY_MODELS + KEY_BODY_MODELS,
         fast_path=FAST_PATH,
         bodies=BodyBudget(settings.bodies_bytes, settings.bodies_wait.total_seconds()),
     )
     app.include_router(message_routes)
     app.include_router(erasure_routes)
     app.include_router(admin_routes)
+    app.include_router(key_routes)
     include_operations(app, health, registry)
     app.state.parts = parts
-    app.state.admin_parts = AdminParts(letters, pressure, ring, settings.partitions)
+    app.state.admin_parts = AdminParts(letters, pressure, settings.partitions)
+    app.state.key_parts = KeyParts(KeyRegistry(client, clock.now, parts.new_id))
     return app
 
 

@@ -90,6 +90,7 @@ class Erasures:
                 receipt=min(self._lifetime, _PENDING_LIFETIME),
                 completed_receipt=min(self._lifetime, _UNSEEN_LIFETIME),
             ),
+            owner=ids.owner_hex(request.tenant, request.user_id),
         )
         data = [event.model_dump_json()]
         if request.message_id is None:
@@ -97,8 +98,8 @@ class Erasures:
         seen = keys.seen(partition, ids.message_key(request.tenant, request.user_id, request.message_id))
         return DELETE_MESSAGE.call(DeletionKeys(stream, receipt, seen, erased), arguments, data)
 
-    async def receipt(self, erasure_id: str, tenant: str) -> Erasure | None:
-        """Return the state of a request; None if it is not this tenant's, or no longer kept.
+    async def receipt(self, erasure_id: str, tenant: str, user_id: str | None = None) -> Erasure | None:
+        """Return the state of a request; None if it is not this tenant's and user's, or no longer kept.
 
         Raises:
             Unavailable: Redis cannot be reached, or the group is missing.
@@ -111,6 +112,8 @@ class Erasures:
         with redis_faults():
             first = {decoded(field): decoded(value) for field, value in (await self._client.hgetall(name)).items()}
         if first.get("tenant") != tenant:
+            return None
+        if user_id is not None and first.get("owner") != ids.owner_hex(tenant, user_id):
             return None
         (handled,) = await are_done(self._client, [Position.parse(first["position"])])
         with redis_faults():

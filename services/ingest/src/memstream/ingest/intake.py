@@ -17,8 +17,9 @@ from memstream.ingest.batch_bodies import Batch, find_messages, has_too_many_par
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import NewEntry, Recorder
-from memstream.runtime.errors import Invalid, TooLarge
+from memstream.runtime.errors import Forbidden, Invalid, TooLarge
 from memstream.runtime.turns import Turn, Turns
+from memstream.web.credentials import Credential
 
 _MESSAGE = TypeAdapter(MessageIn).validator
 """Used for every message: the model's own methods take a fifth longer."""
@@ -53,21 +54,23 @@ class Intake:
     metrics: IngestMetrics
     turns: Turns
 
-    async def take(self, body: bytes, tenant: str) -> AppendResult:
+    async def take(self, body: bytes, caller: Credential) -> AppendResult:
         """Append one message, given as JSON.
 
         Raises:
             ValidationError: the message is not valid; nothing was appended.
+            Forbidden: the caller can't write as its user; nothing was appended.
             Overloaded, Unavailable: it cannot be appended now.
 
         """
         message = self._parse(body, self._context())
-        entry = self.recorder.record(message, tenant, "live")
+        caller.check_user(message.user_id)
+        entry = self.recorder.record(message, caller.tenant, "live")
         (appended,) = await self._commit([entry])
         self.metrics.count(duplicates=appended.duplicate, accepted=not appended.duplicate)
         return _taken(entry, appended)
 
-    async def take_lines(self, pieces: AsyncIterable[bytes], tenant: str, lane: Lane) -> list[Outcome]:
+    async def take_lines(self, pieces: AsyncIterable[bytes], caller: Credential, lane: Lane) -> list[Outcome]:
         """Append messages given as JSON lines, validated while they arrive; blank lines are skipped.
 
         Raises:
@@ -78,10 +81,10 @@ class Intake:
         read: list[NewEntry | LineError] = []
         turn = self.turns.begin()
         async for lines in split_lines(pieces, largest_message(self.limits)):
-            await self._read(lines, tenant, lane, turn, read)
+            await self._read(lines, caller, lane, turn, read)
         return await self._append(read)
 
-    async def take_json(self, body: bytes, tenant: str, lane: Lane | None) -> list[Outcome]:
+    async def take_json(self, body: bytes, caller: Credential, lane: Lane | None) -> list[Outcome]:
         """Append messages given as a `BatchIn`, in `lane` if the body names none.
 
         Raises:
@@ -103,7 +106,7 @@ class Intake:
         if lane is not None and batch.lane not in {None, lane}:
             raise Invalid("lane", f"is {lane!r} in the query and {batch.lane!r} in the body")
         read: list[NewEntry | LineError] = []
-        await self._read(batch.messages, tenant, batch.lane or lane or "live", turn, read)
+        await self._read(batch.messages, caller, batch.lane or lane or "live", turn, read)
         return await self._append(read)
 
     async def _commit(self, entries: Sequence[NewEntry]) -> Sequence[Appended]:
@@ -114,7 +117,7 @@ class Intake:
         return {"limits": self.limits, "now": self.now()}
 
     async def _read(
-        self, raw: Iterable[bytes], tenant: str, lane: Lane, turn: Turn, read: list[NewEntry | LineError]
+        self, raw: Iterable[bytes], caller: Credential, lane: Lane, turn: Turn, read: list[NewEntry | LineError]
     ) -> None:
         """Validate messages, each on its own, and add them to `read`."""
         context = self._context()
@@ -122,9 +125,13 @@ class Intake:
             if len(read) == self.limits.batch_messages:
                 raise TooLarge("messages", f"more than {self.limits.batch_messages} in one batch")
             try:
-                read.append(self.recorder.record(self._parse(one, context), tenant, lane))
+                message = self._parse(one, context)
+                caller.check_user(message.user_id)
+                read.append(self.recorder.record(message, caller.tenant, lane))
             except ValidationError as error:
                 read.append(_line_error(error))
+            except Forbidden as error:
+                read.append(LineError(code="forbidden", message=f"{error.field}: {error}"))
             await turn.pause_if_over()
 
     def _parse(self, raw: bytes, context: dict[str, Any]) -> MessageIn:

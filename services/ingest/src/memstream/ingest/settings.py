@@ -11,13 +11,14 @@ from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
+from memstream.web.authentication import TokenSettings
 from memstream.web.settings import HttpSettings
 
 MIB = 1024 * 1024
 _NO_TIME = timedelta(0)
 
 
-class IngestSettings(HttpSettings):
+class IngestSettings(TokenSettings, HttpSettings):
     """Settings of ingest. Sizes are in bytes."""
 
     model_config = SettingsConfigDict(env_prefix="MEMSTREAM_INGEST_", frozen=True, extra="ignore")

@@ -29,9 +29,9 @@ from memstream.retriever.search import Searches
 from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline import Timeline
 from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
-from memstream.web.bearer import Caller, caller_of
+from memstream.web.bearer import SEARCH, SearchCaller
 from memstream.web.bodies import JSON, read_json
-from memstream.web.credentials import KeyRing
+from memstream.web.credentials import CredentialSource
 from memstream.web.disconnects import cancel_on_disconnect
 from memstream.web.json_values import check_values
 
@@ -50,7 +50,7 @@ class RetrieverParts:
     contexts: Contexts
     similarity: Similarity
     timeline: Timeline
-    ring: KeyRing
+    ring: CredentialSource
     limits: Limits
     body_bytes: int
     body_values: int
@@ -86,13 +86,15 @@ router = APIRouter(prefix="/v1", tags=["retrieval"], responses=PROBLEM_ANSWERS)
     "/search",
     response_model=SearchOut,
     summary="Search a user's messages",
+    dependencies=[SEARCH.declared],
     openapi_extra=described_body({JSON: reference(SearchIn)}),
 )
 async def post_search(request: Request) -> Response:
     """Return the messages that are relevant to the query, the most relevant first."""
-    # Not as a dependency: a plain route has none.
-    caller = await caller_of(request)
+    # Called as well as declared: a plain route has no dependencies.
+    caller = await SEARCH(request)
     search = await _read(request, SearchIn)
+    caller.check_user(search.user_id)
     parts = _parts(request)
     async with cancel_on_disconnect(request):
         answers = await parts.searches.search([search], caller.tenant)
@@ -109,9 +111,11 @@ PLAIN_ROUTES = (Route("/v1/search", post_search, methods=["POST"]),)
     summary="Run several searches",
     openapi_extra=described_body({JSON: reference(SearchBatchIn)}),
 )
-async def post_search_batch(request: Request, caller: Caller) -> Response:
+async def post_search_batch(request: Request, caller: SearchCaller) -> Response:
     """Return the result of each search, as if it had been sent on its own."""
     batch = await _read(request, SearchBatchIn)
+    for search in batch.searches:
+        caller.check_user(search.user_id)
     parts = _parts(request)
     async with cancel_on_disconnect(request):
         answers = await parts.searches.search(batch.searches, caller.tenant)
@@ -124,9 +128,10 @@ async def post_search_batch(request: Request, caller: Caller) -> Response:
     summary="Build the context for a prompt",
     openapi_extra=described_body({JSON: reference(ContextIn)}),
 )
-async def post_context(request: Request, caller: Caller) -> Response:
+async def post_context(request: Request, caller: SearchCaller) -> Response:
     """Return numbered passages within the token budget. If nothing is relevant: no passage, and `abstained`."""
     question = await _read(request, ContextIn)
+    caller.check_user(question.user_id)
     async with cancel_on_disconnect(request):
         return _answer(await _parts(request).contexts.build(question, caller.tenant))
 
@@ -137,7 +142,7 @@ async def post_context(request: Request, caller: Caller) -> Response:
     summary="Compare texts",
     openapi_extra=described_body({JSON: reference(SimilarityIn)}),
 )
-async def post_similarity(request: Request, caller: Caller) -> Response:
+async def post_similarity(request: Request, caller: SearchCaller) -> Response:
     """Return the cosine similarity of every pair of texts."""
     body = await _read(request, SimilarityIn)
     async with cancel_on_disconnect(request):
@@ -145,9 +150,10 @@ async def post_similarity(request: Request, caller: Caller) -> Response:
 
 
 @router.get("/timeline", response_model=TimelineOut, summary="List a user's messages in time order")
-async def get_timeline(request: Request, caller: Caller, asked: Annotated[TimelineIn, Query()]) -> Response:
+async def get_timeline(request: Request, caller: SearchCaller, asked: Annotated[TimelineIn, Query()]) -> Response:
     """Return a page of messages, and a cursor for the next page.
 
     Messages that are recorded or deleted between two requests do not repeat or hide any other message.
     """
+    caller.check_user(asked.user_id)
     return _answer(await _parts(request).timeline.page(asked, caller.tenant))

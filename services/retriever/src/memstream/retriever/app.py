@@ -33,8 +33,9 @@ from memstream.vectors.space import Vectors
 from memstream.vectors.store import MemoryStore
 from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
+from memstream.web.authentication import open_credentials
 from memstream.web.body_budget import BodyBudget
-from memstream.web.credentials import KeyRing
+from memstream.web.credentials import CredentialSource
 from memstream.web.operations import include_operations
 
 _BUDGET_WAIT_SECONDS = 1.0
@@ -53,6 +54,7 @@ class _Dependencies:
     """What the retriever asks."""
 
     redis: Redis
+    credentials: CredentialSource
     store: MemoryStore
     embeddings: MeteredEmbeddings
     reranker: Reranker | None
@@ -69,6 +71,7 @@ class _Dependencies:
             await self.reranker.aclose()
         await self.embeddings.aclose()
         await self.store.aclose()
+        await self.credentials.aclose()
         await self.redis.aclose()
 
 
@@ -84,6 +87,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     )
     asked = _Dependencies(
         client,
+        open_credentials(settings, client, clock),
         open_store(settings, connections=settings.searches_at_once + _OTHER_CONNECTIONS),
         open_embeddings(settings, client, clock),
         _open_reranker(settings),
@@ -173,7 +177,7 @@ def _parts(
         contexts=contexts,
         similarity=Similarity(asked.embed_passages, limiter, asked.clock, model=model, timeout=timeout),
         timeline=Timeline(asked.store),
-        ring=KeyRing(asked.redis, asked.clock),
+        ring=asked.credentials,
         limits=settings.limits(),
         body_bytes=settings.body_bytes,
         body_values=settings.body_values,

@@ -12,13 +12,14 @@ from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
 from memstream.vectors.composition import ServerSettings
+from memstream.web.authentication import TokenSettings
 from memstream.web.settings import HttpSettings
 
 MIB = 1024 * 1024
 _NO_TIME = timedelta(0)
 
 
-class RetrieverSettings(ServerSettings, HttpSettings):
+class RetrieverSettings(TokenSettings, ServerSettings, HttpSettings):
     """Settings of the retriever. Sizes are in bytes."""
 
     model_config = SettingsConfigDict(

@@ -86,6 +86,13 @@ def credential(digest: str) -> str:
     return f"memstream:credential:{digest}"
 
 
+CREDENTIAL_INDEX = "memstream:credentials"
+"""The sorted set of the keys that have an id, as `<id> <digest>`. Ids are in the order of their creation."""
+
+AUDIT = "memstream:audit"
+"""The stream of what operators did with keys."""
+
+
 def budget(name: str) -> str:
     """Return the hash that holds the rate limit budget of a provider."""
     return f"memstream:budget:{{{name}}}"

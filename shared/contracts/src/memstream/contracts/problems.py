@@ -19,9 +19,9 @@ class ProblemType(StrEnum):
     UNSUPPORTED_MEDIA = "urn:memstream:problem:unsupported-media-type"
     """415"""
     UNAUTHENTICATED = "urn:memstream:problem:unauthenticated"
-    """401: no key, or an unknown one."""
+    """401: no key, or one that is not valid."""
     FORBIDDEN = "urn:memstream:problem:forbidden"
-    """403: the key does not permit this."""
+    """403: the key does not permit this; `missing_scope` names the scope that it lacks."""
     NOT_FOUND = "urn:memstream:problem:not-found"
     """404"""
     METHOD_NOT_ALLOWED = "urn:memstream:problem:method-not-allowed"
@@ -49,3 +49,4 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldError] = []
+    missing_scope: str | None = None

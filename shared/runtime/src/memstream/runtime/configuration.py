@@ -43,7 +43,8 @@ def load_settings(kind: type[SettingsT]) -> SettingsT:
 
 def _fault(prefix: str, fault: ErrorDetails) -> str:
     message = fault["msg"].removeprefix("Value error, ")
-    name = "_".join(str(part) for part in fault["loc"])
+    # A number is the place in a list, which one variable holds as a whole.
+    name = "_".join(part for part in fault["loc"] if isinstance(part, str))
     return f"{prefix}{name}".upper() + f": {message}" if name else message
 
 

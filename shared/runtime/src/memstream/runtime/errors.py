@@ -7,6 +7,7 @@ MemstreamError
 │   └── Busy                this process has too much to do
 ├── Overloaded              a limit on waiting work is reached: retry later
 ├── GlobalFault             every input fails until an operator fixes it (key, quota, model, collection)
+├── Forbidden               the caller is known, and may not do this
 ├── Invalid                 a field of a request is wrong
 ├── TooLarge                a request exceeds a limit
 └── Rejected                this input cannot succeed, however often it is retried
@@ -57,6 +58,17 @@ class GlobalFault(MemstreamError):
     def __init__(self, dependency: str, reason: str) -> None:
         super().__init__(f"{dependency}: {reason}")
         self.dependency = dependency
+
+
+class Forbidden(MemstreamError):
+    """The caller is known, and may not do this."""
+
+    def __init__(self, reason: str, *, missing_scope: str | None = None, field: str | None = None) -> None:
+        super().__init__(reason)
+        self.missing_scope = missing_scope
+        """The scope that would be needed."""
+        self.field = field
+        """The field that names what the caller may not touch."""
 
 
 class Invalid(MemstreamError):

@@ -111,6 +111,8 @@ class ErasureArguments:
     erasure_id: str
     tenant: str
     requested_at: str
+    owner: str
+    """The hex of the user's key, by which a caller that is bound to one finds no receipt of another."""
     unseen: "UnseenDeletion | None" = None
     """What to do about the deletion of a message that was not seen; None for an erasure."""
 
@@ -134,7 +136,7 @@ class UnseenDeletion:
 _WRITE_RECEIPT = """
 local function write_receipt(key, scope, position, lifetime)
   redis.call('HSET', key, 'scope', scope, 'tenant', arguments.tenant, 'requested_at', arguments.requested_at,
-    'position', position)
+    'position', position, 'owner', arguments.owner)
   redis.call('EXPIRE', key, lifetime)
 end
 """

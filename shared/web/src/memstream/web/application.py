@@ -22,7 +22,6 @@ from memstream.web.shutdown import ShutdownResponder
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _REFERENCE = "#/components/schemas/{model}"
-_OPEN_TAG = "operations"
 
 
 class _Application(FastAPI):
@@ -60,6 +59,7 @@ def problem_answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 PROBLEM_ANSWERS = problem_answers(
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -123,9 +123,4 @@ def _describe(app: FastAPI, body_models: Sequence[type[BaseModel]]) -> dict[str,
     models: list[type[BaseModel]] = [*body_models, Problem]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
     components["schemas"] = dict(sorted({**definitions.get("$defs", {}), **components.get("schemas", {})}.items()))
-    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            if _OPEN_TAG not in operation.get("tags", []):
-                operation["security"] = [{"key": []}]
     return document

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, ProblemType
-from memstream.runtime.errors import Busy, GlobalFault, Invalid, Overloaded, Rejected, TooLarge, Unavailable
+from memstream.runtime.errors import Busy, Forbidden, GlobalFault, Invalid, Overloaded, Rejected, TooLarge, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -46,13 +46,14 @@ _RETRY_AFTER = 1.0
 """Seconds to wait if the dependency that is down did not report it."""
 
 
-def problem(
+def problem(  # noqa: PLR0913 - one argument per part of a problem
     status: HTTPStatus,
     detail: str,
     *,
     errors: Sequence[FieldError] = (),
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
+    missing_scope: str | None = None,
 ) -> Response:
     """Return a problem response. `retry_after` is in seconds; the header has whole seconds, rounded up."""
     body = Problem(
@@ -61,13 +62,17 @@ def problem(
         status=status,
         detail=detail,
         errors=list(errors),
+        missing_scope=missing_scope,
     )
     all_headers = dict(headers or {})
     if retry_after is not None:
         all_headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     if status is HTTPStatus.UNAUTHORIZED:
         all_headers["WWW-Authenticate"] = "Bearer"
-    return Response(body.model_dump_json(), status, all_headers, MEDIA_TYPE)
+    if missing_scope is not None:
+        # As in RFC 6750, section 3.1.
+        all_headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{missing_scope}"'
+    return Response(body.model_dump_json(exclude_none=True), status, all_headers, MEDIA_TYPE)
 
 
 def field_errors(errors: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
@@ -177,6 +182,12 @@ async def _overloaded(_: Request, error: Exception) -> Response:
     return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=error.retry_after)
 
 
+async def _forbidden(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Forbidden)  # noqa: S101 - registered for this type
+    errors = [] if error.field is None else [FieldError(field=error.field, message=str(error))]
+    return problem(HTTPStatus.FORBIDDEN, str(error), errors=errors, missing_scope=error.missing_scope)
+
+
 async def _invalid_field(_: Request, error: Exception) -> Response:
     assert isinstance(error, Invalid)  # noqa: S101 - registered for this type
     return invalid([FieldError(field=error.field[:_MAX_FIELD_LENGTH], message=error.message[:_MAX_MESSAGE_LENGTH])])
@@ -211,6 +222,7 @@ _HANDLERS: Mapping[type[Exception], Handler] = {
     Busy: _busy,
     GlobalFault: _global_fault,
     Overloaded: _overloaded,
+    Forbidden: _forbidden,
     Invalid: _invalid_field,
     TooLarge: _too_large,
     Rejected: _rejected,

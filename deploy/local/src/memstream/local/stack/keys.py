@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from memstream.contracts.api_keys import ADMIN_SCOPES
 from memstream.local.stack.data_directory import DataDirectory, Keys, write_private
 from memstream.runtime.errors import MemstreamError
 from memstream.streams.connections import connect
@@ -37,7 +38,7 @@ async def store_keys(redis_url: str, keys: Keys) -> None:
     redis = connect(redis_url)
     try:
         await store_key(redis, keys.api_key, Credential(keys.tenant))
-        await store_key(redis, keys.admin_key, Credential(keys.tenant, admin=True))
+        await store_key(redis, keys.admin_key, Credential(keys.tenant, ADMIN_SCOPES))
     finally:
         await redis.aclose()
 
