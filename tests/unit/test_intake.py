@@ -265,8 +265,9 @@ async def test_a_body_in_tiny_pieces_is_read_in_linear_time() -> None:
         b'"metadata": {"a": [' + b"[]," * 30_000 + b"[]]}",
         b",".join(b'"a%d": 1' % number for number in range(30_000)),
         b'"metadata": {' + b",".join(b'"a%d": 1' % number for number in range(30_000)) + b"}",
+        b'"metadata": {"a": [' + b"1," * 100_000 + b"1]}",
     ],
-    ids=["lists", "fields", "keys"],
+    ids=["lists", "fields", "keys", "numbers"],
 )
 async def test_a_message_of_very_many_parts_is_refused_unread(many: bytes) -> None:
     with pytest.raises(ValidationError) as caught:

@@ -6,6 +6,7 @@ doesn't spoil the others. What may take long yields `None` now and then, so that
 
 import json
 import re
+import sys
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterator
 from typing import NamedTuple
 
@@ -36,10 +37,16 @@ _PAUSE_BYTES = 64 * 1024
 """Bytes between two pauses, unless one item has more."""
 
 # All repetitions are possessive: nothing is tried twice.
+_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_PLAIN = rb'[^"\[\]{}]'
 _SPACE = re.compile(rb"[ \t\n\r]*+")
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STRING = re.compile(_TEXT, re.DOTALL)
 _WORD = re.compile(rb'[^ \t\n\r,:"\[\]{}]++')
-_TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
+_TO_BRACKET = re.compile(_PLAIN + rb"*+(?:" + _TEXT + _PLAIN + rb"*+)*+", re.DOTALL)
+_FLAT = rb"[\[{](?:" + _PLAIN + rb"++|" + _TEXT + rb")*+[\]}]"
+_TO_NESTED = re.compile(rb"(?:" + _PLAIN + rb"++|" + _TEXT + rb"|" + _FLAT + rb")*+", re.DOTALL)
+"""Up to a bracket of a list or an object that has others in it."""
+_BRACKETS = re.compile(rb"[\[{]++|[\]}]++")
 _LINE = re.compile(rb"\s*+([^\n]++)")
 
 
@@ -66,6 +73,9 @@ def has_too_many_parts(message: bytes, limits: Limits) -> bool:
     # Each string of metadata takes a byte at least, and each opening quote counts: no backslash stands before it.
     strings = max(_FEW_STRINGS, 2 * len(MessageIn.model_fields) + limits.metadata_bytes)
     if message.count(b'"') - message.count(b'\\"') > 2 * strings:
+        return True
+    # A comma in a string takes a byte of it, too.
+    if message.count(b",") > limits.text_bytes + limits.metadata_bytes + len(MessageIn.model_fields) * limits.id_bytes:
         return True
     at = 0
     for _ in range(limits.metadata_bytes + 2):
@@ -178,17 +188,22 @@ def _end_of_value(body: bytes, at: int, longest: int) -> Generator[None, None, i
         if match is None or match.end() == bound:
             raise _too_long(longest) if bound <= len(body) else _malformed("expected a value", at)
         return match.end()
-    depth = steps = 0
+    at += 1
+    depth = 1
+    steps = 0
     while True:
-        match = _TO_BRACKET.match(body, at, bound)
-        at = match.end() if match else at
-        bracket = body[at : at + 1] if at < bound else b""
-        if not bracket or bracket == b'"':
+        at = min(_end_of_match(_TO_NESTED, body, at, bound), bound)
+        brackets = _BRACKETS.match(body, at, bound)
+        if brackets is None:
             raise _too_long(longest) if bound <= len(body) else _malformed("EOF while parsing a value", at)
-        at += 1
-        depth += 1 if bracket in b"[{" else -1
-        if not depth:
-            return at
+        count = brackets.end() - at
+        if body[at] in b"[{":
+            depth += count
+        elif count >= depth:
+            return at + depth
+        else:
+            depth -= count
+        at += count
         steps += 1
         if not steps % _STEPS:
             yield
@@ -222,9 +237,9 @@ def _skip_space(body: bytes, at: int) -> int:
     return _end_of_match(_SPACE, body, at)
 
 
-def _end_of_match(pattern: re.Pattern[bytes], body: bytes, at: int) -> int:
+def _end_of_match(pattern: re.Pattern[bytes], body: bytes, at: int, bound: int = sys.maxsize) -> int:
     """Return the end of a match of a pattern that matches everywhere."""
-    match = pattern.match(body, at)
+    match = pattern.match(body, at, bound)
     return match.end() if match else at
 
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from memstream.runtime.security_headers import SECURITY_HEADERS
 from memstream.web.protocol import ConnectionGuard
-from memstream.web.settings import HttpLimits
+from memstream.web.settings import DEFAULT_HTTP_LIMITS, HttpLimits
 
 _BACKLOG = 2048
 
@@ -22,7 +22,9 @@ _OTHER_FILES = 200
 """Files that are no connections of clients."""
 
 
-def serve(app: ASGIApp, listener: socket.socket, limits: HttpLimits, *, grace: float = 10.0) -> None:
+def serve(
+    app: ASGIApp, listener: socket.socket, limits: HttpLimits = DEFAULT_HTTP_LIMITS, *, grace: float = 10.0
+) -> None:
     """Serve until SIGINT or SIGTERM, then finish open requests for up to `grace` seconds, and exit 0."""
     # uvicorn catches these signals and raises them again when it is done: they then find the handlers set here.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -27,29 +27,29 @@ class HttpLimits:
     bodies_wait: timedelta = timedelta(seconds=2)
 
 
-_DEFAULT = HttpLimits()
+DEFAULT_HTTP_LIMITS = HttpLimits()
 
 
 class HttpSettings(BaseSettings):
     """Settings of every HTTP service."""
 
-    connections: int = Field(default=_DEFAULT.connections, ge=1)
+    connections: int = Field(default=DEFAULT_HTTP_LIMITS.connections, ge=1)
     """Open connections at most. One more replaces an idle or slow one, of the address that has the most."""
-    connections_per_address: int = Field(default=_DEFAULT.connections_per_address, ge=1)
+    connections_per_address: int = Field(default=DEFAULT_HTTP_LIMITS.connections_per_address, ge=1)
     """Open connections of one client address at most; of an IPv6 address, the first 64 bits count."""
-    head_bytes: int = Field(default=_DEFAULT.head_bytes, ge=1024)
+    head_bytes: int = Field(default=DEFAULT_HTTP_LIMITS.head_bytes, ge=1024)
     """Size of a request's line and headers, at most."""
-    head_timeout: Duration = Field(default=_DEFAULT.head_timeout, gt=_NO_TIME)
+    head_timeout: Duration = Field(default=DEFAULT_HTTP_LIMITS.head_timeout, gt=_NO_TIME)
     """A request's line and headers are complete by then, or its connection is closed with 408."""
-    body_idle_timeout: Duration = Field(default=_DEFAULT.body_idle_timeout, gt=_NO_TIME)
+    body_idle_timeout: Duration = Field(default=DEFAULT_HTTP_LIMITS.body_idle_timeout, gt=_NO_TIME)
     """Longest pause within a body."""
-    body_timeout: Duration = Field(default=_DEFAULT.body_timeout, gt=_NO_TIME)
+    body_timeout: Duration = Field(default=DEFAULT_HTTP_LIMITS.body_timeout, gt=_NO_TIME)
     """A whole body arrives within this time."""
-    response_timeout: Duration = Field(default=_DEFAULT.response_timeout, gt=_NO_TIME)
+    response_timeout: Duration = Field(default=DEFAULT_HTTP_LIMITS.response_timeout, gt=_NO_TIME)
     """A client that takes longer to read on is cut off."""
-    bodies_bytes: int = Field(default=_DEFAULT.bodies_bytes, ge=_MIB)
+    bodies_bytes: int = Field(default=DEFAULT_HTTP_LIMITS.bodies_bytes, ge=_MIB)
     """Bytes of unfinished bodies that a process holds. A tenant gets at most as much as it leaves to the others."""
-    bodies_wait: Duration = Field(default=_DEFAULT.bodies_wait, ge=_NO_TIME)
+    bodies_wait: Duration = Field(default=DEFAULT_HTTP_LIMITS.bodies_wait, ge=_NO_TIME)
     """How long a body waits for others to be finished, before it is refused with 429."""
 
     def http_limits(self) -> HttpLimits:
