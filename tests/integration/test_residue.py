@@ -1,6 +1,8 @@
-"""After an erasure no byte is left: streams, dead letters, files and logs of a real stack are searched for the words."""
+"""After an erasure no byte is left: streams, dead letters, files and logs of a stack are searched for the words."""
 
+import asyncio
 import secrets
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
@@ -16,6 +18,13 @@ from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
 from memstream.runtime.clock import SystemClock
 
+COMMAND = str(Path(sys.executable).with_name("memstream"))
+CLEAN = """deleted: everything that ana said until now
+redis: clean
+append-only file: clean
+qdrant: clean
+logs: clean
+"""
 PARTS = ("ingest-1", "embedder-1", "retriever-1")
 
 
@@ -78,7 +87,7 @@ class Speaker:
         self.words: dict[str, str] = {}
         self.positions: list[str] = []
 
-    async def say(self, name: str, *, lane: str = "live", before: int = 0, **content: Any) -> None:
+    async def say(self, name: str, *, lane: str = "live", before: int = 0, **content: object) -> None:
         """Say a message with a marked word, after so many other words."""
         word = self.words[f"{name}{len(self.words)}"] = mark()
         text = "the lamp " + " ".join(f"word{i}" for i in range(before)) + f" {word}."
@@ -196,3 +205,29 @@ async def test_a_worker_that_is_killed_leaves_the_purge_to_the_next_one(parts: I
 
         await receipt(ingest, erasure_id)
         assert await places(parts, ana.words.values()) == {}
+
+
+async def test_the_command_searches_all_stores_and_tells_by_its_exit_code(parts: Installation) -> None:
+    home = parts.plan.directory
+    home.write_stack(parts.info)
+
+    async def forget(user: str, *options: str) -> tuple[int, str]:
+        command = (COMMAND, "forget", user, "--yes", "--verify", *options)
+        process = await asyncio.create_subprocess_exec(
+            *command, "--home", str(home.path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    async with parts.client("ingest-1") as ingest:
+        ana, bob = Speaker(parts, ingest, "ana"), Speaker(parts, ingest, "bob")
+        for speaker in (ana, bob):
+            await speaker.say_all()
+            await stored(parts, speaker)
+
+    assert (await forget("ana", *(f"--contains={word}" for word in ana.words.values()))) == (0, CLEAN)
+    status, output = await forget("nobody", f"--contains={bob.words['metadata']}")
+    assert status == 1
+    assert f"redis: FOUND in {keys.stream(0, 'live')}" in output
+    assert "qdrant: FOUND in" in output
+    assert "logs: clean" in output

@@ -22,6 +22,9 @@ _PAGE = 100
 _REST = 19
 """How much longer a pass rests than it works, so that it takes a twentieth of the time at most."""
 
+_LONGEST_REST = 5.0
+"""Seconds, so that the lease holds."""
+
 _PURGES_AT_ONCE = 10_000
 """Purges that one pass serves. The others wait for the next pass."""
 
@@ -132,7 +135,7 @@ class StreamPurge:
             start = f"({page[-1][0]}"
             if not await self._lease(partition):
                 raise _LeaseLost
-            await self._clock.sleep(_REST * (self._clock.monotonic() - began))
+            await self._clock.sleep(min(_LONGEST_REST, _REST * (self._clock.monotonic() - began)))
 
     async def _remove_settled(self, stream: str, found: Sequence[_Found]) -> set[str]:
         """Remove entries that the group is done with; return the ids of the erasures that the others belong to."""
