@@ -140,12 +140,14 @@ async def test_who_waits_for_a_position_keeps_nobody_out(site: Worksite) -> None
 
         async def looked_for() -> bool:
             stats: Any = await site.redis.info("commandstats")
-            return int(stats.get("cmdstat_xpending", {"calls": 0})["calls"]) >= before + 3
+            return int(stats.get("cmdstat_xinfo|groups", {"calls": 0})["calls"]) >= before + 5
 
+        await site.parts.kill("embedder-1")
+        (entry_id,) = await site.say(["nobody embeds this"])
         stats: Any = await site.redis.info("commandstats")
-        before = int(stats.get("cmdstat_xpending", {"calls": 0})["calls"])
+        before = int(stats.get("cmdstat_xinfo|groups", {"calls": 0})["calls"])
         waiting = asyncio.create_task(
-            client.post("/v1/search", json={**QUESTION, "wait_for": [NEVER], "wait_timeout": 50})
+            client.post("/v1/search", json={**QUESTION, "wait_for": [f"0.live.{entry_id}"], "wait_timeout": 50})
         )
         await until(looked_for, "its position is looked for")
         assert (await client.post("/v1/search", json=QUESTION)).status_code == 200

@@ -1,7 +1,9 @@
 """How often the retriever asks Qdrant and Redis for an answer, and what: counted by what stands in between."""
 
 import asyncio
+import contextlib
 import json
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +17,6 @@ from qdrant_proxy import QdrantProxy, proxied
 from waiting import until
 
 MODES = ("hybrid", "dense", "keyword")
-NEVER = "0.live.18446744073709551615-0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,35 +158,75 @@ async def test_a_qdrant_that_is_too_slow_is_no_answer_and_one_that_is_slow_is(si
     assert ids_of(await slow) == ["0"]
 
 
+@contextlib.asynccontextmanager
+async def queued(site: Site, user: str, *texts: str) -> AsyncIterator[list[str]]:
+    """Post messages that are not searchable meanwhile, and give their positions."""
+    site.parts.signal("embedder-1", signal.SIGSTOP)
+    try:
+        bodies = [{"user_id": user, "message_id": f"queued-{text}", "text": text} for text in texts]
+        posted = answered(await site.ingest.post("/v1/messages/batch", json={"messages": bodies}), 200)
+        yield [result["position"] for result in posted["results"]]
+    finally:
+        site.parts.signal("embedder-1", signal.SIGCONT)
+
+
+async def asked_of_redis(site: Site) -> int:
+    """Return how often Redis was asked how far the group is."""
+    stats: Any = await site.parts.redis.info("commandstats")
+    return int(stats.get("cmdstat_xinfo|groups", {"calls": 0})["calls"])
+
+
 async def test_positions_are_waited_for_once_by_all_of_a_batch(site: Site) -> None:
-    async def asked_of_redis() -> int:
-        stats: Any = await site.parts.redis.info("commandstats")
-        return int(stats["cmdstat_xpending"]["calls"])
+    async with queued(site, "waits", "Not yet.") as (position,):
+        search = {"user_id": "waits", "query": "x", "mode": "keyword", "wait_for": [position] * 2, "wait_timeout": 0.3}
+        await site.ask("/v1/search", **search)
+        before = await asked_of_redis(site)
+        alone = await site.ask("/v1/search", **search)
+        for_one = await asked_of_redis(site) - before
+        together = await site.ask("/v1/search/batch", searches=[search] * 50)
+        for_many = await asked_of_redis(site) - before - for_one
 
-    search = {"user_id": "waits", "query": "x", "mode": "keyword", "wait_for": [NEVER, NEVER], "wait_timeout": 0.3}
-    await site.ask("/v1/search", **search)
-    before = await asked_of_redis()
-    alone = await site.ask("/v1/search", **search)
-    for_one = await asked_of_redis() - before
-    together = await site.ask("/v1/search/batch", searches=[search] * 50)
-    for_many = await asked_of_redis() - before - for_one
-
-    assert alone["pending"] == [NEVER]
-    assert [result["pending"] for result in together["results"]] == [[NEVER]] * 50
+    assert alone["pending"] == [position]
+    assert [result["pending"] for result in together["results"]] == [[position]] * 50
     # Fifty times as often, if each waited by itself.
     assert for_many < 10 * for_one
 
 
+async def test_requests_that_wait_at_the_same_time_ask_redis_together(site: Site) -> None:
+    async with queued(site, "waits", "Not yet either.") as (position,):
+        search = {"user_id": "waits", "query": "x", "mode": "keyword", "wait_for": [position], "wait_timeout": 1}
+        before = await asked_of_redis(site)
+        answers = await asyncio.gather(*(site.retriever.post("/v1/search", json=search) for _ in range(50)))
+        asked = await asked_of_redis(site) - before
+
+    assert [answered(answer, 200)["pending"] for answer in answers] == [[position]] * 50
+    # Three for each request, when it begins and ends; what is asked meanwhile is asked for all of them.
+    assert asked <= 3 * 50 + 1 / 0.002
+
+
+async def test_a_position_that_nobody_gave_out_is_answered_at_once_and_costs_next_to_nothing(site: Site) -> None:
+    await site.say("unknown", "The lamp is on.")
+    never = ["0.live.18446744073709551615-0", "0.bulk.18446744073709551615-7"]
+    before = await asked_of_redis(site)
+
+    found = await site.ask("/v1/search", user_id="unknown", query="lamp", wait_for=never, wait_timeout=60)
+
+    assert found["took_ms"] < 30_000
+    assert (found["pending"], found["not_stored"]) == (never, dict.fromkeys(never, "unknown"))
+    assert ids_of(found) == ["0"]
+    assert await asked_of_redis(site) - before <= 2
+
+
 async def test_each_question_of_a_batch_waits_as_long_as_it_says(site: Site) -> None:
     await site.say("patient", "The lamp is on.")
-    other = NEVER.replace("-0", "-1")
 
-    searches = [
-        {"user_id": "patient", "query": "lamp", "wait_for": [NEVER], "wait_timeout": 0.4},
-        {"user_id": "patient", "query": "lamp", "wait_for": [other], "wait_timeout": 0},
-        {"user_id": "patient", "query": "lamp"},
-    ]
-    results = (await site.ask("/v1/search/batch", searches=searches))["results"]
+    async with queued(site, "patient", "One.", "Two.") as (one, other):
+        searches = [
+            {"user_id": "patient", "query": "lamp", "wait_for": [one], "wait_timeout": 0.4},
+            {"user_id": "patient", "query": "lamp", "wait_for": [other], "wait_timeout": 0},
+            {"user_id": "patient", "query": "lamp"},
+        ]
+        results = (await site.ask("/v1/search/batch", searches=searches))["results"]
 
-    assert [result["pending"] for result in results] == [[NEVER], [other], []]
+    assert [result["pending"] for result in results] == [[one], [other], []]
     assert all(result["took_ms"] >= 400 for result in results)

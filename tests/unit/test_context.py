@@ -1,6 +1,7 @@
 """A context holds what is most relevant, within its budget, in time order, quoted and numbered."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from unit.stored import stored
 
 from memstream.retriever.context.assembly import AssembledContext, NeighbourPassage, assemble
+from memstream.vectors.tokens import token_counter
 
 
 def words(text: str) -> int:
@@ -104,3 +106,37 @@ def test_it_never_has_more_tokens_than_the_budget_and_counts_what_it_gives(texts
 
     assert assembled.tokens == words(assembled.context) <= budget
     assert len(lines(assembled)) >= len(assembled.citations)
+
+
+@given(
+    st.lists(st.text("ab `é\n.", min_size=1, max_size=40), min_size=1, max_size=12),
+    st.integers(1, 400),
+    st.sampled_from([words, len, token_counter("cl100k_base"), token_counter("o200k_base")]),
+)
+def test_a_context_is_never_larger_than_its_budget_and_says_its_size(
+    texts: list[str], budget: int, count: Callable[[str], int]
+) -> None:
+    passages = [passage(str(n), text, n, conversation_id=f"c{n % 3}") for n, text in enumerate(texts)]
+    turns = [[passage(f"n{n}", text[::-1], n)] for n, text in enumerate(texts)]
+
+    assembled = assemble(passages, budget, count, turns)
+
+    assert assembled.tokens == (count(assembled.context) if assembled.context else 0) <= budget
+
+
+def test_tokens_are_counted_once_for_each_passage_and_not_for_all_of_them_each_time() -> None:
+    counted = 0
+
+    def count(text: str) -> int:
+        nonlocal counted
+        counted += len(text)
+        return len(text)
+
+    passages = [passage(str(n), f"What was said {n}. " * 20, n) for n in range(100)]
+    turns = [
+        [passage(f"{n}-{m}", f"What was said beside it, {n} {m}. " * 10, n) for m in range(20)] for n in range(100)
+    ]
+    assembled = assemble(passages, 1_000_000, count, turns)
+
+    assert len(assembled.citations) == 2_100
+    assert counted < 5 * len(assembled.context)

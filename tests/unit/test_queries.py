@@ -169,3 +169,28 @@ async def test_closed_it_leaves_nobody_waiting() -> None:
 
     with pytest.raises(Unavailable):
         await asking
+
+
+async def test_tenants_take_turns_in_the_calls() -> None:
+    asked: list[list[str]] = []
+    go = asyncio.Event()
+
+    async def embed(texts: Sequence[str]) -> Vectors:
+        asked.append(list(texts))
+        await go.wait()
+        return np.zeros((len(texts), 2), np.float32)
+
+    queries = QueryVectors(embed, QueryPolicy(texts=4, calls=1))
+    many = asyncio.create_task(queries.get([f"hostile {number}" for number in range(100)], "hostile"))
+    await until(lambda: bool(asked), "a call is made")
+    one = asyncio.create_task(queries.get(["honest"], "honest"))
+    shared = asyncio.create_task(queries.get(["hostile 99"], "other"))
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(many, one, shared)
+
+    assert "honest" in asked[1]
+    assert "hostile 99" in asked[1]
+    assert sorted(text for call in asked for text in call) == sorted(
+        ["honest", *(f"hostile {number}" for number in range(100))]
+    )

@@ -12,7 +12,8 @@ from memstream.runtime.sockets import listen
 from memstream.runtime.telemetry import configure_logging
 from memstream.web.server import serve
 
-_SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.001
+"""So often another thread may take over: the event loop waits no longer than that for a long calculation."""
 
 
 def main() -> None:
@@ -22,8 +23,7 @@ def main() -> None:
         description="Answers what a user's past says about a question. Settings come from the environment: "
         "MEMSTREAM_RETRIEVER_REDIS_URL, …_QDRANT_URL, …_EMBEDDINGS_API_KEY and so on.",
     ).parse_args()
-    # So often another thread may take over: the event loop waits no longer than that for a long calculation.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         settings = load_settings(RetrieverSettings)
         configure_logging("retriever", settings.log_level)
