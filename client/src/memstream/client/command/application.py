@@ -35,7 +35,10 @@ _FUNCTIONS = {
 }
 """The client's own commands, as module and function."""
 
-_GROUPS = {"dlq": "memstream.client.command.dead_letters:group"}
+_GROUPS = {
+    "dlq": "memstream.client.command.dead_letters:group",
+    "tenants": "memstream.client.command.tenants:group",
+}
 """Commands with subcommands, as module and the function that makes the group."""
 
 _HIDDEN = frozenset({"forget"})

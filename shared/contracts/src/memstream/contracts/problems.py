@@ -49,3 +49,5 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldError] = []
+    limit: str | None = None
+    """With 429, the tenant's limit that is reached; missing where it is a limit of the service."""

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, ProblemType
-from memstream.runtime.errors import Busy, GlobalFault, Invalid, Overloaded, Rejected, TooLarge, Unavailable
+from memstream.runtime.errors import Busy, GlobalFault, Invalid, Overloaded, OverQuota, Rejected, TooLarge, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -46,13 +46,14 @@ _RETRY_AFTER = 1.0
 """Seconds to wait if the dependency that is down did not report it."""
 
 
-def problem(
+def problem(  # noqa: PLR0913 - what a response has, by name
     status: HTTPStatus,
     detail: str,
     *,
     errors: Sequence[FieldError] = (),
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
+    limit: str | None = None,
 ) -> Response:
     """Return a problem response. `retry_after` is in seconds; the header has whole seconds, rounded up."""
     body = Problem(
@@ -61,13 +62,19 @@ def problem(
         status=status,
         detail=detail,
         errors=list(errors),
+        limit=limit,
     )
     all_headers = dict(headers or {})
     if retry_after is not None:
-        all_headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+        all_headers["Retry-After"] = str(whole_seconds(retry_after))
     if status is HTTPStatus.UNAUTHORIZED:
         all_headers["WWW-Authenticate"] = "Bearer"
-    return Response(body.model_dump_json(), status, all_headers, MEDIA_TYPE)
+    return Response(body.model_dump_json(exclude_none=True), status, all_headers, MEDIA_TYPE)
+
+
+def whole_seconds(retry_after: float) -> int:
+    """Return seconds as `Retry-After` has them: whole, rounded up, at least one."""
+    return max(1, math.ceil(retry_after))
 
 
 def field_errors(errors: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
@@ -174,7 +181,8 @@ async def _global_fault(_: Request, error: Exception) -> Response:
 
 async def _overloaded(_: Request, error: Exception) -> Response:
     assert isinstance(error, Overloaded)  # noqa: S101 - registered for this type
-    return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=error.retry_after)
+    limit = error.limit if isinstance(error, OverQuota) else None
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=error.retry_after, limit=limit)
 
 
 async def _invalid_field(_: Request, error: Exception) -> Response:
