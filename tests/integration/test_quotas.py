@@ -24,8 +24,8 @@ from memstream.ingest.tenant_usage import SLOT_SECONDS, TenantUsage, Usage
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import OverQuota, Unavailable
 from memstream.streams.connections import connect
-from memstream.streams.quota_scripts import LEASE, BucketKeys, LeaseArguments
-from memstream.streams.rates import LEASE_SECONDS, RateLimiter, capacity
+from memstream.streams.quota_scripts import TAKE_SLICE, BucketKeys, SliceArguments
+from memstream.streams.rates import SLICE_LIFETIME_SECONDS, RateLimiter, capacity
 from memstream.streams.scripts import Scripts
 from memstream.streams.tenant_policies import TenantPolicies, read_policy, write_policy
 
@@ -57,12 +57,12 @@ async def test_a_bucket_never_gives_more_than_its_rate_and_what_it_holds(
         if kept is not None:
             await site.redis.hset(name, "at", int(kept) - milliseconds)
             passed += milliseconds
-        arguments = LeaseArguments(rate / 1000, full, wanted, min(at_least, wanted, int(full)))
-        leased = await scripts.run(LEASE.call(BucketKeys(name), arguments))
-        granted.append((await server_ms(site) + passed, leased.permits))
-        assert leased.permits == 0 or leased.permits >= arguments.at_least
-        assert leased.permits <= wanted
-        assert (leased.wait_ms > 0) == (leased.permits < wanted)
+        arguments = SliceArguments(rate / 1000, full, wanted, min(at_least, wanted, int(full)))
+        taken = await scripts.run(TAKE_SLICE.call(BucketKeys(name), arguments))
+        granted.append((await server_ms(site) + passed, taken.permits))
+        assert taken.permits == 0 or taken.permits >= arguments.at_least
+        assert taken.permits <= wanted
+        assert (taken.wait_ms > 0) == (taken.permits < wanted)
     for first in range(len(granted)):
         for last in range(first, len(granted)):
             milliseconds = granted[last][0] - granted[first][0]
@@ -88,7 +88,7 @@ async def test_two_replicas_together_keep_to_one_rate(site: Worksite) -> None:
     await asyncio.gather(*(ask(replica) for replica in replicas for _ in range(4)))
     seconds = clock.monotonic() - started
 
-    assert passed <= rate * (seconds + LEASE_SECONDS) + capacity(rate, least)
+    assert passed <= rate * (seconds + SLICE_LIFETIME_SECONDS) + capacity(rate, least)
     assert passed >= capacity(rate, least) + rate
 
 
@@ -126,14 +126,14 @@ async def test_what_is_not_used_of_a_lease_ends(site: Worksite) -> None:
     await site.redis.hset(keys.tenant_bucket("acme", "messages_per_second"), "level", "-1000")
 
     assert (await limiter.take("acme", 100.0, 5))[0] == 5
-    clock.advance(LEASE_SECONDS)
+    clock.advance(SLICE_LIFETIME_SECONDS)
     assert (await limiter.take("acme", 100.0, 1))[0] == 0
 
 
 async def test_without_redis_each_replica_goes_on_by_itself_for_a_time() -> None:
     redis, clock = connect("redis://127.0.0.1:1/0", timeout=0.2), ManualClock()
     limiter = RateLimiter(redis, clock, "searches_per_second", least=10, outage=60.0)
-    limiter._lease("acme").answered_at = limiter._lease("acme").earned_at = clock.monotonic()
+    limiter._slice("acme").answered_at = limiter._slice("acme").earned_at = clock.monotonic()
     passed = 0
     for _ in range(500):
         clock.advance(0.1)
@@ -351,6 +351,7 @@ async def test_a_shorter_retention_ends_what_is_stored_and_a_sweep_removes_it(si
 
 
 async def test_only_operators_see_and_set_policies(site: Worksite) -> None:
+    await site.work()
     await site.serve()
     async with site.parts.client("ingest-1") as tenant:
         assert (await tenant.get("/v1/admin/tenants")).status_code == 403

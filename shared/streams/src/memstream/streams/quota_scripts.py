@@ -13,7 +13,7 @@ class BucketKeys(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseArguments:
+class SliceArguments:
     """Permits that are wanted of a bucket."""
 
     per_ms: float
@@ -24,7 +24,7 @@ class LeaseArguments:
     """With fewer than these, none is given."""
 
 
-class Leased(NamedTuple):
+class Taken(NamedTuple):
     """How many permits were given, and after how long there are `at_least` so many."""
 
     permits: int
@@ -32,14 +32,14 @@ class Leased(NamedTuple):
     """0 if as many were given as were wanted."""
 
 
-def _leased(answer: Any) -> Leased:  # noqa: ANN401 - as the server sent it
+def _taken(answer: Any) -> Taken:  # noqa: ANN401 - as the server sent it
     permits, wait_ms = answer
-    return Leased(int(permits), int(wait_ms))
+    return Taken(int(permits), int(wait_ms))
 
 
 # Takes as many permits from a bucket as are wanted and there. A bucket that is not kept is full. `at_least` is no more
 # than the capacity: else it would never be there.
-LEASE: Script[BucketKeys, LeaseArguments, Leased] = Script(
+TAKE_SLICE: Script[BucketKeys, SliceArguments, Taken] = Script(
     """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -58,7 +58,7 @@ redis.call('PEXPIRE', KEYS[1], math.ceil(capacity / per_ms) + 1000)
 if permits == arguments.wanted then return {permits, 0} end
 return {permits, math.max(1, math.ceil((arguments.at_least - level) / per_ms))}
 """,
-    _leased,
+    _taken,
 )
 
 

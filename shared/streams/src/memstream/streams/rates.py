@@ -1,8 +1,8 @@
 """Rates of tenants, which all replicas of a service keep to together.
 
-A token bucket in Redis has the permits, by Redis' clock. A replica leases some at a time and gives them out by itself,
-so that most requests ask nobody. A lease that is not used up ends after `LEASE_SECONDS`. So within any `t` seconds all
-replicas together let through at most `rate * (t + LEASE_SECONDS) + capacity`.
+A token bucket in Redis has the permits, by Redis' clock. A replica takes a slice of them at a time and gives it out by
+itself, so that most requests ask nobody. What is left of a slice ends after `SLICE_LIFETIME_SECONDS`. So within any `t`
+seconds all replicas together let through at most `rate * (t + SLICE_LIFETIME_SECONDS) + capacity`.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from memstream.contracts.tenants import LimitName
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import OverQuota, Unavailable
 from memstream.streams.connections import DEPENDENCY, Redis
-from memstream.streams.quota_scripts import LEASE, BucketKeys, LeaseArguments, Leased
+from memstream.streams.quota_scripts import TAKE_SLICE, BucketKeys, SliceArguments, Taken
 from memstream.streams.scripts import Scripts
 
-LEASE_SECONDS = 1.0
-_SLICE_SECONDS = 0.1
-"""A lease has what is earned in this time, or what is wanted if that is more."""
+SLICE_LIFETIME_SECONDS = 1.0
+_SLICE_EARNED_SECONDS = 0.1
+"""A slice has what is earned in this time, or what is wanted if that is more."""
 _CAPACITY_SECONDS = 4.0
 _RETRY_REDIS_SECONDS = 1.0
 _KEPT_TENANTS = 10_000
 
 
 @dataclass(slots=True)
-class _Lease:
+class _Slice:
     """What a replica has of one tenant's permits."""
 
     permits: float = 0.0
@@ -60,7 +60,7 @@ class RateLimiter:
         self._limit = limit
         self._least = least
         self._outage = outage
-        self._leases: dict[str, _Lease] = {}
+        self._slices: dict[str, _Slice] = {}
         self._retry_at = clock.monotonic()
 
     async def take_all(self, tenant: str, rate: float | None, wanted: int = 1) -> None:
@@ -86,81 +86,83 @@ class RateLimiter:
         """
         if rate is None or wanted == 0:
             return wanted, 0.0
-        lease = self._lease(tenant)
-        if self._left(lease) < wanted:
-            async with lease.lock:
-                if self._left(lease) < wanted:
-                    await self._renew(tenant, lease, rate, wanted, at_least)
-        permits = min(wanted, int(self._left(lease)))
+        part = self._slice(tenant)
+        if self._left(part) < wanted:
+            async with part.lock:
+                if self._left(part) < wanted:
+                    await self._renew(tenant, part, rate, wanted, at_least)
+        permits = min(wanted, int(self._left(part)))
         if permits < at_least:
             permits = 0
-        lease.permits -= permits
+        part.permits -= permits
         missing = wanted - permits
         if not missing:
             return permits, 0.0
-        until_next = lease.refused_until - self._clock.monotonic()
+        until_next = part.refused_until - self._clock.monotonic()
         return permits, max(until_next, min(missing, self._capacity(rate)) / rate)
 
     def refusal(self, rate: float, retry_after: float) -> OverQuota:
         """Return the error for a request without a permit."""
         return OverQuota(self._limit, f"{self._limit}: the limit of {rate:g} is reached", retry_after)
 
-    def _lease(self, tenant: str) -> _Lease:
-        lease = self._leases.get(tenant)
-        if lease is None:
-            if len(self._leases) >= _KEPT_TENANTS:
+    def _slice(self, tenant: str) -> _Slice:
+        part = self._slices.get(tenant)
+        if part is None:
+            if len(self._slices) >= _KEPT_TENANTS:
                 self._forget_idle()
-            lease = self._leases[tenant] = _Lease()
-        return lease
+            part = self._slices[tenant] = _Slice()
+        return part
 
     def _forget_idle(self) -> None:
         now = self._clock.monotonic()
-        self._leases = {
-            tenant: lease for tenant, lease in self._leases.items() if lease.ends_at > now or lease.lock.locked()
+        self._slices = {
+            tenant: part for tenant, part in self._slices.items() if part.ends_at > now or part.lock.locked()
         }
 
-    def _left(self, lease: _Lease) -> float:
-        if self._clock.monotonic() >= lease.ends_at:
-            lease.permits = 0.0
-        return lease.permits
+    def _left(self, part: _Slice) -> float:
+        if self._clock.monotonic() >= part.ends_at:
+            part.permits = 0.0
+        return part.permits
 
-    async def _renew(self, tenant: str, lease: _Lease, rate: float, wanted: int, at_least: int) -> None:
+    async def _renew(self, tenant: str, part: _Slice, rate: float, wanted: int, at_least: int) -> None:
         now = self._clock.monotonic()
-        left = int(self._left(lease))
+        left = int(self._left(part))
         at_least = max(1, at_least - left)
-        if now < lease.refused_until and at_least >= lease.refused:
+        if now < part.refused_until and at_least >= part.refused:
             return
-        missing = max(wanted - left, math.ceil(rate * _SLICE_SECONDS))
+        missing = max(wanted - left, math.ceil(rate * _SLICE_EARNED_SECONDS))
         try:
-            leased = await self._ask(tenant, LeaseArguments(rate / 1000, self._capacity(rate), missing, at_least))
+            taken = await self._ask(tenant, SliceArguments(rate / 1000, self._capacity(rate), missing, at_least))
         except Unavailable:
-            if self._clock.monotonic() - lease.answered_at >= self._outage:
+            if self._clock.monotonic() - part.answered_at >= self._outage:
                 raise
-            self._earn(lease, rate)
+            self._earn(part, rate)
             return
-        lease.answered_at = lease.earned_at = self._clock.monotonic()
-        lease.refused, lease.refused_until = at_least, now + leased.wait_ms / 1000
-        if leased.permits:
-            # What is left of the lease before doesn't live longer for it: permits can't be hoarded.
-            lease.ends_at = lease.ends_at if self._left(lease) else now + LEASE_SECONDS
-            lease.permits += leased.permits
+        part.answered_at = part.earned_at = self._clock.monotonic()
+        part.refused, part.refused_until = at_least, now + taken.wait_ms / 1000
+        if taken.permits:
+            # What was left is taken by the caller at once, so that all that stays is new.
+            part.permits = self._left(part) + taken.permits
+            part.ends_at = now + SLICE_LIFETIME_SECONDS
 
     def _capacity(self, rate: float) -> float:
         return capacity(rate, self._least)
 
-    async def _ask(self, tenant: str, arguments: LeaseArguments) -> Leased:
+    async def _ask(self, tenant: str, arguments: SliceArguments) -> Taken:
         # Not every caller has to wait for a timeout to learn that Redis is down.
         if self._clock.monotonic() < self._retry_at:
             raise Unavailable(DEPENDENCY, "it did not answer a moment ago")
         try:
-            return await self._scripts.run(LEASE.call(BucketKeys(keys.tenant_bucket(tenant, self._limit)), arguments))
+            return await self._scripts.run(
+                TAKE_SLICE.call(BucketKeys(keys.tenant_bucket(tenant, self._limit)), arguments)
+            )
         except Unavailable:
             self._retry_at = self._clock.monotonic() + _RETRY_REDIS_SECONDS
             raise
 
-    def _earn(self, lease: _Lease, rate: float) -> None:
-        now, longest = self._clock.monotonic(), max(LEASE_SECONDS, 1 / rate)
-        earned = min(longest, now - lease.earned_at) * rate
-        lease.permits = min(self._left(lease) + earned, max(1.0, rate * LEASE_SECONDS))
-        lease.earned_at, lease.ends_at = now, now + longest
-        lease.refused_until = 0.0
+    def _earn(self, part: _Slice, rate: float) -> None:
+        now, longest = self._clock.monotonic(), max(SLICE_LIFETIME_SECONDS, 1 / rate)
+        earned = min(longest, now - part.earned_at) * rate
+        part.permits = min(self._left(part) + earned, max(1.0, rate * SLICE_LIFETIME_SECONDS))
+        part.earned_at, part.ends_at = now, now + longest
+        part.refused_until = 0.0

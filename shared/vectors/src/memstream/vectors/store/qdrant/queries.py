@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memstream.vectors.store.expiry import Expiry
-from memstream.vectors.store.qdrant.filters import owned
+from memstream.vectors.store.qdrant.filters import corpus_of, owned
 from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace
 from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, Score, ScoredPoint
 from memstream.vectors.store.queries import CandidateQuery, Candidates
@@ -20,9 +20,7 @@ def queries_for(question: CandidateQuery, expiry: Expiry, vector_name: str, keyw
         scores.append(Score(question.vector, vector_name))
     if question.text is not None:
         # Terms are rare or common among this owner's messages, not among everybody's.
-        scores.append(
-            Score(keywords.document(question.text), keywords.vector_name, corpus=owned(question.owner, expiry))
-        )
+        scores.append(Score(keywords.document(question.text), keywords.vector_name, corpus=corpus_of(question.owner)))
     found = tuple(Query(score, which, question.limit) for score in scores)
     for place, score in enumerate(scores):
         yield Query(
