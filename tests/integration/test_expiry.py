@@ -40,7 +40,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 READS = {"propose", "fetch", "list_from", "speakers", "project"}
-OTHERS = {"ensure", "check", "store", "delete_messages", "delete_all", "sweep", "count", "aclose"}
+OTHERS = {"ensure", "check", "store", "delete_messages", "delete_all", "residue", "sweep", "count", "aclose"}
 
 
 class Asker:
@@ -53,7 +53,7 @@ class Asker:
         self.store = QdrantStore(
             space,
             url=stack.info.qdrant_url,
-            api_key=None,
+            api_key=stack.info.qdrant_api_key,
             collection="memstream",
             timeout=PATIENCE,
             expiry=self._expiry,
@@ -150,7 +150,7 @@ async def collection(stack: RunningStack, user: str) -> AsyncIterator[QdrantStor
     store = QdrantStore(
         EmbeddingSpace("swept", 3),
         url=stack.info.qdrant_url,
-        api_key=None,
+        api_key=stack.info.qdrant_api_key,
         collection="".join(filter(str.isalnum, f"swept{user}")),
         timeout=PATIENCE,
         expiry=without_retention(lambda: NOON),
@@ -223,7 +223,7 @@ async def test_a_projection_leaves_out_what_has_expired(stack: RunningStack, col
         return QdrantStore(
             space,
             url=stack.info.qdrant_url,
-            api_key=None,
+            api_key=stack.info.qdrant_api_key,
             collection=collection._collection.name,
             timeout=PATIENCE,
             expiry=without_retention(lambda: now),
