@@ -43,7 +43,13 @@ async def _fill(site: Site, suite: Suite) -> None:
                 posted = await http.post(f"{site.plan.ingest_url}/v1/messages/batch", json=body)
                 positions += [result["position"] for result in posted.raise_for_status().json()["results"]]
             for _ in range(20):
-                waiting = {"user_id": "x", "query": "x", "mode": "keyword", "wait_for": positions[-1:], "wait_timeout": 60}
+                waiting = {
+                    "user_id": "x",
+                    "query": "x",
+                    "mode": "keyword",
+                    "wait_for": positions[-1:],
+                    "wait_timeout": 60,
+                }
                 answer = await http.post(f"{site.plan.retriever_url}/v1/search", json=waiting)
                 if not answer.raise_for_status().json()["pending"]:
                     break

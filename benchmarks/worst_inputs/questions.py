@@ -61,7 +61,9 @@ def _questions() -> Iterator[Case]:
     for name in ("years", "distinct words", "Han"):
         searches = [{"user_id": "unspaced", "query": texts[name][:5_000], "limit": 10}] * 60
         yield _case(f"60 questions of {name}", _BATCH, searches=searches)
-    yield _case("similarity of 100 texts", "/v1/similarity", texts=[f"{number} " + "x" * 9_000 for number in range(100)])
+    yield _case(
+        "similarity of 100 texts", "/v1/similarity", texts=[f"{number} " + "x" * 9_000 for number in range(100)]
+    )
 
 
 def _products() -> Iterator[Case]:
