@@ -219,6 +219,22 @@ async def test_a_full_redis_refuses_and_takes_again_when_there_is_room(
     await until(lambda: is_taken(serving, user), "a message is taken again")
 
 
+async def test_a_key_can_be_revoked_while_redis_is_full(parts: Installation, serving: httpx.AsyncClient) -> None:
+    body = {"tenant": "local"}
+    async with parts.client("ingest-1", key=parts.info.admin_key) as operator:
+        made = answered(await operator.post("/v1/admin/keys", json=body), 201)
+        await parts.redis.config_set("maxmemory", 1)
+        try:
+            refused = await operator.post("/v1/admin/keys", json=body)
+            revoked = await operator.delete(f"/v1/admin/keys/{made['key_id']}")
+        finally:
+            await parts.redis.config_set("maxmemory", 0)
+
+    problem(refused, 503, "unavailable")
+    assert revoked.status_code == 204
+    await until(lambda: takes_messages(serving), "it takes messages again")
+
+
 async def test_too_large_a_backlog_refuses_until_it_is_drained(tmp_path: Path, user: str) -> None:
     settings = {"ingest-1": {"MEMSTREAM_INGEST_BACKLOG_LIMIT": str(LIMIT)}}
     async with installed(Installation(tmp_path, settings=settings)) as parts:

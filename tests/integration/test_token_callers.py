@@ -69,7 +69,7 @@ async def test_a_token_that_is_not_valid_is_answered_as_an_unknown_key(issued: I
         "ms_x",
     ]
     answers = []
-    for bearer in wrong:
+    for bearer in [*wrong, "ms_unknown"]:
         async with issued.caller(bearer) as caller:
             answers.append(await caller.get("/v1/erasures/0-none"))
 
