@@ -198,8 +198,8 @@ class Collection:
             )
         return [str(record.id) for record in records]
 
-    async def count(self, which: CountFilter) -> int:
-        """Return how many points a filter has.
+    async def count(self, which: CountFilter | DeletionFilter) -> int:
+        """Return the exact number of points of a filter.
 
         Raises:
             Unavailable, GlobalFault, Rejected: there is no answer.

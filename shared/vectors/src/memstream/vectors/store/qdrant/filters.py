@@ -71,9 +71,10 @@ def owned(
     return _OwnedFilter(*_forms({"must": [*must, *_one_of_these(either)], "must_not": list(_expired(expiry))}))
 
 
-def deleted(owner: Owner, *, either: Sequence[_Json]) -> DeletionFilter:
-    """Return the filter for those of an owner's points for which one of `either` holds."""
-    return _DeletionFilter(*_forms({"must": [_is("owner", owner.name), *_one_of_these(either)]}))
+def deleted(owner: Owner, conditions: Sequence[Condition] = (), *, either: Sequence[_Json]) -> DeletionFilter:
+    """Return the filter for those of an owner's points that meet all conditions, and one of `either`."""
+    must = [_is("owner", owner.name), *(_written(condition) for condition in conditions)]
+    return _DeletionFilter(*_forms({"must": [*must, *_one_of_these(either)]}))
 
 
 def expired(which: Sweepable, points: Sequence[str] | None = None) -> DeletionFilter:
