@@ -61,32 +61,31 @@ def _questions() -> Iterator[Case]:
     for name in ("years", "distinct words", "Han"):
         searches = [{"user_id": "unspaced", "query": texts[name][:5_000], "limit": 10}] * 60
         yield _case(f"60 questions of {name}", _BATCH, searches=searches)
-    yield _case(
-        "similarity of 100 texts", "/v1/similarity", texts=[f"{number} " + "x" * 9_000 for number in range(100)]
-    )
+    texts_to_compare = [f"{number} " + "x" * 9_000 for number in range(100)]
+    yield _case("similarity of 100 texts", "/v1/similarity", texts=texts_to_compare)
 
 
 def _products() -> Iterator[Case]:
     for user in ("talk", "long", "unspaced"):
-        wide = {"user_id": user, "query": "lamp", "limit": 100, "neighbours": 10}
+        wide: dict[str, Any] = {"user_id": user, "query": "lamp", "limit": 100, "neighbours": 10}
         yield _case(f"100 hits and 10 neighbours, {user} messages", _SEARCH, **wide)
         yield _case(f"a context of a million tokens, {user} messages", _CONTEXT, **wide, token_budget=1_000_000)
         diverse = {"user_id": user, "query": "lamp", "limit": 50, "diversity": 1.0}
         yield _case(f"20 searches with diversity, {user} messages", _BATCH, searches=[diverse] * 20)
     searches = [{"user_id": "talk", "query": f"lamp {number}"} for number in range(100)]
     yield _case("100 searches", _BATCH, searches=searches)
-    wide = {"user_id": "talk", "query": "lamp", "limit": 100, "neighbours": 10}
-    yield _case("20 contexts of a million tokens at once", _CONTEXT, **wide, token_budget=1_000_000, at_once=20)
+    most: dict[str, Any] = {"user_id": "talk", "query": "lamp", "limit": 100, "neighbours": 10}
+    yield _case("20 contexts of a million tokens at once", _CONTEXT, **most, token_budget=1_000_000, at_once=20)
     yield _case("20 batches with diversity at once", _BATCH, searches=[diverse] * 20, at_once=20)
 
 
 def _bodies() -> Iterator[Case]:
-    one = {"user_id": "talk", "query": "lamp"}
+    one: dict[str, Any] = {"user_id": "talk", "query": "lamp"}
     keys = [f"k{number}" for number in range(32)]
     yield _case("a wide filter", _SEARCH, **one, filter={"metadata": {key: list(range(100)) for key in keys}})
     wide = {"metadata": {key: [f"{key}-{number}" for number in range(100)] for key in keys}}
     yield _case("100 wide filters", _BATCH, searches=[{**one, "filter": wide}] * 30)
-    bad = {"metadata": {key: [[]] * 80 for key in keys}}
+    bad: dict[str, Any] = {"metadata": {key: [[]] * 80 for key in keys}}
     yield _case("wide filters of lists", _BATCH, searches=[{**one, "filter": bad}] * 100)
     positions = [f"0.live.{number}-0" for number in range(600)]
     yield _case("positions that nobody gave out", _BATCH, searches=[{**one, "wait_for": positions}] * 60)

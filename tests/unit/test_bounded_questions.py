@@ -83,7 +83,7 @@ def test_an_operators_limits_hold_and_name_the_field(limits: Limits, fields: dic
 
 
 def test_a_filter_is_refused_with_its_first_wrong_values() -> None:
-    wide = {f"k{number}": [[]] * 80 for number in range(32)}
+    wide: dict[str, list[list[str]]] = {f"k{number}": [[]] * 80 for number in range(32)}
 
     with pytest.raises(ValidationError) as refused:
         SearchIn.model_validate({**ONE, "filter": {"metadata": wide}})

@@ -78,7 +78,7 @@ class Bench:
 
     async def _wait_for(self, patience: Mapping[str, float], _tenant: str) -> WaitOutcome:
         self.patience = dict(patience)
-        return WaitOutcome(self.undone)
+        return WaitOutcome(frozenset(self.undone))
 
     async def search(self, query: str = "where is the spare key", **fields: object) -> tuple[list[str], bool]:
         """Return the texts that were found, and whether keywords alone found them."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,7 +116,7 @@ def arranged(
         now=datetime(2024, 4, 3, 9, tzinfo=UTC),
         diversity=diversity,
         is_present=True,
-        vectors={one.point: [0.0, 1.0] if one is ranked[-1] else [1.0, 0.0] for one in ranked},
+        vectors={one.point: np.array([0.0, 1.0] if one is ranked[-1] else [1.0, 0.0], np.float32) for one in ranked},
         limit=10,
     )
 

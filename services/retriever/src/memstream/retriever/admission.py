@@ -24,9 +24,9 @@ class _Waiter:
 class ConcurrencyLimiter:
     """Hands out so many permits at once, lets so many requests wait for them, and turns the others away.
 
-    More concurrent requests would only increase latency and memory; one that needs much of either takes several permits.
-    Tenants get equal shares of the permits: one with a thousand requests delays another's next one by about as long as
-    one request takes. Nor can it keep others out of the queue: its own last request gives way to theirs.
+    More concurrent requests would only increase latency and memory; one that needs much of either takes several
+    permits. Tenants get equal shares of the permits: one with a thousand requests delays another's next one by about as
+    long as one request takes. Nor can it keep others out of the queue: its own last request gives way to theirs.
     """
 
     def __init__(self, permits: int, waiting: int, *, waiting_each: int | None = None) -> None:

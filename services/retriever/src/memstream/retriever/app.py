@@ -53,6 +53,21 @@ _RERANKINGS_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class _SharedParts:
+    """What several parts share, and what is closed at the end."""
+
+    queries: QueryVectors
+    calibration: MeasuredCalibration
+    calculations: Calculations
+    positions: PositionWaiter
+
+    async def aclose(self) -> None:
+        await self.queries.aclose()
+        await self.positions.aclose()
+        self.calculations.close()
+
+
+@dataclass(frozen=True, slots=True)
 class _Dependencies:
     """What the retriever asks."""
 
@@ -106,12 +121,19 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         QueryPolicy(settings.query_cache, settings.query_batch, settings.query_calls),
         lambda source: metrics.query_vectors.labels(source).inc(),
     )
-    calculations = Calculations()
     health = Health(clock)
     health.check("redis", lambda: ping(client))
     health.check("qdrant", asked.store.check)
 
     calibration = MeasuredCalibration(calibration_of(settings.space.vector_name, settings.calibrations), clock)
+    positions = PositionWaiter(
+        client,
+        clock,
+        partitions=settings.partitions,
+        held=settings.searches_held,
+        held_each=settings.searches_held_per_tenant,
+    )
+    shared = _SharedParts(queries, calibration, Calculations(), positions)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -119,9 +141,8 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         yield
         measuring.cancel()
         await asyncio.gather(measuring, return_exceptions=True)
-        await queries.aclose()
+        await shared.aclose()
         await asked.aclose()
-        calculations.close()
 
     app = make_application(
         "Memstream retriever",
@@ -133,16 +154,14 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     )
     app.include_router(router)
     include_operations(app, health, registry)
-    app.state.parts = _parts(settings, asked, queries, calibration, calculations, metrics)
+    app.state.parts = _parts(settings, asked, shared, metrics)
     return app
 
 
 def _parts(
     settings: RetrieverSettings,
     asked: _Dependencies,
-    queries: QueryVectors,
-    calibration: MeasuredCalibration,
-    calculations: Calculations,
+    shared: _SharedParts,
     metrics: RetrieverMetrics,
 ) -> RetrieverParts:
     limiter = ConcurrencyLimiter(
@@ -150,23 +169,16 @@ def _parts(
     )
     metrics.waiting.set_function(lambda: limiter.waiting)
     model, timeout = settings.embeddings_model, settings.search_timeout.total_seconds()
-    positions = PositionWaiter(
-        asked.redis,
-        asked.clock,
-        partitions=settings.partitions,
-        held=settings.searches_held,
-        held_each=settings.searches_held_per_tenant,
-    )
     searches = Searches(
         store=asked.store,
-        embedder=QueryEmbedder(queries.get, KnownSpeakers(asked.store.speakers, asked.clock), metrics),
-        wait_for=positions.wait,
+        embedder=QueryEmbedder(shared.queries.get, KnownSpeakers(asked.store.speakers, asked.clock), metrics),
+        wait_for=shared.positions.wait,
         limiter=limiter,
-        calibration=calibration,
+        calibration=shared.calibration,
         policy=SearchPolicy(model, settings.candidates, timeout, settings.answer_characters),
         clock=asked.clock,
         metrics=metrics,
-        calculations=calculations,
+        calculations=shared.calculations,
         reranker=_hit_reranker(settings, asked, metrics),
     )
     contexts = Contexts(
@@ -175,12 +187,12 @@ def _parts(
         model=model,
         abstain_below=settings.abstain_below,
         token_counters={name: token_counter(name) for name in get_args(Encoding)},
-        calculations=calculations,
+        calculations=shared.calculations,
     )
     rates = RateLimiter(asked.redis, asked.clock, "searches_per_second", least=MAX_SEARCHES, outage=OUTAGE_SECONDS)
     return RetrieverParts(
         searches=searches,
-        calculations=calculations,
+        calculations=shared.calculations,
         contexts=contexts,
         similarity=Similarity(asked.embed_passages, limiter, asked.clock, model=model, timeout=timeout),
         timeline=Timeline(asked.store),

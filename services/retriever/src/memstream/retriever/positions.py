@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from memstream.contracts.keys import Position
@@ -27,7 +27,7 @@ _ID_PART = 2**64
 class WaitOutcome:
     """What has become of positions, as texts."""
 
-    pending: Set[str] = frozenset()
+    pending: frozenset[str] = frozenset()
     """Those that were not done in time."""
     not_stored: Mapping[str, Fate] = field(default_factory=dict)
     """Those that will not become searchable, and why."""

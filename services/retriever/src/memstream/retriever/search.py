@@ -191,7 +191,7 @@ class Searches:
             self._metrics.searches.labels(search.mode, "degraded" if is_degraded else "full").inc()
         return answers
 
-    async def _find(  # noqa: PLR0913 - what a request asks for
+    async def _find(  # noqa: PLR0913, PLR0917 - what a request asks for
         self,
         searches: Sequence[SearchIn],
         tenant: str,
@@ -214,6 +214,9 @@ class Searches:
 
             is_short = _is_short(searches[number], found)
             await self._calculations.run(calculate, tenant, deadline, is_short=is_short)
+            if len(searches) > 1:
+                # Short ones, one after another, would be a long one.
+                await self._clock.sleep(0)
 
         await self._finder.find(searches, tenant, vectors, deadline, use)
         reranked = [False] * len(searches)
@@ -256,9 +259,9 @@ class Searches:
             search,
             owners={owned.owner.name: owned.owner for owned in found},
             vectors={
-                point: vector
+                point: read_vector()
                 for owned in found
-                for point, vector in owned.candidates.vectors.items()
+                for point, read_vector in owned.candidates.vectors.items()
                 if point in points
             },
             now=now,

@@ -92,7 +92,7 @@ class RetrieverSettings(TokenSettings, ServerSettings, HttpSettings):
     body_values: int = Field(default=10_000, ge=100)
     """JSON values in a body: each takes time to check, however small it is."""
     search_messages: int = Field(default=DEFAULT_LIMITS.search_messages, ge=1)
-    """Messages that the answer to a request may have: `limit` · (1 + 2 · `neighbours`), over all searches of a batch."""
+    """Messages that the answer to a request may have: `limit` · (1 + 2 · `neighbours`), in sum over a batch."""
     diverse_hits: int = Field(default=DEFAULT_LIMITS.diverse_hits, ge=1)
     """Hits that a request may ask for with `diversity`, over all searches of a batch: their vectors are compared."""
     wait_positions: int = Field(default=DEFAULT_LIMITS.wait_positions, ge=1)

@@ -288,8 +288,8 @@ Calibrated = Annotated[
 NotStored = Annotated[
     dict[str, Literal["dead", "deleted", "unknown"]],
     Field(
-        description="Positions of `wait_for` that will not become searchable, and why: the message is a dead letter, it "
-        "was deleted, or no message of yours has this position. Nobody waits for the last, which are `pending` too."
+        description="Positions of `wait_for` that will not become searchable, and why: the message is a dead letter, "
+        "it was deleted, or no message of yours has this position. The last are not waited for, and `pending` too."
     ),
 ]
 Reranked = Annotated[
@@ -311,7 +311,7 @@ class SearchOut(BaseModel):
     calibrated: Calibrated = True
     reranked: Reranked = False
     pending: list[str] = Field(description="Positions of `wait_for` that were not searchable in time.")
-    not_stored: NotStored = {}  # noqa: RUF012 - pydantic copies it
+    not_stored: NotStored = {}
     model: str
     took_ms: float
 
@@ -346,7 +346,7 @@ class ContextOut(BaseModel):
     calibrated: Calibrated = True
     reranked: Reranked = False
     pending: list[str]
-    not_stored: NotStored = {}  # noqa: RUF012 - pydantic copies it
+    not_stored: NotStored = {}
     model: str
     took_ms: float
 

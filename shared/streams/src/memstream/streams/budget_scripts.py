@@ -90,9 +90,9 @@ class CorrectArguments:
 # that finds no permit leaves a mark. While the mark holds, no less urgent use gets a permit. The mark is removed when
 # the permit is taken. It holds for many retries, since each mark is a write to the disk.
 #
-# Each use has a floor: a small bucket of its own, which refills at a share of the rate from when it is first needed. What it holds may be taken
-# whatever is left in the large one. Of the permits, a use that holds fewer than its floor and has waited for a while
-# goes before all others. The use is the first part of a permit's name.
+# Each use has a floor: a small bucket of its own, which refills at a share of the rate from when it is first needed.
+# What it holds may be taken whatever is left in the large one. Of the permits, a use that holds fewer than its floor
+# and has waited for a while goes before all others. The use is the first part of a permit's name.
 _BUCKETS = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

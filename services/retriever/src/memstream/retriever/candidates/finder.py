@@ -7,6 +7,7 @@ request is worked on in parts, and candidates are dropped as soon as they are ra
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from memstream.contracts import ids
 from memstream.contracts.searches import SearchIn
@@ -26,6 +27,10 @@ _MOST_POINTS = 10_000
 """Points that one round trip may bring: fifty searches with default settings."""
 _MOST_VECTORS = 400
 """Of those with their vectors, which are mostly larger than texts."""
+_MOST_CHARACTERS = 40_000
+"""Of the questions of one round trip: to cut them into words takes time."""
+_READ = 4_000
+"""Characters of a question that are looked for as keywords, the first ones."""
 _MOST_BYTES = 16 * 2**20
 _MOST_BYTES_WITH_VECTORS = 8 * 2**20
 """About the size of the answer where more candidates are asked for. To read numbers takes longer than to read texts."""
@@ -146,7 +151,7 @@ class CandidateFinder:
             owner=owner,
             vector=vector,
             # Without a vector, keywords have to do.
-            text=None if search.mode == "dense" and vector is not None else search.query,
+            text=None if search.mode == "dense" and vector is not None else search.query[:_READ],
             conditions=conditions_of(search.filter),
             limit=max(self._limit, _PER_HIT * search.limit),
             with_vectors=search.diversity > 0,
@@ -167,19 +172,37 @@ def _points_of(query: CandidateQuery) -> int:
 
 
 def _parts(plan: Sequence[list[_Query]]) -> Iterator[list[list[_Query]]]:
-    """Divide the queries of searches into parts that bring a bounded number of points and vectors."""
+    """Divide the queries of searches into parts of bounded work."""
     part: list[list[_Query]] = []
-    points = vectors = 0
+    size = _Size()
     for queries in plan:
-        more = sum(_points_of(query) for _, query in queries)
-        more_vectors = sum(_points_of(query) for _, query in queries if query.with_vectors)
-        if part and (points + more > _MOST_POINTS or (more_vectors and vectors + more_vectors > _MOST_VECTORS)):
+        more = size.with_queries(queries)
+        if part and more.is_too_large:
             yield part
-            part, points, vectors = [], 0, 0
+            part, more = [], _Size().with_queries(queries)
         part.append(queries)
-        points, vectors = points + more, vectors + more_vectors
+        size = more
     if part:
         yield part
+
+
+class _Size(NamedTuple):
+    """What queries bring, and how long their texts are."""
+
+    points: int = 0
+    vectors: int = 0
+    characters: int = 0
+
+    def with_queries(self, queries: Sequence[_Query]) -> "_Size":
+        return _Size(
+            self.points + sum(_points_of(query) for _, query in queries),
+            self.vectors + sum(_points_of(query) for _, query in queries if query.with_vectors),
+            self.characters + sum(len(query.text or "") for _, query in queries),
+        )
+
+    @property
+    def is_too_large(self) -> bool:
+        return self.points > _MOST_POINTS or self.vectors > _MOST_VECTORS or self.characters > _MOST_CHARACTERS
 
 
 def _permits_of(part: Sequence[Sequence[_Query]]) -> int:

@@ -112,12 +112,7 @@ class _Room:
 
     def _line(self, passage: Passage) -> Line:
         text = _line(1, passage)
-        return Line(
-            text,
-            passage.message.conversation_id,
-            max(self._count(f"{text}\n"), self._count(f"{text}\n\n")),
-            _longest_run(text),
-        )
+        return Line(text, self._count(f"{text}\n") + 1, _longest_run(text))
 
     def _frame(self, backticks: int) -> int:
         if backticks not in self._frames:

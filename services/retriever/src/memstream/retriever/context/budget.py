@@ -1,8 +1,7 @@
 """How many tokens a context will have, without counting the whole of it for each passage. Pure."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _FIRST = "[1]"
 
@@ -12,9 +11,8 @@ class Line:
     """A passage as it is quoted, with the number 1."""
 
     text: str
-    conversation: str | None
     tokens: int
-    """Of the line and its end, or of the line and a blank line after it, whichever is more."""
+    """Of the line, its end, and a blank line after it."""
     backticks: int
     """The longest run of backticks in it."""
 
@@ -24,7 +22,7 @@ class Estimate:
     """The size of a context that lines are added to: at most so many tokens, and nearly as many.
 
     Tokenizers cut texts at the ends of lines before anything else, so the tokens of lines add up. What is not known is
-    which lines end a conversation, and so have a blank line after them, which costs about a token each.
+    which lines end a conversation, and so have a blank line after them, which costs a token at the most.
     """
 
     count: Callable[[str], int]
@@ -33,7 +31,6 @@ class Estimate:
     tokens: int = 0
     lines: int = 0
     backticks: int = 0
-    conversations: Counter[str | None] = field(default_factory=Counter)
     _numbers: int = 0
     """Tokens of the numbers beyond those of as many ones."""
 
@@ -49,7 +46,6 @@ class Estimate:
             self.tokens + sum(line.tokens for line in more),
             self.lines + len(more),
             backticks,
-            self.conversations + Counter(line.conversation for line in more),
             numbers,
         )
 
@@ -61,4 +57,4 @@ class Estimate:
     @property
     def least(self) -> int:
         """Tokens at the least."""
-        return self.most - self.lines - len(self.conversations) - 1
+        return self.most - 2 * self.lines - 1

@@ -1,6 +1,6 @@
 """What a store is asked, and what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,16 +33,16 @@ class Candidates:
     """The chunks found for a query, by their ids."""
 
     messages: Mapping[str, StoredMessage]
-    """In the order of the first score, the best first; without `full_text`. A chunk that has scores but is missing here was stored between
-    the two halves of the answer."""
+    """In the order of the first score, the best first; without `full_text`. A chunk that has scores but is missing here
+    was stored between the two halves of the answer."""
     dense: Mapping[str, float] | None
     """Cosines, -1..1; None if not asked for."""
     keyword: Mapping[str, float] | None
     """BM25 scores, 0 or more; None if not asked for. A chunk without a common word has none."""
     limit: int
     """How many chunks each score was asked to propose."""
-    vectors: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
-    """The stored vectors, if asked for. They may be scaled."""
+    vectors: Mapping[str, Callable[[], npt.NDArray[np.float32]]] = field(default_factory=dict)
+    """What reads the stored vectors, if asked for: that takes longer than all the rest. They may be scaled."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -230,7 +230,7 @@ class Collection:
                     content=content,
                 )
             with _readable():
-                return msgspec.convert({"result": answer.result}, form)
+                return msgspec.json.decode(orjson.dumps({"result": answer.result}), type=form)
         with qdrant_faults():
             response = await self._transport.post(f"/collections/{quote(self.name, safe='')}{path}", content)
         if response.status != _OK:

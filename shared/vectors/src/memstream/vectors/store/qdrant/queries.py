@@ -1,7 +1,9 @@
 """A question in Qdrant's terms, and Qdrant's answer read. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -64,6 +66,10 @@ def _scores(points: Sequence[ScoredPoint] | None) -> dict[str, float] | None:
     return None if points is None else {point.id: point.score for point in points}
 
 
-def _vectors(points: Sequence[ScoredPoint], vector_name: str) -> Mapping[str, npt.NDArray[np.float32]]:
-    # As numbers of Python they would take eight times the memory.
-    return {point.id: np.array(point.vector[vector_name], np.float32) for point in points if point.vector is not None}
+def _vectors(points: Sequence[ScoredPoint], vector_name: str) -> Mapping[str, Callable[[], npt.NDArray[np.float32]]]:
+    return {point.id: partial(_read_vector, point.vector[vector_name]) for point in points if point.vector is not None}
+
+
+def _read_vector(json: msgspec.Raw) -> npt.NDArray[np.float32]:
+    # Numbers of Python would take eight times the memory.
+    return np.array(msgspec.json.decode(json, type=list[float]), np.float32)

@@ -65,7 +65,7 @@ class ScoredPoint(msgspec.Struct, gc=False):
     id: str
     score: float
     payload: StoredMessage | None = None
-    vector: dict[str, list[float]] | None = None
+    vector: dict[str, msgspec.Raw] | None = None
 
 
 class QueryAnswer(msgspec.Struct, gc=False):
