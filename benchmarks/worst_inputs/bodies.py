@@ -223,8 +223,7 @@ async def _measure_connections(count: int, service: str, first_port: int) -> Non
         until = asyncio.Event()
         times: list[float] = []
         good = asyncio.create_task(_good(url, times, until))
-        # At a low priority: it stands for other machines.
-        command = ("nice", "-n", "19", sys.executable, "-m", __spec__.name, "--attack", str(port))
+        command = (sys.executable, "-m", __spec__.name, "--attack", str(port))
         attacker = await asyncio.create_subprocess_exec(*command, "--connections", str(count))
         clock = SystemClock()
         end = clock.monotonic() + _SECONDS

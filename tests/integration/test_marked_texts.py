@@ -52,7 +52,7 @@ async def told(site: Worksite) -> str:
     return "\n".join(answers)
 
 
-@pytest.mark.parametrize("lost", ["", "redis", "qdrant"])
+@pytest.mark.parametrize("lost", ["", "redis", "qdrant", "provider"])
 async def test_nothing_that_is_said_is_told(site: Worksite, lost: str) -> None:
     site.parts.log_file("ingest-1").write_bytes(b"")
     await site.work(log_level="DEBUG" if not lost else "INFO")
@@ -70,14 +70,33 @@ async def test_nothing_that_is_said_is_told(site: Worksite, lost: str) -> None:
         if lost:
             site.script.poison.clear()
             await post(ingest, marked("user"), marked("another text"), message_id=f"{MARK} 2")
-            await site.parts.kill(lost)
+            await lose(site, lost)
             await ingest.post("/v1/messages", json={"user_id": marked("user"), "text": marked("text")})
             await ingest.delete("/v1/users", params={"user_id": marked("user")})
-            await site.come_back(lost)
+            await find_again(site, lost)
             await site.finished()
 
         assert MARK in (await ingest.get("/v1/messages/state", params=ids(1))).text
         assert MARK not in await told(site)
+
+
+async def lose(site: Worksite, name: str) -> None:
+    """End a part; the provider fails, and quotes what it is sent."""
+    if name != "provider":
+        await site.parts.kill(name)
+        return
+    site.script.fail("server_error")
+    await site.say([marked("a third text")])
+    await site.calls(site.script.counts.calls + 3)
+    assert MARK not in await told(site)
+
+
+async def find_again(site: Worksite, name: str) -> None:
+    """Start it again."""
+    if name == "provider":
+        site.script.mend()
+    else:
+        await site.come_back(name)
 
 
 def ids(number: int) -> dict[str, str]:

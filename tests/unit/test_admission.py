@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memstream.ingest.admission import Admitted, LimitReached, Reading, Unknown, Watermarks
+from memstream.ingest.admission import Admitted, LimitReached, Reading, Unknown, Watermarks, Write
 
 readings = st.builds(Reading, backlog=st.integers(0, 10**7), memory=st.floats(0, 2))
 watermarks = st.builds(
@@ -56,3 +56,17 @@ def test_a_refusal_says_why_and_when_to_come_back(reading: Reading, reason: str)
 
 def test_a_redis_without_a_limit_is_never_full() -> None:
     assert MARKS.admit(Reading(0, 0.0), 0.0) == Admitted()
+
+
+@given(watermarks, readings)
+def test_messages_are_refused_before_deletions_and_after_deletions_of_nothing(
+    marks: Watermarks, reading: Reading
+) -> None:
+    full = Reading(0, reading.memory)
+    unseen, message, deletion = (isinstance(marks.admit(full, 0.0, write), Admitted) for write in Write)
+
+    assert unseen <= message <= deletion
+
+
+def test_a_deletion_is_not_refused_for_the_backlog() -> None:
+    assert MARKS.admit(Reading(10**6, 0.1), 0.0, Write.DELETION) == Admitted()
