@@ -109,6 +109,9 @@ def _intake() -> Intake:
     )
 
 
+_CALLER = Credential("acme")
+
+
 async def _pieces(body: Body) -> AsyncIterator[bytes]:
     for start in range(0, len(body.content), body.piece_bytes):
         yield body.content[start : start + body.piece_bytes]
@@ -120,12 +123,12 @@ async def _pieces(body: Body) -> AsyncIterator[bytes]:
 async def _take(intake: Intake, body: Body) -> str:
     try:
         if body.path == ONE:
-            answers.accepted(await intake.take(body.content, "acme"))
+            answers.accepted(await intake.take(body.content, _CALLER))
             return "accepted"
         if body.media == JSON:
-            outcomes = await intake.take_json(body.content, "acme", None)
+            outcomes = await intake.take_json(body.content, _CALLER, None)
         else:
-            outcomes = await intake.take_lines(_pieces(body), "acme", "live")
+            outcomes = await intake.take_lines(_pieces(body), _CALLER, "live")
     except (ValidationError, MemstreamError) as error:
         return f"refused ({type(error).__name__})"
     answers.batch(outcomes)
