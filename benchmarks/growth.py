@@ -34,7 +34,14 @@ from memstream.local.stack.plan import FIXED_PORTS, MODELS
 from memstream.local.stack.ports import free_base
 from memstream.runtime.clock import SystemClock
 from memstream.vectors.space import EmbeddingSpace, render
-from memstream.vectors.store import CandidateQuery, EmbeddedChunk, MemoryStore, StoredMessage, owner_of
+from memstream.vectors.store import (
+    CandidateQuery,
+    EmbeddedChunk,
+    MemoryStore,
+    StoredMessage,
+    owner_of,
+    without_retention,
+)
 from memstream.vectors.store.qdrant import QdrantStore
 
 _NOT_MEASURED = [
@@ -162,7 +169,12 @@ async def running(options: argparse.Namespace) -> AsyncIterator[Site]:
         dimensions = MODELS[options.model].dimensions
         space = EmbeddingSpace(stack.embedding_model, dimensions)
         store = QdrantStore(
-            space, url=stack.qdrant_url, api_key=stack.qdrant_api_key, collection=_COLLECTION, timeout=_TIMEOUT
+            space,
+            url=stack.qdrant_url,
+            api_key=stack.qdrant_api_key,
+            collection=_COLLECTION,
+            timeout=_TIMEOUT,
+            expiry=without_retention(SystemClock().now),
         )
         headers = {"Authorization": f"Bearer {stack.api_key}"}
         async with httpx.AsyncClient(headers=headers, timeout=_TIMEOUT) as http:

@@ -26,6 +26,7 @@ from memstream.retriever.ranking import Calibration, RankedMessage, rank
 from memstream.retriever.settings import RetrieverSettings
 from memstream.runtime.clock import SystemClock
 from memstream.streams.connections import connect
+from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.composition import ServerSettings, open_embeddings, open_store
 from memstream.vectors.embeddings import MeteredEmbeddings
 from memstream.vectors.store import CandidateQuery, Candidates, MemoryStore, StoredMessage, owner_of
@@ -71,7 +72,11 @@ async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded
         embeddings_timeout=timedelta(seconds=_PATIENCE),
     )
     redis = connect(stack.redis_url, timeout=_PATIENCE)
-    store, embeddings = open_store(settings), open_embeddings(settings, redis, SystemClock())
+    clock = SystemClock()
+    store, embeddings = (
+        open_store(settings, TenantPolicies(redis, clock), clock),
+        open_embeddings(settings, redis, clock),
+    )
     users = sorted({question.user_id for question in one.questions})
     found: list[Recorded] = []
     asked = [Asked(question, question.user_id) for question in one.questions]

@@ -34,9 +34,10 @@ from benchmarks.retriever.relay import Relay, relaying
 from benchmarks.site import Failed, Provider, Site, Usage, opened
 from memstream.local.stack.plan import FIXED_PORTS
 from memstream.local.stack.ports import free_base
+from memstream.runtime.clock import SystemClock
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import Vectors
-from memstream.vectors.store import CandidateQuery, owner_of
+from memstream.vectors.store import CandidateQuery, Expiry, owner_of
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.store.qdrant.queries import queries_for
 from memstream.vectors.store.qdrant.scored_queries import batch_body
@@ -228,8 +229,11 @@ class _Bench:
         texts = [self._questions.text(number) for number in range(_KNOWN)]
         vectors = (await api.embed(texts, "query")).vectors
         await api.aclose()
+        expiry = Expiry(SystemClock().now())
         return [
-            batch_body(list(queries_for(self._question(number, text, vectors[number]), space.vector_name, ANY_SCRIPT)))
+            batch_body(
+                list(queries_for(self._question(number, text, vectors[number]), expiry, space.vector_name, ANY_SCRIPT))
+            )
             for number, text in enumerate(texts)
         ]
 

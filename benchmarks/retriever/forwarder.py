@@ -17,9 +17,10 @@ import orjson
 import uvicorn
 
 from benchmarks.retriever.asking import CANDIDATES, TENANT, space_of
+from memstream.runtime.clock import SystemClock
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store import CandidateQuery, owner_of
+from memstream.vectors.store import CandidateQuery, Expiry, owner_of
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.store.qdrant.queries import queries_for
 from memstream.vectors.store.qdrant.scored_queries import batch_body
@@ -37,8 +38,9 @@ def embedding(api: OpenAIEmbeddings, space: EmbeddingSpace) -> Write:
     async def write(body: bytes) -> bytes:
         search = orjson.loads(body)
         (vector,) = (await api.embed([search["query"]], "query")).vectors
+        expiry = Expiry(SystemClock().now())
         question = CandidateQuery(owner_of(TENANT, search["user_id"]), vector, search["query"], CANDIDATES)
-        return batch_body(list(queries_for(question, space.vector_name, ANY_SCRIPT)))
+        return batch_body(list(queries_for(question, expiry, space.vector_name, ANY_SCRIPT)))
 
     return write
 

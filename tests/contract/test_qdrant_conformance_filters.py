@@ -22,6 +22,14 @@ CASES: dict[str, tuple[models.Condition, set[int]]] = {
     "by path": (FieldCondition(key="nested.deep.value", match=MatchValue(value=30)), {3}),
     "in objects of a list": (FieldCondition(key="items[].kind", match=MatchValue(value=5)), {5}),
     "any integer": (FieldCondition(key="number", match=models.MatchAny(any=[1, 2, 99])), {1, 2}),
+    "no integer but these": (
+        FieldCondition(key="number", match=models.MatchExcept(**{"except": [1, 2, 99]})),
+        {3, 4, 5, 6, 7, 8},
+    ),
+    "no keyword but these": (
+        FieldCondition(key="owner", match=models.MatchExcept(**{"except": ["ann", "eve"]})),
+        {2, 4, 6, 8},
+    ),
     "any keyword": (FieldCondition(key="owner", match=models.MatchAny(any=["bob", "eve"])), {2, 4, 6, 8}),
     "range": (FieldCondition(key="half", range=models.Range(gt=1.0, lte=2.5)), {3, 4, 5}),
     "time range": (

@@ -28,7 +28,7 @@ with atheris.instrument_imports(include=["memstream"]):
     from memstream.runtime.clock import SystemClock
     from memstream.runtime.errors import TooLarge
     from memstream.runtime.turns import Turns
-    from memstream.vectors.store import owner_of
+    from memstream.vectors.store import Expiry, owner_of
     from memstream.vectors.store.qdrant.filters import owned
     from memstream.web.credentials import Credential
 
@@ -53,7 +53,7 @@ def _stream_decoder() -> Check:
     chunker = Chunker(24, 6)
 
     def check(data: bytes) -> None:
-        prepared = prepare(Delivery("s", "live", 0, "1-0", {b"data": data}), chunker, 5)
+        prepared = prepare(Delivery("s", "live", 0, "1-0", {b"data": data}), chunker, 5, lambda: _NOW)
         if isinstance(prepared, EmbeddingJob):
             assert prepared.chunks
             assert all(chunk in prepared.message.text for chunk in prepared.chunks)
@@ -112,14 +112,14 @@ def _time_expressions() -> Check:
 def _filters() -> Check:
     """Any filter is refused, or becomes conditions beside that of the owner, which stands first."""
     read = TypeAdapter(Filter)
-    owner = owner_of("tenant", "user")
+    owner, expiry = owner_of("tenant", "user"), Expiry(datetime(2026, 3, 1, tzinfo=UTC))
 
     def check(data: bytes) -> None:
         try:
             conditions = conditions_of(read.validate_json(data))
         except ValidationError:
             return
-        first, *others = orjson.loads(orjson.dumps(owned(owner, conditions).json))["must"]
+        first, *others = orjson.loads(orjson.dumps(owned(owner, expiry, conditions).json))["must"]
         assert first == {"key": "owner", "match": {"value": owner.name}}
         assert len(others) >= len(conditions)
 

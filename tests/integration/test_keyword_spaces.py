@@ -11,9 +11,10 @@ import pytest_asyncio
 from running_stack import RunningStack
 from waiting import PATIENCE
 
+from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import GlobalFault
 from memstream.vectors.space import EmbeddingSpace, render
-from memstream.vectors.store import CandidateQuery, EmbeddedChunk, StoredMessage, owner_of
+from memstream.vectors.store import CandidateQuery, EmbeddedChunk, StoredMessage, owner_of, without_retention
 from memstream.vectors.store.qdrant import QdrantStore
 from memstream.vectors.store.qdrant.keyword_spaces import ENGLISH, KeywordSpace
 
@@ -38,6 +39,7 @@ async def opened(stack: RunningStack, user: str) -> AsyncIterator[Open]:
                 collection=name,
                 timeout=PATIENCE,
                 keywords=keywords,
+                expiry=without_retention(SystemClock().now),
             )
             stores.push_async_callback(one.aclose)
             return one

@@ -13,6 +13,7 @@ from exchanges import post, search
 from running_stack import RunningStack
 from waiting import PATIENCE
 
+from memstream.runtime.clock import SystemClock
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import (
     CandidateQuery,
@@ -24,6 +25,7 @@ from memstream.vectors.store import (
     Owner,
     Within,
     owner_of,
+    without_retention,
 )
 from memstream.vectors.store.qdrant import QdrantStore
 
@@ -36,7 +38,12 @@ async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
     space = EmbeddingSpace(stack.info.embedding_model, 384)
     info = stack.info
     opened = QdrantStore(
-        space, url=info.qdrant_url, api_key=info.qdrant_api_key, collection="memstream", timeout=PATIENCE
+        space,
+        url=info.qdrant_url,
+        api_key=info.qdrant_api_key,
+        collection="memstream",
+        timeout=PATIENCE,
+        expiry=without_retention(SystemClock().now),
     )
     yield opened
     await opened.aclose()

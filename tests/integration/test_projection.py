@@ -10,8 +10,9 @@ import pytest_asyncio
 from running_stack import RunningStack
 from waiting import PATIENCE
 
+from memstream.runtime.clock import SystemClock
 from memstream.vectors.space import EmbeddingSpace, Projection
-from memstream.vectors.store import CandidateQuery, EmbeddedChunk, Owner, StoredMessage, owner_of
+from memstream.vectors.store import CandidateQuery, EmbeddedChunk, Owner, StoredMessage, owner_of, without_retention
 from memstream.vectors.store.qdrant import QdrantStore
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,7 +27,12 @@ def opened(stack: RunningStack, space: EmbeddingSpace, user: str) -> QdrantStore
     """Open a collection of the test's own, as a service that is configured with this space would."""
     info, name = stack.info, "".join(filter(str.isalnum, user))
     return QdrantStore(
-        space, url=info.qdrant_url, api_key=info.qdrant_api_key, collection=f"projected{name}", timeout=PATIENCE
+        space,
+        url=info.qdrant_url,
+        api_key=info.qdrant_api_key,
+        collection=f"projected{name}",
+        timeout=PATIENCE,
+        expiry=without_retention(SystemClock().now),
     )
 
 

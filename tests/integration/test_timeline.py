@@ -14,8 +14,9 @@ from waiting import PATIENCE, until
 
 from memstream.client import InvalidRequest, Memstream
 from memstream.contracts.keys import Position
+from memstream.runtime.clock import SystemClock
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store import EmbeddedChunk, MemoryStore, StoredMessage, owner_of
+from memstream.vectors.store import EmbeddedChunk, MemoryStore, StoredMessage, owner_of, without_retention
 from memstream.vectors.store.qdrant import QdrantStore
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -66,7 +67,12 @@ async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
     space = EmbeddingSpace(stack.info.embedding_model, 384)
     info = stack.info
     opened = QdrantStore(
-        space, url=info.qdrant_url, api_key=info.qdrant_api_key, collection="memstream", timeout=PATIENCE
+        space,
+        url=info.qdrant_url,
+        api_key=info.qdrant_api_key,
+        collection="memstream",
+        timeout=PATIENCE,
+        expiry=without_retention(SystemClock().now),
     )
     yield opened
     await opened.aclose()

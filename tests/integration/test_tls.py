@@ -19,10 +19,12 @@ from waiting import PATIENCE, until
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import Subscriptions
 from memstream.retriever.reranking.rerank_api import RerankApi
+from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import ConfigurationError, Unavailable
 from memstream.streams.connections import connect, ping
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import without_retention
 from memstream.vectors.store.qdrant import QdrantStore
 from memstream.vectors.transport import is_direct
 
@@ -141,7 +143,8 @@ async def subscribe(url: str, ca_file: Path | None) -> None:
 
 
 async def ask_qdrant(url: str, ca_file: Path | None) -> None:
-    store = QdrantStore(SPACE, url=url, api_key=None, collection="c", timeout=PATIENCE, ca_file=ca_file)
+    expiry = without_retention(SystemClock().now)
+    store = QdrantStore(SPACE, url=url, api_key=None, collection="c", timeout=PATIENCE, ca_file=ca_file, expiry=expiry)
     try:
         await store.check()
     finally:

@@ -18,9 +18,11 @@ from reliability.operations import POISON
 from waiting import PATIENCE, until
 
 from memstream.contracts import keys
+from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import Unavailable
 from memstream.streams.backlog import backlog
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import without_retention
 from memstream.vectors.store.qdrant import QdrantStore
 from memstream.vectors.store.qdrant.keyword_spaces import ENGLISH
 
@@ -147,7 +149,15 @@ async def running(folder: Path) -> AsyncIterator[Site]:
 async def _create_old_collection(url: str, api_key: str) -> None:
     """Create the collection as the last release did: where releases run side by side, it is older than the new one."""
     space = EmbeddingSpace("simulated", _DIMENSIONS)
-    store = QdrantStore(space, url=url, api_key=api_key, collection="memstream", timeout=PATIENCE, keywords=ENGLISH)
+    store = QdrantStore(
+        space,
+        url=url,
+        api_key=api_key,
+        collection="memstream",
+        timeout=PATIENCE,
+        keywords=ENGLISH,
+        expiry=without_retention(SystemClock().now),
+    )
     await store.ensure()
     await store.aclose()
 

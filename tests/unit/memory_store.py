@@ -12,12 +12,15 @@ from memstream.vectors.store import (
     Candidates,
     Conditions,
     EmbeddedChunk,
+    EndedBy,
     FirstChunks,
     Neighbours,
     Owner,
     Record,
+    RecordedBefore,
     Residue,
     StoredMessage,
+    Sweepable,
     TimelinePosition,
     Turns,
 )
@@ -136,5 +139,26 @@ class InMemoryStore:
         """See `MemoryStore`. It keeps no second vector."""
         raise NotImplementedError((owner, target, after, count))
 
+    async def sweep(self, which: Sweepable, count: int) -> int:
+        """See `MemoryStore`."""
+        await self._answer()
+        gone = [point for point, chunk in self.chunks.items() if _has_expired(chunk, which)][:count]
+        for point in gone:
+            del self.chunks[point]
+        return len(gone)
+
+    async def count(self, tenant: str) -> int:
+        """See `MemoryStore`."""
+        await self._answer()
+        return sum(chunk.owner.tenant == tenant and chunk.message.chunk == 0 for chunk in self.chunks.values())
+
     async def aclose(self) -> None:
         """See `MemoryStore`."""
+
+
+def _has_expired(chunk: EmbeddedChunk, which: Sweepable) -> bool:
+    match which:
+        case EndedBy(now):
+            return chunk.message.expires_at is not None and chunk.message.expires_at <= now
+        case RecordedBefore(time, tenants, others):
+            return chunk.message.recorded_at < time and (chunk.owner.tenant in tenants) is not others

@@ -53,7 +53,7 @@ def pipeline_on(redis: Redis, delete: Deleting = delete, messages: int = 16) -> 
     gate = DeadLetterGate(Breaker(BreakerPolicy()), faults, clock, pulse)
     held = HeldEntries(messages, 1_000_000, metrics.held)
     stages = Stages(
-        prepare=partial(prepare, chunker=Chunker(512, 64), max_deliveries=5),
+        prepare=partial(prepare, chunker=Chunker(512, 64), max_deliveries=5, now=clock.now),
         batcher=Batcher(BatchPolicy(128, 250_000, 0.005)),
         storing=BatchProcessor(Servers(embed, upsert), NoTombstones(), retrying, gate, metrics),
         delete=delete,

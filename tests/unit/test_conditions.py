@@ -1,7 +1,7 @@
 """A caller's filter in Qdrant's terms, and the one function that narrows every query down to an owner."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -10,18 +10,25 @@ from pydantic import ValidationError
 
 from memstream.contracts.searches import Filter
 from memstream.retriever.candidates.conditions import conditions_of
-from memstream.vectors.store import owner_of
+from memstream.vectors.store import Expiry, owner_of
 from memstream.vectors.store.qdrant.filters import owned
 
 ANA = owner_of("acme", "ana")
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
+EXPIRY = Expiry(DAY, DAY - timedelta(days=30))
+UNEXPIRED = [
+    {"key": "expires_at", "range": {"lte": "2026-03-01T00:00:00+00:00"}},
+    {"key": "recorded_at", "range": {"lt": "2026-01-30T00:00:00+00:00"}},
+]
+"""What must not hold, in every query."""
 
 
 def translated(wanted: Filter) -> Any:  # noqa: ANN401 - any JSON
     """Return the caller's part of the filter that Qdrant is sent."""
-    narrowed = owned(ANA, conditions_of(wanted)).model
+    narrowed = owned(ANA, EXPIRY, conditions_of(wanted)).model
     as_json = json.loads(narrowed.model_dump_json(exclude_none=True))
-    assert set(as_json) == {"must"}
+    assert set(as_json) == {"must", "must_not"}
+    assert len(as_json.pop("must_not")) == len(UNEXPIRED)
     assert as_json["must"].pop(0) == {"key": "owner", "match": {"value": "acme/ana"}}
     return as_json
 
@@ -115,17 +122,19 @@ def test_a_metadata_key_is_one_step_whatever_it_holds(key: str) -> None:
 
 def test_no_value_of_a_filter_takes_the_owners_place() -> None:
     hostile = Filter(role=["user", "assistant"], metadata={"owner": "acme/bob"}, speaker='"} , {"must_not": []}')
-    narrowed = owned(ANA, conditions_of(hostile))
+    narrowed = owned(ANA, EXPIRY, conditions_of(hostile))
 
     as_json = json.loads(orjson.dumps(narrowed.json))
     assert as_json["must"][0] == {"key": "owner", "match": {"value": "acme/ana"}}
-    assert set(as_json) == {"must"}
+    assert set(as_json) == {"must", "must_not"}
     assert len(as_json["must"]) == 4
+    assert as_json["must_not"] == UNEXPIRED
 
 
 def test_alternatives_stand_beside_the_owner_not_among_them() -> None:
-    narrowed = owned(ANA, either=[{"has_id": []}, {"has_id": ["7"]}])
+    narrowed = owned(ANA, EXPIRY, either=[{"has_id": []}, {"has_id": ["7"]}])
 
     assert json.loads(orjson.dumps(narrowed.json)) == {
-        "must": [{"key": "owner", "match": {"value": "acme/ana"}}, {"should": [{"has_id": []}, {"has_id": ["7"]}]}]
+        "must": [{"key": "owner", "match": {"value": "acme/ana"}}, {"should": [{"has_id": []}, {"has_id": ["7"]}]}],
+        "must_not": UNEXPIRED,
     }

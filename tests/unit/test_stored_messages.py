@@ -27,7 +27,11 @@ def test_each_field_of_a_message_is_stored() -> None:
 
 def test_whatever_a_caller_may_filter_by_is_indexed() -> None:
     assert set(KEYWORDS) == set(Filter.model_fields) - {"after", "before", "metadata"}
-    assert {name for name, index in INDEXES.items() if index is Index.TIME} == {"occurred_at", "recorded_at"}
+    assert {name for name, index in INDEXES.items() if index is Index.TIME} == {
+        "occurred_at",
+        "recorded_at",
+        "expires_at",
+    }
 
 
 def test_what_is_written_is_read_back() -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from waiting import until
 
+from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store import CandidateQuery, owner_of
+from memstream.vectors.store import CandidateQuery, owner_of, without_retention
 from memstream.vectors.store.qdrant import QdrantStore
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.transport import HttpTransport, is_direct
@@ -222,7 +223,13 @@ async def embedded(server: Server) -> MemstreamError | None:
 async def asked(server: Server) -> MemstreamError | None:
     """Ask a store, and give the error that came of it."""
     store = QdrantStore(
-        EmbeddingSpace("m", 2), url=server.url, api_key=None, collection="a/b", timeout=5, keywords=ANY_SCRIPT
+        EmbeddingSpace("m", 2),
+        url=server.url,
+        api_key=None,
+        collection="a/b",
+        timeout=5,
+        keywords=ANY_SCRIPT,
+        expiry=without_retention(SystemClock().now),
     )
     try:
         (found,) = await store.propose([CandidateQuery(owner_of("t", "u"), None, "hi", 5)])
@@ -236,7 +243,14 @@ async def asked(server: Server) -> MemstreamError | None:
 
 async def looked_up(server: Server) -> MemstreamError | None:
     """Look up an owner's speakers, and give the error that came of it."""
-    store = QdrantStore(EmbeddingSpace("m", 2), url=server.url, api_key=None, collection="a/b", timeout=5)
+    store = QdrantStore(
+        EmbeddingSpace("m", 2),
+        url=server.url,
+        api_key=None,
+        collection="a/b",
+        timeout=5,
+        expiry=without_retention(SystemClock().now),
+    )
     try:
         assert await store.speakers(owner_of("t", "u")) == ["Ann", "Bo"]
     except MemstreamError as error:

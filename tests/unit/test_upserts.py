@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from qdrant_client import models
 
+from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import Rejected, Unavailable
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store import EmbeddedChunk, StoredMessage, owner_of
+from memstream.vectors.store import EmbeddedChunk, StoredMessage, owner_of, without_retention
 from memstream.vectors.store.qdrant import QdrantStore
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, ENGLISH, KeywordSpace
 
@@ -67,7 +68,15 @@ async def storing(
     server = Server(json.dumps(answer).encode())
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    store = QdrantStore(SPACE, url=url, api_key="secret", collection="a/b", timeout=5, keywords=keywords)
+    store = QdrantStore(
+        SPACE,
+        url=url,
+        api_key="secret",
+        collection="a/b",
+        timeout=5,
+        keywords=keywords,
+        expiry=without_retention(SystemClock().now),
+    )
     try:
         yield store, server
     finally:
@@ -126,6 +135,7 @@ async def test_points_are_written_as_the_clients_own_models_are(vector: Vector) 
             "chunk": 0,
             "chunks": 1,
             "entry_ms": 0,
+            "tenant": "acme",
         },
     )
 

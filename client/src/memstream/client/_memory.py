@@ -1,22 +1,31 @@
 """The client for a tenant's messages, searches and contexts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, TypeGuard, Unpack
 from urllib.parse import quote
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
 from memstream.client._clock import utc_now
-from memstream.client._errors import ConnectionFailed, InvalidRequest, validated
+from memstream.client._errors import ConnectionFailed, InvalidRequest, Overloaded, validated
 from memstream.client._http import ConnectionOptions, HttpClient, Request
 from memstream.client._options import ContextOptions, SearchOptions, TimelineOptions, given
 from memstream.client._status import ServiceStatus, Status, parse_readiness
 from memstream.contracts.ids import new_message_id
 from memstream.contracts.keys import Lane
-from memstream.contracts.messages import Accepted, BatchOut, Erasure, ErasureAccepted, MessageIn, MessageState
+from memstream.contracts.messages import (
+    Accepted,
+    AcceptedLine,
+    BatchOut,
+    Erasure,
+    ErasureAccepted,
+    MessageIn,
+    MessageState,
+    RejectedLine,
+)
 from memstream.contracts.searches import (
     ContextIn,
     ContextOut,
@@ -87,8 +96,33 @@ class Memstream(HttpClient):
     async def send_ndjson(self, lines: bytes, *, lane: Lane = "live") -> BatchOut:
         """Record messages that are JSON lines already.
 
-        Each must have its `message_id`, so that a retry adds nothing twice.
+        Each must have its `message_id`, so that a retry adds nothing twice. Lines over a limit of the tenant are sent
+        again when the server says so, as long as each time some are accepted, or until `retries` gives up.
         """
+        answer = await self._send_lines(lines, lane)
+        if not any(map(_is_over_quota, answer.results)):
+            return answer
+        sent = [line for line in lines.split(b"\n") if line.strip()]
+        results = {result.index: result for result in answer.results}
+        attempt, now = 0, asyncio.get_running_loop().time
+        accepted_at = now()
+        while over := [result for result in results.values() if _is_over_quota(result)]:
+            attempt += 1
+            error = _quota_error(over)
+            seconds = self._retry_policy.wait(error, attempt, now() - accepted_at, self._rng)
+            if seconds is None:
+                break
+            if self._on_wait is not None:
+                self._on_wait(error, seconds)
+            await self._sleep(seconds)
+            answer = await self._send_lines(b"\n".join(sent[result.index] for result in over), lane)
+            again = [result.model_copy(update={"index": over[result.index].index}) for result in answer.results]
+            results |= {result.index: result for result in again}
+            if answer.accepted:
+                attempt, accepted_at = 0, now()
+        return _batch_out([results[index] for index in sorted(results)])
+
+    async def _send_lines(self, lines: bytes, lane: Lane) -> BatchOut:
         request = Request(
             "POST",
             f"{self._ingest_url}/v1/messages/batch",
@@ -258,3 +292,23 @@ class Memstream(HttpClient):
 
     def _new_id(self) -> str:
         return new_message_id(self._now(), self._rng)
+
+
+def _is_over_quota(result: AcceptedLine | RejectedLine) -> TypeGuard[RejectedLine]:
+    return isinstance(result, RejectedLine) and result.error.retry_after is not None
+
+
+def _quota_error(over: Sequence[RejectedLine]) -> Overloaded:
+    wait = max(result.error.retry_after or 0 for result in over)
+    return Overloaded(f"{len(over)} lines: {over[0].error.message}", retry_after=float(wait))
+
+
+def _batch_out(results: list[AcceptedLine | RejectedLine]) -> BatchOut:
+    accepted = [result for result in results if isinstance(result, AcceptedLine)]
+    duplicates = sum(result.duplicate for result in accepted)
+    return BatchOut(
+        accepted=len(accepted) - duplicates,
+        duplicates=duplicates,
+        rejected=len(results) - len(accepted),
+        results=results,
+    )

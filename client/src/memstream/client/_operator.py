@@ -1,8 +1,8 @@
 """The client for operators."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Unpack
+from typing import Any, Unpack
 from urllib.parse import quote
 
 from memstream.client._errors import validated
@@ -18,10 +18,11 @@ from memstream.contracts.dead_letters import (
     LetterResult,
     LetterResults,
 )
+from memstream.contracts.tenants import TenantPolicy, TenantPolicyIn, TenantPolicyOut
 
 
 class Operator(KeyClient):
-    """Handles the dead letters of all tenants, messages that could not be stored, and manages API keys.
+    """Handles the dead letters of all tenants, sets the limits of tenants, and manages API keys.
 
     `admin_key` is a key for operators. `ConnectionOptions` describes the optional arguments. Errors and retries are
     those of `Memstream`::
@@ -37,6 +38,7 @@ class Operator(KeyClient):
         admin_url = f"{ingest_url.rstrip('/')}/v1/admin"
         self._url = f"{admin_url}/dead-letters"
         self._keys_url = f"{admin_url}/keys"
+        self._tenants_url = f"{admin_url}/tenants"
 
     async def page(
         self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[DeadLetterFilters]
@@ -83,6 +85,21 @@ class Operator(KeyClient):
     async def drop(self, letter_ids: Sequence[str]) -> list[LetterResult]:
         """Remove dead letters permanently, and return the outcome for each; `missing` as for `replay`."""
         return await self._change("drop", letter_ids)
+
+    async def tenant_policy(self, tenant: str | None) -> TenantPolicyOut:
+        """Return the limits of a tenant, and how long its messages are kept; None: the installation's defaults."""
+        return await self._call(Request("GET", self._tenants_url, params=given({"tenant": tenant})), TenantPolicyOut)
+
+    async def set_tenant_policy(self, tenant: str | None, policy: TenantPolicy | Mapping[str, Any]) -> TenantPolicyOut:
+        """Replace a tenant's policy, given as a `TenantPolicy` or its fields; what is missing is the default.
+
+        Raises:
+            InvalidRequest: a limit is not valid; `errors` names it.
+
+        """
+        fields = policy.model_dump() if isinstance(policy, TenantPolicy) else policy
+        body = validated(TenantPolicyIn, {**fields, "tenant": tenant}, "policy")
+        return await self._call(Request("PUT", self._tenants_url, body.model_dump_json().encode()), TenantPolicyOut)
 
     async def _change(self, action: str, letter_ids: Sequence[str]) -> list[LetterResult]:
         results: list[LetterResult] = []

@@ -38,6 +38,7 @@ _FUNCTIONS = {
 _GROUPS = {
     "dlq": "memstream.client.command.dead_letters:group",
     "keys": "memstream.client.command.keys:group",
+    "tenants": "memstream.client.command.tenants:group",
 }
 """Commands with subcommands, as module and the function that makes the group."""
 

@@ -20,6 +20,7 @@ from memstream.embedder.concurrency import ConcurrencyController
 from memstream.embedder.consumers import ConsumerCleanup
 from memstream.embedder.deletions import Deletions
 from memstream.embedder.dependencies import DependencyFaults
+from memstream.embedder.expiry_sweep import ExpirySweep
 from memstream.embedder.held_entries import HeldEntries
 from memstream.embedder.jobs import prepare
 from memstream.embedder.leases import Leases
@@ -35,6 +36,7 @@ from memstream.embedder.settlement import Settlement
 from memstream.embedder.stream_purge import StreamPurge
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import MAX_ENTRIES_PER_READ, Subscriptions
+from memstream.embedder.tenant_census import TenantCensus
 from memstream.embedder.trimmer import StreamTrimmer
 from memstream.embedder.worker import Worker
 from memstream.runtime.backoff import Backoff
@@ -43,6 +45,7 @@ from memstream.runtime.errors import GlobalFault, MemstreamError, Throttled, Una
 from memstream.runtime.health import Health, Pulse
 from memstream.streams.connections import Redis, connect, ping
 from memstream.streams.groups import create_groups
+from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.embeddings.metering import MeteredEmbeddings, Watch
 from memstream.vectors.space import Vectors
@@ -99,7 +102,8 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     )
     context = _Context(settings, clock, rng, client, faults, EmbedderMetrics(registry), health)
     concurrency = ConcurrencyController(settings.concurrency)
-    store = open_store(settings)
+    policies = TenantPolicies(client, clock)
+    store = open_store(settings, policies, clock)
     embeddings = open_embeddings(settings, client, clock, _watch_calls(concurrency, context))
     health.check("work", faults.check)
     health.check("redis", lambda: ping(client))
@@ -115,7 +119,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
         preparation=[store.ensure, probes.try_embeddings],
         pipeline=pipeline,
         leases=_leases(context, pipeline, held_entries),
-        upkeep=[_upkeep(context), _purging(context, store)],
+        upkeep=[_upkeep(context, store, policies), _purging(context, store)],
         subscriptions=_subscriptions(settings, pipeline),
         retrying=Retrier(
             *(faults, clock, rng, Backoff(maximum=_LONGEST_START_WAIT), watch_pulse.beat),
@@ -160,7 +164,7 @@ def _stages(context: _Context, held_entries: HeldEntries, store: MemoryStore, se
     dead_letters = DeadLetterGate(Breaker(BreakerPolicy()), context.faults, context.clock, pulse)
     settlement = Settlement(context.client, context.clock)
     return Stages(
-        prepare=partial(prepare, chunker=chunker, max_deliveries=settings.max_deliveries),
+        prepare=partial(prepare, chunker=chunker, max_deliveries=settings.max_deliveries, now=context.clock.now),
         batcher=Batcher(BatchPolicy(settings.batch_texts, settings.batch_bytes, settings.linger.total_seconds())),
         storing=BatchProcessor(servers, deletions, retrying, dead_letters, context.metrics),
         delete=deletions.carry_out,
@@ -184,15 +188,17 @@ def _leases(context: _Context, pipeline: Pipeline, held_entries: HeldEntries) ->
     )
 
 
-def _upkeep(context: _Context) -> Maintenance:
+def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> Maintenance:
     settings = context.settings
     sources = source_streams(settings.partitions)
     period = settings.trim_period.total_seconds()
     window, idle = settings.replay_window.total_seconds(), settings.consumer_idle.total_seconds()
     trimming = StreamTrimmer(context.client, sources, window=window, metrics=context.metrics)
     consumers = ConsumerCleanup(context.client, sources, own=settings.consumer, idle=idle)
+    sweep = ExpirySweep(store, policies, context.clock)
+    census = TenantCensus(store, policies, context.client)
     return Maintenance(
-        [trimming.trim, consumers.remove_gone],
+        [trimming.trim, consumers.remove_gone, sweep.remove_expired, census.count_stored],
         period=period,
         clock=context.clock,
         pulse=context.health.pulse("upkeep", _MAX_SILENCE + period),

@@ -1,7 +1,8 @@
 """An entry, from its delivery to its outcome: decoded, and cut into the texts that are embedded. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from pydantic import ValidationError
@@ -77,7 +78,12 @@ class Deleted:
     erasure_id: str
 
 
-Outcome = Stored | Dead | Pending | Tombstoned | Deleted
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The message's time was over before it was stored: it is not stored."""
+
+
+Outcome = Stored | Dead | Pending | Tombstoned | Deleted | Expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,9 @@ class DeletionRequest:
         return owner_of(self.event.tenant, self.event.user_id)
 
 
-def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> EmbeddingJob | DeletionRequest | Settled:
+def prepare(
+    delivery: Delivery, chunker: Chunker, max_deliveries: int, now: Callable[[], datetime]
+) -> EmbeddingJob | DeletionRequest | Settled:
     """Return the entry decoded, its text cut into chunks; or its outcome, where that can't be done."""
     try:
         event = decode_event(delivery.fields[keys.DATA_FIELD.encode()])
@@ -131,14 +139,25 @@ def prepare(delivery: Delivery, chunker: Chunker, max_deliveries: int) -> Embedd
         return _dead(delivery, f"not an event: {'; '.join(faults)}"[:500])
     if not isinstance(event, MessageRecorded):
         return DeletionRequest(delivery, event)
-    if not event.text.strip():
-        return Settled(delivery, event, Dead("the text is blank"))
-    if delivery.attempts > max_deliveries:
-        reason = f"delivered {delivery.attempts} times without an outcome"
-        return Settled(delivery, event, Dead(reason, "unknown"))
+    outcome = _known_outcome(delivery, event, max_deliveries, now())
+    if outcome is not None:
+        return Settled(delivery, event, outcome)
     chunks = chunker.split(event.text)
     texts = [render(chunk, speaker=event.speaker, role=event.role, occurred_at=event.occurred_at) for chunk in chunks]
     return EmbeddingJob(delivery, event, chunks, texts, sum(len(text.encode()) for text in texts))
+
+
+def _known_outcome(
+    delivery: Delivery, message: MessageRecorded, max_deliveries: int, now: datetime
+) -> Dead | Expired | None:
+    """Return the outcome of a message that is not to be stored."""
+    if message.expires_at is not None and message.expires_at <= now:
+        return Expired()
+    if not message.text.strip():
+        return Dead("the text is blank")
+    if delivery.attempts > max_deliveries:
+        return Dead(f"delivered {delivery.attempts} times without an outcome", "unknown")
+    return None
 
 
 def _dead(delivery: Delivery, reason: str) -> Settled:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded, UserErased, decode_event
 from memstream.contracts.keys import Position
-from memstream.embedder.jobs import Dead, Deleted, Delivery, Pending, Settled, Stored, Tombstoned
+from memstream.embedder.jobs import Dead, Deleted, Delivery, Expired, Pending, Settled, Stored, Tombstoned
 from memstream.embedder.purges import Purge
 from memstream.runtime.clock import Clock
 from memstream.streams.connections import Redis, redis_faults
@@ -35,7 +35,7 @@ class Settlement:
             for settled in outcomes:
                 delivery = settled.delivery
                 match settled.outcome:
-                    case Stored() | Tombstoned():
+                    case Stored() | Tombstoned() | Expired():
                         acknowledged[delivery.stream].append(delivery.entry_id)
                     case Dead() as dead:
                         await self._move(delivery, settled.message, dead)

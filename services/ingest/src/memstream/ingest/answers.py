@@ -47,4 +47,10 @@ def batch(outcomes: Sequence[Outcome]) -> bytes:
             }
         )
     counts = {"accepted": len(results) - duplicates - rejected, "duplicates": duplicates, "rejected": rejected}
-    return to_json({**counts, "results": results})
+    return to_json({**counts, "results": results}, exclude_none=True)
+
+
+def retry_after(outcomes: Sequence[Outcome]) -> int | None:
+    """Return the seconds after which to send those lines again that were over a limit; None if there are none."""
+    waits = [one.retry_after for one in outcomes if isinstance(one, LineError) and one.retry_after is not None]
+    return max(waits, default=None)

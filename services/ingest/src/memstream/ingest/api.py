@@ -126,7 +126,10 @@ async def post_batch(request: Request) -> Response:
         outcomes = await parts.intake.take_json(await read_body(request, limit), caller, lane)
     else:
         raise unsupported_media(NDJSON, JSON)
-    return Response(answers.batch(outcomes), media_type=JSON)
+    wait = answers.retry_after(outcomes)
+    return Response(
+        answers.batch(outcomes), headers=None if wait is None else {"Retry-After": str(wait)}, media_type=JSON
+    )
 
 
 def _lane(request: Request) -> Lane | None:
@@ -165,7 +168,9 @@ async def get_state(
     )
     if fate is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "no such message, or it was posted before the deduplication window")
-    return MessageState(message_id=message_id, state=fate.state, position=str(fate.position), reason=fate.reason)
+    return MessageState(
+        message_id=message_id, state=fate.state_at(parts.now()), position=str(fate.position), reason=fate.reason
+    )
 
 
 @erasure_routes.delete("/messages", status_code=HTTPStatus.ACCEPTED, summary="Delete a message")

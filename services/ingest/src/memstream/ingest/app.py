@@ -26,11 +26,16 @@ from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import Recorder, size_of
 from memstream.ingest.settings import MIB, IngestSettings
 from memstream.ingest.stream_log import StreamLog
+from memstream.ingest.tenant_quotas import LEAST_MESSAGES, TenantQuotas
+from memstream.ingest.tenant_usage import TenantUsage
+from memstream.ingest.tenants_api import TENANTS_BODY_MODELS, TenantsParts, tenants_routes
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
 from memstream.runtime.turns import Turns
 from memstream.streams.connections import connect
+from memstream.streams.rates import RateLimiter
+from memstream.streams.tenant_policies import TenantPolicies
 from memstream.web.application import make_application
 from memstream.web.authentication import open_credentials
 from memstream.web.body_budget import BodyBudget
@@ -81,8 +86,15 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     commits = GroupCommit(log.append, size_of, limit=_COMMIT, waiting_limit=_COMMIT_WAITING)
     recorder = Recorder(settings.partitions, clock.now, rng)
     credentials = open_credentials(settings, client, clock)
+    usage = TenantUsage(client, clock, partitions=settings.partitions)
+    quotas = TenantQuotas(
+        TenantPolicies(client, clock),
+        RateLimiter(client, clock, "messages_per_second", least=LEAST_MESSAGES),
+        usage,
+        backlog_limit=settings.backlog_limit,
+    )
     parts = IngestParts(
-        intake=Intake(recorder, commits, settings.limits(), clock.now, metrics, Turns(clock)),
+        intake=Intake(recorder, commits, settings.limits(), clock.now, metrics, Turns(clock), quotas),
         pressure=pressure,
         log=log,
         erasures=erasures,
@@ -98,10 +110,14 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watch = asyncio.create_task(pressure.watch(_WATCH_SECONDS, Backoff(maximum=2.0), rng))
+        tasks = [
+            asyncio.create_task(pressure.watch(_WATCH_SECONDS, Backoff(maximum=2.0), rng)),
+            asyncio.create_task(usage.publish_periodically()),
+        ]
         yield
-        watch.cancel()
-        await asyncio.wait([watch])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await credentials.aclose()
         await client.aclose()
 
@@ -109,7 +125,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         "Memstream ingest",
         "Accepts messages, and the deletion of messages and users.",
         lifespan,
-        body_models=BODY_MODELS + ADMIN_BODY_MODELS + KEY_BODY_MODELS,
+        body_models=BODY_MODELS + ADMIN_BODY_MODELS + KEY_BODY_MODELS + TENANTS_BODY_MODELS,
         fast_path=FAST_PATH,
         bodies=BodyBudget(settings.bodies_bytes, settings.bodies_wait.total_seconds()),
     )
@@ -117,10 +133,12 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     app.include_router(erasure_routes)
     app.include_router(admin_routes)
     app.include_router(key_routes)
+    app.include_router(tenants_routes)
     include_operations(app, health, registry)
     app.state.parts = parts
     app.state.admin_parts = AdminParts(letters, pressure, settings.partitions)
     app.state.key_parts = KeyParts(KeyRegistry(client, clock.now, parts.new_id))
+    app.state.tenants_parts = TenantsParts(client)
     return app
 
 

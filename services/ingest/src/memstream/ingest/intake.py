@@ -1,7 +1,7 @@
 """Posted messages: each is validated on its own, and all are appended in one round trip."""
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from memstream.ingest.batch_bodies import Batch, find_messages, has_too_many_par
 from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import NewEntry, Recorder
+from memstream.ingest.tenant_quotas import Admission, Quotas, Unlimited
 from memstream.runtime.errors import Forbidden, Invalid, TooLarge
 from memstream.runtime.turns import Turn, Turns
 from memstream.web.credentials import Credential
@@ -53,6 +54,7 @@ class Intake:
     now: Callable[[], datetime]
     metrics: IngestMetrics
     turns: Turns
+    quotas: Quotas = field(default_factory=Unlimited)
 
     async def take(self, body: bytes, caller: Credential) -> AppendResult:
         """Append one message, given as JSON.
@@ -60,13 +62,14 @@ class Intake:
         Raises:
             ValidationError: the message is not valid; nothing was appended.
             Forbidden: the caller can't write as its user; nothing was appended.
-            Overloaded, Unavailable: it cannot be appended now.
+            Overloaded, Unavailable: it cannot be appended now; `OverQuota` is a limit of the tenant's.
 
         """
         message = self._parse(body, self._context())
         caller.check_user(message.user_id)
+        await self.quotas.admit(caller.tenant, 1)
         entry = self.recorder.record(message, caller.tenant, "live")
-        (appended,) = await self._commit([entry])
+        (appended,) = await self._commit([entry], caller.tenant)
         self.metrics.count(duplicates=appended.duplicate, accepted=not appended.duplicate)
         return _taken(entry, appended)
 
@@ -82,7 +85,7 @@ class Intake:
         turn = self.turns.begin()
         async for lines in split_lines(pieces, largest_message(self.limits)):
             await self._read(lines, caller, lane, turn, read)
-        return await self._append(read)
+        return await self._append(read, caller.tenant)
 
     async def take_json(self, body: bytes, caller: Credential, lane: Lane | None) -> list[Outcome]:
         """Append messages given as a `BatchIn`, in `lane` if the body names none.
@@ -107,11 +110,13 @@ class Intake:
             raise Invalid("lane", f"is {lane!r} in the query and {batch.lane!r} in the body")
         read: list[NewEntry | LineError] = []
         await self._read(batch.messages, caller, batch.lane or lane or "live", turn, read)
-        return await self._append(read)
+        return await self._append(read, caller.tenant)
 
-    async def _commit(self, entries: Sequence[NewEntry]) -> Sequence[Appended]:
+    async def _commit(self, entries: Sequence[NewEntry], tenant: str) -> Sequence[Appended]:
         with self.metrics.append_seconds.time():
-            return await self.commits.commit(entries)
+            appended = await self.commits.commit(entries)
+        await self.quotas.count(tenant, entries, appended)
+        return appended
 
     def _context(self) -> dict[str, Any]:
         return {"limits": self.limits, "now": self.now()}
@@ -144,13 +149,26 @@ class Intake:
         message: MessageIn = _MESSAGE.validate_json(raw, context=context)
         return message
 
-    async def _append(self, read: Sequence[NewEntry | LineError]) -> list[Outcome]:
+    async def _append(self, read: Sequence[NewEntry | LineError], tenant: str) -> list[Outcome]:
         entries = [one for one in read if isinstance(one, NewEntry)]
-        appended = await self._commit(entries) if entries else []
+        if entries:
+            admission = await self.quotas.admit(tenant, len(entries))
+            if admission.messages < len(entries):
+                entries = entries[: admission.messages]
+                read = _cut(read, admission)
+        appended = await self._commit(entries, tenant) if entries else []
         taken = map(_taken, entries, appended)
         duplicates = sum(one.duplicate for one in appended)
         self.metrics.count(accepted=len(entries) - duplicates, duplicates=duplicates, rejected=len(read) - len(entries))
         return [one if isinstance(one, LineError) else next(taken) for one in read]
+
+
+def _cut(read: Sequence[NewEntry | LineError], admission: Admission) -> list[NewEntry | LineError]:
+    """Return what was read, with an error for each message after those that are accepted."""
+    admitted = iter(range(admission.messages))
+    return [
+        admission.line_error() if isinstance(one, NewEntry) and next(admitted, None) is None else one for one in read
+    ]
 
 
 def _taken(entry: NewEntry, appended: Appended) -> AppendResult:

@@ -35,6 +35,9 @@ class NewEntry(NamedTuple):
     erased_key: str
     """Holds the tombstone of its user's erasure."""
     data: bytes
+    tenant: str = ""
+    expiry: tuple[str, str] | None = None
+    """Of a message that expires: the key that says when, and when."""
 
 
 def size_of(entry: NewEntry) -> int:
@@ -67,8 +70,12 @@ class Recorder:
             "occurred_at": message.occurred_at or now,
             "recorded_at": now,
         }
-        seen_key = keys.seen_by_hex(partition, ids.message_hex(tenant, user_id, message_id))
-        return NewEntry(partition, lane, message_id, seen_key, erased_key, to_json(event))
+        message_hex = ids.message_hex(tenant, user_id, message_id)
+        seen_key = keys.seen_by_hex(partition, message_hex)
+        expiry = None
+        if message.expires_at is not None:
+            expiry = keys.expiry_by_hex(partition, message_hex), message.expires_at.isoformat()
+        return NewEntry(partition, lane, message_id, seen_key, erased_key, to_json(event), tenant, expiry)
 
 
 @lru_cache(_CACHED_OWNERS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from memstream.ingest.recorder import NewEntry
 from memstream.streams import groups
 from memstream.streams.backlog import backlog
 from memstream.streams.connections import Redis, decoded, redis_faults
-from memstream.streams.scripts import Scripts
+from memstream.streams.quota_scripts import NOTE_EXPIRY, ExpiryArguments, ExpiryKeys
+from memstream.streams.scripts import ScriptCall, Scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,13 @@ class MessageOutcome:
     position: Position
     state: MessageStatus
     reason: str | None = None
+    expires_at: datetime | None = None
+
+    def state_at(self, now: datetime) -> MessageStatus:
+        """Return the state by a clock: what is on its way or stored may have expired."""
+        if self.expires_at is not None and self.expires_at <= now and self.state in ("queued", "stored"):
+            return "expired"
+        return self.state
 
 
 class StreamLog:
@@ -53,7 +62,13 @@ class StreamLog:
 
         """
         made = appends(entries)
-        answers = await self._scripts.run_all([append.call(entries, self._dedup_seconds) for append in made])
+        expiries = [
+            NOTE_EXPIRY.call(ExpiryKeys(entry.expiry[0]), ExpiryArguments(entry.expiry[1], self._dedup_seconds))
+            for entry in entries
+            if entry.expiry is not None
+        ]
+        calls: list[ScriptCall[Any]] = [append.call(entries, self._dedup_seconds) for append in made]
+        answers = (await self._scripts.run_all(calls + expiries))[: len(made)]
         found: dict[int, Appended] = {}
         for append, answer in zip(made, answers, strict=True):
             found.update(zip(append.indexes, append.read(answer), strict=True))
@@ -80,7 +95,9 @@ class StreamLog:
             if last.erasure_id or (erased is not None and _was_before(erased, last.position)):
                 return MessageOutcome(last.position, "deleted")
             if last.dead_entry_id is None:
-                return MessageOutcome(position, "stored" if done else "queued")
+                ends_at = await self._client.get(keys.expiry_by_hex(partition, message.hex))
+                expires_at = None if ends_at is None else datetime.fromisoformat(decoded(ends_at))
+                return MessageOutcome(position, "stored" if done else "queued", expires_at=expires_at)
             letters = await self._client.xrange(keys.dead_letters(partition), last.dead_entry_id, last.dead_entry_id)
         fields: Any = letters[0][1] if letters else {}
         # An operator may have dropped the dead letter, and its reason with it.

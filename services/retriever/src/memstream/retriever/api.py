@@ -24,6 +24,7 @@ from memstream.contracts.searches import (
 from memstream.contracts.timelines import TimelineIn, TimelineOut
 from memstream.retriever.calculations import Calculations
 from memstream.retriever.context import Contexts
+from memstream.retriever.quotas import SearchQuota
 from memstream.retriever.rendering import is_short, render, render_all
 from memstream.retriever.search import Searches
 from memstream.retriever.similarity import Similarity
@@ -51,6 +52,7 @@ class RetrieverParts:
     similarity: Similarity
     timeline: Timeline
     ring: CredentialSource
+    quota: SearchQuota
     limits: Limits
     body_bytes: int
     body_values: int
@@ -96,6 +98,7 @@ async def post_search(request: Request) -> Response:
     search = await _read(request, SearchIn)
     caller.check_user(search.user_id)
     parts = _parts(request)
+    await parts.quota.take(caller.tenant)
     async with cancel_on_disconnect(request):
         answers = await parts.searches.search([search], caller.tenant)
         return await _rendered(parts, caller.tenant, answers, partial(render, answers[0]))
@@ -117,6 +120,7 @@ async def post_search_batch(request: Request, caller: SearchCaller) -> Response:
     for search in batch.searches:
         caller.check_user(search.user_id)
     parts = _parts(request)
+    await parts.quota.take(caller.tenant, len(batch.searches))
     async with cancel_on_disconnect(request):
         answers = await parts.searches.search(batch.searches, caller.tenant)
         return await _rendered(parts, caller.tenant, answers, partial(render_all, answers))
@@ -132,6 +136,7 @@ async def post_context(request: Request, caller: SearchCaller) -> Response:
     """Return numbered passages within the token budget. If nothing is relevant: no passage, and `abstained`."""
     question = await _read(request, ContextIn)
     caller.check_user(question.user_id)
+    await _parts(request).quota.take(caller.tenant)
     async with cancel_on_disconnect(request):
         return _answer(await _parts(request).contexts.build(question, caller.tenant))
 
@@ -145,6 +150,7 @@ async def post_context(request: Request, caller: SearchCaller) -> Response:
 async def post_similarity(request: Request, caller: SearchCaller) -> Response:
     """Return the cosine similarity of every pair of texts."""
     body = await _read(request, SimilarityIn)
+    await _parts(request).quota.take(caller.tenant)
     async with cancel_on_disconnect(request):
         return _answer(await _parts(request).similarity.compare(body.texts, caller.tenant))
 
@@ -156,4 +162,5 @@ async def get_timeline(request: Request, caller: SearchCaller, asked: Annotated[
     Messages that are recorded or deleted between two requests do not repeat or hide any other message.
     """
     caller.check_user(asked.user_id)
+    await _parts(request).quota.take(caller.tenant)
     return _answer(await _parts(request).timeline.page(asked, caller.tenant))

@@ -9,7 +9,7 @@ from typing import get_args
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from memstream.contracts.searches import Encoding
+from memstream.contracts.searches import MAX_SEARCHES, Encoding
 from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.api import BODY_MODELS, PLAIN_ROUTES, RetrieverParts, router
 from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, QueryPolicy, QueryVectors
@@ -18,6 +18,7 @@ from memstream.retriever.context import Contexts
 from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.positions import PositionWaiter
+from memstream.retriever.quotas import OUTAGE_SECONDS, SearchQuota
 from memstream.retriever.ranking import calibration_of
 from memstream.retriever.reranking import HitReranker, Pause, PausePolicy, RerankApi, Reranker
 from memstream.retriever.search import Searches, SearchPolicy
@@ -27,6 +28,8 @@ from memstream.retriever.timeline import Timeline
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
 from memstream.streams.connections import Redis, connect, ping
+from memstream.streams.rates import RateLimiter
+from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.embeddings import MeteredEmbeddings
 from memstream.vectors.space import Vectors
@@ -55,6 +58,7 @@ class _Dependencies:
 
     redis: Redis
     credentials: CredentialSource
+    policies: TenantPolicies
     store: MemoryStore
     embeddings: MeteredEmbeddings
     reranker: Reranker | None
@@ -85,10 +89,12 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     client = connect(
         str(settings.redis_url), timeout=settings.redis_timeout.total_seconds(), ca_file=settings.redis_ca_file
     )
+    policies = TenantPolicies(client, clock)
     asked = _Dependencies(
         client,
         open_credentials(settings, client, clock),
-        open_store(settings, connections=settings.searches_at_once + _OTHER_CONNECTIONS),
+        policies,
+        open_store(settings, policies, clock, connections=settings.searches_at_once + _OTHER_CONNECTIONS),
         open_embeddings(settings, client, clock),
         _open_reranker(settings),
         clock,
@@ -171,6 +177,7 @@ def _parts(
         token_counters={name: token_counter(name) for name in get_args(Encoding)},
         calculations=calculations,
     )
+    rates = RateLimiter(asked.redis, asked.clock, "searches_per_second", least=MAX_SEARCHES, outage=OUTAGE_SECONDS)
     return RetrieverParts(
         searches=searches,
         calculations=calculations,
@@ -178,6 +185,7 @@ def _parts(
         similarity=Similarity(asked.embed_passages, limiter, asked.clock, model=model, timeout=timeout),
         timeline=Timeline(asked.store),
         ring=asked.credentials,
+        quota=SearchQuota(asked.policies, rates),
         limits=settings.limits(),
         body_bytes=settings.body_bytes,
         body_values=settings.body_values,

@@ -92,6 +92,37 @@ CREDENTIAL_INDEX = "memstream:credentials"
 AUDIT = "memstream:audit"
 """The stream of what operators did with keys."""
 
+TENANTS = "memstream:tenants"
+"""The set of the tenants that have a policy of their own."""
+
+TENANT_DEFAULTS = "memstream:tenant-defaults"
+"""The hash that holds the policy of tenants without one of their own."""
+
+
+def tenant_policy(tenant: str) -> str:
+    """Return the hash that holds a tenant's policy."""
+    return f"memstream:tenant:{{{tenant}}}"
+
+
+def tenant_bucket(tenant: str, limit: str) -> str:
+    """Return the hash that holds the token bucket of one of a tenant's rates."""
+    return f"memstream:tenant:{{{tenant}}}:bucket:{limit}"
+
+
+def tenant_stored(tenant: str) -> str:
+    """Return the hash that holds how many messages of a tenant were stored, and when they were counted."""
+    return f"memstream:tenant:{{{tenant}}}:stored"
+
+
+def tenant_appended(tenant: str, partition: int) -> str:
+    """Return the hash that holds how many messages of a tenant were appended, by lane and time slot."""
+    return f"memstream:tenant:{{{tenant}}}:appended:{partition}"
+
+
+def expiry_by_hex(partition: int, message: str) -> str:
+    """Return the key that holds a message's `expires_at` as long as its state is known, by the hex of its UUID."""
+    return f"memstream:{{{partition}}}:expiry:{message}"
+
 
 def budget(name: str) -> str:
     """Return the hash that holds the rate limit budget of a provider."""

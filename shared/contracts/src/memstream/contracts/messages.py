@@ -67,6 +67,20 @@ def _time(value: datetime, info: ValidationInfo) -> datetime:
     return value
 
 
+def _expiry(value: datetime, info: ValidationInfo) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("has no time zone; write it as 2026-01-31T09:30:00Z or with an offset")
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999") from None
+    limits = limits_in_force(info)
+    now = info.context.get("now") if isinstance(info.context, dict) else None
+    if value < limits.earliest or (isinstance(now, datetime) and value < now - limits.ahead):
+        raise ValueError(f"is more than {limits.ahead} behind the server's clock")
+    return value
+
+
 def check_keys(metadata: dict[str, Any]) -> None:
     """Refuse metadata keys that a filter cannot name.
 
@@ -170,6 +184,15 @@ OccurredAt = Annotated[
 """When it was said: RFC 3339 with a time zone, at most a day ahead; kept in UTC."""
 
 
+ExpiresAt = Annotated[
+    datetime,
+    BeforeValidator(written_time),
+    AfterValidator(_expiry),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""When a message ends: RFC 3339 with a time zone, at most a day behind; kept in UTC."""
+
+
 DOCUMENT = "document"
 """The kind of messages that may be shared by all users of a tenant."""
 
@@ -198,6 +221,8 @@ class MessageContent(BaseModel):
     text: str
     occurred_at: datetime
     metadata: dict[str, Any]
+    expires_at: datetime | None = None
+    """From this time on nobody finds it; None: it has no end of its own."""
 
 
 class MessageIn(_Body):
@@ -226,6 +251,11 @@ class MessageIn(_Body):
         default="message", validate_default=True, description="`document` for what may be shared by all users."
     )
     metadata: Metadata = Field(default_factory=dict)
+    expires_at: ExpiresAt | None = Field(
+        default=None,
+        description="From this time on nobody finds the message, and soon after it is removed. At most a day in the "
+        "past: devices' clocks differ. Default: it stays as long as its tenant keeps messages.",
+    )
 
 
 class BatchIn(_Body):
@@ -253,6 +283,8 @@ class LineError(BaseModel):
 
     code: str
     message: str
+    limit: str | None = Field(default=None, description="The tenant's limit that is reached; else missing.")
+    retry_after: int | None = Field(default=None, description="Seconds after which to send it again; else missing.")
 
 
 class AcceptedLine(Accepted):
@@ -315,8 +347,9 @@ class Erasure(BaseModel):
     )
 
 
-MessageStatus = Literal["queued", "stored", "dead", "deleted"]
-"""`queued`: on the stream. `stored`: searchable. `dead`: in the dead letters. `deleted`: by request."""
+MessageStatus = Literal["queued", "stored", "dead", "deleted", "expired"]
+"""`queued`: on the stream. `stored`: searchable. `dead`: in the dead letters. `deleted`: by request. `expired`: its
+`expires_at` is over."""
 
 
 class MessageState(BaseModel):

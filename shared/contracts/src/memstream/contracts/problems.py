@@ -50,3 +50,5 @@ class Problem(BaseModel):
     detail: str
     errors: list[FieldError] = []
     missing_scope: str | None = None
+    limit: str | None = None
+    """With 429, the tenant's limit that is reached; missing where it is a limit of the service."""

@@ -212,10 +212,14 @@ class ContextIn(SearchIn):
         return value
 
 
+MAX_SEARCHES = 100
+"""Searches of one batch."""
+
+
 class SearchBatchIn(_Body):
     """Several searches in one request."""
 
-    searches: list[SearchIn] = Field(min_length=1, max_length=100)
+    searches: list[SearchIn] = Field(min_length=1, max_length=MAX_SEARCHES)
 
     @field_validator("searches")
     @classmethod

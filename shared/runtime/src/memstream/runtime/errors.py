@@ -6,6 +6,7 @@ MemstreamError
 │   ├── Throttled           a dependency asks for fewer requests
 │   └── Busy                this process has too much to do
 ├── Overloaded              a limit on waiting work is reached: retry later
+│   └── OverQuota           a limit of the tenant's own
 ├── GlobalFault             every input fails until an operator fixes it (key, quota, model, collection)
 ├── Forbidden               the caller is known, and may not do this
 ├── Invalid                 a field of a request is wrong
@@ -50,6 +51,15 @@ class Overloaded(MemstreamError):
     def __init__(self, reason: str, retry_after: float = 1.0) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class OverQuota(Overloaded):
+    """A tenant has reached a limit of its own."""
+
+    def __init__(self, limit: str, reason: str, retry_after: float) -> None:
+        super().__init__(reason, retry_after)
+        self.limit = limit
+        """The limit's name in the tenant's policy."""
 
 
 class GlobalFault(MemstreamError):

@@ -12,12 +12,13 @@ from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
 from memstream.streams.connections import Redis
+from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.embeddings import MeteredEmbeddings
 from memstream.vectors.embeddings.budget import Budget, Limits
 from memstream.vectors.embeddings.metering import Watch, ignore
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store import MemoryStore
+from memstream.vectors.store import Expiry, MemoryStore, Owner
 from memstream.vectors.store.qdrant import QdrantStore
 
 _NO_TIME = timedelta(0)
@@ -62,13 +63,22 @@ class ServerSettings(BaseSettings):
         )
 
 
-def open_store(settings: ServerSettings, *, connections: int = 32) -> MemoryStore:
+def open_store(
+    settings: ServerSettings, policies: TenantPolicies, clock: Clock, *, connections: int = 32
+) -> MemoryStore:
     """Return the store. It connects at the first call; at most `connections` are open at once.
+
+    It finds nothing that has expired by the clock, or by the policy of its tenant.
 
     Raises:
         ConfigurationError: there is a CA file for a URL without TLS.
 
     """
+
+    async def expiry(owner: Owner) -> Expiry:
+        policy, now = await policies.of(owner.tenant), clock.now()
+        return Expiry(now, policy.recorded_since(now))
+
     return QdrantStore(
         settings.space,
         url=str(settings.qdrant_url),
@@ -77,6 +87,7 @@ def open_store(settings: ServerSettings, *, connections: int = 32) -> MemoryStor
         timeout=settings.qdrant_timeout.total_seconds(),
         ca_file=settings.qdrant_ca_file,
         connections=connections,
+        expiry=expiry,
     )
 
 

@@ -14,7 +14,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, ProblemType
-from memstream.runtime.errors import Busy, Forbidden, GlobalFault, Invalid, Overloaded, Rejected, TooLarge, Unavailable
+from memstream.runtime.errors import (
+    Busy,
+    Forbidden,
+    GlobalFault,
+    Invalid,
+    Overloaded,
+    OverQuota,
+    Rejected,
+    TooLarge,
+    Unavailable,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +64,7 @@ def problem(  # noqa: PLR0913 - one argument per part of a problem
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
     missing_scope: str | None = None,
+    limit: str | None = None,
 ) -> Response:
     """Return a problem response. `retry_after` is in seconds; the header has whole seconds, rounded up."""
     body = Problem(
@@ -63,16 +74,22 @@ def problem(  # noqa: PLR0913 - one argument per part of a problem
         detail=detail,
         errors=list(errors),
         missing_scope=missing_scope,
+        limit=limit,
     )
     all_headers = dict(headers or {})
     if retry_after is not None:
-        all_headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+        all_headers["Retry-After"] = str(whole_seconds(retry_after))
     if status is HTTPStatus.UNAUTHORIZED:
         all_headers["WWW-Authenticate"] = "Bearer"
     if missing_scope is not None:
         # As in RFC 6750, section 3.1.
         all_headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{missing_scope}"'
     return Response(body.model_dump_json(exclude_none=True), status, all_headers, MEDIA_TYPE)
+
+
+def whole_seconds(retry_after: float) -> int:
+    """Return seconds as `Retry-After` has them: whole, rounded up, at least one."""
+    return max(1, math.ceil(retry_after))
 
 
 def field_errors(errors: Sequence[Any], *, skip: int = 0) -> list[FieldError]:
@@ -179,7 +196,8 @@ async def _global_fault(_: Request, error: Exception) -> Response:
 
 async def _overloaded(_: Request, error: Exception) -> Response:
     assert isinstance(error, Overloaded)  # noqa: S101 - registered for this type
-    return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=error.retry_after)
+    limit = error.limit if isinstance(error, OverQuota) else None
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=error.retry_after, limit=limit)
 
 
 async def _forbidden(_: Request, error: Exception) -> Response:

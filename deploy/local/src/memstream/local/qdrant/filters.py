@@ -100,7 +100,18 @@ def _match_any(value: object, where: str) -> qe.MatchAny:
     raise malformed(f"`{where}` must be a list of strings or a list of integers")
 
 
-_MATCHES: dict[str, Callable[[object, str], qe.MatchType]] = {"value": _match_value, "any": _match_any}
+def _match_except(value: object, where: str) -> qe.MatchExcept:
+    unwanted = array(value, where)
+    if all(isinstance(each, str) for each in unwanted) or all(type(each) is int for each in unwanted):
+        return qe.MatchExcept(unwanted)
+    raise malformed(f"`{where}` must be a list of strings or a list of integers")
+
+
+_MATCHES: dict[str, Callable[[object, str], qe.MatchType]] = {
+    "value": _match_value,
+    "any": _match_any,
+    "except": _match_except,
+}
 
 
 def _range(value: object, where: str) -> qe.RangeType:

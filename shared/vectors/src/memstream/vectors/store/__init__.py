@@ -1,6 +1,7 @@
 """The store of all users' messages: its types, and what services ask of it. No vendor's type is above its adapter."""
 
 from memstream.vectors.store.conditions import At, Condition, Conditions, FirstChunk, MetadataIsOneOf, OneOf, Within
+from memstream.vectors.store.expiry import EndedBy, Expiry, ReadExpiry, RecordedBefore, Sweepable, without_retention
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, MemoryStore, Residue
 from memstream.vectors.store.messages import CONTENT, KEYWORDS, EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner, owner_of
@@ -24,6 +25,8 @@ __all__ = [
     "Condition",
     "Conditions",
     "EmbeddedChunk",
+    "EndedBy",
+    "Expiry",
     "FirstChunk",
     "FirstChunks",
     "MemoryStore",
@@ -31,11 +34,15 @@ __all__ = [
     "Neighbours",
     "OneOf",
     "Owner",
+    "ReadExpiry",
     "Record",
+    "RecordedBefore",
     "Residue",
     "StoredMessage",
+    "Sweepable",
     "TimelinePosition",
     "Turns",
     "Within",
     "owner_of",
+    "without_retention",
 ]

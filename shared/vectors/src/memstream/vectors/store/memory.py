@@ -7,6 +7,7 @@ from typing import Protocol
 
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
+from memstream.vectors.store.expiry import Sweepable
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.queries import (
@@ -101,6 +102,17 @@ class MemoryStore(Protocol):
         `target` has the model of the store's own space and a projection of its vectors. At most `count` chunks get
         theirs, in the order of their ids from `after` on; the result is where to go on, None at the end. Doing it again
         writes the same vectors again.
+        """
+        ...
+
+    async def sweep(self, which: Sweepable, count: int) -> int:
+        """Delete up to `count` chunks that have expired, and return how many there were."""
+        ...
+
+    async def count(self, tenant: str) -> int:
+        """Return how many messages of a tenant are stored, expired ones included until they are swept.
+
+        Points of before the field have no tenant, and are not counted.
         """
         ...
 

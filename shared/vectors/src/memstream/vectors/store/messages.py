@@ -13,6 +13,9 @@ import numpy.typing as npt
 from memstream.contracts.messages import MessageContent
 from memstream.vectors.store.owners import Owner
 
+_LEFT_OUT = ("full_text", "expires_at", "tenant")
+"""Fields that are not written where they are empty."""
+
 CONTENT = tuple(MessageContent.model_fields)
 """What is stored of a message as it was posted. `StoredMessage` has a field of each of these names."""
 
@@ -24,6 +27,8 @@ class Index(Enum):
     """Keyword that partitions the whole collection."""
     KEYWORD = "keyword"
     TIME = "time"
+    TENANT = "tenant"
+    """Keyword by which points of all owners of a tenant are counted and swept; no caller filters by it."""
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -52,6 +57,10 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The whole text: on the first chunk of a message that has several."""
     entry_ms: int = 0
     """When the stream entry it comes from was appended, by the stream's clock; milliseconds."""
+    expires_at: Annotated[datetime | None, Index.TIME] = None
+    """From this time on no query finds it."""
+    tenant: Annotated[str, Index.TENANT] = ""
+    """Empty on points of before this field."""
 
     @property
     def content(self) -> dict[str, Any]:
@@ -61,9 +70,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def written(self) -> dict[str, Any]:
         """Return the fields to write. Times stay `datetime`s."""
         fields = msgspec.structs.asdict(self)
-        if self.full_text is None:
-            del fields["full_text"]
-        return fields
+        return {name: value for name, value in fields.items() if value or name not in _LEFT_OUT}
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> "StoredMessage":

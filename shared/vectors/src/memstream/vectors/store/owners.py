@@ -23,6 +23,11 @@ class Owner(ABC):
 
     @property
     @abstractmethod
+    def tenant(self) -> str:
+        """The tenant, whose policy says how long messages are kept."""
+
+    @property
+    @abstractmethod
     def is_shared(self) -> bool:
         """Whether these are the documents that belong to all users of a tenant."""
 
@@ -38,16 +43,20 @@ def owner_of(tenant: str, user_id: str) -> Owner:
 
 @dataclass(frozen=True, slots=True)
 class _Owner(Owner):
-    tenant: str
+    tenant_name: str
     user_id: str
 
     @property
+    def tenant(self) -> str:
+        return self.tenant_name
+
+    @property
     def name(self) -> str:
-        return ids.owner(self.tenant, self.user_id)
+        return ids.owner(self.tenant_name, self.user_id)
 
     @property
     def is_shared(self) -> bool:
         return self.user_id == ids.SHARED_USER
 
     def point_id(self, message_id: str, chunk: int) -> UUID:
-        return ids.point_id(self.tenant, self.user_id, message_id, chunk)
+        return ids.point_id(self.tenant_name, self.user_id, message_id, chunk)

@@ -1,4 +1,4 @@
-"""The requests that reach the collection in Qdrant. Whatever reads or deletes points takes an `OwnedFilter`."""
+"""The requests that reach the collection in Qdrant. Whatever reads points takes an `OwnedFilter`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from memstream.vectors.server_errors import (
 )
 from memstream.vectors.store.memory import DEPENDENCY, Residue
 from memstream.vectors.store.messages import Record, StoredMessage
-from memstream.vectors.store.qdrant.filters import OwnedFilter, not_after
+from memstream.vectors.store.qdrant.filters import CountFilter, DeletionFilter, OwnedFilter, not_after
 from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, batch_body
 from memstream.vectors.transport import HttpTransport, ResponseTooLarge, is_direct
 
@@ -174,7 +174,7 @@ class Collection:
             )
         _completed(answer.result, "an upsert")
 
-    async def delete(self, which: OwnedFilter) -> None:
+    async def delete(self, which: DeletionFilter) -> None:
         """Delete the points of a filter.
 
         Raises:
@@ -184,6 +184,29 @@ class Collection:
         with qdrant_faults():
             result = await self.client.delete(self.name, models.FilterSelector(filter=which.model), wait=True)
         _completed(result, "a deletion")
+
+    async def ids(self, which: DeletionFilter, limit: int) -> list[str]:
+        """Return the ids of the first points of a filter.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        with qdrant_faults():
+            records, _ = await self.client.scroll(
+                self.name, scroll_filter=which.model, limit=limit, with_payload=False, with_vectors=False
+            )
+        return [str(record.id) for record in records]
+
+    async def count(self, which: CountFilter) -> int:
+        """Return how many points a filter has.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        with qdrant_faults():
+            return (await self.client.count(self.name, which.model, exact=True)).count
 
     async def query(self, queries: Sequence[Query]) -> list[QueryAnswer]:
         """Return the answers to a batch of queries, in one round trip.

@@ -1,7 +1,7 @@
 """Conditions in Qdrant's terms, always narrowed down to one owner. Pure."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ import orjson
 from qdrant_client import models
 
 from memstream.vectors.store.conditions import At, Condition, FirstChunk, MetadataIsOneOf, OneOf, Scalar, Within
+from memstream.vectors.store.expiry import EndedBy, Expiry, RecordedBefore, Sweepable
 from memstream.vectors.store.owners import Owner
 
 _LARGEST_EXACT = 2**53
@@ -21,8 +22,8 @@ _NEVER: _Json = {"has_id": []}
 """Holds for no point. Qdrant takes an empty either-or for no condition at all."""
 
 
-class OwnedFilter(ABC):
-    """A filter that is narrowed down to one owner. Only `owned` makes one; every query of the collection takes one."""
+class _QdrantFilter(ABC):
+    """A filter in both of its forms."""
 
     __slots__ = ()
 
@@ -37,17 +38,87 @@ class OwnedFilter(ABC):
         """The filter as the client takes it."""
 
 
-def owned(owner: Owner, conditions: Sequence[Condition] = (), *, either: Sequence[_Json] = ()) -> OwnedFilter:
-    """Return the filter for an owner's points for which all conditions hold, and one of `either` if there are any."""
-    must: list[_Json] = [_is("owner", owner.name), *(_written(condition) for condition in conditions)]
-    if either:
-        must.append({"should": list(either)})
-    body = {"must": must}
-    return _OwnedFilter(body, orjson.Fragment(orjson.dumps(body)))
+class OwnedFilter(_QdrantFilter):
+    """A filter for one owner's points that have not expired. Only `owned` makes one; whatever reads takes one."""
+
+    __slots__ = ()
+
+
+class DeletionFilter(_QdrantFilter):
+    """A filter for points to delete, expired or not. Only `deleted` and `expired` make one."""
+
+    __slots__ = ()
+
+
+class CorpusFilter(_QdrantFilter):
+    """A filter for one owner's points, among which terms are rare or common. Only `corpus_of` makes one."""
+
+    __slots__ = ()
+
+
+class CountFilter(_QdrantFilter):
+    """A filter for points to count. Only `of_tenant` makes one."""
+
+    __slots__ = ()
+
+
+def owned(
+    owner: Owner, expiry: Expiry, conditions: Sequence[Condition] = (), *, either: Sequence[_Json] = ()
+) -> OwnedFilter:
+    """Return the filter for an owner's points that have not expired and meet all conditions, and one of `either`."""
+    must = [_is("owner", owner.name), *(_written(condition) for condition in conditions)]
+    # As what must not hold: points of before the field have no end of their own, and so they need none.
+    return _OwnedFilter(*_forms({"must": [*must, *_one_of_these(either)], "must_not": list(_expired(expiry))}))
+
+
+def deleted(owner: Owner, *, either: Sequence[_Json]) -> DeletionFilter:
+    """Return the filter for those of an owner's points for which one of `either` holds."""
+    return _DeletionFilter(*_forms({"must": [_is("owner", owner.name), *_one_of_these(either)]}))
+
+
+def expired(which: Sweepable, points: Sequence[str] | None = None) -> DeletionFilter:
+    """Return the filter for points that have expired; `points` narrows it to those."""
+    must: list[_Json] = []
+    match which:
+        case EndedBy(now):
+            must += _expired(Expiry(now))
+        case RecordedBefore(time, tenants, others):
+            must += [{"key": "recorded_at", "range": {"lt": _time(time)}}]
+            must += [{"key": "tenant", "match": {"except" if others else "any": list(tenants)}}]
+    if points is not None:
+        must.append({"has_id": list(points)})
+    return _DeletionFilter(*_forms({"must": must}))
+
+
+def corpus_of(owner: Owner) -> CorpusFilter:
+    """Return the filter for all of an owner's points.
+
+    Until they are swept, expired ones count for how rare a term is; to leave them out would cost a fifth of a search.
+    """
+    return _CorpusFilter(*_forms({"must": [_is("owner", owner.name)]}))
+
+
+def of_tenant(tenant: str) -> CountFilter:
+    """Return the filter for the first chunks of all messages of a tenant."""
+    return _CountFilter(*_forms({"must": [_is("tenant", tenant), _written(FirstChunk())]}))
+
+
+def _expired(expiry: Expiry) -> Iterator[_Json]:
+    yield {"key": "expires_at", "range": {"lte": _time(expiry.now)}}
+    if expiry.recorded_since is not None:
+        yield {"key": "recorded_at", "range": {"lt": _time(expiry.recorded_since)}}
+
+
+def _one_of_these(either: Sequence[_Json]) -> list[_Json]:
+    return [{"should": list(either)}] if either else []
+
+
+def _forms(body: _Json) -> tuple[_Json, orjson.Fragment]:
+    return body, orjson.Fragment(orjson.dumps(body))
 
 
 @dataclass(frozen=True, slots=True)
-class _OwnedFilter(OwnedFilter):
+class _Forms(_QdrantFilter):
     body: _Json
     fragment: orjson.Fragment
 
@@ -58,6 +129,22 @@ class _OwnedFilter(OwnedFilter):
     @property
     def model(self) -> models.Filter:
         return models.Filter.model_validate(self.body)
+
+
+class _OwnedFilter(_Forms, OwnedFilter):
+    __slots__ = ()
+
+
+class _DeletionFilter(_Forms, DeletionFilter):
+    __slots__ = ()
+
+
+class _CorpusFilter(_Forms, CorpusFilter):
+    __slots__ = ()
+
+
+class _CountFilter(_Forms, CountFilter):
+    __slots__ = ()
 
 
 def until_entry(milliseconds: int, message_id: str | None = None) -> _Json:

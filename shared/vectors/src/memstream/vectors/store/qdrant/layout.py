@@ -17,6 +17,7 @@ from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace, keyword_
 _SCHEMAS: Mapping[Index, models.PayloadSchemaParams] = {
     Index.OWNER: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     Index.KEYWORD: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False),
+    Index.TENANT: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False),
     Index.TIME: models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, enable_hnsw=False),
 }
 

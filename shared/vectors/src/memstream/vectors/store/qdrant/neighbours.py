@@ -11,6 +11,7 @@ from itertools import chain
 import msgspec
 
 from memstream.vectors.store.conditions import At, FirstChunk, OneOf
+from memstream.vectors.store.expiry import Expiry
 from memstream.vectors.store.messages import Record, StoredMessage
 from memstream.vectors.store.qdrant.collection import Lookup
 from memstream.vectors.store.qdrant.filters import owned
@@ -25,12 +26,12 @@ _LONGEST = 2_000
 """Characters of a turn that are kept: an answer has only the beginning of a long one."""
 
 
-def lookups_for(asked: Neighbours) -> list[Lookup]:
+def lookups_for(asked: Neighbours, expiry: Expiry) -> list[Lookup]:
     """Return the lookups that find the turns on either side."""
     position, count = asked.position, asked.count
     conversation = (OneOf("conversation_id", (asked.conversation_id,)), FirstChunk())
-    everything = owned(asked.owner, conversation)
-    same_time = owned(asked.owner, (*conversation, At("occurred_at", position.occurred_at)))
+    everything = owned(asked.owner, expiry, conversation)
+    same_time = owned(asked.owner, expiry, (*conversation, At("occurred_at", position.occurred_at)))
     found = []
     for descending, step in ((True, -TICK), (False, TICK)):
         found += [

@@ -5,21 +5,22 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from memstream.vectors.store.qdrant.filters import owned
+from memstream.vectors.store.expiry import Expiry
+from memstream.vectors.store.qdrant.filters import corpus_of, owned
 from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace
 from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, Score, ScoredPoint
 from memstream.vectors.store.queries import CandidateQuery, Candidates
 
 
-def queries_for(question: CandidateQuery, vector_name: str, keywords: KeywordSpace) -> Iterator[Query]:
+def queries_for(question: CandidateQuery, expiry: Expiry, vector_name: str, keywords: KeywordSpace) -> Iterator[Query]:
     """Return one query for each of the question's scores. With two, each scores what either of them found."""
-    which = owned(question.owner, question.conditions)
+    which = owned(question.owner, expiry, question.conditions)
     scores = []
     if question.vector is not None:
         scores.append(Score(question.vector, vector_name))
     if question.text is not None:
         # Terms are rare or common among this owner's messages, not among everybody's.
-        scores.append(Score(keywords.document(question.text), keywords.vector_name, corpus=owned(question.owner)))
+        scores.append(Score(keywords.document(question.text), keywords.vector_name, corpus=corpus_of(question.owner)))
     found = tuple(Query(score, which, question.limit) for score in scores)
     for place, score in enumerate(scores):
         yield Query(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 
 from memstream.vectors.store.messages import StoredMessage
-from memstream.vectors.store.qdrant.filters import OwnedFilter
+from memstream.vectors.store.qdrant.filters import CorpusFilter, OwnedFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Score:
     query: npt.NDArray[np.float32] | Mapping[str, Any]
     using: str
     """The name of the vector that is compared."""
-    corpus: OwnedFilter | None = None
+    corpus: CorpusFilter | None = None
     """The points among which terms are rare or common."""
 
 

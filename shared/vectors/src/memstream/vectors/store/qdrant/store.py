@@ -11,12 +11,13 @@ from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
+from memstream.vectors.store.expiry import Expiry, ReadExpiry, Sweepable
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, Residue
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
-from memstream.vectors.store.qdrant.filters import owned, until_entry
+from memstream.vectors.store.qdrant.filters import deleted, expired, of_tenant, owned, until_entry
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, KeywordSpace
 from memstream.vectors.store.qdrant.layout import ensure_layout, ensure_vector, read_keyword_space
 from memstream.vectors.store.qdrant.queries import queries_for, read_candidates
@@ -44,17 +45,19 @@ class QdrantStore:
         timeout: float,
         ca_file: Path | None = None,
         connections: int = 32,
+        expiry: ReadExpiry,
         keywords: KeywordSpace | None = None,
     ) -> None:
         """Make it. `timeout` is in seconds; at most `connections` are open at once.
 
         A server with TLS is trusted if its certificate comes from an authority in `ca_file`, or one of the system's.
 
-        `keywords` is the collection's keyword space where it is known; None reads it, and gives a new collection the
-        newest one.
+        `expiry` says what no query may find. `keywords` is the collection's keyword space where it is known; None reads
+        it, and gives a new collection the newest one.
         """
         self._space = space
         self._keywords = keywords
+        self._expiry = expiry
         self._vector_name = space.vector_name
         self._collection = Collection(
             url=url,
@@ -91,18 +94,18 @@ class QdrantStore:
             "id": str(chunk.owner.point_id(message.message_id, message.chunk)),
             "vector": {self._vector_name: chunk.vector, keywords.vector_name: keywords.document(chunk.indexed_text)},
             # Whose it is, is said by the owner alone.
-            "payload": message.written() | {"owner": chunk.owner.name},
+            "payload": message.written() | {"owner": chunk.owner.name, "tenant": chunk.owner.tenant},
         }
 
     async def delete_messages(self, owner: Owner, until: Mapping[str, int]) -> None:
         """See `MemoryStore`."""
         if until:
             each = [until_entry(milliseconds, message_id) for message_id, milliseconds in until.items()]
-            await self._collection.delete(owned(owner, either=each))
+            await self._collection.delete(deleted(owner, either=each))
 
     async def delete_all(self, owner: Owner, until_ms: int) -> None:
         """See `MemoryStore`."""
-        await self._collection.delete(owned(owner, either=[until_entry(until_ms)]))
+        await self._collection.delete(deleted(owner, either=[until_entry(until_ms)]))
 
     async def residue(self) -> Residue | None:
         """See `MemoryStore`."""
@@ -111,7 +114,11 @@ class QdrantStore:
     async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
         """See `MemoryStore`."""
         keywords = await self._keyword_space()
-        requests = [request for query in queries for request in queries_for(query, self._vector_name, keywords)]
+        requests = [
+            request
+            for query in queries
+            for request in queries_for(query, await self._expiry(query.owner), self._vector_name, keywords)
+        ]
         answers = iter(await self._collection.query(requests))
         try:
             found = [read_candidates(query, answers, self._vector_name) for query in queries]
@@ -125,8 +132,9 @@ class QdrantStore:
         self, first_chunks: Sequence[FirstChunks], neighbours: Sequence[Neighbours]
     ) -> tuple[list[dict[str, StoredMessage]], list[Turns]]:
         """See `MemoryStore`."""
-        lookups = [_first_chunks(asked) for asked in first_chunks]
-        lookups += [lookup for asked in neighbours for lookup in around.lookups_for(asked)]
+        lookups = [_first_chunks(asked, await self._expiry(asked.owner)) for asked in first_chunks]
+        for asked in neighbours:
+            lookups += around.lookups_for(asked, await self._expiry(asked.owner))
         answers = iter(await self._collection.look_up(lookups))
         firsts = [{record.message.message_id: record.message for record in next(answers)} for _ in first_chunks]
         turns = [around.read_turns(asked, [next(answers) for _ in range(around.LOOKUPS)]) for asked in neighbours]
@@ -136,14 +144,14 @@ class QdrantStore:
         self, owner: Owner, conditions: Conditions, start: TimelinePosition | datetime | None, count: int
     ) -> list[Record]:
         """See `MemoryStore`."""
-        walk = Walk(self._collection, owner, conditions)
+        walk = Walk(self._collection, owner, await self._expiry(owner), conditions)
         if isinstance(start, TimelinePosition):
             return await walk.after(start, count)
         return await walk.from_time(start, count)
 
     async def speakers(self, owner: Owner) -> list[str]:
         """See `MemoryStore`."""
-        return await self._collection.facet("speaker", owned(owner), MAX_SPEAKERS)
+        return await self._collection.facet("speaker", owned(owner, await self._expiry(owner)), MAX_SPEAKERS)
 
     async def project(
         self, owner: Owner, target: EmbeddingSpace, *, after: str | None = None, count: int = 1000
@@ -152,17 +160,30 @@ class QdrantStore:
         if target.projection is None or target.provider_dimensions != self._space.dimensions:
             raise ValueError(f"{target.vector_name} is no projection of {self._vector_name}")
         await ensure_vector(self._collection, target)
-        points, following = await self._collection.vectors(self._vector_name, owned(owner), count, after)
+        which = owned(owner, await self._expiry(owner))
+        points, following = await self._collection.vectors(self._vector_name, which, count, after)
         if points:
             rows = target.project(np.array(list(points.values()), np.float32))
             await self._collection.set_vectors(target.vector_name, dict(zip(points, rows, strict=True)))
         return following
+
+    async def sweep(self, which: Sweepable, count: int) -> int:
+        """See `MemoryStore`."""
+        points = await self._collection.ids(expired(which), count)
+        if points:
+            # By the condition as well: a new version of a message may have another end.
+            await self._collection.delete(expired(which, points))
+        return len(points)
+
+    async def count(self, tenant: str) -> int:
+        """See `MemoryStore`."""
+        return await self._collection.count(of_tenant(tenant))
 
     async def aclose(self) -> None:
         """See `MemoryStore`."""
         await self._collection.aclose()
 
 
-def _first_chunks(asked: FirstChunks) -> Lookup:
+def _first_chunks(asked: FirstChunks, expiry: Expiry) -> Lookup:
     points = [str(asked.owner.point_id(message_id, 0)) for message_id in asked.message_ids]
-    return Lookup(owned(asked.owner, either=[{"has_id": points}]), len(points))
+    return Lookup(owned(asked.owner, expiry, either=[{"has_id": points}]), len(points))

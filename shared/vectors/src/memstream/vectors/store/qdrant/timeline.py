@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from memstream.vectors.store.conditions import At, Condition, Conditions, FirstChunk
+from memstream.vectors.store.expiry import Expiry
 from memstream.vectors.store.messages import Record
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
@@ -27,6 +28,7 @@ class Walk:
 
     collection: Collection
     owner: Owner
+    expiry: Expiry
     conditions: Conditions
 
     async def from_time(self, start: datetime | None, count: int) -> list[Record]:
@@ -72,7 +74,7 @@ class Walk:
         start: datetime | None = None,
         first: str | None = None,
     ) -> list[Record]:
-        which = owned(self.owner, (FirstChunk(), *self.conditions, *conditions))
+        which = owned(self.owner, self.expiry, (FirstChunk(), *self.conditions, *conditions))
         return await self.collection.scroll(Lookup(which, count, order_by, start), first=first)
 
 
