@@ -22,7 +22,7 @@ from memstream.contracts.tenants import TenantPolicy, TenantPolicyIn, TenantPoli
 
 
 class Operator(KeyClient):
-    """Handles the dead letters of all tenants, messages that could not be stored, and manages API keys and limits.
+    """Handles the dead letters of all tenants, sets the limits of tenants, and manages API keys.
 
     `admin_key` is a key for operators. `ConnectionOptions` describes the optional arguments. Errors and retries are
     those of `Memstream`::

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from memstream.contracts import keys
-from memstream.contracts.keys import LANES, Lane, Position
+from memstream.contracts.keys import LANES, Lane
 from memstream.ingest.appends import Appended
 from memstream.ingest.recorder import NewEntry
 from memstream.runtime.clock import Clock
@@ -64,7 +64,8 @@ class TenantUsage:
         """Count those entries that were appended and not there before."""
         for entry, one in zip(entries, appended, strict=True):
             if not one.duplicate:
-                slot = Position.parse(one.position).milliseconds // 1000 // SLOT_SECONDS
+                milliseconds, _ = keys.entry_order(one.position.rpartition(".")[2])
+                slot = milliseconds // 1000 // SLOT_SECONDS
                 self._counted[_Slot(entry.tenant, entry.partition, entry.lane, slot)] += 1
 
     async def publish(self) -> None:

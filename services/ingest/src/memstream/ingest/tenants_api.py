@@ -1,6 +1,7 @@
 """The HTTP routes for tenants' policies: they decode, call once and respond. They need an admin key."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request
@@ -9,7 +10,7 @@ from memstream.contracts.ids import Tenant
 from memstream.contracts.tenants import TenantPolicy, TenantPolicyIn, TenantPolicyOut
 from memstream.streams.connections import Redis
 from memstream.streams.tenant_policies import read_policy, write_policy
-from memstream.web.application import PROBLEM_ANSWERS, described_body, reference
+from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import ADMIN
 from memstream.web.bodies import JSON, read_json
 
@@ -33,7 +34,7 @@ def _parts(request: Request) -> TenantsParts:
 tenants_routes = APIRouter(
     prefix="/v1/admin/tenants",
     tags=["admin"],
-    responses=PROBLEM_ANSWERS,
+    responses=PROBLEM_ANSWERS | problem_answers(HTTPStatus.FORBIDDEN),
     dependencies=[ADMIN.declared],
 )
 """The routes; they read `TenantsParts` from the application's state. The key is checked before anything else."""
