@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["memstream"]):
     from memstream.contracts.limits import Limits
     from memstream.contracts.searches import Filter
     from memstream.embedder.chunks import Chunker
-    from memstream.embedder.jobs import Delivery, EmbeddingJob, prepare
+    from memstream.embedder.jobs import Delivery, EmbeddingJob, decode, prepare
     from memstream.ingest.appends import Appended
     from memstream.ingest.group_commit import Amount, GroupCommit
     from memstream.ingest.intake import Intake
@@ -53,7 +53,7 @@ def _stream_decoder() -> Check:
     chunker = Chunker(24, 6)
 
     def check(data: bytes) -> None:
-        prepared = prepare(Delivery("s", "live", 0, "1-0", {b"data": data}), chunker, 5, lambda: _NOW)
+        prepared = prepare(decode(Delivery("s", "live", 0, "1-0", {b"data": data})), chunker, 5, lambda: _NOW)
         if isinstance(prepared, EmbeddingJob):
             assert prepared.chunks
             assert all(chunk in prepared.message.text for chunk in prepared.chunks)

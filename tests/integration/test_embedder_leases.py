@@ -101,12 +101,13 @@ async def test_entries_that_wait_for_room_keep_their_lease(site: Worksite) -> No
     async def more_than_there_is_room_for() -> bool:
         return len(await site.pending("embedder-1")) > 4
 
-    await until(more_than_there_is_room_for, "four are in progress, and a read waits for room")
+    await until(more_than_there_is_room_for, "four are in progress, and the others are parked")
     rounds: list[int] = []
 
     async def lasted() -> bool:
         entries = await site.pending()
-        assert {entry["times_delivered"] for entry in entries} == {1}
+        # Waiting for room is no delivery.
+        assert {entry["times_delivered"] for entry in entries} <= {0, 1}
         rounds.append(max(entry["time_since_delivered"] for entry in entries))
         return sum(later < earlier for earlier, later in pairwise(rounds)) >= RENEWALS
 
@@ -124,6 +125,26 @@ async def test_redelivered_entries_are_worked_on_alone(site: Worksite) -> None:
     await site.work(ready=False)
     await site.finished()
     assert site.script.counts.sizes == [1] * 6
+
+
+async def test_parked_entries_of_a_killed_worker_are_no_suspects(site: Worksite) -> None:
+    await site.work(claim_idle=2, held_messages=8, batch_texts=8, concurrency=1)
+    site.script.open.clear()
+    await site.say(texts(400))
+
+    async def parked() -> bool:
+        entries = await site.pending("embedder-1")
+        return len(entries) == 400 and sum(entry["times_delivered"] == 0 for entry in entries) >= 392
+
+    await until(parked, "all are read, and all but those in progress are parked")
+    await site.parts.kill("embedder-1")
+    site.script.open.set()
+    site.script.forget()
+    await site.work("embedder-2", claim_idle=2, held_messages=64, batch_texts=32)
+    await site.finished()
+    assert await site.stored() == {text: [0] for text in texts(400)}
+    # Alone go those that were in progress, and not the others.
+    assert site.script.counts.calls <= 400 / 4
 
 
 async def test_redelivered_entries_do_not_wait_for_the_end_of_a_backlog(site: Worksite) -> None:

@@ -49,11 +49,17 @@ def entry(data: bytes, *, lane: Lane = "live", entry_id: str = "1-0", attempts: 
     return SourceStream(0, lane).delivery(entry_id, fields, attempts)
 
 
-def job(
-    name: str = "1-0", *, lane: Lane = "live", attempts: int = 1, texts: int = 1, size: int | None = None
+def job(  # noqa: PLR0913 - any of them, by name
+    name: str = "1-0",
+    *,
+    lane: Lane = "live",
+    attempts: int = 1,
+    texts: int = 1,
+    size: int | None = None,
+    tenant: str = "acme",
 ) -> EmbeddingJob:
     """Make a message that is ready to be embedded, of so many texts; `size` counts as the bytes of all of them."""
-    message = recorded(message_id=name)
+    message = recorded(message_id=name, tenant=tenant)
     parts = [f"{name} part {index}" for index in range(texts)]
     bytes_of_texts = sum(len(part) for part in parts) if size is None else size
     return EmbeddingJob(entry(b"", lane=lane, entry_id=name, attempts=attempts), message, parts, parts, bytes_of_texts)

@@ -1,6 +1,7 @@
 """Pipelines that tests are made of: everything but the settlement is faked."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,19 +11,22 @@ from unit.examples import NoTombstones, seeded
 from memstream.contracts.keys import Lane
 from memstream.embedder.batch_processor import BatchProcessor, Servers
 from memstream.embedder.batching import Batcher, BatchPolicy
-from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
+from memstream.embedder.breaker import BreakerPolicy, DeadLetterGate
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.concurrency import ConcurrencyController
 from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.held_entries import HeldEntries
+from memstream.embedder.intake import Intake
 from memstream.embedder.jobs import Deleted, DeletionRequest, Outcome, prepare
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.outcomes import Outcomes
+from memstream.embedder.parked_entries import ParkedEntries
+from memstream.embedder.pending_list import PendingList
 from memstream.embedder.pipeline import Pipeline, Stages
 from memstream.embedder.retries import Retrier
 from memstream.embedder.settlement import Settlement
 from memstream.runtime.backoff import Backoff
-from memstream.runtime.clock import SystemClock
+from memstream.runtime.clock import Clock, SystemClock
 from memstream.runtime.health import Pulse
 from memstream.streams.connections import Redis
 from memstream.vectors.space import Vectors
@@ -45,19 +49,39 @@ async def delete(requests: Sequence[DeletionRequest]) -> list[Outcome]:
     return [Deleted(request.event.erasure_id) for request in requests]
 
 
-def pipeline_on(redis: Redis, delete: Deleting = delete, messages: int = 16) -> tuple[Pipeline, HeldEntries]:
-    """Make a pipeline that settles there, and what it holds."""
-    clock, faults, metrics = SystemClock(), DependencyFaults(), EmbedderMetrics(CollectorRegistry())
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A pipeline, what it holds, and what it has parked."""
+
+    pipeline: Pipeline
+    held: HeldEntries
+    parked: ParkedEntries
+
+
+def pipeline_on(  # noqa: PLR0913 - any of them, by name
+    redis: Redis,
+    delete: Deleting = delete,
+    messages: int = 16,
+    *,
+    servers: Servers | None = None,
+    parked: int = 10_000,
+    batch_texts: int = 128,
+    clock: Clock | None = None,
+    calls: int = 8,
+) -> Parts:
+    """Make a pipeline that settles there."""
+    clock = clock or SystemClock()
+    faults, metrics = DependencyFaults(), EmbedderMetrics(CollectorRegistry())
     pulse = Pulse(clock, 30.0)
     retrying = Retrier(faults, clock, seeded(), Backoff(initial=0.1, maximum=1.0), pulse.beat)
-    gate = DeadLetterGate(Breaker(BreakerPolicy()), faults, clock, pulse)
-    held = HeldEntries(messages, 1_000_000, metrics.held)
+    held, put_aside = HeldEntries(messages, 1_000_000, metrics.held), ParkedEntries(parked)
     stages = Stages(
+        intake=Intake(held, put_aside, PendingList(redis, "here"), retrying, clock, read_entries=256),
         prepare=partial(prepare, chunker=Chunker(512, 64), max_deliveries=5, now=clock.now),
-        batcher=Batcher(BatchPolicy(128, 250_000, 0.005)),
-        storing=BatchProcessor(Servers(embed, upsert), NoTombstones(), retrying, gate, metrics),
+        batcher=Batcher(BatchPolicy(batch_texts, 250_000, 0.005)),
+        storing=BatchProcessor(servers or Servers(embed, upsert), NoTombstones(), retrying, metrics),
         delete=delete,
-        dead_letters=gate,
-        outcomes=Outcomes(Settlement(redis, clock), retrying, held, metrics),
+        dead_letters=DeadLetterGate(BreakerPolicy(), faults, clock),
+        outcomes=Outcomes(Settlement(redis, clock), retrying, metrics),
     )
-    return Pipeline(stages, held, ConcurrencyController(8), clock, pulse), held
+    return Parts(Pipeline(stages, ConcurrencyController(calls), clock, pulse), held, put_aside)

@@ -15,9 +15,8 @@ from waiting import PATIENCE
 
 from memstream.contracts.keys import Lane
 from memstream.embedder.batch_processor import BatchProcessor, Servers
-from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
 from memstream.embedder.dependencies import DependencyFaults
-from memstream.embedder.jobs import Dead, EmbeddingJob, Pending, Stored
+from memstream.embedder.jobs import Dead, EmbeddingJob, Outcome, Pending, Stored
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.retries import Retrier
 from memstream.runtime.backoff import Backoff
@@ -67,9 +66,16 @@ class Bench:
             Servers(self._embed, self._upsert, probe, texts_per_call),
             NoTombstones(),
             retrying,
-            DeadLetterGate(Breaker(BreakerPolicy()), self.faults, self.clock, self.pulse),
             EmbedderMetrics(CollectorRegistry()),
         )
+
+    async def store(self, jobs: Sequence[EmbeddingJob]) -> list[Outcome]:
+        """Store a batch, and what is refused as a whole in halves."""
+        outcomes = await self.storing.store(jobs)
+        if outcomes is not None:
+            return outcomes
+        middle = len(jobs) // 2
+        return [*await self.store(jobs[:middle]), *await self.store(jobs[middle:])]
 
     async def _embed(self, texts: Sequence[str], lane: Lane) -> Vectors:
         return await self.servers.embed(texts, lane)
@@ -104,7 +110,7 @@ async def test_every_text_is_stored_with_its_own_vector(messages: int, texts: in
     bench = Bench(texts_per_call=texts_per_call)
     jobs = batch(messages, texts)
 
-    assert await bench.storing.store(jobs) == [Stored()] * messages
+    assert await bench.store(jobs) == [Stored()] * messages
     assert all(len(call) <= texts_per_call for call in bench.servers.calls)
     assert {text: point.vector for text, point in bench.servers.stored.items()} == {
         text: [len(text)] for text in texts_of(jobs)
@@ -117,7 +123,7 @@ async def test_one_poison_among_128_is_found_in_few_calls(place: int) -> None:
     bench = Bench()
     jobs = batch(128)
     bench.servers.embed_fails = refusing(jobs[place].texts[0])
-    outcomes = await bench.storing.store(jobs)
+    outcomes = await bench.store(jobs)
 
     assert outcomes == [Dead("HTTP 400: bad input") if n == place else Stored() for n in range(128)]
     assert len(bench.servers.calls) == 1 + 2 * math.log2(128)
@@ -128,7 +134,7 @@ async def test_poison_that_the_store_refuses_is_found_too() -> None:
     bench = Bench()
     bench.servers.upsert_fails = refusing("2-0 part 1")
 
-    assert await bench.storing.store(batch(4, texts=2)) == [Stored(), Stored(), Dead("HTTP 400: bad input"), Stored()]
+    assert await bench.store(batch(4, texts=2)) == [Stored(), Stored(), Dead("HTTP 400: bad input"), Stored()]
     assert bench.servers.upserts == 5
 
 
@@ -139,14 +145,14 @@ async def test_every_poison_is_found_and_nothing_else(places: set[int]) -> None:
     poison = {jobs[place].texts[0] for place in places}
     bench.servers.embed_fails = lambda texts: Rejected("no") if poison & set(texts) else None
 
-    assert await bench.storing.store(jobs) == [Dead("no") if n in places else Stored() for n in range(20)]
+    assert await bench.store(jobs) == [Dead("no") if n in places else Stored() for n in range(20)]
 
 
 async def test_a_message_of_many_texts_dies_as_a_whole() -> None:
     bench = Bench(texts_per_call=2)
     bench.servers.embed_fails = refusing("1-0 part 4")
 
-    assert await bench.storing.store(batch(2, texts=5)) == [Stored(), Dead("HTTP 400: bad input")]
+    assert await bench.store(batch(2, texts=5)) == [Stored(), Dead("HTTP 400: bad input")]
     assert not any(text.startswith("1-0") for text in bench.servers.stored)
 
 
@@ -159,7 +165,7 @@ async def test_what_passes_is_waited_out_without_a_loss(stage: str, error: Memst
     setattr(bench.servers, stage, failing(error, 5))
     jobs = batch(3)
 
-    assert await bench.storing.store(jobs) == [Stored()] * 3
+    assert await bench.store(jobs) == [Stored()] * 3
     assert set(bench.servers.stored) == set(texts_of(jobs))
     assert len(bench.clock.slept) == 5
 
@@ -167,7 +173,7 @@ async def test_what_passes_is_waited_out_without_a_loss(stage: str, error: Memst
 async def test_a_failed_upsert_does_not_embed_again() -> None:
     bench = Bench()
     bench.servers.upsert_fails = failing(Unavailable("Qdrant", "HTTP 503"), 3)
-    await bench.storing.store(batch(3))
+    await bench.store(batch(3))
 
     assert len(bench.servers.calls) == 1
 
@@ -175,7 +181,7 @@ async def test_a_failed_upsert_does_not_embed_again() -> None:
 async def test_waits_grow_up_to_the_maximum() -> None:
     bench = Bench()
     bench.servers.embed_fails = failing(Unavailable("x", "down"), 6)
-    await bench.storing.store(batch(1))
+    await bench.store(batch(1))
 
     bounds = [1, 2, 4, 8, 8, 8]
     assert all(bound / 2 <= slept <= bound for slept, bound in zip(bench.clock.slept, bounds, strict=True))
@@ -185,7 +191,7 @@ async def test_a_server_that_asks_for_a_longer_wait_gets_it_up_to_a_minute() -> 
     bench = Bench()
     answers = iter([Unavailable("x", "429", retry_after=20.0), Unavailable("x", "429", retry_after=3600.0)])
     bench.servers.embed_fails = lambda _: next(answers, None)
-    await bench.storing.store(batch(1))
+    await bench.store(batch(1))
 
     assert bench.clock.slept == [20.0, 60.0]
 
@@ -199,7 +205,7 @@ async def test_waiting_is_a_sign_of_life_and_its_fault_is_cleared() -> None:
         return Unavailable("x", "down", retry_after=10.0) if len(seen) < 9 else None
 
     bench.servers.embed_fails = verdict
-    await bench.storing.store(batch(1))
+    await bench.store(batch(1))
 
     assert max(seen) <= 10.0
     assert bench.faults.is_empty
@@ -217,7 +223,7 @@ async def test_a_fault_is_told_while_it_lasts() -> None:
 
     bench.clock.sleep = told_by_readiness  # type: ignore[method-assign] # where the wait is observed
     bench.servers.embed_fails = failing(GlobalFault("x", "HTTP 401"), 2)
-    await bench.storing.store(batch(1))
+    await bench.store(batch(1))
 
     assert told == ["x: HTTP 401"] * 2
 
@@ -226,21 +232,21 @@ async def test_an_unknown_error_leaves_only_the_message_that_causes_it() -> None
     bench = Bench()
     bench.servers.embed_fails = lambda texts: ZeroDivisionError() if "2-0 part 0" in texts else None
 
-    assert await bench.storing.store(batch(4)) == [Stored(), Stored(), Pending("ZeroDivisionError"), Stored()]
+    assert await bench.store(batch(4)) == [Stored(), Stored(), Pending("ZeroDivisionError"), Stored()]
 
 
 async def test_an_unknown_error_of_the_store_leaves_the_message_pending() -> None:
     bench = Bench()
     bench.servers.upsert_fails = lambda _: KeyError("x")
 
-    assert await bench.storing.store(batch(3)) == [Pending("KeyError")] * 3
+    assert await bench.store(batch(3)) == [Pending("KeyError")] * 3
 
 
 async def test_identical_texts_of_two_messages_are_both_stored() -> None:
     bench = Bench()
     twins = [job("1-0"), job("1-0")]
 
-    assert await bench.storing.store(twins) == [Stored()] * 2
+    assert await bench.store(twins) == [Stored()] * 2
 
 
 async def fine() -> None:
@@ -257,7 +263,7 @@ async def test_a_text_that_breaks_a_server_that_works_is_found_and_left_and_the_
     (bad,) = jobs[5].texts
     bench.servers.embed_fails = lambda texts: Unavailable("provider", "HTTP 500") if bad in texts else None
 
-    outcomes = await bench.storing.store(jobs)
+    outcomes = await bench.store(jobs)
 
     assert [type(outcome) for outcome in outcomes] == [Pending if place == 5 else Stored for place in range(16)]
 
@@ -267,7 +273,7 @@ async def test_an_outage_is_waited_out_however_often_it_fails() -> None:
     left = iter(range(30))
     bench.servers.embed_fails = lambda _: Unavailable("provider", "HTTP 500") if next(left, None) is not None else None
 
-    outcomes = await bench.storing.store(jobs)
+    outcomes = await bench.store(jobs)
 
     assert outcomes == [Stored()] * 4
     assert len(bench.servers.calls) == 31
@@ -284,8 +290,8 @@ async def test_imports_that_wait_for_the_store_do_not_hold_up_what_was_just_said
         await upsert(points)
 
     bench.servers.upsert = upsert_slowly  # type: ignore[method-assign] # slower than the other
-    imports = [asyncio.create_task(bench.storing.store([job(f"9-{number}", lane="bulk")])) for number in range(50)]
-    assert await bench.storing.store([job("1-0")]) == [Stored()]
+    imports = [asyncio.create_task(bench.store([job(f"9-{number}", lane="bulk")])) for number in range(50)]
+    assert await bench.store([job("1-0")]) == [Stored()]
     go.set()
     assert await asyncio.gather(*imports) == [[Stored()]] * 50
 
@@ -309,6 +315,6 @@ async def test_once_the_servers_are_seen_to_work_no_fault_is_left() -> None:
 
     bench = Bench(probe=work_again)
     bench.servers.embed_fails = failing(Unavailable("the embeddings server", "HTTP 500"), 6)
-    await bench.storing.store(batch(2))
+    await bench.store(batch(2))
 
     assert bench.faults.is_empty

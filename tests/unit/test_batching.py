@@ -177,3 +177,34 @@ def test_redelivered_messages_and_the_others_take_turns() -> None:
     batcher = filled(BatchPolicy(texts=1, size=1000, linger=0.0), jobs)
 
     assert [entries(batch) for batch in taken(batcher)] == [["0-0"], ["0-1"], ["1-0"], ["1-1"], ["2-1"]]
+
+
+def test_a_tenant_with_one_message_is_in_the_next_batch_however_many_another_has() -> None:
+    batcher = filled(BatchPolicy(texts=8, size=1000, linger=0.0), [job(f"{n}-0") for n in range(1000)])
+    batcher.add(job("0-9", tenant="other"), 0.0)
+
+    assert "0-9" in entries(batcher.take("live"))
+
+
+def test_a_refused_batch_is_cut_between_tenants_and_its_parts_go_first() -> None:
+    policy = BatchPolicy(texts=200, size=10_000, linger=0.0)
+    good = [job(f"{number}-0", tenant="good") for number in range(99)]
+    batcher = filled(policy, [*good[:50], job("0-9", tenant="hostile"), *good[50:]])
+    batcher.divide(batcher.take("live"), 0.0)
+
+    # All good ones are one call away from being stored.
+    assert [entries(batcher.take("live")) for _ in range(2)] == [entries(good), ["0-9"]]
+
+
+def test_whose_texts_were_refused_shares_no_batch_until_it_is_over() -> None:
+    batcher = Batcher(BatchPolicy(texts=200, size=10_000, linger=0.0))
+    batcher.divide([job(f"{number}-0", tenant="hostile") for number in range(2)], 0.0)
+    batcher.add(job("3-0", tenant="hostile"), 1.0)
+    batcher.add(job("4-0", tenant="good"), 1.0)
+    batches = taken(batcher)
+
+    assert all(len({one.tenant for one in batch}) == 1 for batch in batches)
+    assert len(batches) == 4
+    batcher.add(job("5-0", tenant="hostile"), 99.0)
+    batcher.add(job("6-0", tenant="good"), 99.0)
+    assert len(batcher.take("live")) == 2

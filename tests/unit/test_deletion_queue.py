@@ -1,4 +1,4 @@
-"""Requests to delete: in order per owner, a few owners at once, and never more than there is room for."""
+"""Requests to delete: in order per owner, a few owners at once, and tenants in turns."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ from memstream.embedder.deletion_queue import REQUESTS_AT_ONCE, DeletionQueue
 from memstream.embedder.jobs import DeletionRequest
 
 
-def request(user: str, number: int) -> DeletionRequest:
+def request(user: str, number: int, tenant: str = "acme") -> DeletionRequest:
     """Make the so-manieth request of a user."""
     event = MessageDeleted(
-        tenant="acme", user_id=user, message_id=f"m-{number}", erasure_id=f"{user}-{number}", deleted_at=START
+        tenant=tenant, user_id=user, message_id=f"m-{number}", erasure_id=f"{user}-{number}", deleted_at=START
     )
     return DeletionRequest(entry(b"", entry_id=f"{number}-0"), event)
 
@@ -58,20 +58,20 @@ class Store:
 @given(
     st.lists(st.integers(0, 6), max_size=60),
     st.lists(st.integers(0, 4), min_size=1, max_size=10),
-    st.integers(1, 20),
     st.integers(1, 4),
 )
 @settings(max_examples=60)
 async def test_each_owners_requests_are_carried_out_once_and_in_order(
-    users: list[int], turns: list[int], capacity: int, at_once: int
+    users: list[int], turns: list[int], at_once: int
 ) -> None:
     store = Store(turns)
-    queue = DeletionQueue(store.carry_out, capacity=capacity, owners_at_once=at_once)
+    queue = DeletionQueue(store.carry_out, owners_at_once=at_once)
     running = asyncio.create_task(queue.run())
     added: dict[str, list[str]] = {}
     for number, user in enumerate(users):
         one = request(f"user {user}", number)
-        await asyncio.wait_for(queue.add(one), PATIENCE)
+        queue.add(one)
+        await asyncio.sleep(0)
         added.setdefault(one.owner.name, []).append(one.event.erasure_id)
     queue.close()
     await asyncio.wait_for(running, PATIENCE)
@@ -80,31 +80,12 @@ async def test_each_owners_requests_are_carried_out_once_and_in_order(
     assert store.most_at_once <= at_once
 
 
-async def test_it_takes_no_more_than_there_is_room_for() -> None:
-    store = Store()
-    store.is_open.clear()
-    queue = DeletionQueue(store.carry_out, capacity=3)
-    running = asyncio.create_task(queue.run())
-    for number in range(3):
-        await queue.add(request("ana", number))
-    fourth = asyncio.create_task(queue.add(request("bo", 3)))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert not fourth.done()
-
-    store.is_open.set()
-    await asyncio.wait_for(fourth, PATIENCE)
-    queue.close()
-    await asyncio.wait_for(running, PATIENCE)
-    assert store.done == {"acme/ana": ["ana-0", "ana-1", "ana-2"], "acme/bo": ["bo-3"]}
-
-
 async def test_an_owner_with_many_requests_does_not_keep_the_others_waiting() -> None:
     store = Store()
-    queue = DeletionQueue(store.carry_out, capacity=10_000, owners_at_once=1)
+    queue = DeletionQueue(store.carry_out, owners_at_once=1)
     for number in range(3 * REQUESTS_AT_ONCE):
-        await queue.add(request("ana", number))
-    await queue.add(request("bo", 0))
+        queue.add(request("ana", number))
+    queue.add(request("bo", 0))
     queue.close()
     await asyncio.wait_for(queue.run(), PATIENCE)
 
@@ -112,12 +93,49 @@ async def test_an_owner_with_many_requests_does_not_keep_the_others_waiting() ->
     assert store.calls == 4
 
 
+async def test_a_tenant_with_many_owners_keeps_another_waiting_for_one_call_at_most() -> None:
+    store = Store()
+    queue = DeletionQueue(store.carry_out, owners_at_once=1)
+    for number in range(1000):
+        queue.add(request(f"user {number}", 0))
+    queue.add(request("bo", 0, tenant="other"))
+    queue.close()
+    await asyncio.wait_for(queue.run(), PATIENCE)
+
+    assert list(store.done).index("other/bo") == 1
+
+
+async def test_deletions_that_take_for_ever_leave_a_place_to_other_tenants() -> None:
+    store, done = Store(), asyncio.Event()
+
+    async def carry_out(requests: Sequence[DeletionRequest]) -> None:
+        if requests[0].tenant == "other":
+            done.set()
+        else:
+            await store.carry_out(requests)
+
+    store.is_open.clear()
+    queue = DeletionQueue(carry_out)
+    running = asyncio.create_task(queue.run())
+    for number in range(100):
+        queue.add(request(f"user {number}", 0))
+    await asyncio.sleep(0)
+    queue.add(request("bo", 0, tenant="other"))
+    await asyncio.wait_for(done.wait(), PATIENCE)
+
+    assert store.done == {}
+    store.is_open.set()
+    queue.close()
+    await asyncio.wait_for(running, PATIENCE)
+    assert len(store.done) == 100
+
+
 async def test_cancelled_it_leaves_the_rest() -> None:
     store = Store()
     store.is_open.clear()
-    queue = DeletionQueue(store.carry_out, capacity=10)
+    queue = DeletionQueue(store.carry_out)
     running = asyncio.create_task(queue.run())
-    await queue.add(request("ana", 0))
+    queue.add(request("ana", 0))
     await asyncio.sleep(0)
     queue.close()
     running.cancel()

@@ -11,7 +11,17 @@ from unit.manual_clock import START
 from memstream.contracts import ids
 from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.embedder.chunks import Chunker
-from memstream.embedder.jobs import Dead, DeletionRequest, Delivery, EmbeddingJob, Expired, Settled, chunks_of, prepare
+from memstream.embedder.jobs import (
+    Dead,
+    DeletionRequest,
+    Delivery,
+    EmbeddingJob,
+    Expired,
+    Settled,
+    chunks_of,
+    decode,
+    prepare,
+)
 from memstream.embedder.streams import SourceStream, source_streams
 
 CHUNKER = Chunker(24, 6)
@@ -20,14 +30,14 @@ LONG = " ".join(f"This is the sentence with the number {number} of all of them."
 
 def prepared(delivery: Delivery, max_deliveries: int = 5) -> EmbeddingJob:
     """Prepare an entry that is fine."""
-    found = prepare(delivery, CHUNKER, max_deliveries, lambda: START)
+    found = prepare(decode(delivery), CHUNKER, max_deliveries)
     assert isinstance(found, EmbeddingJob)
     return found
 
 
 def dead(delivery: Delivery, max_deliveries: int = 5) -> Dead:
     """Give the reason why an entry can't be prepared."""
-    found = prepare(delivery, CHUNKER, max_deliveries, lambda: START)
+    found = prepare(decode(delivery), CHUNKER, max_deliveries)
     assert isinstance(found, Settled)
     assert found.delivery is delivery
     assert isinstance(found.outcome, Dead)
@@ -94,7 +104,7 @@ def test_the_reason_names_fields_and_never_what_was_said() -> None:
 def test_a_request_to_delete_is_decoded(event: MessageDeleted | UserErased) -> None:
     delivery = entry(event.model_dump_json().encode())
 
-    assert prepare(delivery, CHUNKER, 5, lambda: START) == DeletionRequest(delivery, event)
+    assert prepare(decode(delivery), CHUNKER, 5) == DeletionRequest(delivery, event)
 
 
 @pytest.mark.parametrize("text", [" ", "\n\t", "\u3000"])
@@ -111,8 +121,8 @@ def test_an_entry_that_came_back_too_often_is_dead_of_an_unknown_cause() -> None
 
 def test_a_message_that_is_dead_is_named_as_far_as_it_could_be_read() -> None:
     event = recorded(text=" ")
-    readable = prepare(entry(event.model_dump_json().encode()), CHUNKER, 5, lambda: START)
-    error_for_unreadable_answer = prepare(entry(b"{"), CHUNKER, 5, lambda: START)
+    readable = prepare(decode(entry(event.model_dump_json().encode())), CHUNKER, 5)
+    error_for_unreadable_answer = prepare(decode(entry(b"{")), CHUNKER, 5)
 
     assert isinstance(readable, Settled)
     assert isinstance(error_for_unreadable_answer, Settled)

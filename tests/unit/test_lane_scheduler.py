@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from memstream.contracts.keys import LANES, Lane
 from memstream.embedder.bulk_throttle import BulkThrottle
-from memstream.embedder.lane_scheduler import LaneScheduler
+from memstream.embedder.lane_scheduler import LIVE_BATCHES_PER_TURN, LaneScheduler
 
 MOST = 12
 IDLE: dict[Lane, float | None] = {"live": None, "bulk": None}
@@ -80,17 +80,31 @@ def test_a_batch_begins_only_when_due_and_with_a_slot(
 
 
 @given(steps)
-def test_live_goes_before_bulk(steps: list[tuple[str, dict[Lane, float | None], int, float, int]]) -> None:
-    worker = Worker()
+def test_live_goes_before_bulk_except_for_its_turn(
+    steps: list[tuple[str, dict[Lane, float | None], int, float, int]],
+) -> None:
+    worker, live = Worker(), 0
     for action, due, limit, seconds, index in steps:
         worker.now += seconds
         if action == "free" and worker.calling:
             worker.free(index)
         elif action == "finish" and worker.storing:
             worker.finish(index, seconds)
-        elif worker.begin(due, limit) == "bulk":
+        elif lane := worker.begin(due, limit):
             # Whatever has room for an import has room for what was just said: none was due.
-            assert due["live"] != 0.0
+            assert lane == "live" or due["live"] != 0.0 or live >= LIVE_BATCHES_PER_TURN
+            live = live + 1 if lane == "live" else 0
+
+
+@given(st.integers(1, MOST), st.integers(1, 200))
+def test_an_import_does_not_stand_still_however_many_live_messages_come(limit: int, batches: int) -> None:
+    worker, lanes = Worker(), list[Lane | None]()
+    for _ in range(batches):
+        lanes.append(worker.begin(BOTH_DUE, limit))
+        worker.free()
+        worker.finish()
+
+    assert lanes.count("bulk") == batches // (LIVE_BATCHES_PER_TURN + 1)
 
 
 @given(steps, st.integers(1, MOST))

@@ -34,7 +34,8 @@ async def silent_redis() -> AsyncIterator[tuple[Redis, asyncio.Event]]:
 @pytest.mark.parametrize("closed", [False, True])
 async def test_an_entry_whose_offer_is_broken_off_keeps_no_lease_unless_it_is_handed_back(*, closed: bool) -> None:
     async with silent_redis() as (redis, asked):
-        pipeline, held = pipeline_on(redis)
+        parts = pipeline_on(redis)
+        pipeline, held = parts.pipeline, parts.held
         offering = asyncio.create_task(pipeline.offer([entry(b"no event", entry_id="1-0"), entry(b"", entry_id="2-0")]))
         await asked.wait()  # the first is being dead-lettered, the second waits
         if closed:

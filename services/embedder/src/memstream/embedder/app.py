@@ -12,7 +12,7 @@ from memstream.contracts import keys
 from memstream.contracts.keys import Lane
 from memstream.embedder.batch_processor import BatchProcessor, Servers
 from memstream.embedder.batching import Batcher, BatchPolicy
-from memstream.embedder.breaker import Breaker, BreakerPolicy, DeadLetterGate
+from memstream.embedder.breaker import BreakerPolicy, DeadLetterGate
 from memstream.embedder.chunks import Chunker
 from memstream.embedder.compacted_stores import APPEND_ONLY_FILE, SNAPSHOT, QdrantFiles, RedisFile, StreamBlocks
 from memstream.embedder.compactions import CompactedStore, Compactions
@@ -22,12 +22,15 @@ from memstream.embedder.deletions import Deletions
 from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.expiry_sweep import ExpirySweep
 from memstream.embedder.held_entries import HeldEntries
+from memstream.embedder.intake import Intake
 from memstream.embedder.jobs import prepare
 from memstream.embedder.leases import Leases
 from memstream.embedder.maintenance import Maintenance
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.operations import operation_routes
 from memstream.embedder.outcomes import Outcomes
+from memstream.embedder.parked_entries import ParkedEntries
+from memstream.embedder.pending_list import PendingList
 from memstream.embedder.pipeline import Pipeline, Stages
 from memstream.embedder.probes import ServerProbes
 from memstream.embedder.retries import Retrier
@@ -56,6 +59,10 @@ _LONGEST_START_WAIT = 2.0
 
 _MAX_SILENCE = 180.0
 """Seconds without a beat: longer than any call may take."""
+
+
+_PARKED_ENTRIES = 100_000
+"""Entries whose place is remembered while they wait for room: about 200 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +118,20 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     held_entries = HeldEntries(settings.held_messages, settings.held_bytes, context.metrics.held)
     probes = ServerProbes(store, embeddings)
     pulse = health.pulse("pipeline", _MAX_SILENCE)
-    stages = _stages(context, held_entries, store, _servers(context, store, embeddings, probes, pulse), pulse)
-    pipeline = Pipeline(stages, held_entries, concurrency, clock, pulse)
+    parked, pending = ParkedEntries(_PARKED_ENTRIES), PendingList(client, settings.consumer)
+    context.metrics.parked.set_function(lambda: len(parked))
+    intake = Intake(
+        *(held_entries, parked, pending, context.retrying(pulse), clock), read_entries=_read_entries(settings)
+    )
+    stages = _stages(context, intake, store, _servers(context, store, embeddings, probes, pulse), pulse)
+    pipeline = Pipeline(stages, concurrency, clock, pulse)
     watch_pulse = health.pulse("watch", _MAX_SILENCE)
     worker = Worker(
         create_groups=lambda: create_groups(client, settings.partitions),
         preparation=[store.ensure, probes.try_embeddings],
         pipeline=pipeline,
-        leases=_leases(context, pipeline, held_entries),
         upkeep=[_upkeep(context, store, policies), _purging(context, store)],
+        leases=_leases(context, pipeline, pending, held_entries, parked),
         subscriptions=_subscriptions(settings, pipeline),
         retrying=Retrier(
             *(faults, clock, rng, Backoff(maximum=_LONGEST_START_WAIT), watch_pulse.beat),
@@ -157,23 +169,25 @@ def _servers(
     return Servers(embed, store.store, probes.try_all, context.settings.batch_texts)
 
 
-def _stages(context: _Context, held_entries: HeldEntries, store: MemoryStore, servers: Servers, pulse: Pulse) -> Stages:
+def _stages(context: _Context, intake: Intake, store: MemoryStore, servers: Servers, pulse: Pulse) -> Stages:
     settings, retrying = context.settings, context.retrying(pulse)
     chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
     deletions = Deletions(context.client, store, retrying)
-    dead_letters = DeadLetterGate(Breaker(BreakerPolicy()), context.faults, context.clock, pulse)
     settlement = Settlement(context.client, context.clock)
     return Stages(
         prepare=partial(prepare, chunker=chunker, max_deliveries=settings.max_deliveries, now=context.clock.now),
+        intake=intake,
         batcher=Batcher(BatchPolicy(settings.batch_texts, settings.batch_bytes, settings.linger.total_seconds())),
-        storing=BatchProcessor(servers, deletions, retrying, dead_letters, context.metrics),
+        storing=BatchProcessor(servers, deletions, retrying, context.metrics),
         delete=deletions.carry_out,
-        dead_letters=dead_letters,
-        outcomes=Outcomes(settlement, retrying, held_entries, context.metrics),
+        dead_letters=DeadLetterGate(BreakerPolicy(), context.faults, context.clock),
+        outcomes=Outcomes(settlement, retrying, context.metrics),
     )
 
 
-def _leases(context: _Context, pipeline: Pipeline, held_entries: HeldEntries) -> Leases:
+def _leases(
+    context: _Context, pipeline: Pipeline, pending: PendingList, held_entries: HeldEntries, parked: ParkedEntries
+) -> Leases:
     settings = context.settings
     return Leases(
         context.client,
@@ -181,7 +195,9 @@ def _leases(context: _Context, pipeline: Pipeline, held_entries: HeldEntries) ->
         consumer=settings.consumer,
         claim_idle=settings.claim_idle.total_seconds(),
         offer=pipeline.offer,
+        pending=pending,
         held=lambda: held_entries.entries,
+        parked=lambda: list(parked),
         has_faults=lambda: not context.faults.is_empty,
         clock=context.clock,
         pulse=context.health.pulse("leases", _MAX_SILENCE),
@@ -236,5 +252,10 @@ def _subscriptions(settings: EmbedderSettings, pipeline: Pipeline) -> Subscripti
         ca_file=settings.redis_ca_file,
         consumer=settings.consumer,
         offer=pipeline.offer,
-        read_entries=max(1, min(MAX_ENTRIES_PER_READ, settings.held_messages // len(sources))),
+        read_entries=_read_entries(settings),
     )
+
+
+def _read_entries(settings: EmbedderSettings) -> int:
+    """Return how many entries of a stream are read at once."""
+    return max(1, min(MAX_ENTRIES_PER_READ, settings.held_messages // (2 * settings.partitions)))

@@ -9,7 +9,6 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from memstream.contracts.keys import Lane
-from memstream.embedder.breaker import DeadLetterGate
 from memstream.embedder.jobs import Dead, EmbeddingJob, Outcome, Pending, Stored, Tombstoned, chunks_of
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.retries import InputSuspected, Retrier
@@ -57,31 +56,47 @@ class BatchProcessor:
         servers: Servers,
         tombstones: Tombstones,
         retrying: Retrier,
-        dead_letters: DeadLetterGate,
         metrics: EmbedderMetrics,
     ) -> None:
         self._servers = servers
         self._tombstones = tombstones
         self._retrying = retrying
-        self._dead_letters = dead_letters
         self._metrics = metrics
         self._upserts = {lane: asyncio.Semaphore(number) for lane, number in _UPSERTS.items()}
 
-    async def store(self, jobs: Sequence[EmbeddingJob], embedded: Callable[[], None] = lambda: None) -> list[Outcome]:
+    async def store(
+        self, jobs: Sequence[EmbeddingJob], embedded: Callable[[], None] = lambda: None
+    ) -> list[Outcome] | None:
         """Embed and store a batch of one lane, and return each message's outcome, in order.
 
-        A rate limit or an outage is waited for. A batch that is refused is halved until the refused message stands
-        alone; it is dead-lettered only if the servers take a valid input. `embedded` is called when the embeddings
-        server is not needed any more.
+        A rate limit or an outage is waited for. A message that is refused is dead if the servers take a valid input.
+        `embedded` is called when the embeddings server is not needed any more.
+
+        Returns:
+            None if the embeddings server refuses a batch of several messages: each part of it is to be tried by itself.
+
         """
-        rows = await self._divided(jobs, self._embed_jobs)
+        rows = await self._embed_batch(jobs)
         embedded()
-        with_rows = [(job, row) for job, row in zip(jobs, rows, strict=True) if isinstance(row, np.ndarray)]
-        async with self._upserts[jobs[0].delivery.lane]:
-            kept = iter(await self._divided(with_rows, self._keep))
-        outcomes = [next(kept) if isinstance(row, np.ndarray) else row for row in rows]
-        self._dead_letters.note_stored(sum(isinstance(outcome, Stored) for outcome in outcomes))
-        return outcomes
+        if not isinstance(rows, list):
+            return [rows] if rows is not None else None
+        async with self._upserts[jobs[0].lane]:
+            return await self._divided(list(zip(jobs, rows, strict=True)), self._keep)
+
+    async def _embed_batch(self, jobs: Sequence[EmbeddingJob]) -> list[Vectors] | Outcome | None:
+        """Return each message's rows; the outcome of one that has none; None if that isn't known, of several."""
+        while True:
+            try:
+                return await self._embed_jobs(jobs)
+            except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
+                if not isinstance(error, Rejected | InputSuspected):
+                    _log.exception("no outcome for %d messages", len(jobs))
+                if len(jobs) > 1:
+                    return None
+                if not isinstance(error, Rejected):
+                    return Pending(str(error) if isinstance(error, InputSuspected) else type(error).__name__)
+                if await self._is_input_refused():
+                    return Dead(str(error))
 
     async def _divided(
         self, items: Sequence[ItemT], attempt: Callable[[Sequence[ItemT]], Awaitable[list[ResultT]]]
@@ -96,7 +111,7 @@ class BatchProcessor:
                 parts = [items[:middle], items[middle:]]
             elif isinstance(error, InputSuspected):
                 return [Pending(str(error))]
-            elif await self._is_dead(error):
+            elif await self._is_input_refused():
                 return [Dead(str(error))]
             else:
                 parts = [items]
@@ -107,8 +122,8 @@ class BatchProcessor:
             parts = [[item] for item in items]
         return [result for part in parts for result in await self._divided(part, attempt)]
 
-    async def _is_dead(self, error: Rejected) -> bool:
-        """Return whether a refused message is to be dead-lettered; False once another try is worthwhile."""
+    async def _is_input_refused(self) -> bool:
+        """Return whether the servers take another input than the one they refuse; False once they take one again."""
         probe = self._servers.probe
         if probe is not None:
             try:
@@ -117,11 +132,11 @@ class BatchProcessor:
                 # They refuse everything, so the message is not the cause.
                 await self._retrying.until_success(probe)
                 return False
-        return await self._dead_letters.may_pass(str(error))
+        return True
 
     async def _embed_jobs(self, jobs: Sequence[EmbeddingJob]) -> list[Vectors]:
         """Return each message's rows, one for each of its texts."""
-        vectors = await self._embed([text for job in jobs for text in job.texts], jobs[0].delivery.lane)
+        vectors = await self._embed([text for job in jobs for text in job.texts], jobs[0].lane)
         ends = np.cumsum([len(job.texts) for job in jobs])
         return list(np.split(vectors, ends[:-1]))
 

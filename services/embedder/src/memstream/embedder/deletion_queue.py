@@ -1,7 +1,7 @@
-"""Requests to delete, carried out beside the reading: in order per owner, a few owners at once."""
+"""Requests to delete, carried out beside the messages: in order per owner, a few owners at once, tenants in turns."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from memstream.embedder.jobs import DeletionRequest
@@ -15,9 +15,10 @@ REQUESTS_AT_ONCE = 100
 
 
 class DeletionQueue:
-    """Holds up to `capacity` requests, and hands each owner's to `carry_out` in the order they were added.
+    """Hands each owner's requests to `carry_out` in the order they were added.
 
-    Owners take turns, so that one with many requests doesn't keep the others waiting.
+    Tenants take turns, and so do the owners of a tenant: nobody waits for more than one call of each of the others. One
+    of the owners at once is always another tenant's, so that calls that take long delay their own tenant only.
     """
 
     # The order between a request and the messages in progress doesn't matter. Whoever deletes writes the tombstone
@@ -25,54 +26,68 @@ class DeletionQueue:
     # is carried out is found by the second look, and removed.
 
     def __init__(
-        self,
-        carry_out: Callable[[Sequence[DeletionRequest]], Awaitable[None]],
-        *,
-        capacity: int,
-        owners_at_once: int = OWNERS_AT_ONCE,
+        self, carry_out: Callable[[Sequence[DeletionRequest]], Awaitable[None]], *, owners_at_once: int = OWNERS_AT_ONCE
     ) -> None:
         self._carry_out = carry_out
-        self._room = asyncio.Semaphore(max(1, capacity))
         self._owners_at_once = owners_at_once
         self._requests: dict[Owner, deque[DeletionRequest]] = {}
-        # Owners that have requests, of which none is being carried out.
-        self._ready: asyncio.Queue[Owner] = asyncio.Queue()
-        self._closed = asyncio.Event()
+        # Owners that have requests, of which none is being carried out; by tenant.
+        self._ready: dict[str, deque[Owner]] = {}
+        self._busy: Counter[str] = Counter()
+        self._changed = asyncio.Event()
+        self._is_closed = False
 
-    async def add(self, request: DeletionRequest) -> None:
-        """Add a request, as soon as there is room."""
-        await self._room.acquire()
+    def add(self, request: DeletionRequest) -> None:
+        """Add a request."""
         requests = self._requests.get(request.owner)
         if requests is None:
             self._requests[request.owner] = deque([request])
-            self._ready.put_nowait(request.owner)
+            self._make_ready(request.tenant, request.owner)
         else:
             requests.append(request)
+
+    def _make_ready(self, tenant: str, owner: Owner) -> None:
+        self._ready.setdefault(tenant, deque()).append(owner)
+        self._changed.set()
 
     async def run(self) -> None:
         """Carry requests out until closed and empty. Cancelled, it leaves what it has."""
         async with asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(self._work()) for _ in range(self._owners_at_once)]
-            await self._closed.wait()
-            await self._ready.join()
-            for worker in workers:
-                worker.cancel()
+            while self._requests or not self._is_closed:
+                self._changed.clear()
+                tenant = self._next_tenant()
+                if tenant is None:
+                    await self._changed.wait()
+                    continue
+                self._busy[tenant] += 1
+                tasks.create_task(self._carry_out_for(tenant, self._take_ready(tenant)))
 
     def close(self) -> None:
         """Let `run` end once nothing is left."""
-        self._closed.set()
+        self._is_closed = True
+        self._changed.set()
 
-    async def _work(self) -> None:
-        while True:
-            owner = await self._ready.get()
-            waiting = self._requests[owner]
-            requests = [waiting.popleft() for _ in range(min(REQUESTS_AT_ONCE, len(waiting)))]
-            await self._carry_out(requests)
-            for _ in requests:
-                self._room.release()
-            # The owner was kept in `_requests` meanwhile, so nobody else began with what was added.
-            if waiting:
-                self._ready.put_nowait(owner)
-            else:
-                del self._requests[owner]
-            self._ready.task_done()
+    def _next_tenant(self) -> str | None:
+        if self._busy.total() >= self._owners_at_once:
+            return None
+        most = max(1, self._owners_at_once - 1)
+        return next((tenant for tenant in self._ready if self._busy[tenant] < most), None)
+
+    def _take_ready(self, tenant: str) -> Owner:
+        owners = self._ready.pop(tenant)
+        owner = owners.popleft()
+        if owners:
+            # Behind the other tenants.
+            self._ready[tenant] = owners
+        return owner
+
+    async def _carry_out_for(self, tenant: str, owner: Owner) -> None:
+        waiting = self._requests[owner]
+        await self._carry_out([waiting.popleft() for _ in range(min(REQUESTS_AT_ONCE, len(waiting)))])
+        self._busy -= Counter((tenant,))
+        # The owner was kept in `_requests` meanwhile, so nobody else began with what was added.
+        if waiting:
+            self._make_ready(tenant, owner)
+        else:
+            del self._requests[owner]
+            self._changed.set()

@@ -105,6 +105,18 @@ class EmbeddingJob:
     texts: Sequence[str]
     size: int
     """Bytes of `texts`."""
+    was_parked: bool = False
+    """It was parked, and other tenants send, too."""
+
+    @property
+    def lane(self) -> Lane:
+        """As which it is worked on: what a tenant sent beyond its share goes like an import."""
+        return "bulk" if self.was_parked else self.delivery.lane
+
+    @property
+    def tenant(self) -> str:
+        """Whose message it is."""
+        return self.message.tenant
 
     @property
     def is_redelivered(self) -> bool:
@@ -120,23 +132,61 @@ class DeletionRequest:
     event: MessageDeleted | UserErased
 
     @property
+    def tenant(self) -> str:
+        """Whose request it is."""
+        return self.event.tenant
+
+    @property
     def owner(self) -> Owner:
         """Whose messages it is about."""
         return owner_of(self.event.tenant, self.event.user_id)
 
 
-def prepare(
-    delivery: Delivery, chunker: Chunker, max_deliveries: int, now: Callable[[], datetime]
-) -> EmbeddingJob | DeletionRequest | Settled:
-    """Return the entry decoded, its text cut into chunks; or its outcome, where that can't be done."""
+QueueName = Literal["live", "bulk", "deletions"]
+"""Entries wait in three queues: messages by their lane, and requests to delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedEntry:
+    """An entry and its event, or why it has none."""
+
+    delivery: Delivery
+    event: MessageRecorded | MessageDeleted | UserErased | None
+    fault: str = ""
+    was_parked: bool = False
+    """It was parked, and other tenants send, too."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is, empty if that isn't known."""
+        return self.event.tenant if self.event is not None else ""
+
+    @property
+    def queue(self) -> QueueName:
+        """Where it waits."""
+        is_deletion = isinstance(self.event, MessageDeleted | UserErased)
+        return "deletions" if is_deletion else self.delivery.lane
+
+
+def decode(delivery: Delivery) -> DecodedEntry:
+    """Return the entry with its event, or with the reason why it has none."""
     try:
-        event = decode_event(delivery.fields[keys.DATA_FIELD.encode()])
+        return DecodedEntry(delivery, decode_event(delivery.fields[keys.DATA_FIELD.encode()]))
     except KeyError:
-        return _dead(delivery, f"the entry has no field {keys.DATA_FIELD!r}")
+        return DecodedEntry(delivery, None, f"the entry has no field {keys.DATA_FIELD!r}")
     except ValidationError as error:
         # Only the places and kinds of the faults: the text itself must not end up in a log.
         faults = (f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['type']}" for fault in error.errors())
-        return _dead(delivery, f"not an event: {'; '.join(faults)}"[:500])
+        return DecodedEntry(delivery, None, f"not an event: {'; '.join(faults)}"[:500])
+
+
+def prepare(
+    entry: DecodedEntry, chunker: Chunker, max_deliveries: int, now: Callable[[], datetime]
+) -> EmbeddingJob | DeletionRequest | Settled:
+    """Return the message cut into chunks, or the request; or the entry's outcome, where neither can be done."""
+    delivery, event = entry.delivery, entry.event
+    if event is None:
+        return Settled(delivery, None, Dead(entry.fault))
     if not isinstance(event, MessageRecorded):
         return DeletionRequest(delivery, event)
     outcome = _known_outcome(delivery, event, max_deliveries, now())
@@ -144,7 +194,8 @@ def prepare(
         return Settled(delivery, event, outcome)
     chunks = chunker.split(event.text)
     texts = [render(chunk, speaker=event.speaker, role=event.role, occurred_at=event.occurred_at) for chunk in chunks]
-    return EmbeddingJob(delivery, event, chunks, texts, sum(len(text.encode()) for text in texts))
+    size = sum(len(text.encode()) for text in texts)
+    return EmbeddingJob(delivery, event, chunks, texts, size, entry.was_parked)
 
 
 def _known_outcome(
@@ -158,10 +209,6 @@ def _known_outcome(
     if delivery.attempts > max_deliveries:
         return Dead(f"delivered {delivery.attempts} times without an outcome", "unknown")
     return None
-
-
-def _dead(delivery: Delivery, reason: str) -> Settled:
-    return Settled(delivery, None, Dead(reason))
 
 
 def chunks_of(job: EmbeddingJob, vectors: Vectors) -> list[EmbeddedChunk]:

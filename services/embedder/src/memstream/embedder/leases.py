@@ -6,6 +6,8 @@ from typing import Any
 
 from memstream.contracts import keys
 from memstream.embedder.jobs import Delivery
+from memstream.embedder.parked_entries import ParkedEntry
+from memstream.embedder.pending_list import PendingList
 from memstream.embedder.streams import SourceStream
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import Unavailable
@@ -34,7 +36,9 @@ class Leases:
         consumer: str,
         claim_idle: float,
         offer: Offer,
+        pending: PendingList,
         held: Callable[[], Sequence[Delivery]],
+        parked: Callable[[], Sequence[ParkedEntry]],
         has_faults: Callable[[], bool],
         clock: Clock,
         pulse: Pulse,
@@ -45,7 +49,9 @@ class Leases:
         self._claim_idle_ms = int(claim_idle * 1000)
         self._period = claim_idle / 3
         self._offer = offer
+        self._pending = pending
         self._held = held
+        self._parked = parked
         self._has_faults = has_faults
         self._clock = clock
         self._pulse = pulse
@@ -71,7 +77,7 @@ class Leases:
                 after = decoded(entries[-1][0])
 
     async def keep_own(self) -> None:
-        """Renew the leases of the entries in progress until cancelled. A failure is retried at the next turn."""
+        """Renew the leases of this worker's entries until cancelled. A failure is retried at the next turn."""
         while True:
             await self._try(self.renew)
             self._pulse.beat()
@@ -90,7 +96,7 @@ class Leases:
             _log.warning("leases: %s", error)
 
     async def renew(self) -> None:
-        """Renew the leases of the entries in progress.
+        """Renew the leases of the entries in progress, and of those that are parked.
 
         Their delivery counts stay as they are. But while a dependency fails, this delivery is not counted: an outage
         must not use up the deliveries of a message, however often workers are restarted meanwhile.
@@ -99,29 +105,18 @@ class Leases:
             Unavailable: Redis is out of reach.
 
         """
-        await self._reclaim(idle=None, counted=not self._has_faults())
+        await self._pending.renew(self._held(), counted=not self._has_faults())
+        await self._pending.hold_back(self._parked())
 
     async def give_up(self) -> None:
-        """End the leases of the entries in progress at once, without counting this delivery.
+        """End the leases of all entries that this worker has at once, without counting this delivery.
 
         Raises:
             Unavailable: Redis is out of reach.
 
         """
-        await self._reclaim(idle=self._claim_idle_ms, counted=False)
-
-    async def _reclaim(self, *, idle: int | None, counted: bool) -> None:
-        grouped: dict[tuple[str, int | None], list[int | bytes | str | memoryview[int]]] = {}
-        for delivery in self._held():
-            count = None if counted else delivery.attempts - 1
-            grouped.setdefault((delivery.stream, count), []).append(delivery.entry_id)
-        with redis_faults():
-            async with self._client.pipeline(transaction=False) as pipe:
-                for (stream, count), entry_ids in grouped.items():
-                    pipe.xclaim(
-                        stream, keys.GROUP, self._consumer, 0, entry_ids, idle=idle, retrycount=count, justid=True
-                    )
-                await pipe.execute()
+        await self._pending.renew(self._held(), counted=False, idle_ms=self._claim_idle_ms)
+        await self._pending.hold_back(self._parked(), idle_ms=self._claim_idle_ms)
 
     async def claim(self) -> None:
         """Take over the entries whose lease has ended.

@@ -18,6 +18,11 @@ class EmbedderMetrics:
         self.held = Gauge(
             "memstream_embedder_held_messages", "Messages in progress, requests to delete included.", registry=registry
         )
+        self.parked = Gauge(
+            "memstream_embedder_parked_entries",
+            "Entries that are read and wait for their tenant's share of the messages in progress.",
+            registry=registry,
+        )
         self.batch_texts = Histogram(
             "memstream_embedder_batch_texts",
             "Texts in one call to the embeddings API.",

@@ -1,9 +1,8 @@
-"""What happens to an entry once its outcome is known: it is settled in Redis, counted and released."""
+"""What happens to an entry once its outcome is known: it is settled in Redis and counted."""
 
 import logging
 from collections.abc import Sequence
 
-from memstream.embedder.held_entries import HeldEntries
 from memstream.embedder.jobs import Dead, Settled
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.retries import Retrier
@@ -15,19 +14,15 @@ _log = logging.getLogger(__name__)
 class Outcomes:
     """Settles entries, however long Redis is out of reach."""
 
-    def __init__(
-        self, settlement: Settlement, retrying: Retrier, held_entries: HeldEntries, metrics: EmbedderMetrics
-    ) -> None:
+    def __init__(self, settlement: Settlement, retrying: Retrier, metrics: EmbedderMetrics) -> None:
         self._settlement = settlement
         self._retrying = retrying
-        self._held_entries = held_entries
         self._metrics = metrics
 
     async def settle(self, settled: Sequence[Settled]) -> None:
-        """Tell Redis the outcomes of entries, and release them."""
+        """Tell Redis the outcomes of entries."""
         await self._retrying.until_success(lambda: self._settlement.settle(settled))
         for one in settled:
-            self._held_entries.release(one.delivery)
             self._metrics.messages.labels(type(one.outcome).__name__.lower()).inc()
             if isinstance(one.outcome, Dead):
                 _log_dead_letter(one, one.outcome)

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from memstream.contracts.keys import LANES, Lane
@@ -14,8 +15,18 @@ from memstream.embedder.breaker import DeadLetterGate
 from memstream.embedder.bulk_throttle import BulkThrottle
 from memstream.embedder.concurrency import ConcurrencyController
 from memstream.embedder.deletion_queue import DeletionQueue
-from memstream.embedder.held_entries import HeldEntries
-from memstream.embedder.jobs import Dead, DeletionRequest, Delivery, EmbeddingJob, Outcome, Pending, Settled
+from memstream.embedder.intake import Intake
+from memstream.embedder.jobs import (
+    Dead,
+    DecodedEntry,
+    DeletionRequest,
+    Delivery,
+    EmbeddingJob,
+    Outcome,
+    Pending,
+    Settled,
+    Stored,
+)
 from memstream.embedder.lane_scheduler import LaneScheduler
 from memstream.embedder.outcomes import Outcomes
 from memstream.runtime.clock import Clock
@@ -26,18 +37,13 @@ _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 1.0
 """How often an idle loop shows that it is alive."""
 
-_ENTRIES_PER_TURN = 16
-"""Entries prepared before other tasks get a turn."""
-
-_DELETIONS_SHARE = 0.5
-"""Of the room, for requests to delete. When that is full, their stream is read no further, but the others are."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stages:
     """What an entry may go through on its way to its outcome."""
 
-    prepare: Callable[[Delivery], EmbeddingJob | DeletionRequest | Settled]
+    intake: Intake
+    prepare: Callable[[DecodedEntry], EmbeddingJob | DeletionRequest | Settled]
     batcher: Batcher
     storing: BatchProcessor
     delete: Callable[[Sequence[DeletionRequest]], Awaitable[list[Outcome]]]
@@ -47,71 +53,52 @@ class Stages:
 
 
 class Pipeline:
-    """Takes entries while there is room, and brings each to its outcome."""
+    """Takes entries, and brings each to its outcome."""
 
-    def __init__(
-        self, stages: Stages, held_entries: HeldEntries, concurrency: ConcurrencyController, clock: Clock, pulse: Pulse
-    ) -> None:
+    def __init__(self, stages: Stages, concurrency: ConcurrencyController, clock: Clock, pulse: Pulse) -> None:
         self._stages = stages
-        self._held_entries = held_entries
         self._concurrency = concurrency
         self._clock = clock
         self._pulse = pulse
         self._scheduler = LaneScheduler(BulkThrottle(concurrency.maximum))
-        self._deletions = DeletionQueue(self._delete, capacity=int(_DELETIONS_SHARE * held_entries.messages_limit))
+        self._deletions = DeletionQueue(self._delete)
         self._changed = asyncio.Event()
+        self._batches = 0
+        self._is_closed = False
 
     async def offer(self, deliveries: Sequence[Delivery]) -> None:
-        """Take entries up, as soon as there is room. Not returning is the backpressure: nothing more is read.
+        """Take entries. Not returning is the backpressure: nothing more is read."""
+        await self._stages.intake.offer(deliveries, self._begin)
 
-        Entries that are in progress already are skipped. Once closed, entries are left waiting.
-        """
-        fresh = self._held_entries.announce(deliveries)
+    async def _begin(self, entry: DecodedEntry) -> None:
         try:
-            for number, delivery in enumerate(fresh, 1):
-                if number % _ENTRIES_PER_TURN == 0:
-                    await asyncio.sleep(0)
-                if not await self._held_entries.admit(delivery):
-                    return
-                try:
-                    await self._queue(delivery)
-                except asyncio.CancelledError:
-                    # Nobody works on it any more, so it must not keep its lease: it comes back when that ends.
-                    if not self._held_entries.is_closed:
-                        self._held_entries.release(delivery)
-                    raise
-        finally:
-            self._held_entries.withdraw(fresh)
-
-    async def _queue(self, delivery: Delivery) -> None:
-        try:
-            prepared = self._stages.prepare(delivery)
+            prepared = self._stages.prepare(entry)
         except Exception as error:  # noqa: BLE001 - the border of what is known; the entry comes back, alone
-            _log.exception("can't prepare %s %s", delivery.stream, delivery.entry_id)
-            prepared = Settled(delivery, None, Pending(type(error).__name__))
+            _log.exception("can't prepare %s %s", entry.delivery.stream, entry.delivery.entry_id)
+            prepared = Settled(entry.delivery, None, Pending(type(error).__name__))
         match prepared:
-            case Settled(outcome=Dead(reason)):
-                await self._stages.dead_letters.passed(reason)
-                await self._stages.outcomes.settle([prepared])
             case Settled():
-                await self._stages.outcomes.settle([prepared])
+                await self._settle([prepared])
             case DeletionRequest():
-                await self._deletions.add(prepared)
+                self._deletions.add(prepared)
             case EmbeddingJob():
                 self._stages.batcher.add(prepared, self._clock.monotonic())
                 self._changed.set()
 
     async def _delete(self, requests: Sequence[DeletionRequest]) -> None:
         outcomes = await self._stages.delete(requests)
-        await self._stages.outcomes.settle(
-            [Settled(request.delivery, None, outcome) for request, outcome in zip(requests, outcomes, strict=True)]
-        )
+        settled = [
+            Settled(request.delivery, None, outcome) for request, outcome in zip(requests, outcomes, strict=True)
+        ]
+        await self._stages.outcomes.settle(settled)
+        self._stages.intake.release(request.delivery for request in requests)
 
     async def run(self) -> None:
         """Work until closed and empty. Cancelled, it leaves what is in progress pending."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._deletions.run())
-            while not (self._held_entries.is_closed and self._stages.batcher.is_empty):
+            tasks.create_task(self._stages.intake.take_up(self._begin))
+            while not (self._is_closed and self._stages.batcher.is_empty and not self._batches):
                 self._pulse.beat()
                 self._changed.clear()
                 now, limit = self._clock.monotonic(), self._concurrency.limit
@@ -123,12 +110,13 @@ class Pipeline:
                 else:
                     self._scheduler.begin(lane)
                     self._concurrency.started(self._scheduler.calls, self._scheduler.slots(lane, limit))
+                    self._batches += 1
                     tasks.create_task(self._process(lane, self._stages.batcher.take(lane)))
 
     def _due(self, now: float) -> dict[Lane, float | None]:
         """Return the seconds until a batch of each lane is due, None where nothing waits."""
         # Once closed, no batch gets any fuller.
-        at = math.inf if self._held_entries.is_closed else now
+        at = math.inf if self._is_closed else now
         return {lane: self._stages.batcher.due_in(lane, at) for lane in LANES}
 
     async def _wait_for_change(self, seconds: float) -> None:
@@ -147,19 +135,57 @@ class Pipeline:
                 slot.close()
 
             outcomes = await self._stages.storing.store(batch, embedded)
-        await self._stages.outcomes.settle(
-            [Settled(job.delivery, job.message, outcome) for job, outcome in zip(batch, outcomes, strict=True)]
-        )
         now = self._clock.monotonic()
-        self._scheduler.finish(lane, now - embedded_at, now)
+        if outcomes is None:
+            self._stages.batcher.divide(batch, now)
+            self._scheduler.drop(lane)
+        else:
+            await self._settle(
+                [Settled(job.delivery, job.message, outcome) for job, outcome in zip(batch, outcomes, strict=True)]
+            )
+            now = self._clock.monotonic()
+            self._scheduler.finish(lane, now - embedded_at, now)
+        self._batches -= 1
         self._changed.set()
 
     def _free_slot(self, lane: Lane) -> None:
         self._scheduler.free_slot(lane)
         self._changed.set()
 
+    async def _settle(self, settled: Sequence[Settled]) -> None:
+        """Settle messages, except for those that may not be dead-lettered yet: they are tried again later."""
+        gate, done = self._stages.dead_letters, list[Settled]()
+        for one in settled:
+            if isinstance(one.outcome, Dead) and not gate.passes(_tenant(one), one.outcome.reason):
+                self._stages.intake.put_back(one.delivery.lane, _tenant(one), [one.delivery])
+            else:
+                done.append(one)
+        stored = [_tenant(one) for one in done if isinstance(one.outcome, Stored)]
+        gate.note_stored(stored)
+        self._stages.intake.resume(stored)
+        self._pause({_tenant(one) for one in settled if isinstance(one.outcome, Dead)})
+        await self._stages.outcomes.settle(done)
+        self._stages.intake.release(one.delivery for one in done)
+
+    def _pause(self, tenants: Iterable[str]) -> None:
+        """Stop working for those of these tenants that may have no dead letters now: it would be in vain, and costs."""
+        for tenant in tenants:
+            seconds = self._stages.dead_letters.wait(tenant)
+            if seconds:
+                self._stages.intake.pause(tenant, seconds)
+                waiting: defaultdict[Lane, list[Delivery]] = defaultdict(list)
+                for job in self._stages.batcher.remove(tenant):
+                    waiting[job.delivery.lane].append(job.delivery)
+                for lane, deliveries in waiting.items():
+                    self._stages.intake.put_back(lane, tenant, deliveries)
+
     def close(self) -> None:
         """Take nothing more. `run` ends when what is in progress is done."""
-        self._held_entries.close()
+        self._is_closed = True
+        self._stages.intake.close()
         self._deletions.close()
         self._changed.set()
+
+
+def _tenant(settled: Settled) -> str:
+    return settled.message.tenant if settled.message is not None else ""

@@ -24,8 +24,8 @@ from memstream.streams.connections import decoded, redis_faults
 
 _log = logging.getLogger(__name__)
 
-MAX_ENTRIES_PER_READ = 256
-"""Without a bound, FastStream delivers a whole backlog as one batch."""
+MAX_ENTRIES_PER_READ = 512
+"""Without a bound, FastStream delivers a whole backlog as one batch. Each read takes some turns of the event loop."""
 
 _POLL_MS = 1000
 """How long a read waits for something new."""
