@@ -33,7 +33,7 @@ from memstream.local.qdrant.json_fields import (
 from memstream.local.qdrant.queries import read_limit, read_order, read_query
 from memstream.local.qdrant.responses import read_with_payload, read_with_vector, scored_points, stored_points
 from memstream.local.qdrant.storage import Storage
-from memstream.local.qdrant.updates import Write, read_deletion
+from memstream.local.qdrant.updates import Write, read_batch, read_deletion
 from memstream.local.qdrant.vectors import VectorSchema
 
 _SCROLL = ("offset", "limit", "filter", "with_payload", "with_vector", "order_by")
@@ -124,6 +124,15 @@ def delete(call: Call) -> Json:
     result = write(call, read_deletion)
     call.collection.payloads.forget()
     return result
+
+
+def write_batch(call: Call) -> list[Json]:
+    """Apply several writes in order, and return a result for each."""
+    collection, body = call.collection, call.body
+    results = [call.applied(collection.write(*each)) for each in read_batch(body, collection.schema)]
+    if any("delete" in operation for operation in body["operations"]):
+        collection.payloads.forget()
+    return results
 
 
 def retrieve(call: Call) -> list[Json]:
