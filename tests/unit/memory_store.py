@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from memstream.contracts.keys import Position
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import (
     CandidateQuery,
@@ -14,9 +15,12 @@ from memstream.vectors.store import (
     EmbeddedChunk,
     FirstChunks,
     Neighbours,
+    NewVersion,
     Owner,
     Record,
+    Reservation,
     StoredMessage,
+    StoredVersion,
     TimelinePosition,
     Turns,
 )
@@ -65,22 +69,42 @@ class InMemoryStore:
         for chunk in chunks:
             self._put(chunk)
 
-    async def delete_messages(self, owner: Owner, until: Mapping[str, int]) -> None:
+    async def reserve(
+        self, reservations: Sequence[Reservation], token: str, now: datetime
+    ) -> list[StoredVersion | None]:
+        """See `MemoryStore`. It knows no reservations."""
+        raise NotImplementedError((reservations, token, now))
+
+    async def fill(self, versions: Sequence[NewVersion], token: str) -> list[bool]:
+        """See `MemoryStore`. It knows no reservations."""
+        raise NotImplementedError((versions, token))
+
+    async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
+        """See `MemoryStore`. It knows no reservations."""
+        raise NotImplementedError((reservations, now))
+
+    async def release_abandoned(self, before: datetime) -> None:
+        """See `MemoryStore`. It knows no reservations."""
+        raise NotImplementedError(before)
+
+    async def delete_messages(self, owner: Owner, until: Mapping[str, Position]) -> None:
         """See `MemoryStore`."""
         await self._answer()
         self.chunks = {
             point: chunk
             for point, chunk in self.chunks.items()
-            if chunk.owner != owner or chunk.message.entry_ms > until.get(chunk.message.message_id, -1)
+            if chunk.owner != owner
+            or chunk.message.message_id not in until
+            or chunk.message.entry_ms > until[chunk.message.message_id].milliseconds
         }
 
-    async def delete_all(self, owner: Owner, until_ms: int) -> None:
+    async def delete_all(self, owner: Owner, until: Position) -> None:
         """See `MemoryStore`."""
         await self._answer()
         self.chunks = {
             point: chunk
             for point, chunk in self.chunks.items()
-            if chunk.owner != owner or chunk.message.entry_ms > until_ms
+            if chunk.owner != owner or chunk.message.entry_ms > until.milliseconds
         }
 
     async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 from prometheus_client import CollectorRegistry
-from unit.examples import NoTombstones, seeded
+from unit.examples import FencedPoints, NoTombstones, seeded, tokens
 
 from memstream.contracts.keys import Lane
 from memstream.embedder.batch_processor import BatchProcessor, Servers
@@ -26,7 +26,6 @@ from memstream.runtime.clock import SystemClock
 from memstream.runtime.health import Pulse
 from memstream.streams.connections import Redis
 from memstream.vectors.space import Vectors
-from memstream.vectors.store import EmbeddedChunk
 
 Deleting = Callable[[Sequence[DeletionRequest]], Awaitable[list[Outcome]]]
 
@@ -34,10 +33,6 @@ Deleting = Callable[[Sequence[DeletionRequest]], Awaitable[list[Outcome]]]
 async def embed(texts: Sequence[str], _lane: Lane) -> Vectors:
     """Give each text the same row."""
     return np.ones((len(texts), 1), np.float32)
-
-
-async def upsert(_points: Sequence[EmbeddedChunk]) -> None:
-    """Store nothing."""
 
 
 async def delete(requests: Sequence[DeletionRequest]) -> list[Outcome]:
@@ -55,7 +50,9 @@ def pipeline_on(redis: Redis, delete: Deleting = delete, messages: int = 16) -> 
     stages = Stages(
         prepare=partial(prepare, chunker=Chunker(512, 64), max_deliveries=5),
         batcher=Batcher(BatchPolicy(128, 250_000, 0.005)),
-        storing=BatchProcessor(Servers(embed, upsert), NoTombstones(), retrying, gate, metrics),
+        storing=BatchProcessor(
+            Servers(embed, FencedPoints()), NoTombstones(), retrying, gate, metrics, new_token=tokens()
+        ),
         delete=delete,
         dead_letters=gate,
         outcomes=Outcomes(Settlement(redis, clock), retrying, held, metrics),

@@ -16,7 +16,15 @@ from memstream.client._options import ContextOptions, SearchOptions, TimelineOpt
 from memstream.client._status import ServiceStatus, Status, parse_readiness
 from memstream.contracts.ids import new_message_id
 from memstream.contracts.keys import Lane
-from memstream.contracts.messages import Accepted, BatchOut, Erasure, ErasureAccepted, MessageIn, MessageState
+from memstream.contracts.messages import (
+    Accepted,
+    BatchOut,
+    Erasure,
+    ErasureAccepted,
+    MessageIn,
+    MessagePut,
+    MessageState,
+)
 from memstream.contracts.searches import (
     ContextIn,
     ContextOut,
@@ -76,6 +84,21 @@ class Memstream(HttpClient):
         body = message if isinstance(message, MessageIn) else validated(MessageIn, message, "message")
         request = Request("POST", f"{self._ingest_url}/v1/messages", self._json(body))
         return await self._call(request, Accepted)
+
+    async def replace(self, message: MessagePut | Mapping[str, Any]) -> Accepted:
+        """Replace a message by a new version, given as a `MessagePut` or as a mapping with the same fields.
+
+        All of the stored version is replaced; it keeps when it was recorded and, unless `occurred_at` is given, when it
+        was said. When this returns, the new version is durably on the stream.
+
+        Raises:
+            InvalidRequest: a field is missing, unknown or wrong; `errors` names it.
+            TooLarge: the message is over a limit of the server.
+
+        """
+        body = message if isinstance(message, MessagePut) else validated(MessagePut, message, "message")
+        content = body.model_dump_json(exclude_none=True).encode()
+        return await self._call(Request("PUT", f"{self._ingest_url}/v1/messages", content), Accepted)
 
     async def send_batch(self, messages: Iterable[Message], *, lane: Lane = "live") -> BatchOut:
         """Record up to 1,000 messages and 8 MiB at once. Each is accepted or rejected on its own.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from random import Random
 
@@ -31,6 +32,7 @@ from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.settlement import Settlement
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import MAX_ENTRIES_PER_READ, Subscriptions
+from memstream.embedder.tombstones import LetterNotes, TombstoneSweep
 from memstream.embedder.trimmer import StreamTrimmer
 from memstream.embedder.worker import Worker
 from memstream.runtime.backoff import Backoff
@@ -46,6 +48,12 @@ from memstream.vectors.store import MemoryStore
 
 _LONGEST_START_WAIT = 2.0
 """Seconds between two tries while it starts."""
+
+_TOKEN_BITS = 96
+"""Of the tokens of attempts to store messages."""
+
+_ABANDONED_AFTER = timedelta(days=1)
+"""A reservation in Qdrant that is older was left behind by a worker that is gone. If it was not, it is made again."""
 
 _MAX_SILENCE = 180.0
 """Seconds without a beat: longer than any call may take."""
@@ -70,6 +78,10 @@ class _Context:
     faults: DependencyFaults
     metrics: EmbedderMetrics
     health: Health
+
+    def new_token(self) -> str:
+        """Return what nobody can guess and nobody gets a second time."""
+        return f"{self.rng.getrandbits(_TOKEN_BITS):0{_TOKEN_BITS // 4}x}"
 
     def retrying(self, pulse: Pulse) -> Retrier:
         """Return how the calls of a loop are retried; their failures are counted."""
@@ -107,7 +119,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
         preparation=[store.ensure, probes.try_embeddings],
         pipeline=pipeline,
         leases=_leases(context, pipeline, held_entries),
-        upkeep=_upkeep(context),
+        upkeep=_upkeep(context, store),
         subscriptions=_subscriptions(settings, pipeline),
         retrying=Retrier(
             *(faults, clock, rng, Backoff(maximum=_LONGEST_START_WAIT), watch_pulse.beat),
@@ -142,7 +154,7 @@ def _servers(
         # Waiting for the budget is progress.
         return await embeddings.embed(texts, lane, waiting=pulse.beat)
 
-    return Servers(embed, store.store, probes.try_all, context.settings.batch_texts)
+    return Servers(embed, store, probes.try_all, context.settings.batch_texts)
 
 
 def _stages(context: _Context, held_entries: HeldEntries, store: MemoryStore, servers: Servers, pulse: Pulse) -> Stages:
@@ -154,7 +166,9 @@ def _stages(context: _Context, held_entries: HeldEntries, store: MemoryStore, se
     return Stages(
         prepare=partial(prepare, chunker=chunker, max_deliveries=settings.max_deliveries),
         batcher=Batcher(BatchPolicy(settings.batch_texts, settings.batch_bytes, settings.linger.total_seconds())),
-        storing=BatchProcessor(servers, deletions, retrying, dead_letters, context.metrics),
+        storing=BatchProcessor(
+            servers, deletions, retrying, dead_letters, context.metrics, new_token=context.new_token
+        ),
         delete=deletions.carry_out,
         dead_letters=dead_letters,
         outcomes=Outcomes(settlement, retrying, held_entries, context.metrics),
@@ -176,15 +190,21 @@ def _leases(context: _Context, pipeline: Pipeline, held_entries: HeldEntries) ->
     )
 
 
-def _upkeep(context: _Context) -> Maintenance:
+def _upkeep(context: _Context, store: MemoryStore) -> Maintenance:
     settings = context.settings
     sources = source_streams(settings.partitions)
     period = settings.trim_period.total_seconds()
     window, idle = settings.replay_window.total_seconds(), settings.consumer_idle.total_seconds()
     trimming = StreamTrimmer(context.client, sources, window=window, metrics=context.metrics)
     consumers = ConsumerCleanup(context.client, sources, own=settings.consumer, idle=idle)
+    tombstones = TombstoneSweep(context.client, sources)
+    letters = LetterNotes(context.client, range(settings.partitions))
+
+    async def release_abandoned() -> None:
+        await store.release_abandoned(context.clock.now() - _ABANDONED_AFTER)
+
     return Maintenance(
-        [trimming.trim, consumers.remove_gone],
+        [trimming.trim, consumers.remove_gone, tombstones.sweep, letters.note, release_abandoned],
         period=period,
         clock=context.clock,
         pulse=context.health.pulse("upkeep", _MAX_SILENCE + period),

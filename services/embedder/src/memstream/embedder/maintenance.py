@@ -1,10 +1,10 @@
-"""Periodic tasks that keep Redis tidy."""
+"""Periodic tasks that keep Redis and Qdrant tidy."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from memstream.runtime.clock import Clock
-from memstream.runtime.errors import Unavailable
+from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
 from memstream.runtime.health import Pulse
 
 _log = logging.getLogger(__name__)
@@ -22,12 +22,12 @@ class Maintenance:
         self._pulse = pulse
 
     async def run(self) -> None:
-        """Run until cancelled. A task that fails because Redis is out of reach is tried again after the next period."""
+        """Run until cancelled. A task that fails because of a dependency is tried again after the next period."""
         while True:
             for task in self._tasks:
                 self._pulse.beat()
                 try:
                     await task()
-                except Unavailable as error:
+                except (Unavailable, GlobalFault, Rejected) as error:
                     _log.warning("upkeep: %s", error)
             await self._clock.sleep(self._period)

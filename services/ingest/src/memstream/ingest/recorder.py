@@ -35,6 +35,8 @@ class NewEntry(NamedTuple):
     erased_key: str
     """Holds the tombstone of its user's erasure."""
     data: bytes
+    replaces: bool = False
+    """Whether it is appended even if its id was seen."""
 
 
 def size_of(entry: NewEntry) -> int:
@@ -50,8 +52,11 @@ class Recorder:
     now: Callable[[], datetime]
     rng: Random
 
-    def record(self, message: MessageIn, tenant: str, lane: Lane) -> NewEntry:
-        """Return the entry. A message without an id gets a new one; one without a time gets the current time."""
+    def record(self, message: MessageIn, tenant: str, lane: Lane, *, replaces: bool = False) -> NewEntry:
+        """Return the entry. A message without an id gets a new one; one without a time gets the current time.
+
+        With `replaces` it is a new version of what is stored under its id.
+        """
         now = self.now()
         user_id = message.user_id
         message_id = message.message_id or ids.new_message_id(now, self.rng)
@@ -66,9 +71,10 @@ class Recorder:
             "message_id": message_id,
             "occurred_at": message.occurred_at or now,
             "recorded_at": now,
+            "replaces": replaces,
         }
         seen_key = keys.seen_by_hex(partition, ids.message_hex(tenant, user_id, message_id))
-        return NewEntry(partition, lane, message_id, seen_key, erased_key, to_json(event))
+        return NewEntry(partition, lane, message_id, seen_key, erased_key, to_json(event), replaces)
 
 
 @lru_cache(_CACHED_OWNERS)

@@ -12,6 +12,7 @@ from memstream.vectors.store.queries import (
     TimelinePosition,
     Turns,
 )
+from memstream.vectors.store.versions import NewToken, NewVersion, Reservation, StoredVersion, order_of
 
 __all__ = [
     "CONTENT",
@@ -29,12 +30,17 @@ __all__ = [
     "MemoryStore",
     "MetadataIsOneOf",
     "Neighbours",
+    "NewToken",
+    "NewVersion",
     "OneOf",
     "Owner",
     "Record",
+    "Reservation",
     "StoredMessage",
+    "StoredVersion",
     "TimelinePosition",
     "Turns",
     "Within",
+    "order_of",
     "owner_of",
 ]

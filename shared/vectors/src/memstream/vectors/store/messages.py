@@ -17,6 +17,10 @@ CONTENT = tuple(MessageContent.model_fields)
 """What is stored of a message as it was posted. `StoredMessage` has a field of each of these names."""
 
 
+_LEFT_OUT = ("full_text", "entry_seq", "entry")
+"""Fields that most chunks would only have the default of: then they are not written."""
+
+
 class Index(Enum):
     """How a field is indexed. Only indexed fields, and `metadata`, may be filtered or ordered by."""
 
@@ -24,6 +28,7 @@ class Index(Enum):
     """Keyword that partitions the whole collection."""
     KEYWORD = "keyword"
     TIME = "time"
+    INTEGER = "integer"
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -50,8 +55,12 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many chunks the message has."""
     full_text: str | None = None
     """The whole text: on the first chunk of a message that has several."""
-    entry_ms: int = 0
+    entry_ms: Annotated[int, Index.INTEGER] = 0
     """When the stream entry it comes from was appended, by the stream's clock; milliseconds."""
+    entry_seq: Annotated[int, Index.INTEGER] = 0
+    """Of an entry of the live lane, its sequence number within the millisecond. It is only written if it is not 0."""
+    entry: str = ""
+    """The position of that entry; empty if a release that did not know it stored the message."""
 
     @property
     def content(self) -> dict[str, Any]:
@@ -61,8 +70,9 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def written(self) -> dict[str, Any]:
         """Return the fields to write. Times stay `datetime`s."""
         fields = msgspec.structs.asdict(self)
-        if self.full_text is None:
-            del fields["full_text"]
+        for name in _LEFT_OUT:
+            if fields[name] in (None, 0, ""):
+                del fields[name]
         return fields
 
     @classmethod

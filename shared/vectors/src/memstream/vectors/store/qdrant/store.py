@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from memstream.contracts.keys import Position
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store.conditions import Conditions
+from memstream.vectors.store.conditions import Conditions, FirstChunk
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
+from memstream.vectors.store.qdrant.fence import Fence
 from memstream.vectors.store.qdrant.filters import owned, until_entry
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, KeywordSpace
 from memstream.vectors.store.qdrant.layout import ensure_layout, ensure_vector, read_keyword_space
@@ -27,6 +29,7 @@ from memstream.vectors.store.queries import (
     TimelinePosition,
     Turns,
 )
+from memstream.vectors.store.versions import NewVersion, Reservation, StoredVersion
 
 
 class QdrantStore:
@@ -54,6 +57,7 @@ class QdrantStore:
         self._collection = Collection(
             url=url, api_key=api_key, name=collection, timeout=timeout, connections=connections
         )
+        self._fence = Fence(self._collection)
 
     async def ensure(self) -> None:
         """See `MemoryStore`."""
@@ -84,15 +88,37 @@ class QdrantStore:
             "payload": message.written() | {"owner": chunk.owner.name},
         }
 
-    async def delete_messages(self, owner: Owner, until: Mapping[str, int]) -> None:
+    async def reserve(
+        self, reservations: Sequence[Reservation], token: str, now: datetime
+    ) -> list[StoredVersion | None]:
+        """See `MemoryStore`."""
+        return await self._fence.reserve(reservations, token, now) if reservations else []
+
+    async def fill(self, versions: Sequence[NewVersion], token: str) -> list[bool]:
+        """See `MemoryStore`."""
+        if not versions:
+            return []
+        keywords = await self._keyword_space()
+        points = [[self._point(chunk, keywords) for chunk in one.chunks] for one in versions]
+        return await self._fence.fill(versions, points, token)
+
+    async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
+        """See `MemoryStore`."""
+        if reservations:
+            await self._fence.release(reservations, now)
+
+    async def release_abandoned(self, before: datetime) -> None:
+        """See `MemoryStore`."""
+        await self._fence.release_abandoned(before)
+
+    async def delete_messages(self, owner: Owner, until: Mapping[str, Position]) -> None:
         """See `MemoryStore`."""
         if until:
-            each = [until_entry(milliseconds, message_id) for message_id, milliseconds in until.items()]
-            await self._collection.delete(owned(owner, either=each))
+            await self._fence.delete(owner, until)
 
-    async def delete_all(self, owner: Owner, until_ms: int) -> None:
+    async def delete_all(self, owner: Owner, until: Position) -> None:
         """See `MemoryStore`."""
-        await self._collection.delete(owned(owner, either=[until_entry(until_ms)]))
+        await self._collection.delete(owned(owner, either=[until_entry(until)]))
 
     async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
         """See `MemoryStore`."""
@@ -138,7 +164,9 @@ class QdrantStore:
         if target.projection is None or target.provider_dimensions != self._space.dimensions:
             raise ValueError(f"{target.vector_name} is no projection of {self._vector_name}")
         await ensure_vector(self._collection, target)
-        points, following = await self._collection.vectors(self._vector_name, owned(owner), count, after)
+        # A placeholder has no vector.
+        stored = owned(owner, either=[{"has_vector": self._vector_name}])
+        points, following = await self._collection.vectors(self._vector_name, stored, count, after)
         if points:
             rows = target.project(np.array(list(points.values()), np.float32))
             await self._collection.set_vectors(target.vector_name, dict(zip(points, rows, strict=True)))
@@ -151,4 +179,5 @@ class QdrantStore:
 
 def _first_chunks(asked: FirstChunks) -> Lookup:
     points = [str(asked.owner.point_id(message_id, 0)) for message_id in asked.message_ids]
-    return Lookup(owned(asked.owner, either=[{"has_id": points}]), len(points))
+    # A placeholder has its id, and is no chunk.
+    return Lookup(owned(asked.owner, (FirstChunk(),), either=[{"has_id": points}]), len(points))
