@@ -23,7 +23,13 @@ class QdrantProxy:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Of the requests since `forget`, in their order."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
-    """While it isn't set, answers are kept back."""
+    """While it isn't set, answers are kept back: requests are not even passed on."""
+    marker: str = ""
+    """Only requests that contain this are kept back, however long the client waits."""
+    answered: int = 0
+    """How many requests Qdrant has answered."""
+    held: int = 0
+    """How many are kept back now."""
 
     def forget(self) -> None:
         """Begin to write down anew."""
@@ -41,11 +47,15 @@ async def proxied(qdrant: httpx.AsyncClient) -> AsyncIterator[QdrantProxy]:
             body = await request.body()
             if body:
                 proxy.bodies.append(json.loads(body))
-            await proxy.open.wait()
+            if proxy.marker.encode() in body:
+                proxy.held += 1
+                await proxy.open.wait()
+                proxy.held -= 1
             path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             answer = await qdrant.request(
                 request.method, path, content=body, headers={"content-type": "application/json"}
             )
+            proxy.answered += 1
             return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
 
         routes = [Route("/{path:path}", pass_on, methods=["GET", "POST", "PUT", "DELETE", "PATCH"])]

@@ -160,6 +160,65 @@ async def test_an_upsert_can_be_conditional(filled: Backend, qdrant_name: str) -
     assert (await one(filled.client, qdrant_name, 1)).payload == {"number": 100}
 
 
+@pytest.mark.parametrize(
+    ("mode", "condition", "changed"),
+    [
+        (models.UpdateMode.UPSERT, None, {1, 2, 50}),
+        (models.UpdateMode.UPSERT, ANN, {1, 50}),
+        (models.UpdateMode.INSERT_ONLY, None, {50}),
+        (models.UpdateMode.INSERT_ONLY, ANN, {50}),
+        (models.UpdateMode.UPDATE_ONLY, None, {1, 2}),
+        (models.UpdateMode.UPDATE_ONLY, ANN, {1}),
+    ],
+)
+async def test_an_upsert_may_only_insert_or_only_update(
+    filled: Backend, qdrant_name: str, mode: models.UpdateMode, condition: models.Filter | None, changed: set[int]
+) -> None:
+    points = [models.PointStruct(id=number, vector={"dense": EAST}, payload={"new": True}) for number in (1, 2, 50)]
+    await filled.client.upsert(qdrant_name, points, update_filter=condition, update_mode=mode, wait=True)
+    found = await filled.client.retrieve(qdrant_name, [1, 2, 50])
+    assert {each.id for each in found if each.payload == {"new": True}} == changed
+
+
+async def test_a_point_may_have_no_vectors_and_is_then_found_by_no_search(filled: Backend, qdrant_name: str) -> None:
+    if filled.is_reference:
+        pytest.skip("the in-memory reference gives a point without a vector a score")
+    empty = models.PointStruct(id=50, vector={}, payload={"owner": "ann"})
+    await filled.client.upsert(qdrant_name, [empty], update_mode=models.UpdateMode.INSERT_ONLY, wait=True)
+    assert (await one(filled.client, qdrant_name, 50)).payload == {"owner": "ann"}
+    for asked, using in ((EAST, "dense"), (COMMON, "terms")):
+        found = await query(filled.client, qdrant_name, query=asked, using=using, limit=100)
+        assert {each.id for each in found} == set(IDS)
+    whole = models.PointStruct(id=50, vector={"dense": EAST}, payload={"owner": "bob"})
+    await filled.client.upsert(qdrant_name, [whole], update_mode=models.UpdateMode.UPDATE_ONLY, wait=True)
+    found = await query(filled.client, qdrant_name, query=EAST, using="dense", limit=1)
+    assert [each.id for each in found] == [50]
+    assert await all_ids(filled.client, qdrant_name) == [*IDS, 50]
+
+
+async def test_a_batch_of_writes_is_applied_in_order(filled: Backend, qdrant_name: str) -> None:
+    has_id = models.Filter(must=[models.HasIdCondition(has_id=[1, 2, 50])])
+    anns = models.Filter(must=[*(has_id.must or []), *(ANN.must or [])])
+    inserted = [models.PointStruct(id=number, vector={"dense": EAST}, payload={"token": "b"}) for number in (2, 50)]
+    results = await filled.client.batch_update_points(
+        qdrant_name,
+        [
+            models.SetPayloadOperation(set_payload=models.SetPayload(payload={"token": "a"}, filter=has_id)),
+            models.UpsertOperation(
+                upsert=models.PointsList(points=inserted, update_mode=models.UpdateMode.INSERT_ONLY)
+            ),
+            models.DeleteOperation(delete=models.FilterSelector(filter=anns)),
+            models.DeleteOperation(delete=models.PointIdsList(points=[3])),
+        ],
+        wait=True,
+    )
+    if not filled.is_reference:
+        assert [each.status for each in results] == [models.UpdateStatus.COMPLETED] * 4
+    token = models.PayloadSelectorInclude(include=["token"])
+    found = await filled.client.retrieve(qdrant_name, [1, 2, 3, 50], with_payload=token)
+    assert {each.id: each.payload for each in found} == {2: {"token": "a"}, 50: {"token": "b"}}
+
+
 async def test_scrolling_pages_through_all_points(filled: Backend, qdrant_name: str) -> None:
     first, following = await filled.client.scroll(qdrant_name, limit=3, with_payload=False, with_vectors=["dense"])
     assert ([each.id for each in first], following) == ([1, 2, 3], 4)

@@ -74,6 +74,7 @@ async def test_a_filter_narrows_a_query(asked: Asked) -> None:
     ("selector", "keys"),
     [
         (True, set(payload(1))),
+        (models.PayloadSelectorInclude(include=["note", "absent"]), {"note"}),
         (models.PayloadSelectorExclude(exclude=["note", "items"]), set(payload(1)) - {"note", "items"}),
     ],
 )

@@ -21,6 +21,8 @@ from memstream.contracts.events import UserErased, decode_event
 from memstream.contracts.messages import written_time
 from memstream.embedder.jobs import Dead, Delivery, Settled
 from memstream.embedder.settlement import Settlement
+from memstream.embedder.streams import source_streams
+from memstream.embedder.tombstones import LetterNotes, TombstoneSweep
 from memstream.ingest.dead_letters import DeadLetters, LetterFilter
 from memstream.ingest.durability import Durability
 from memstream.runtime.clock import SystemClock
@@ -200,7 +202,9 @@ async def test_what_was_deleted_meanwhile_is_not_brought_back(desk: Desk, path: 
     letter, other = await desk.bury("ana"), await desk.bury("bob")
     answered(await desk.tenant.delete(path, params={"user_id": "ana", **message}), 202)
 
-    assert await desk.do("replay", letter, other) == ["deleted", "replayed"]
+    # The letter went with the deletion.
+    assert [one["id"] for one in await desk.letters()] == [other]
+    assert await desk.do("replay", letter, other) == ["missing", "replayed"]
 
     assert [event["user_id"] for event in await desk.waiting() if "text" in event] == ["bob"]
     assert (await desk.state("ana", "m"))["state"] == "deleted"
@@ -229,6 +233,81 @@ async def test_a_letter_never_overwrites_a_later_message_of_the_same_id(desk: De
     assert await desk.do("replay", letter) == ["dropped"]
 
     assert [event["text"] for event in await desk.waiting()] == ["said again, otherwise"]
+
+
+@pytest.mark.parametrize(("path", "message"), [("/v1/messages", {"message_id": "m"}), ("/v1/users", {})])
+async def test_no_letter_brings_back_what_was_deleted_long_ago(desk: Desk, path: str, message: dict[str, str]) -> None:
+    letter = await desk.bury("ana")
+    await desk.site.redis.delete(keys.seen(0, ids.message_key(TENANT, "ana", "m")))
+    answered(await desk.tenant.delete(path, params={"user_id": "ana", **message}), 202)
+    # As a backup of before the deletion has it, once the tombstone's time is over.
+    await desk.site.redis.delete(
+        keys.seen(0, ids.message_key(TENANT, "ana", "m")), keys.erased(0, ids.owner_key(TENANT, "ana"))
+    )
+
+    assert await desk.do("replay", letter) == ["missing"]
+    assert await desk.letters() == []
+    assert await desk.site.redis.exists(keys.letters(0), keys.letters_of(0, ids.owner_key(TENANT, "ana"))) == 0
+
+
+async def test_a_letter_of_an_older_release_is_replayed_only_while_the_message_is_known(desk: Desk) -> None:
+    letters = [await desk.bury(user) for user in ("ana", "bob")]
+    await desk.site.redis.delete(keys.letters(0), keys.seen(0, ids.message_key(TENANT, "bob", "m")))
+
+    assert await desk.do("replay", *letters) == ["replayed", "refused"]
+
+
+@pytest.mark.parametrize("deletes_first", [True, False])
+async def test_a_letter_of_an_older_release_goes_with_a_deletion_too(desk: Desk, *, deletes_first: bool) -> None:
+    await desk.bury("ana")
+    await desk.bury("bob")
+    owners = [keys.letters_of(0, ids.owner_key(TENANT, user)) for user in ("ana", "bob")]
+    await desk.site.redis.delete(keys.letters(0), *owners)
+    await desk.site.redis.delete(keys.seen(0, ids.message_key(TENANT, "ana", "m")))
+    notes = LetterNotes(desk.site.redis, [0])
+    if not deletes_first:
+        await notes.note()
+    answered(await desk.tenant.delete("/v1/messages", params={"user_id": "ana", "message_id": "m"}), 202)
+    await notes.note()
+
+    assert [letter["user_id"] for letter in await desk.letters()] == ["bob"]
+
+
+async def test_a_letter_is_not_replayed_over_a_new_version(desk: Desk) -> None:
+    letter = await desk.bury("ana")
+    body = {"user_id": "ana", "message_id": "m", "text": "a new version"}
+    assert not answered(await desk.tenant.put("/v1/messages", json=body), 202)["duplicate"]
+    await desk.site.redis.delete(keys.seen(0, ids.message_key(TENANT, "ana", "m")))
+
+    assert await desk.do("replay", letter) == ["refused"]
+    assert await desk.do("drop", letter) == ["dropped"]
+    assert await desk.site.redis.exists(keys.letters(0), keys.letters_of(0, ids.owner_key(TENANT, "ana"))) == 0
+
+
+async def test_a_tombstone_is_kept_as_long_as_an_entry_from_before_waits(desk: Desk) -> None:
+    site = desk.site
+    for user in ("ana", "bob"):
+        await post(desk.tenant, user, "the lamp", message_id="m")
+    answered(await desk.tenant.delete("/v1/messages", params={"user_id": "ana", "message_id": "m"}), 202)
+    answered(await desk.tenant.delete("/v1/users", params={"user_id": "bob"}), 202)
+    tombstones = [keys.seen(0, ids.message_key(TENANT, "ana", "m")), keys.erased(0, ids.owner_key(TENANT, "bob"))]
+    assert [await site.redis.ttl(name) for name in tombstones] == [-1, -1]
+    # Thirty days and more have passed.
+    noted: Any = await site.redis.zrange(keys.tombstones(0), 0, -1)
+    await site.redis.zadd(keys.tombstones(0), dict.fromkeys(noted, 2000))
+    sweep = TombstoneSweep(site.redis, source_streams(1))
+    old = await site.redis.xadd(keys.stream(0, "bulk"), {"type": "x", "data": "{}"}, id="1000-0")
+    await sweep.sweep()
+    assert await site.redis.exists(*tombstones) == 2
+
+    await site.redis.xreadgroup(keys.GROUP, "test", {keys.stream(0, "bulk"): ">"})
+    await sweep.sweep()
+    assert await site.redis.exists(*tombstones) == 2
+
+    await site.redis.xack(keys.stream(0, "bulk"), keys.GROUP, old)
+    await sweep.sweep()
+    assert await site.redis.exists(*tombstones) == 0
+    assert await site.redis.exists(keys.tombstones(0)) == 0
 
 
 async def test_an_order_to_delete_is_replayed_and_its_receipt_follows_it(desk: Desk) -> None:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from integration.worksite import Worksite
+from unit.examples import FencedPoints
 from unit.manual_clock import START
-from unit.pipelines import Parts, embed, pipeline_on, upsert
+from unit.pipelines import Parts, embed, pipeline_on
 from waiting import until
 
 from memstream.contracts import keys
@@ -60,7 +61,7 @@ async def send(site: Worksite, tenant: str, number: int, *, text: str = "message
 async def reading(site: Worksite, provider: Provider, parked: int = 10_000) -> AsyncIterator[Parts]:
     """Read the streams into a small pipeline that embeds by this provider."""
     await site.create_groups()
-    servers = Servers(provider.embed, upsert)
+    servers = Servers(provider.embed, FencedPoints())
     parts = pipeline_on(site.redis, messages=ROOM, servers=servers, batch_texts=PER_CALL, calls=1, parked=parked)
     offer = parts.pipeline.offer
     reader = Subscriptions(site.parts.plan.redis_url, source_streams(1), consumer="here", offer=offer, read_entries=16)

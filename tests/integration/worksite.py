@@ -44,6 +44,11 @@ class Worksite:
         return self.parts.redis
 
     @property
+    def collection(self) -> str:
+        """The collection of this test."""
+        return self._collection
+
+    @property
     def stream(self) -> str:
         """The stream of the live lane."""
         return keys.stream(0, "live")
@@ -179,6 +184,13 @@ class Worksite:
     async def stored(self) -> dict[str, list[int]]:
         """Give the chunk numbers of all stored points by message id, in order; a duplicate would show twice."""
         found: defaultdict[str, list[int]] = defaultdict(list)
+        for payload in await self.points():
+            found[payload["message_id"]].append(payload["chunk"])
+        return {message: sorted(chunks) for message, chunks in found.items()}
+
+    async def points(self) -> list[dict[str, Any]]:
+        """Give the payloads of all points, placeholders included."""
+        found: list[dict[str, Any]] = []
         async with self.parts.qdrant() as qdrant:
             offset: object = 0
             while offset is not None:
@@ -187,10 +199,9 @@ class Worksite:
                     json={"limit": 1000, "with_payload": True, **({"offset": offset} if offset else {})},
                 )
                 result = answer.raise_for_status().json()["result"]
-                for point in result["points"]:
-                    found[point["payload"]["message_id"]].append(point["payload"]["chunk"])
+                found += [point["payload"] for point in result["points"]]
                 offset = result["next_page_offset"]
-        return {message: sorted(chunks) for message, chunks in found.items()}
+        return found
 
     async def change_collection(self, dimensions: int | None) -> None:
         """Replace the collection by an empty one with another vector size, or by none."""

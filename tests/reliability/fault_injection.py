@@ -34,6 +34,8 @@ class FaultInjector:
         self._tasks: list[asyncio.Task[None]] = []
         self._watches: list[tuple[AtPoint, Watch]] = []
         self._at_the_end: list[Callable[[], Awaitable[None]]] = []
+        self._over = asyncio.Event()
+        self._held: set[asyncio.Event] = set()
 
     def inject(self, fault: Fault) -> None:
         """Begin with a fault, and return at once."""
@@ -56,6 +58,9 @@ class FaultInjector:
             if not watch.hit.is_set():
                 watch.disarm()
                 self._note(fault, "missed")
+        self._over.set()
+        for sent in self._held:
+            await sent.wait()
         await self.settled()
         for undo in self._at_the_end:
             await undo()
@@ -184,4 +189,11 @@ class FaultInjector:
                 return fault.point.phase == "answered"
             case "pause":
                 await self._pause(link.client, fault.seconds)
+                return True
+            case "hold":
+                sent = asyncio.Event()
+                self._held.add(sent)
+                await self._kill(link.client, 0.0)
+                await self._over.wait()
+                sent.set()
                 return True

@@ -17,8 +17,9 @@ LINKS = (
 CLAIM_IDLE = 3.0
 """Seconds after which a worker's messages are anybody's."""
 
-Blow = Literal["kill", "pause", "kill server"]
-"""What is done at a marked point: to the part that asks, or to the one that answers."""
+Blow = Literal["kill", "pause", "kill server", "hold"]
+"""What is done at a marked point: to the part that asks, or to the one that answers. `hold`: the request is kept back,
+the part that asks is killed, and the request goes on when the run is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,8 @@ class AtPoint:
     def name(self) -> str:
         """What it is called."""
         target = self.point.server if self.blow == "kill server" else self.point.client
+        if self.blow == "hold":
+            return f"{self.point.name}: kept back beyond the lease, and kill -9 of the {target}"
         what = f"SIGSTOP for {self.seconds:.1f} s" if self.blow == "pause" else "kill -9"
         return f"{self.point.name}: {what} of the {target}"
 
@@ -206,6 +209,8 @@ def draw_fault(kind: str, chance: Random) -> Fault:
     if draw is not None:
         return draw(chance)
     point = next(point for point in POINTS if point.name == kind)
+    if point.word == "upsert" and point.phase == "before":
+        return AtPoint(point, "hold")
     blows: Sequence[Blow] = ("kill", "kill server") if point.client == "ingest" else ("kill", "pause", "kill server")
     return AtPoint(point, chance.choice(blows), CLAIM_IDLE + chance.uniform(0.3, 1.5))
 

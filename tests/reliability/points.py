@@ -28,6 +28,7 @@ POINTS = (
     Point("after read", "embedder", "redis", "read", "answered"),
     Point("after embed", "embedder", "embeddings", "embed", "answered"),
     Point("during upsert", "embedder", "qdrant", "upsert", "sent"),
+    Point("late upsert", "embedder", "qdrant", "upsert", "before", "delete"),
     Point("after upsert", "embedder", "qdrant", "upsert", "answered"),
     Point("before acknowledging", "embedder", "redis", "acknowledge", "before"),
     Point("before dead-lettering", "embedder", "redis", "dead_letter", "before", "poison"),

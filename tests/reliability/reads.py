@@ -68,7 +68,8 @@ class Reader:
             body = {"limit": _PAGE, "with_payload": True, "filter": condition, **({"offset": offset} if offset else {})}
             answer = await self.qdrant.post("/collections/memstream/points/scroll", json=body)
             result = answer.raise_for_status().json()["result"]
-            found += [_found(point["payload"]) for point in result["points"]]
+            # A placeholder, which a write that came late may leave behind, is no message.
+            found += [_found(point["payload"]) for point in result["points"] if "message_id" in point["payload"]]
             offset = result["next_page_offset"]
             if offset is None:
                 return found

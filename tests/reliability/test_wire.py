@@ -20,6 +20,7 @@ from memstream.streams.stream_scripts import (
 )
 
 LIVE, DEAD, RECEIPT = keys.stream(0, "live"), keys.dead_letters(0), keys.erasure(0, "0.e-1")
+NOTES = ("tombstones", "dead", "letters", "letters of a user")
 DELETION = ErasureArguments(60, "0.live.", "message.deleted.v1", "0.e-1", "acme", "2026-03-01T12:00:00Z", "0f")
 
 
@@ -51,9 +52,15 @@ def test_commands_are_read_however_their_bytes_come() -> None:
     [
         (command("EVALSHA", "f00", 3, LIVE, "seen", "erased", 60, "0.live."), "append"),
         (command("EVALSHA", "f00", 4, LIVE, DEAD, "seen", "erased", "embedder"), "dead_letter"),
-        (called(DELETE_MESSAGE.call(DeletionKeys(LIVE, RECEIPT, "seen", "erased"), DELETION)), "request_deletion"),
-        (called(ERASE_USER.call(ErasureKeys(LIVE, RECEIPT, "erased"), DELETION)), "request_deletion"),
-        (called(APPEND.call(AppendKeys(LIVE, ["seen"], ["erased"]), AppendArguments(60, "0.live.", "x"))), "append"),
+        (
+            called(DELETE_MESSAGE.call(DeletionKeys(LIVE, RECEIPT, *NOTES, "seen", "erased"), DELETION)),
+            "request_deletion",
+        ),
+        (called(ERASE_USER.call(ErasureKeys(LIVE, RECEIPT, *NOTES, "erased"), DELETION)), "request_deletion"),
+        (
+            called(APPEND.call(AppendKeys(LIVE, "letters", ["seen"], ["erased"]), AppendArguments(60, "0.live.", "x"))),
+            "append",
+        ),
         (
             called(DEAD_LETTER.call(DeadLetterKeys(LIVE, DEAD), DeadLetterArguments("g", "1-0", "live", "p"))),
             "dead_letter",
@@ -106,6 +113,22 @@ def test_requests_of_interest_have_words_and_are_done_when_they_succeed(line: st
     talk.ask(request(line)[9:])
     assert talk.answer(b"HTTP/1.1 200 OK") == {word}
     assert talk.answer(b"the rest of it") == set()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"operations":[{"upsert":{"points":[]}}]}', {"upsert"}),
+        ('{"operations":[{"delete":{"filter":{"must":[{"key":"owner","match":{"value":"a/b"}}]}}}]}', {"remove"}),
+        ('{"operations":[{"delete":{"filter":{"must":[{"key":"reserved_ms"}]}}}]}', set()),
+        ('{"operations":[{"set_payload":{}},{"upsert":{"points":[]}}]}', set()),
+    ],
+)
+def test_batches_of_writes_have_words_by_what_they_begin_with(body: str, words: set[Word]) -> None:
+    talk = HttpTalk()
+    said = request("POST /collections/memstream/points/batch?wait=true", body)
+    assert talk.ask(said[:50]) == set()
+    assert talk.ask(said[50:]) == words
 
 
 def test_trying_the_provider_out_is_no_embedding_of_a_message() -> None:

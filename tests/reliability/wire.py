@@ -24,6 +24,11 @@ _HTTP: tuple[tuple[bytes, bytes, Word], ...] = (
     (b"POST ", b"/points/delete", "remove"),
     (b"POST ", b"/embeddings", "embed"),
 )
+_BATCHES: tuple[tuple[bytes, Word], ...] = (
+    (b'{"operations":[{"upsert":', "upsert"),
+    (b'{"operations":[{"delete":{"filter":{"must":[{"key":"owner"', "remove"),
+)
+"""How the bodies of batches of writes begin."""
 
 
 class Talk(Protocol):
@@ -69,6 +74,9 @@ class HttpTalk:
         self._request += data
         head = bytes(self._request.partition(b"\r\n")[0])
         words = {word for method, path, word in _HTTP if head.startswith(method) and path in head}
+        if head.startswith(b"POST ") and b"/points/batch" in head:
+            body = self._request.partition(b"\r\n\r\n")[2]
+            words |= {word for beginning, word in _BATCHES if body.startswith(beginning)}
         tries_out = len(self._request) < _SHORT and _WARMING_UP in self._request
         return words - {"embed"} if tries_out else words
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from memstream.contracts.keys import Position
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import (
     CandidateQuery,
@@ -15,11 +16,14 @@ from memstream.vectors.store import (
     EndedBy,
     FirstChunks,
     Neighbours,
+    NewVersion,
     Owner,
     Record,
     RecordedBefore,
+    Reservation,
     Residue,
     StoredMessage,
+    StoredVersion,
     Sweepable,
     TimelinePosition,
     Turns,
@@ -69,22 +73,42 @@ class InMemoryStore:
         for chunk in chunks:
             self._put(chunk)
 
-    async def delete_messages(self, owner: Owner, until: Mapping[str, int]) -> None:
+    async def reserve(
+        self, reservations: Sequence[Reservation], token: str, now: datetime
+    ) -> list[StoredVersion | None]:
+        """See `MemoryStore`. It knows no reservations."""
+        raise NotImplementedError((reservations, token, now))
+
+    async def fill(self, versions: Sequence[NewVersion], token: str) -> list[bool]:
+        """See `MemoryStore`. It knows no reservations."""
+        raise NotImplementedError((versions, token))
+
+    async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
+        """See `MemoryStore`. It knows no reservations."""
+        raise NotImplementedError((reservations, now))
+
+    async def release_abandoned(self, before: datetime) -> None:
+        """See `MemoryStore`. It knows no reservations."""
+        raise NotImplementedError(before)
+
+    async def delete_messages(self, owner: Owner, until: Mapping[str, Position]) -> None:
         """See `MemoryStore`."""
         await self._answer()
         self.chunks = {
             point: chunk
             for point, chunk in self.chunks.items()
-            if chunk.owner != owner or chunk.message.entry_ms > until.get(chunk.message.message_id, -1)
+            if chunk.owner != owner
+            or chunk.message.message_id not in until
+            or chunk.message.entry_ms > until[chunk.message.message_id].milliseconds
         }
 
-    async def delete_all(self, owner: Owner, until_ms: int) -> None:
+    async def delete_all(self, owner: Owner, until: Position) -> None:
         """See `MemoryStore`."""
         await self._answer()
         self.chunks = {
             point: chunk
             for point, chunk in self.chunks.items()
-            if chunk.owner != owner or chunk.message.entry_ms > until_ms
+            if chunk.owner != owner or chunk.message.entry_ms > until.milliseconds
         }
 
     async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
@@ -123,11 +147,11 @@ class InMemoryStore:
             records = [one for one in records if one.message.occurred_at >= start]
         return records[:count]
 
-    async def count_messages(self, owner: Owner, until_ms: int) -> int:
+    async def count_messages(self, owner: Owner, until: Position) -> int:
         """See `MemoryStore`."""
         await self._answer()
         chunks = [chunk.message for chunk in self.chunks.values() if chunk.owner == owner]
-        return sum(message.chunk == 0 and message.entry_ms <= until_ms for message in chunks)
+        return sum(message.chunk == 0 and message.entry_ms <= until.milliseconds for message in chunks)
 
     async def residue(self) -> Residue | None:
         """See `MemoryStore`. It has no files."""

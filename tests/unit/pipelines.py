@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 from prometheus_client import CollectorRegistry
-from unit.examples import NoTombstones, seeded
+from unit.examples import FencedPoints, NoTombstones, seeded, tokens
 
 from memstream.contracts.keys import Lane
 from memstream.embedder.batch_processor import BatchProcessor, Servers
@@ -30,7 +30,6 @@ from memstream.runtime.clock import Clock, SystemClock
 from memstream.runtime.health import Pulse
 from memstream.streams.connections import Redis
 from memstream.vectors.space import Vectors
-from memstream.vectors.store import EmbeddedChunk
 
 Deleting = Callable[[Sequence[DeletionRequest]], Awaitable[list[Outcome]]]
 
@@ -38,10 +37,6 @@ Deleting = Callable[[Sequence[DeletionRequest]], Awaitable[list[Outcome]]]
 async def embed(texts: Sequence[str], _lane: Lane) -> Vectors:
     """Give each text the same row."""
     return np.ones((len(texts), 1), np.float32)
-
-
-async def upsert(_points: Sequence[EmbeddedChunk]) -> None:
-    """Store nothing."""
 
 
 async def delete(requests: Sequence[DeletionRequest]) -> list[Outcome]:
@@ -79,7 +74,9 @@ def pipeline_on(  # noqa: PLR0913 - any of them, by name
         intake=Intake(held, put_aside, PendingList(redis, "here"), retrying, clock, read_entries=256),
         prepare=partial(prepare, chunker=Chunker(512, 64), max_deliveries=5, now=clock.now),
         batcher=Batcher(BatchPolicy(batch_texts, 250_000, 0.005)),
-        storing=BatchProcessor(servers or Servers(embed, upsert), NoTombstones(), retrying, metrics),
+        storing=BatchProcessor(
+            servers or Servers(embed, FencedPoints()), NoTombstones(), retrying, metrics, new_token=tokens()
+        ),
         delete=delete,
         dead_letters=DeadLetterGate(BreakerPolicy(), faults, clock),
         outcomes=Outcomes(Settlement(redis, clock), retrying, metrics),

@@ -3,37 +3,42 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from unit.examples import NoTombstones, job, seeded
-from unit.manual_clock import ManualClock
+from unit.examples import FencedPoints, NoTombstones, job, recorded, seeded, tokens
+from unit.manual_clock import START, ManualClock
 from waiting import PATIENCE
 
 from memstream.contracts.keys import Lane
 from memstream.embedder.batch_processor import BatchProcessor, Servers
+from memstream.embedder.deletions import Tombstone
 from memstream.embedder.dependencies import DependencyFaults
-from memstream.embedder.jobs import Dead, EmbeddingJob, Outcome, Pending, Stored
+from memstream.embedder.jobs import Dead, EmbeddingJob, Outcome, Pending, Stored, Tombstoned
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.retries import Retrier
+from memstream.embedder.storing import Tombstones
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Unavailable
 from memstream.runtime.health import Pulse
 from memstream.vectors.space import Vectors
-from memstream.vectors.store import EmbeddedChunk
+from memstream.vectors.store import EmbeddedChunk, NewVersion, Reservation, StoredVersion
 
+DAYS = timedelta(days=3)
 Verdict = Callable[[Sequence[str]], Exception | None]
 
 
-class FakeServers:
+class FakeServers(FencedPoints):
     """An embeddings server and a vector store that fail when they are told to."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[list[str]] = []
-        self.stored: dict[str, EmbeddedChunk] = {}
         self.upserts = 0
         self.embed_fails: Verdict = lambda _: None
         self.upsert_fails: Verdict = lambda _: None
@@ -45,28 +50,40 @@ class FakeServers:
             raise error
         return np.array([[len(text)] for text in texts], np.float32)
 
-    async def upsert(self, points: Sequence[EmbeddedChunk]) -> None:
-        """Store points."""
+    @property
+    def stored(self) -> dict[str, EmbeddedChunk]:
+        """What is stored, by its text."""
+        return {chunk.indexed_text: chunk for chunk in self.chunks.values()}
+
+    async def fill(self, versions: Sequence[NewVersion], token: str) -> list[bool]:
+        """Store messages."""
         self.upserts += 1
-        if error := self.upsert_fails([point.indexed_text for point in points]):
+        if error := self.upsert_fails([chunk.indexed_text for one in versions for chunk in one.chunks]):
             raise error
-        self.stored.update({point.indexed_text: point for point in points})
+        return await super().fill(versions, token)
 
 
 class Bench:
     """Storing over such servers, by a manual clock."""
 
-    def __init__(self, *, texts_per_call: int = 128, probe: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        texts_per_call: int = 128,
+        probe: Callable[[], Awaitable[None]] | None = None,
+        tombstones: Tombstones | None = None,
+    ) -> None:
         self.servers = FakeServers()
         self.clock = ManualClock()
         self.faults = DependencyFaults()
         self.pulse = Pulse(self.clock, 30.0)
         retrying = Retrier(self.faults, self.clock, seeded(), Backoff(initial=1.0, maximum=8.0), self.pulse.beat)
         self.storing = BatchProcessor(
-            Servers(self._embed, self._upsert, probe, texts_per_call),
-            NoTombstones(),
+            Servers(self._embed, self.servers, probe, texts_per_call),
+            NoTombstones() if tombstones is None else tombstones,
             retrying,
             EmbedderMetrics(CollectorRegistry()),
+            new_token=tokens(),
         )
 
     async def store(self, jobs: Sequence[EmbeddingJob]) -> list[Outcome]:
@@ -79,9 +96,6 @@ class Bench:
 
     async def _embed(self, texts: Sequence[str], lane: Lane) -> Vectors:
         return await self.servers.embed(texts, lane)
-
-    async def _upsert(self, points: Sequence[EmbeddedChunk]) -> None:
-        await self.servers.upsert(points)
 
 
 def batch(count: int, texts: int = 1) -> list[EmbeddingJob]:
@@ -282,14 +296,14 @@ async def test_an_outage_is_waited_out_however_often_it_fails() -> None:
 async def test_imports_that_wait_for_the_store_do_not_hold_up_what_was_just_said() -> None:
     bench = Bench()
     go = asyncio.Event()
-    upsert = bench.servers.upsert
+    fill = bench.servers.fill
 
-    async def upsert_slowly(points: Sequence[EmbeddedChunk]) -> None:
-        if any(point.indexed_text.startswith("9-") for point in points):
+    async def fill_slowly(versions: Sequence[NewVersion], token: str) -> list[bool]:
+        if any(one.reservation.message_id.startswith("9-") for one in versions):
             await go.wait()
-        await upsert(points)
+        return await fill(versions, token)
 
-    bench.servers.upsert = upsert_slowly  # type: ignore[method-assign] # slower than the other
+    bench.servers.fill = fill_slowly  # type: ignore[method-assign] # slower than the other
     imports = [asyncio.create_task(bench.store([job(f"9-{number}", lane="bulk")])) for number in range(50)]
     assert await bench.store([job("1-0")]) == [Stored()]
     go.set()
@@ -318,3 +332,69 @@ async def test_once_the_servers_are_seen_to_work_no_fault_is_left() -> None:
     await bench.store(batch(2))
 
     assert bench.faults.is_empty
+
+
+async def test_two_versions_in_one_batch_are_stored_one_after_the_other() -> None:
+    bench = Bench()
+    older, newer = job("1-0"), replace(job("2-0"), message=recorded(message_id="1-0"))
+    assert await bench.store([newer, older]) == [Stored(), Stored()]
+
+    assert [chunk.message.entry for chunk in bench.servers.chunks.values()] == ["0.live.2-0"]
+
+
+async def test_an_attempt_that_another_worker_has_replaced_is_repeated() -> None:
+    bench, one = Bench(), job("1-0")
+    reserve = bench.servers.reserve
+    others = iter(["b1", "b2"])
+
+    async def reserve_and_lose(
+        reservations: Sequence[Reservation], token: str, now: datetime
+    ) -> list[StoredVersion | None]:
+        found = await reserve(reservations, token, now)
+        if other := next(others, None):
+            await reserve(reservations, other, now)
+        return found
+
+    bench.servers.reserve = reserve_and_lose  # type: ignore[method-assign] # another worker has the same message
+
+    assert await bench.store([one]) == [Stored()]
+    assert bench.servers.upserts == 3
+    assert set(bench.servers.tokens.values()) == {"t3"}
+
+
+async def test_what_is_deleted_between_reservation_and_upsert_is_not_stored_and_found_to_be_deleted() -> None:
+    class Deleting(NoTombstones):
+        """Deletes the message just after the first look."""
+
+        looks = 0
+
+        async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[Tombstone]:
+            self.looks += 1
+            if self.looks == 1:
+                bench.servers.delete(Reservation(jobs[0].owner, jobs[0].message.message_id, 1, jobs[0].position))
+                return [Tombstone()]
+            return [Tombstone(covers_message=True)]
+
+    bench = Bench(tombstones=Deleting())
+
+    assert await bench.store([job("1-0")]) == [Tombstoned()]
+    assert bench.servers.chunks == {}
+
+
+async def test_what_is_dead_leaves_no_reservation() -> None:
+    bench = Bench()
+    jobs = batch(2)
+    bench.servers.embed_fails = refusing(jobs[1].texts[0])
+
+    assert await bench.store(jobs) == [Stored(), Dead("HTTP 400: bad input")]
+    assert {message for _, message, _ in bench.servers.tokens} == {jobs[0].message.message_id}
+
+
+async def test_a_version_that_keeps_another_day_is_embedded_with_that_day() -> None:
+    bench = Bench()
+    await bench.store([job("1-0")])
+    later = recorded(message_id="1-0", text="new", occurred_at=START + DAYS, recorded_at=START + DAYS)
+    update = replace(job("2-0"), message=later, chunks=["new"], texts=["4 March 2026, user: new"])
+
+    assert await bench.store([update]) == [Stored()]
+    assert set(bench.servers.stored) == {"1 March 2026, user: new"}

@@ -49,6 +49,20 @@ def letter(number: int) -> dict[str, Any]:
     return {"id": f"0.{number}-0", "partition": 0, "class": "poison", "died_at": died, "size": 1}
 
 
+async def test_a_message_is_replaced_by_a_request_that_names_its_id() -> None:
+    accepted = {"message_id": "m", "position": "0.live.1-0", "duplicate": False}
+    script = Script(httpx.Response(202, json=accepted))
+
+    async with script.memory() as memory:
+        assert not (await memory.replace({"user_id": "ana", "message_id": "m", "text": "new"})).duplicate
+        with pytest.raises(InvalidRequest):
+            await memory.replace({"user_id": "ana", "text": "new"})
+
+    (request,) = script.requests
+    assert (request.method, request.url.path) == ("PUT", "/v1/messages")
+    assert json.loads(request.content)["message_id"] == "m"
+
+
 async def test_a_message_is_deleted_by_ids_in_the_query_and_asked_for_again_after_a_failure() -> None:
     script = Script(httpx.Response(503), httpx.Response(202, json=DELETED))
 

@@ -157,6 +157,7 @@ def test_a_message_becomes_a_point_with_all_its_fields() -> None:
         "chunk": 0,
         "chunks": 1,
         "entry_ms": 1,
+        "entry": "0.live.1-0",
     }
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from qdrant_client import models
 
+from memstream.contracts.keys import Position
 from memstream.vectors.store import CandidateQuery, MemoryStore, Owner, owner_of
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
 from memstream.vectors.store.qdrant.filters import OwnedFilter
@@ -37,8 +38,8 @@ def test_only_their_own_functions_make_owners_and_filters(kind: type) -> None:
 async def _a_name_is_no_owner(store: MemoryStore) -> None:
     await store.speakers("acme/ana")  # type: ignore[arg-type]
     await store.list_from("acme/ana", (), None, 10)  # type: ignore[arg-type]
-    await store.delete_all("acme/ana", 7)  # type: ignore[arg-type]
-    await store.delete_messages("acme/ana", {"m": 7})  # type: ignore[arg-type]
+    await store.delete_all("acme/ana", Position(0, "live", "7-0"))  # type: ignore[arg-type]
+    await store.delete_messages("acme/ana", {"m": Position(0, "live", "7-0")})  # type: ignore[arg-type]
     await store.propose([CandidateQuery("acme/ana", None, "x", 10)])  # type: ignore[arg-type]
 
 

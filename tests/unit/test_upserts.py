@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from qdrant_client import models
 
+from memstream.contracts.keys import Position
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import Rejected, Unavailable
 from memstream.vectors.space import EmbeddingSpace
@@ -44,6 +45,8 @@ class Server:
     url: str = ""
     heads: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    answers: list[object] = field(default_factory=list)
+    """What to answer first."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Handle a connection."""
@@ -53,10 +56,9 @@ class Server:
                 length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
                 self.heads.append(head)
                 self.bodies.append(await reader.readexactly(length))
-                start = (
-                    f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(self.answer)}\r\n\r\n"
-                )
-                writer.write(start.encode() + self.answer)
+                answer = json.dumps(self.answers.pop(0)).encode() if self.answers else self.answer
+                start = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(answer)}\r\n\r\n"
+                writer.write(start.encode() + answer)
         writer.close()
 
 
@@ -216,12 +218,48 @@ async def test_no_messages_to_delete_delete_nothing() -> None:
     assert server.heads == []
 
 
-async def test_a_deletion_names_its_owner_beside_its_messages() -> None:
+def stored(*points: str, chunks: int = 1) -> dict[str, Any]:
+    """Make the answer to a look at points."""
+    return {"result": [{"id": point, "payload": {"chunks": chunks}} for point in points]}
+
+
+def point(number: int, message_id: str = "m") -> str:
+    """Give the id of a chunk of Ana's."""
+    return str(ANA.point_id(message_id, number))
+
+
+BATCH_COMPLETED = {"result": [{"operation_id": 1, "status": "completed"}] * 2}
+
+
+async def test_a_deletion_names_its_owner_beside_its_messages_and_the_first_chunk_last() -> None:
     async with storing() as (store, server):
-        await store.delete_messages(ANA, {"m": 7})
+        server.answers = [stored(point(0), chunks=3), stored(), BATCH_COMPLETED]
+        await store.delete_messages(ANA, {"m": Position(0, "bulk", "7-0"), "absent": Position(0, "bulk", "7-0")})
+
+    looked, followed, deletion = map(json.loads, server.bodies)
+    assert looked["ids"] == [point(0), point(0, "absent")]
+    assert followed["ids"] == [point(3)]
+    for operation, ids in zip(deletion["operations"], [[point(1), point(2)], [point(0)]], strict=True):
+        must = operation["delete"]["filter"]["must"]
+        assert must[0] == {"key": "owner", "match": {"value": "acme/ana"}}
+        assert must[1:] == [
+            {"should": [{"must": [{"has_id": ids}, {"key": "entry_ms", "range": {"lte": 7}}]}]},
+        ]
+
+
+async def test_what_a_longer_text_left_behind_is_deleted_too() -> None:
+    async with storing() as (store, server):
+        server.answers = [stored(point(0), chunks=1), stored(point(1), chunks=3), stored(), BATCH_COMPLETED]
+        await store.delete_messages(ANA, {"m": Position(0, "live", "7-0")})
+
+    others = json.loads(server.bodies[-1])["operations"][0]["delete"]["filter"]["must"][1]["should"]
+    assert others[0]["must"][0] == {"has_id": [point(1), point(2)]}
+
+
+async def test_messages_that_are_not_there_cost_a_look_and_no_write() -> None:
+    async with storing() as (store, server):
+        server.answers = [stored()]
+        await store.delete_messages(ANA, {f"m{n}": Position(0, "live", "7-0") for n in range(100)})
 
     (body,) = map(json.loads, server.bodies)
-    must = body["filter"]["must"]
-    assert must[0] == {"key": "owner", "match": {"value": "acme/ana"}}
-    assert len(must) == 2
-    assert list(must[1]) == ["should"]
+    assert len(body["ids"]) == 100

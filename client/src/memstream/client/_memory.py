@@ -23,6 +23,7 @@ from memstream.contracts.messages import (
     Erasure,
     ErasureAccepted,
     MessageIn,
+    MessagePut,
     MessageState,
     RejectedLine,
 )
@@ -85,6 +86,21 @@ class Memstream(HttpClient):
         body = message if isinstance(message, MessageIn) else validated(MessageIn, message, "message")
         request = Request("POST", f"{self._ingest_url}/v1/messages", self._json(body))
         return await self._call(request, Accepted)
+
+    async def replace(self, message: MessagePut | Mapping[str, Any]) -> Accepted:
+        """Replace a message by a new version, given as a `MessagePut` or as a mapping with the same fields.
+
+        All of the stored version is replaced; it keeps when it was recorded and, unless `occurred_at` is given, when it
+        was said. When this returns, the new version is durably on the stream.
+
+        Raises:
+            InvalidRequest: a field is missing, unknown or wrong; `errors` names it.
+            TooLarge: the message is over a limit of the server.
+
+        """
+        body = message if isinstance(message, MessagePut) else validated(MessagePut, message, "message")
+        content = body.model_dump_json(exclude_none=True).encode()
+        return await self._call(Request("PUT", f"{self._ingest_url}/v1/messages", content), Accepted)
 
     async def send_batch(self, messages: Iterable[Message], *, lane: Lane = "live") -> BatchOut:
         """Record up to 1,000 messages and 8 MiB at once. Each is accepted or rejected on its own.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from random import Random
 
@@ -40,6 +41,7 @@ from memstream.embedder.stream_purge import StreamPurge
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import MAX_ENTRIES_PER_READ, Subscriptions
 from memstream.embedder.tenant_census import TenantCensus
+from memstream.embedder.tombstones import LetterNotes, TombstoneSweep
 from memstream.embedder.trimmer import StreamTrimmer
 from memstream.embedder.worker import Worker
 from memstream.runtime.backoff import Backoff
@@ -56,6 +58,12 @@ from memstream.vectors.store import MemoryStore
 
 _LONGEST_START_WAIT = 2.0
 """Seconds between two tries while it starts."""
+
+_TOKEN_BITS = 96
+"""Of the tokens of attempts to store messages."""
+
+_ABANDONED_AFTER = timedelta(days=1)
+"""A reservation in Qdrant that is older was left behind by a worker that is gone. If it was not, it is made again."""
 
 _MAX_SILENCE = 180.0
 """Seconds without a beat: longer than any call may take."""
@@ -84,6 +92,10 @@ class _Context:
     faults: DependencyFaults
     metrics: EmbedderMetrics
     health: Health
+
+    def new_token(self) -> str:
+        """Return what nobody can guess and nobody gets a second time."""
+        return f"{self.rng.getrandbits(_TOKEN_BITS):0{_TOKEN_BITS // 4}x}"
 
     def retrying(self, pulse: Pulse) -> Retrier:
         """Return how the calls of a loop are retried; their failures are counted."""
@@ -166,7 +178,7 @@ def _servers(
         # Waiting for the budget is progress.
         return await embeddings.embed(texts, lane, waiting=pulse.beat)
 
-    return Servers(embed, store.store, probes.try_all, context.settings.batch_texts)
+    return Servers(embed, store, probes.try_all, context.settings.batch_texts)
 
 
 def _stages(context: _Context, intake: Intake, store: MemoryStore, servers: Servers, pulse: Pulse) -> Stages:
@@ -178,7 +190,7 @@ def _stages(context: _Context, intake: Intake, store: MemoryStore, servers: Serv
         prepare=partial(prepare, chunker=chunker, max_deliveries=settings.max_deliveries, now=context.clock.now),
         intake=intake,
         batcher=Batcher(BatchPolicy(settings.batch_texts, settings.batch_bytes, settings.linger.total_seconds())),
-        storing=BatchProcessor(servers, deletions, retrying, context.metrics),
+        storing=BatchProcessor(servers, deletions, retrying, context.metrics, new_token=context.new_token),
         delete=deletions.carry_out,
         dead_letters=DeadLetterGate(BreakerPolicy(), context.faults, context.clock),
         outcomes=Outcomes(settlement, retrying, context.metrics),
@@ -213,8 +225,22 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
     consumers = ConsumerCleanup(context.client, sources, own=settings.consumer, idle=idle)
     sweep = ExpirySweep(store, policies, context.clock)
     census = TenantCensus(store, policies, context.client)
+    tombstones = TombstoneSweep(context.client, sources)
+    letters = LetterNotes(context.client, range(settings.partitions))
+
+    async def release_abandoned() -> None:
+        await store.release_abandoned(context.clock.now() - _ABANDONED_AFTER)
+
     return Maintenance(
-        [trimming.trim, consumers.remove_gone, sweep.remove_expired, census.count_stored],
+        [
+            trimming.trim,
+            consumers.remove_gone,
+            sweep.remove_expired,
+            census.count_stored,
+            tombstones.sweep,
+            letters.note,
+            release_abandoned,
+        ],
         period=period,
         clock=context.clock,
         pulse=context.health.pulse("upkeep", _MAX_SILENCE + period),

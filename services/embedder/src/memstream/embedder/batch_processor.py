@@ -4,17 +4,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from memstream.contracts.keys import Lane
-from memstream.embedder.jobs import Dead, EmbeddingJob, Outcome, Pending, Stored, Tombstoned, chunks_of
+from memstream.embedder.jobs import Dead, EmbeddingJob, Outcome, Pending
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.retries import InputSuspected, Retrier
+from memstream.embedder.storing import Attempt, EmbeddedJob, FencedStorage, Tombstones, VersionStore
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
 from memstream.vectors.space import Vectors
-from memstream.vectors.store import EmbeddedChunk
+from memstream.vectors.store import NewToken
 
 _log = logging.getLogger(__name__)
 
@@ -30,22 +31,10 @@ class Servers:
     """What a batch needs: the embeddings server and Qdrant."""
 
     embed: Callable[[Sequence[str], Lane], Awaitable[Vectors]]
-    upsert: Callable[[Sequence[EmbeddedChunk]], Awaitable[None]]
+    store: VersionStore
     probe: Callable[[], Awaitable[None]] | None = None
     """Returns if they take a valid input, and raises what is wrong otherwise. Without it, they count as working."""
     texts_per_call: int = 128
-
-
-class Tombstones(Protocol):
-    """What is known of deletions."""
-
-    async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
-        """Return for each message whether it was deleted, in order."""
-        ...
-
-    async def remove(self, jobs: Sequence[EmbeddingJob]) -> None:
-        """Remove what these entries may have stored."""
-        ...
 
 
 class BatchProcessor:
@@ -57,9 +46,18 @@ class BatchProcessor:
         tombstones: Tombstones,
         retrying: Retrier,
         metrics: EmbedderMetrics,
+        *,
+        new_token: NewToken,
     ) -> None:
         self._servers = servers
-        self._tombstones = tombstones
+        self._storage = FencedStorage(
+            servers.store,
+            tombstones,
+            retrying,
+            metrics,
+            new_token=new_token,
+            is_input_suspected=self._servers_work,
+        )
         self._retrying = retrying
         self._metrics = metrics
         self._upserts = {lane: asyncio.Semaphore(number) for lane, number in _UPSERTS.items()}
@@ -76,19 +74,34 @@ class BatchProcessor:
             None if the embeddings server refuses a batch of several messages: each part of it is to be tried by itself.
 
         """
-        rows = await self._embed_batch(jobs)
-        embedded()
-        if not isinstance(rows, list):
-            return [rows] if rows is not None else None
-        async with self._upserts[jobs[0].lane]:
-            return await self._divided(list(zip(jobs, rows, strict=True)), self._keep)
+        # It costs no time: embedding takes longer.
+        reserving = asyncio.create_task(self._reserve(jobs))
+        try:
+            rows = await self._embed_batch(jobs)
+            embedded()
+            attempts = await reserving
+        finally:
+            reserving.cancel()
+        if rows is None:
+            return None
+        outcomes: list[Outcome]
+        if isinstance(rows, list):
+            items = [EmbeddedJob(*each) for each in zip(jobs, rows, attempts, strict=True)]
+            async with self._upserts[jobs[0].lane]:
+                outcomes = await self._divided(items, self._keep)
+        else:
+            outcomes = [rows]
+        dead = [job for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Dead)]
+        if dead:
+            await self._storage.release(dead)
+        return outcomes
 
     async def _embed_batch(self, jobs: Sequence[EmbeddingJob]) -> list[Vectors] | Outcome | None:
         """Return each message's rows; the outcome of one that has none; None if that isn't known, of several."""
         while True:
             try:
                 return await self._embed_jobs(jobs)
-            except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
+            except Exception as error:
                 if not isinstance(error, Rejected | InputSuspected):
                     _log.exception("no outcome for %d messages", len(jobs))
                 if len(jobs) > 1:
@@ -97,6 +110,14 @@ class BatchProcessor:
                     return Pending(str(error) if isinstance(error, InputSuspected) else type(error).__name__)
                 if await self._is_input_refused():
                     return Dead(str(error))
+
+    async def _reserve(self, jobs: Sequence[EmbeddingJob]) -> list[Attempt | None]:
+        """Begin to store messages. What goes wrong is found again, and dealt with, when they are kept."""
+        try:
+            return await self._storage.reserve(jobs)
+        except Exception as error:
+            _log.warning("nothing is reserved for %d messages: %s", len(jobs), type(error).__name__)
+            return [None] * len(jobs)
 
     async def _divided(
         self, items: Sequence[ItemT], attempt: Callable[[Sequence[ItemT]], Awaitable[list[ResultT]]]
@@ -115,7 +136,7 @@ class BatchProcessor:
                 return [Dead(str(error))]
             else:
                 parts = [items]
-        except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
+        except Exception as error:
             _log.exception("no outcome for %d messages", len(items))
             if len(items) == 1:
                 return [Pending(type(error).__name__)]
@@ -140,31 +161,8 @@ class BatchProcessor:
         ends = np.cumsum([len(job.texts) for job in jobs])
         return list(np.split(vectors, ends[:-1]))
 
-    async def _keep(self, jobs_with_rows: Sequence[tuple[EmbeddingJob, Vectors]]) -> list[Outcome]:
-        """Upsert the messages without a tombstone, and remove those that got one meanwhile."""
-        jobs = [job for job, _ in jobs_with_rows]
-        is_deleted = await self._find_tombstones(jobs)
-        chunks = [
-            chunk
-            for (job, rows), deleted in zip(jobs_with_rows, is_deleted, strict=True)
-            if not deleted
-            for chunk in chunks_of(job, rows)
-        ]
-        if chunks:
-            with self._metrics.store_seconds.time():
-                await self._retrying.until_success(
-                    lambda: self._servers.upsert(chunks), is_input_suspected=self._servers_work
-                )
-        # A deletion writes the tombstone first and removes from Qdrant afterwards. So what has a tombstone only now may
-        # have been stored after that removal; and a redelivered message may have been stored the first time.
-        is_deleted = await self._find_tombstones(jobs)
-        deleted_jobs = [job for job, deleted in zip(jobs, is_deleted, strict=True) if deleted]
-        if deleted_jobs:
-            await self._retrying.until_success(lambda: self._tombstones.remove(deleted_jobs))
-        return [Tombstoned() if deleted else Stored() for deleted in is_deleted]
-
-    async def _find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
-        return await self._retrying.until_success(lambda: self._tombstones.find_tombstones(jobs))
+    async def _keep(self, items: Sequence[EmbeddedJob]) -> list[Outcome]:
+        return await self._storage.store(items, self._embed_jobs)
 
     async def _servers_work(self) -> bool:
         """Return whether the servers are known to take a valid input."""

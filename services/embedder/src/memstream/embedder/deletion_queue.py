@@ -22,8 +22,8 @@ class DeletionQueue:
     """
 
     # The order between a request and the messages in progress doesn't matter. Whoever deletes writes the tombstone
-    # first, and tombstones are looked for before and after each upsert: a message that is stored later than the request
-    # is carried out is found by the second look, and removed.
+    # first, and what is removed from Qdrant afterwards includes reservations: a message whose reservation was removed
+    # can't be stored under it, and one that is reserved later finds the tombstone.
 
     def __init__(
         self, carry_out: Callable[[Sequence[DeletionRequest]], Awaitable[None]], *, owners_at_once: int = OWNERS_AT_ONCE

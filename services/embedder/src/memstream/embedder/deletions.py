@@ -3,24 +3,35 @@
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageDeleted, UserErased
-from memstream.contracts.keys import Seen
+from memstream.contracts.keys import Position, Seen
 from memstream.embedder.jobs import Dead, Deleted, DeletionRequest, EmbeddingJob, Outcome, Pending
 from memstream.embedder.retries import Retrier
 from memstream.runtime.errors import Rejected
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.purge_scripts import NOTE_MESSAGES, CountedArguments, CountedKeys
 from memstream.streams.scripts import Scripts
-from memstream.vectors.store import FirstChunks, MemoryStore, Owner, owner_of
+from memstream.vectors.store import FirstChunks, MemoryStore, Owner, order_of
 
 _log = logging.getLogger(__name__)
 
 _CACHED_KEYS = 2048
-"""Messages whose keys are cached: those in progress, since each is looked up twice."""
+"""Messages whose keys are cached: those in progress, since some are looked up twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is known of the deletion of a message."""
+
+    covers_message: bool = False
+    """Whether it was deleted, or its user erased after it was recorded."""
+    erased_until: str | None = None
+    """The id of the entry in the live lane that requested the last erasure of its user."""
 
 
 class Deletions:
@@ -31,8 +42,8 @@ class Deletions:
         self._store = store
         self._retrying = retrying
 
-    async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[bool]:
-        """Return for each message whether it was deleted, or its user erased after it was recorded; in order.
+    async def find_tombstones(self, jobs: Sequence[EmbeddingJob]) -> list[Tombstone]:
+        """Return for each message what is known of its deletion, in order.
 
         Raises:
             Unavailable: Redis is out of reach.
@@ -41,13 +52,13 @@ class Deletions:
         by_partition: defaultdict[int, list[int]] = defaultdict(list)
         for index, job in enumerate(jobs):
             by_partition[job.delivery.partition].append(index)
-        is_deleted = [False] * len(jobs)
+        found = [Tombstone()] * len(jobs)
         with redis_faults():
             for indexes in by_partition.values():
                 values = await self._client.mget([name for index in indexes for name in _names(jobs[index])])
                 for index, seen, erased in zip(indexes, values[::2], values[1::2], strict=True):
-                    is_deleted[index] = _has_tombstone(jobs[index], seen, erased)
-        return is_deleted
+                    found[index] = _tombstone(jobs[index], seen, erased)
+        return found
 
     async def remove(self, jobs: Sequence[EmbeddingJob]) -> None:
         """Remove what these entries may have stored. What was posted later under the same ids stays.
@@ -56,11 +67,11 @@ class Deletions:
             Unavailable, GlobalFault, Rejected: they are not removed, or not known to be.
 
         """
-        by_owner: defaultdict[Owner, dict[str, int]] = defaultdict(dict)
+        by_owner: defaultdict[Owner, dict[str, Position]] = defaultdict(dict)
         for job in jobs:
-            until = by_owner[owner_of(job.message.tenant, job.message.user_id)]
+            until = by_owner[job.owner]
             message_id = job.message.message_id
-            until[message_id] = max(until.get(message_id, 0), job.delivery.milliseconds)
+            until[message_id] = max(until.get(message_id, job.position), job.position, key=order_of)
         for owner, until in by_owner.items():
             await self._store.delete_messages(owner, until)
 
@@ -72,7 +83,7 @@ class Deletions:
             if len(requests) == 1:
                 return [Dead(str(error))]
             return [outcome for request in requests for outcome in await self.carry_out([request])]
-        except Exception as error:  # noqa: BLE001 - the border of what is known; the requests are delivered again
+        except Exception as error:
             _log.exception("no outcome for %d requests to delete", len(requests))
             return [Pending(type(error).__name__) for _ in requests]
         return [Deleted(request.event.erasure_id) for request in requests]
@@ -82,13 +93,13 @@ class Deletions:
         owner = requests[0].owner
         for kind, neighbours in groupby(requests, key=lambda request: type(request.event)):
             group = list(neighbours)
-            until: defaultdict[str, int] = defaultdict(int)
+            until: dict[str, Position] = {}
             for request in group:
-                scope = _scope(request.event)
-                until[scope] = max(until[scope], request.delivery.milliseconds)
+                scope, position = _scope(request.event), request.delivery.position
+                until[scope] = max(until.get(scope, position), position, key=order_of)
             await self._count(owner, group)
             if kind is UserErased:
-                await self._store.delete_all(owner, max(until.values()))
+                await self._store.delete_all(owner, max(until.values(), key=order_of))
             else:
                 await self._store.delete_messages(owner, until)
 
@@ -96,7 +107,7 @@ class Deletions:
         """Note in the receipts of requests of one kind how many messages are there to be removed."""
         if isinstance(counted[0].event, UserErased):
             # They are carried out by one call: it is the last that covers all, so that one has the count.
-            last = max(request.delivery.milliseconds for request in counted)
+            last = max((request.delivery.position for request in counted), key=order_of)
             counts = [0] * (len(counted) - 1) + [await self._store.count_messages(owner, last)]
         else:
             asked = FirstChunks(owner, tuple(_scope(request.event) for request in counted))
@@ -128,7 +139,8 @@ def _keys(partition: int, tenant: str, user_id: str, message_id: str) -> tuple[s
     )
 
 
-def _has_tombstone(job: EmbeddingJob, seen: object, erased: object) -> bool:
-    if erased is not None and keys.was_before(decoded(erased), job.delivery.lane, job.delivery.entry_id):
-        return True
-    return seen is not None and Seen.parse(decoded(seen)).erasure_id is not None
+def _tombstone(job: EmbeddingJob, seen: object, erased: object) -> Tombstone:
+    mark = None if erased is None else decoded(erased)
+    is_erased = mark is not None and keys.was_before(mark, job.delivery.lane, job.delivery.entry_id)
+    is_deleted = seen is not None and Seen.parse(decoded(seen)).erasure_id is not None
+    return Tombstone(is_erased or is_deleted, mark)

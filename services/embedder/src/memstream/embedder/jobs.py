@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from memstream.contracts import keys
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased, decode_event
-from memstream.contracts.keys import Lane
+from memstream.contracts.keys import Lane, Position
 from memstream.embedder.chunks import Chunker
 from memstream.vectors.space import Vectors, render
 from memstream.vectors.store import CONTENT, EmbeddedChunk, Owner, StoredMessage, owner_of
@@ -32,9 +32,9 @@ class Delivery:
         return self.stream, self.entry_id
 
     @property
-    def milliseconds(self) -> int:
-        """When the entry was appended, by the server's clock."""
-        return keys.entry_order(self.entry_id)[0]
+    def position(self) -> Position:
+        """Where the entry is."""
+        return Position(self.partition, self.lane, self.entry_id)
 
     @property
     def size(self) -> int:
@@ -119,6 +119,16 @@ class EmbeddingJob:
         return self.message.tenant
 
     @property
+    def owner(self) -> Owner:
+        """Whose message it is."""
+        return owner_of(self.message.tenant, self.message.user_id)
+
+    @property
+    def position(self) -> Position:
+        """Where its entry is."""
+        return self.delivery.position
+
+    @property
     def is_redelivered(self) -> bool:
         """It was delivered before, without an outcome. It may be what broke the batch it was in."""
         return self.delivery.attempts > 1
@@ -193,9 +203,16 @@ def prepare(
     if outcome is not None:
         return Settled(delivery, event, outcome)
     chunks = chunker.split(event.text)
-    texts = [render(chunk, speaker=event.speaker, role=event.role, occurred_at=event.occurred_at) for chunk in chunks]
+    texts = texts_of(event, chunks)
     size = sum(len(text.encode()) for text in texts)
     return EmbeddingJob(delivery, event, chunks, texts, size, entry.was_parked)
+
+
+def texts_of(message: MessageRecorded, chunks: Sequence[str]) -> list[str]:
+    """Return the texts that are embedded of a message, one for each of its chunks."""
+    return [
+        render(chunk, speaker=message.speaker, role=message.role, occurred_at=message.occurred_at) for chunk in chunks
+    ]
 
 
 def _known_outcome(
@@ -213,7 +230,7 @@ def _known_outcome(
 
 def chunks_of(job: EmbeddingJob, vectors: Vectors) -> list[EmbeddedChunk]:
     """Return what is to be stored of a message: one a chunk; `vectors` has one row for each."""
-    owner = owner_of(job.message.tenant, job.message.user_id)
+    owner = job.owner
     return [
         EmbeddedChunk(owner, _stored(job, owner.name, index), vectors[index], text)
         for index, text in enumerate(job.texts)
@@ -221,7 +238,7 @@ def chunks_of(job: EmbeddingJob, vectors: Vectors) -> list[EmbeddedChunk]:
 
 
 def _stored(job: EmbeddingJob, owner: str, index: int) -> StoredMessage:
-    message = job.message
+    message, position = job.message, job.position
     return StoredMessage(
         owner=owner,
         **{name: getattr(message, name) for name in CONTENT} | {"text": job.chunks[index]},
@@ -229,5 +246,7 @@ def _stored(job: EmbeddingJob, owner: str, index: int) -> StoredMessage:
         recorded_at=message.recorded_at,
         chunk=index,
         chunks=len(job.chunks),
-        entry_ms=job.delivery.milliseconds,
+        entry_ms=position.milliseconds,
+        entry_seq=position.order[1] if position.lane == "live" else 0,
+        entry=str(position),
     )

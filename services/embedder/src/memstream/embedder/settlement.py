@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded, UserErased, decode_event
-from memstream.contracts.keys import Position
 from memstream.embedder.jobs import Dead, Deleted, Delivery, Expired, Pending, Settled, Stored, Tombstoned
 from memstream.embedder.purges import Purge
 from memstream.runtime.clock import Clock
@@ -69,10 +68,12 @@ class Settlement:
             key = ids.message_key(message.tenant, message.user_id, message.message_id)
             owner = ids.owner_key(message.tenant, message.user_id)
             names = names._replace(
-                seen=keys.seen(delivery.partition, key), erased=keys.erased(delivery.partition, owner)
+                letters=keys.letters(delivery.partition),
+                owner_letters=keys.letters_of(delivery.partition, owner),
+                seen=keys.seen(delivery.partition, key),
+                erased=keys.erased(delivery.partition, owner),
             )
-        position = Position(delivery.partition, delivery.lane, delivery.entry_id)
-        arguments = DeadLetterArguments(keys.GROUP, delivery.entry_id, delivery.lane, str(position))
+        arguments = DeadLetterArguments(keys.GROUP, delivery.entry_id, delivery.lane, str(delivery.position))
         letter: dict[str | bytes, str | bytes] = {
             "reason": dead.reason,
             "class": dead.dead_class,

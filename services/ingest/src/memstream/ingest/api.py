@@ -20,6 +20,7 @@ from memstream.contracts.messages import (
     Erasure,
     ErasureAccepted,
     MessageIn,
+    MessagePut,
     MessageState,
 )
 from memstream.ingest import answers
@@ -36,7 +37,7 @@ from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_
 from memstream.web.credentials import Credential, CredentialSource
 from memstream.web.fast_path import Endpoints
 
-BODY_MODELS = (MessageIn, BatchIn)
+BODY_MODELS = (MessageIn, MessagePut, BatchIn)
 """Models that are referenced from described bodies only; the OpenAPI file needs their schemas too."""
 
 _SINGLE_BODY_BYTES = 1024 * 1024
@@ -100,6 +101,28 @@ async def post_message(request: Request) -> Response:
     body = await read_json(request, _SINGLE_BODY_BYTES)
     parts.pressure.admit()
     taken = await parts.intake.take(body, caller)
+    return Response(answers.accepted(taken), HTTPStatus.ACCEPTED, media_type=JSON)
+
+
+@message_routes.put(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=Accepted,
+    summary="Put a new version of a message",
+    dependencies=[INGEST.declared],
+    openapi_extra=described_body({JSON: reference(MessagePut)}),
+)
+async def put_message(request: Request) -> Response:
+    """Respond once the version is durable on the stream. A moment later it replaces the stored one as a whole.
+
+    When the message was recorded is kept, and so is when it was said if the body does not name it. A message that was
+    deleted is not accepted again.
+    """
+    caller = await INGEST(request)
+    parts = _parts(request)
+    body = await read_json(request, _SINGLE_BODY_BYTES)
+    parts.pressure.admit()
+    taken = await parts.intake.take_version(body, caller)
     return Response(answers.accepted(taken), HTTPStatus.ACCEPTED, media_type=JSON)
 
 

@@ -31,6 +31,7 @@ class Append:
     partition: int
     lane: keys.Lane
     indexes: Sequence[int]
+    replaces: bool = False
 
     @property
     def stream(self) -> str:
@@ -45,8 +46,11 @@ class Append:
     def call(self, entries: Sequence[NewEntry], lifetime: int) -> ScriptCall[str]:
         """Return the call; `lifetime` is that of seen-keys in seconds."""
         chosen = [entries[index] for index in self.indexes]
-        names = AppendKeys(self.stream, [entry.seen_key for entry in chosen], [entry.erased_key for entry in chosen])
-        arguments = AppendArguments(lifetime, self._prefix, EVENT_TYPE)
+        letters = keys.letters(self.partition)
+        names = AppendKeys(
+            self.stream, letters, [entry.seen_key for entry in chosen], [entry.erased_key for entry in chosen]
+        )
+        arguments = AppendArguments(lifetime, self._prefix, EVENT_TYPE, self.replaces)
         return APPEND.call(names, arguments, [entry.data for entry in chosen])
 
     def read(self, answer: str) -> list[Appended]:
@@ -65,13 +69,14 @@ class Append:
 def appends(entries: Sequence[NewEntry]) -> list[Append]:
     """Split entries into calls: each for one stream, and small enough not to block the server for long."""
     found: list[Append] = []
-    open_appends: dict[tuple[int, keys.Lane], tuple[list[int], int]] = {}
+    open_appends: dict[tuple[int, keys.Lane, bool], tuple[list[int], int]] = {}
     for index, entry in enumerate(entries):
-        indexes, size = open_appends.get((entry.partition, entry.lane), ([], _BYTES))
+        kind = entry.partition, entry.lane, entry.replaces
+        indexes, size = open_appends.get(kind, ([], _BYTES))
         size += size_of(entry)
         if size > _BYTES or len(indexes) == _MESSAGES:
             indexes, size = [], size_of(entry)
-            found.append(Append(entry.partition, entry.lane, indexes))
+            found.append(Append(entry.partition, entry.lane, indexes, entry.replaces))
         indexes.append(index)
-        open_appends[entry.partition, entry.lane] = indexes, size
+        open_appends[kind] = indexes, size
     return found

@@ -23,8 +23,11 @@ from memstream.contracts.events import MessageDeleted, MessageRecorded, UserEras
 from memstream.ingest.durability import Durability
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.dead_letter_scripts import (
+    DROP_LETTER,
     REPLAY,
     REPLAY_DELETION,
+    LetterArguments,
+    LetterKeys,
     ReplayArguments,
     ReplayDeletionKeys,
     ReplayKeys,
@@ -148,15 +151,17 @@ class DeadLetters:
             Unavailable: Redis cannot be reached. Some may be removed; repeating the request does no harm.
 
         """
-        with redis_faults():
-            async with self._client.pipeline(transaction=False) as pipe:
-                for name in names:
-                    pipe.xdel(keys.dead_letters(name.partition), name.entry_id)
-                answers = await self._durability.execute(pipe)
-        return [
-            LetterResult(id=str(name), outcome="dropped" if answer else "missing")
-            for name, answer in zip(names, answers, strict=True)
-        ]
+        results: list[LetterResult] = []
+        for start in range(0, len(names), _CHUNK):
+            part = names[start : start + _CHUNK]
+            found = await self._read(part)
+            calls = [_drop(name, fields) for name, fields in zip(part, found, strict=True)]
+            answers = await self._scripts.run_all(calls)
+            results += [
+                LetterResult(id=str(name), outcome="dropped" if answer else "missing")
+                for name, answer in zip(part, answers, strict=True)
+            ]
+        return results
 
     async def _read(self, names: Sequence[LetterName]) -> list[Fields | None]:
         with redis_faults():
@@ -242,6 +247,27 @@ def _text(fields: Fields, name: bytes) -> str | None:
     return None if value is None else value.decode(errors="replace")
 
 
+def _letter_keys(name: LetterName, event: MessageRecorded) -> LetterKeys:
+    partition, owner = name.partition, ids.owner_key(event.tenant, event.user_id)
+    return LetterKeys(
+        keys.dead_letters(partition),
+        keys.letters(partition),
+        keys.letters_of(partition, owner),
+        keys.seen(partition, ids.message_key(event.tenant, event.user_id, event.message_id)),
+        keys.erased(partition, owner),
+    )
+
+
+def _drop(name: LetterName, fields: Fields | None) -> ScriptCall[bool]:
+    event = None if fields is None else _event(fields)
+    arguments = LetterArguments(name.entry_id, "", "live")
+    if isinstance(event, MessageRecorded):
+        return DROP_LETTER.call(_letter_keys(name, event), arguments)
+    # It is noted for nobody.
+    nobody = keys.letters(name.partition)
+    return DROP_LETTER.call(LetterKeys(keys.dead_letters(name.partition), nobody, nobody, nobody, nobody), arguments)
+
+
 def _replay(name: LetterName, fields: Fields | None, lifetime: int) -> ScriptCall[str] | LetterOutcome:
     """Return the call that replays a dead letter, or its outcome if that is clear. A dead letter never changes."""
     if fields is None:
@@ -256,9 +282,8 @@ def _replay(name: LetterName, fields: Fields | None, lifetime: int) -> ScriptCal
     arguments = ReplayArguments(name.entry_id, entry_id, lane, f"{name.partition}.{lane}.", lifetime)
     match event:
         case MessageRecorded():
-            seen = keys.seen(name.partition, ids.message_key(event.tenant, event.user_id, event.message_id))
-            erased = keys.erased(name.partition, ids.owner_key(event.tenant, event.user_id))
-            return REPLAY.call(ReplayKeys(dead_letters, stream, seen, erased), arguments)
+            _, *others = _letter_keys(name, event)
+            return REPLAY.call(ReplayKeys(dead_letters, stream, *others), arguments)
         case MessageDeleted():
             receipt = keys.erasure(name.partition, event.erasure_id)
             return REPLAY_DELETION.call(ReplayDeletionKeys(dead_letters, stream, receipt), arguments)

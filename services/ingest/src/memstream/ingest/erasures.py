@@ -49,8 +49,8 @@ class ErasureRequest:
 class Erasures:
     """Appends deletions and erasures to the streams, and keeps their receipts.
 
-    For `lifetime` seconds nothing brings the deleted messages back: no redelivery, no repeated post, no entry that a
-    worker holds.
+    For `lifetime` seconds at least, and as long as an entry from before waits to be stored, nothing brings the deleted
+    messages back: no redelivery, no repeated post, no entry that a worker holds. Their dead letters go at once.
     """
 
     def __init__(self, client: Redis, durability: Durability, *, partitions: int, lifetime: int) -> None:
@@ -74,8 +74,16 @@ class Erasures:
         return erasure_id or None
 
     def _call(self, request: ErasureRequest, partition: int, erasure_id: str, *, takes_unseen: bool) -> ScriptCall[str]:
-        stream, receipt = keys.stream(partition, "live"), keys.erasure(partition, erasure_id)
-        erased = keys.erased(partition, ids.owner_key(request.tenant, request.user_id))
+        owner = ids.owner_key(request.tenant, request.user_id)
+        names = ErasureKeys(
+            keys.stream(partition, "live"),
+            keys.erasure(partition, erasure_id),
+            keys.tombstones(partition),
+            keys.dead_letters(partition),
+            keys.letters(partition),
+            keys.letters_of(partition, owner),
+            keys.erased(partition, owner),
+        )
         event = _event(request, erasure_id)
         arguments = ErasureArguments(
             lifetime=self._lifetime,
@@ -94,9 +102,9 @@ class Erasures:
         )
         data = [event.model_dump_json()]
         if request.message_id is None:
-            return ERASE_USER.call(ErasureKeys(stream, receipt, erased), arguments, data)
+            return ERASE_USER.call(names, arguments, data)
         seen = keys.seen(partition, ids.message_key(request.tenant, request.user_id, request.message_id))
-        return DELETE_MESSAGE.call(DeletionKeys(stream, receipt, seen, erased), arguments, data)
+        return DELETE_MESSAGE.call(DeletionKeys(*names[:-1], seen, names.erased), arguments, data)
 
     async def receipt(self, erasure_id: str, tenant: str, user_id: str | None = None) -> Erasure | None:
         """Return the state of a request; None if it is not this tenant's and user's, or no longer kept.

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError, ValidationError
 
 from memstream.contracts.keys import Lane
 from memstream.contracts.limits import Limits
-from memstream.contracts.messages import LineError, MessageIn
+from memstream.contracts.messages import LineError, MessageIn, MessagePut
 from memstream.ingest.answers import AppendResult, Outcome
 from memstream.ingest.appends import Appended
 from memstream.ingest.batch_bodies import Batch, find_messages, has_too_many_parts, largest_message, split_lines
@@ -24,6 +24,8 @@ from memstream.web.credentials import Credential
 
 _MESSAGE = TypeAdapter(MessageIn).validator
 """Used for every message: the model's own methods take a fifth longer."""
+
+_VERSION = TypeAdapter(MessagePut).validator
 
 _CUT_BYTES = 1024
 """Enough of a body that is not what it should be."""
@@ -65,10 +67,23 @@ class Intake:
             Overloaded, Unavailable: it cannot be appended now; `OverQuota` is a limit of the tenant's.
 
         """
-        message = self._parse(body, self._context())
+        return await self._take(self._parse(body, self._context()), caller, replaces=False)
+
+    async def take_version(self, body: bytes, caller: Credential) -> AppendResult:
+        """Append a new version of a message, given as JSON. It's refused as a duplicate only if it was deleted.
+
+        Raises:
+            ValidationError: the message is not valid; nothing was appended.
+            Forbidden: the caller can't write as its user; nothing was appended.
+            Overloaded, Unavailable: it cannot be appended now; `OverQuota` is a limit of the tenant's.
+
+        """
+        return await self._take(self._parse(body, self._context(), _VERSION), caller, replaces=True)
+
+    async def _take(self, message: MessageIn, caller: Credential, *, replaces: bool) -> AppendResult:
         caller.check_user(message.user_id)
         await self.quotas.admit(caller.tenant, 1)
-        entry = self.recorder.record(message, caller.tenant, "live")
+        entry = self.recorder.record(message, caller.tenant, "live", replaces=replaces)
         (appended,) = await self._commit([entry], caller.tenant)
         self.metrics.count(duplicates=appended.duplicate, accepted=not appended.duplicate)
         return _taken(entry, appended)
@@ -139,14 +154,14 @@ class Intake:
                 read.append(LineError(code="forbidden", message=f"{error.field}: {error}"))
             await turn.pause_if_over()
 
-    def _parse(self, raw: bytes, context: dict[str, Any]) -> MessageIn:
+    def _parse(self, raw: bytes, context: dict[str, Any], form: Any = _MESSAGE) -> MessageIn:
         if has_too_many_parts(raw, self.limits):
             # What is no object is not JSON either once it is cut.
             if not raw.lstrip().startswith(b"{"):
                 raw = raw[:_CUT_BYTES]
             else:
                 raise _TOO_MANY_PARTS
-        message: MessageIn = _MESSAGE.validate_json(raw, context=context)
+        message: MessageIn = form.validate_json(raw, context=context)
         return message
 
     async def _append(self, read: Sequence[NewEntry | LineError], tenant: str) -> list[Outcome]:

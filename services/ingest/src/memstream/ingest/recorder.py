@@ -36,8 +36,10 @@ class NewEntry(NamedTuple):
     """Holds the tombstone of its user's erasure."""
     data: bytes
     tenant: str = ""
-    expiry: tuple[str, str] | None = None
-    """Of a message that expires: the key that says when, and when."""
+    expiry: tuple[str, str | None] | None = None
+    """Of a message that expires, or replaces one that may: the key that says when, and when."""
+    replaces: bool = False
+    """Whether it is appended even if its id was seen."""
 
 
 def size_of(entry: NewEntry) -> int:
@@ -53,8 +55,11 @@ class Recorder:
     now: Callable[[], datetime]
     rng: Random
 
-    def record(self, message: MessageIn, tenant: str, lane: Lane) -> NewEntry:
-        """Return the entry. A message without an id gets a new one; one without a time gets the current time."""
+    def record(self, message: MessageIn, tenant: str, lane: Lane, *, replaces: bool = False) -> NewEntry:
+        """Return the entry. A message without an id gets a new one; one without a time gets the current time.
+
+        With `replaces` it is a new version of what is stored under its id.
+        """
         now = self.now()
         user_id = message.user_id
         message_id = message.message_id or ids.new_message_id(now, self.rng)
@@ -69,13 +74,13 @@ class Recorder:
             "message_id": message_id,
             "occurred_at": message.occurred_at or now,
             "recorded_at": now,
+            "replaces": replaces,
         }
         message_hex = ids.message_hex(tenant, user_id, message_id)
         seen_key = keys.seen_by_hex(partition, message_hex)
-        expiry = None
-        if message.expires_at is not None:
-            expiry = keys.expiry_by_hex(partition, message_hex), message.expires_at.isoformat()
-        return NewEntry(partition, lane, message_id, seen_key, erased_key, to_json(event), tenant, expiry)
+        expires_at = None if message.expires_at is None else message.expires_at.isoformat()
+        expiry = (keys.expiry_by_hex(partition, message_hex), expires_at) if expires_at or replaces else None
+        return NewEntry(partition, lane, message_id, seen_key, erased_key, to_json(event), tenant, expiry, replaces)
 
 
 @lru_cache(_CACHED_OWNERS)

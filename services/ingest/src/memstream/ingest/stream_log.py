@@ -63,7 +63,9 @@ class StreamLog:
         """
         made = appends(entries)
         expiries = [
-            NOTE_EXPIRY.call(ExpiryKeys(entry.expiry[0]), ExpiryArguments(entry.expiry[1], self._dedup_seconds))
+            NOTE_EXPIRY.call(
+                ExpiryKeys(entry.expiry[0]), ExpiryArguments(entry.expiry[1], self._dedup_seconds, entry.replaces)
+            )
             for entry in entries
             if entry.expiry is not None
         ]

@@ -102,8 +102,9 @@ class DeadLetterIds(BaseModel):
 LetterOutcome = Literal["replayed", "dropped", "deleted", "missing", "refused"]
 """`replayed`: it is on its stream again. `dropped`: removed for good, as requested, or because a later message has the
 same id. `deleted`: removed for good, because its message was deleted or its user erased meanwhile. `missing`: there is
-no such dead letter, or no longer. `refused`: it is kept. It holds nothing to replay; or it holds the erasure of a user,
-and a replay would also erase later messages. Request the erasure again instead."""
+no such dead letter, or no longer; a deletion takes the letters of its messages along. `refused`: it is kept. It holds
+nothing to replay; or it holds the erasure of a user, and a replay would also erase later messages: request the erasure
+again instead; or nothing shows that its message was not deleted or posted again since: post the message again."""
 
 
 class LetterResult(BaseModel):

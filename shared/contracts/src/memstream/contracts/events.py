@@ -32,6 +32,14 @@ class MessageRecorded(MessageContent, _Event):
     text: str = Field(min_length=1)
     recorded_at: datetime
     metadata: dict[str, Any] = Field(default_factory=dict)
+    replaces: bool = Field(
+        default=False, description="It was put: a new version of what is stored under its id, even with the same text."
+    )
+
+    @property
+    def names_its_time(self) -> bool:
+        """Whether the caller said when it was said; otherwise that is when it was recorded."""
+        return self.occurred_at != self.recorded_at
 
 
 class MessageDeleted(_Event):

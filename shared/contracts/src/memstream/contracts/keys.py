@@ -37,6 +37,26 @@ def dead_letters(partition: int) -> str:
     return f"memstream:{{{partition}}}:dead"
 
 
+def letters(partition: int) -> str:
+    """Return the hash that says which dead letter of a message may be replayed, by the hex of the message's UUID."""
+    return f"memstream:{{{partition}}}:letters"
+
+
+def letters_of(partition: int, owner: UUID) -> str:
+    """Return the hash of a user's dead letters: the hex of the message's UUID by the letter's id."""
+    return f"memstream:{{{partition}}}:letters:{owner.hex}"
+
+
+def tombstones(partition: int) -> str:
+    """Return the sorted set of a partition's tombstones: the last part of their keys, by when they may be removed."""
+    return f"memstream:{{{partition}}}:tombstones"
+
+
+def tombstone(partition: int, name: str) -> str:
+    """Return the key of a tombstone, by its name in that set."""
+    return f"memstream:{{{partition}}}:{name}"
+
+
 def seen(partition: int, message: UUID) -> str:
     """Return the key that holds where a message was first appended, and what became of it (see `Seen`)."""
     return seen_by_hex(partition, message.hex)
@@ -180,6 +200,11 @@ def entry_order(entry_id: str) -> tuple[int, int]:
     """Return an entry's id (`milliseconds-sequence`) as numbers, which sort as on the server."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence or 0)
+
+
+def is_entry_id(text: str) -> bool:
+    """Return whether a text is the id of an entry, as the server writes it."""
+    return _ENTRY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

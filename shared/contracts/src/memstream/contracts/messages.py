@@ -258,6 +258,16 @@ class MessageIn(_Body):
     )
 
 
+class MessagePut(MessageIn):
+    """A new version of a message."""
+
+    message_id: Id = Field(description="The message that it replaces. If there is none, it is stored as a new one.")
+    occurred_at: OccurredAt | None = Field(
+        default=None,
+        description="When it was said, at most a day ahead. Default: what the version that it replaces has.",
+    )
+
+
 class BatchIn(_Body):
     """Messages to post at once. Each is a `MessageIn`, accepted or rejected on its own."""
 
@@ -270,9 +280,7 @@ class Accepted(BaseModel):
 
     message_id: str
     position: str = Field(description="Send it with a search as `wait_for`: the response then includes the message.")
-    duplicate: bool = Field(
-        description="The message had been posted before; `position` is where it was first appended."
-    )
+    duplicate: bool = Field(description="The message had been posted before; `position` is where it was appended.")
     deleted: bool = Field(
         default=False, description="The message was deleted, and is not accepted again under this id."
     )

@@ -72,13 +72,20 @@ class ExpiryKeys(NamedTuple):
 class ExpiryArguments:
     """When a message ends."""
 
-    expires_at: str
+    expires_at: str | None
     lifetime: int
     """Of the note, in seconds."""
+    replaces: bool = False
+    """It is of a new version of the message."""
 
 
-# Notes when a message ends. A repeated message changes nothing.
+# Notes when a message ends. A repeated message changes nothing, a new version does.
 NOTE_EXPIRY: Script[ExpiryKeys, ExpiryArguments, bool] = Script(
-    "return redis.call('SET', KEYS[1], arguments.expires_at, 'NX', 'EX', arguments.lifetime) and 1 or 0", bool
+    """
+if arguments.replaces then redis.call('DEL', KEYS[1]) end
+if arguments.expires_at == cjson.null then return 0 end
+return redis.call('SET', KEYS[1], arguments.expires_at, 'NX', 'EX', arguments.lifetime) and 1 or 0
+""",
+    bool,
 )
 """Runs beside the append; if only that succeeds, the state of an expired message stays `stored`."""

@@ -39,11 +39,41 @@ end
 """
 """Stands before each script that asks whether something was erased or deleted."""
 
+LETTERS = """
+-- The hash of those dead letters that may be replayed, by message, and the hash of a user's letters.
+local function forget_letter(letters_key, owner_key, id)
+  local message = redis.call('HGET', owner_key, id)
+  redis.call('HDEL', owner_key, id)
+  if message and redis.call('HGET', letters_key, message) == id then redis.call('HDEL', letters_key, message) end
+end
+-- Removes a user's dead letters: those of a message, or all.
+local function remove_letters(dead_letters, letters_key, owner_key, message)
+  local found = redis.call('HGETALL', owner_key)
+  for i = 1, #found, 2 do
+    if not message or found[i + 1] == message then
+      redis.call('XDEL', dead_letters, found[i])
+      forget_letter(letters_key, owner_key, found[i])
+    end
+  end
+end
+local function name_of(key) return key:match('[^:]+$') end
+"""
+"""Stands before each script that deals with dead letters."""
+
+_TOMBSTONES = """
+-- Notes a tombstone, which has no expiry: it is removed when no entry from before it can be stored any more.
+local function note_tombstone(tombstones_key, name, entry_id)
+  local milliseconds = tonumber(entry_id:match('^%d+')) + arguments.lifetime * 1000
+  redis.call('ZADD', tombstones_key, string.format('%.0f', milliseconds), name)
+end
+"""
+
 
 class AppendKeys(NamedTuple):
-    """The stream, and the seen-key and the erased-key of each message."""
+    """The stream, the letters that may be replayed, and the seen-key and the erased-key of each message."""
 
     stream: str
+    letters: str
     seen: Sequence[str]
     erased: Sequence[str]
 
@@ -57,23 +87,29 @@ class AppendArguments:
     prefix: str
     """What stands before an entry's id in a position: `partition.lane.`."""
     type: str
+    replaces: bool = False
+    """Whether messages that were seen are appended too, as new versions; deleted ones are not."""
 
 
 # Appends messages, each once. The payload is the data of each message. Answers with a line for each, since one text is
-# read faster than many: the id of the new entry, or `=` and what the seen-key says.
+# read faster than many: the id of the new entry, or `=` and what the seen-key says. A letter of an older message with
+# the same id is then not replayed any more.
 APPEND: Script[AppendKeys, AppendArguments, str] = Script(
     ERASURE_MARKS
     + """
-local stream, count = KEYS[1], #ARGV - 1
+local stream, letters, count = KEYS[1], KEYS[2], #ARGV - 1
 local lifetime, prefix, type = arguments.lifetime, arguments.prefix, arguments.type
+local has_letters = redis.call('EXISTS', letters) == 1
 local answer = {}
 for i = 1, count do
-  local seen = read_seen(KEYS[1 + i], KEYS[1 + count + i])
-  if seen then
+  local seen_key = KEYS[2 + i]
+  local seen = read_seen(seen_key, KEYS[2 + count + i])
+  if seen and not (arguments.replaces and not seen:find(' deleted ', 1, true)) then
     answer[i] = '=' .. seen
   else
     local id = redis.call('XADD', stream, '*', 'type', type, 'data', ARGV[1 + i])
-    redis.call('SET', KEYS[1 + i], prefix .. id, 'EX', lifetime)
+    redis.call('SET', seen_key, prefix .. id, 'EX', lifetime)
+    if has_letters then redis.call('HDEL', letters, seen_key:match('[^:]+$')) end
     answer[i] = id
   end
 end
@@ -84,19 +120,27 @@ return table.concat(answer, '\\n')
 
 
 class DeletionKeys(NamedTuple):
-    """The live stream, the receipt, and the two keys that say what became of a message and of its user."""
+    """The live stream, the receipt, what notes tombstones and dead letters, and what became of message and user."""
 
     stream: str
     receipt: str
+    tombstones: str
+    dead_letters: str
+    letters: str
+    owner_letters: str
     seen: str
     erased: str
 
 
 class ErasureKeys(NamedTuple):
-    """The live stream, the receipt, and the key that says up to when a user was erased."""
+    """The live stream, the receipt, what notes tombstones and dead letters, and up to when a user was erased."""
 
     stream: str
     receipt: str
+    tombstones: str
+    dead_letters: str
+    letters: str
+    owner_letters: str
     erased: str
 
 
@@ -105,7 +149,7 @@ class ErasureArguments:
     """A request to delete a message or to erase a user. The payload is the data of its event."""
 
     lifetime: int
-    """Of the tombstone and of the receipt, in seconds."""
+    """Of the receipt, and of the tombstone at the least; in seconds."""
     prefix: str
     type: str
     erasure_id: str
@@ -143,12 +187,15 @@ end
 
 # Requests the deletion of a message. Answers with the id of the erasure, or nothing if it is refused. A repeated
 # request gets the id of the first; but not when that was before the user's erasure: the new request has to hold for a
-# message posted since.
+# message posted since. The dead letters of the message go with it.
 DELETE_MESSAGE: Script[DeletionKeys, ErasureArguments, str] = Script(
     ERASURE_MARKS
+    + LETTERS
+    + _TOMBSTONES
     + _WRITE_RECEIPT
     + """
-local stream, receipt, seen_key, erased_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local stream, receipt, tombstones, dead_letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local letters, owner_letters, seen_key, erased_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local seen = read_seen(seen_key, erased_key)
 local earlier = seen and seen:match(' deleted (%S+)$')
 if earlier then return earlier end
@@ -156,8 +203,11 @@ local unseen = not seen and arguments.unseen
 if unseen and unseen.is_refused then return '' end
 local position = arguments.prefix .. redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
 local first = seen and seen:match('^%S+') or position
-redis.call('SET', seen_key, first .. ' deleted ' .. arguments.erasure_id, 'EX',
-  unseen and unseen.tombstone or arguments.lifetime)
+local letter = seen and seen:match(' dead (%S+)$')
+if letter then redis.call('XDEL', dead_letters, letter) end
+remove_letters(dead_letters, letters, owner_letters, name_of(seen_key))
+redis.call('SET', seen_key, first .. ' deleted ' .. arguments.erasure_id)
+note_tombstone(tombstones, 'seen:' .. name_of(seen_key), position:match('[^.]+$'))
 write_receipt(receipt, 'message', position, unseen and unseen.receipt or arguments.lifetime)
 if unseen then redis.call('HSET', receipt, 'completed_lifetime', unseen.completed_receipt) end
 return arguments.erasure_id
@@ -165,17 +215,57 @@ return arguments.erasure_id
     decoded,
 )
 
-# Requests the erasure of a user. Answers with the id of the erasure.
+# Requests the erasure of a user. Answers with the id of the erasure. The user's dead letters go with it.
 ERASE_USER: Script[ErasureKeys, ErasureArguments, str] = Script(
-    _WRITE_RECEIPT
+    LETTERS
+    + _TOMBSTONES
+    + _WRITE_RECEIPT
     + """
-local stream, receipt, erased_key = KEYS[1], KEYS[2], KEYS[3]
+local stream, receipt, tombstones, dead_letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local letters, owner_letters, erased_key = KEYS[5], KEYS[6], KEYS[7]
 local id = redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
-redis.call('SET', erased_key, id, 'EX', arguments.lifetime)
+remove_letters(dead_letters, letters, owner_letters, false)
+redis.call('SET', erased_key, id)
+note_tombstone(tombstones, 'erased:' .. name_of(erased_key), id)
 write_receipt(receipt, 'user', arguments.prefix .. id, arguments.lifetime)
 return arguments.erasure_id
 """,
     decoded,
+)
+
+
+class TombstoneKeys(NamedTuple):
+    """The set of tombstones, and the keys of those that may be removed."""
+
+    tombstones: str
+    found: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalArguments:
+    """Which tombstones may be removed; the payload is their names in the set."""
+
+    before: int
+    """Those whose time is over before this, in milliseconds."""
+
+
+# Removes tombstones whose time is over, unless they were written anew meanwhile. What has become of a seen-key that is
+# no tombstone any more stays. Answers with how many were removed.
+REMOVE_TOMBSTONES: Script[TombstoneKeys, RemovalArguments, int] = Script(
+    """
+local removed = 0
+for i = 2, #KEYS do
+  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if score and tonumber(score) < arguments.before then
+    local value = redis.call('GET', KEYS[i])
+    if value and (ARGV[i]:find('^erased:') or value:find(' deleted ', 1, true)) then redis.call('DEL', KEYS[i]) end
+    redis.call('ZREM', KEYS[1], ARGV[i])
+    removed = removed + 1
+  end
+end
+return removed
+""",
+    int,
 )
 
 

@@ -35,7 +35,7 @@ from memstream.local.qdrant.json_fields import (
 from memstream.local.qdrant.queries import read_limit, read_order, read_query
 from memstream.local.qdrant.responses import read_with_payload, read_with_vector, scored_points, stored_points
 from memstream.local.qdrant.storage import Storage
-from memstream.local.qdrant.updates import Write, read_deletion
+from memstream.local.qdrant.updates import Write, read_batch, read_deletion
 from memstream.local.qdrant.vectors import VectorSchema
 
 _SCROLL = ("offset", "limit", "filter", "with_payload", "with_vector", "order_by")
@@ -136,6 +136,15 @@ def get_residue(call: Call) -> Json:
     """
     since = call.collection.residue_since
     return {"clean_by": None if since is None else (since + COMPACT_WITHIN).isoformat()}
+
+
+def write_batch(call: Call) -> list[Json]:
+    """Apply several writes in order, and return a result for each."""
+    collection, body = call.collection, call.body
+    results = [call.applied(collection.write(*each)) for each in read_batch(body, collection.schema)]
+    if any("delete" in operation for operation in body["operations"]):
+        collection.note_deletion(call.now)
+    return results
 
 
 def retrieve(call: Call) -> list[Json]:

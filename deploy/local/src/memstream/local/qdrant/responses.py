@@ -9,16 +9,18 @@ import qdrant_edge as qe
 from memstream.local.qdrant.json_fields import Json, boolean, single_field, strings
 from memstream.local.qdrant.vectors import VectorSchema, to_json
 
+_SELECTORS = {"include": qe.PayloadSelector.Include, "exclude": qe.PayloadSelector.Exclude}
+
 
 def read_with_payload(body: Json, *, default: bool) -> qe.WithPayloadType:
-    """Return ``with_payload``: true, false, or ``{"exclude": [keys]}``."""
+    """Return ``with_payload``: true, false, ``{"include": [keys]}`` or ``{"exclude": [keys]}``."""
     value = body.get("with_payload")
     if value is None:
         return default
     if isinstance(value, bool):
         return value
-    _, keys = single_field(value, ("exclude",), "with_payload")
-    return qe.PayloadSelector.Exclude(strings(keys, "with_payload.exclude"))
+    kind, keys = single_field(value, _SELECTORS, "with_payload")
+    return _SELECTORS[kind](strings(keys, f"with_payload.{kind}"))
 
 
 def read_with_vector(body: Json, schema: VectorSchema) -> qe.WithVectorType:

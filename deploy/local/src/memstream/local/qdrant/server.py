@@ -204,6 +204,7 @@ _READS: list[tuple[str, str, Operation]] = [
 ]
 _WRITES: list[tuple[str, str, Operation]] = [
     ("PUT", f"{_C}/points", partial(operations.write, read=updates.read_upsert)),
+    ("POST", f"{_C}/points/batch", operations.write_batch),
     ("POST", f"{_C}/points/delete", operations.delete),
     ("POST", f"{_C}/points/payload", partial(operations.write, read=updates.read_payload_update)),
     ("PUT", f"{_C}/points/vectors", partial(operations.write, read=updates.read_vector_update)),

@@ -1,6 +1,6 @@
 """Writes to points: from the JSON of Qdrant's write operations to the engine's operations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import qdrant_edge as qe
 
@@ -10,10 +10,13 @@ from memstream.local.qdrant.json_fields import (
     Json,
     PointId,
     array,
+    choice,
     json_object,
+    optional,
     point_id,
     point_ids,
     required,
+    single_field,
     strict_object,
 )
 from memstream.local.qdrant.vectors import VectorSchema, read_point_vectors
@@ -25,7 +28,12 @@ STEP = 32
 """Points per engine call. A search waits for the call in progress, not for the whole upsert: a call with 128 points
 takes 4 to 10 ms of CPU; four calls with 32 take 5% more in total."""
 
-_UPSERT = ("points", "update_filter")
+_UPSERT = ("points", "update_filter", "update_mode")
+_MODES = {
+    "upsert": qe.UpdateMode.Upsert,
+    "insert_only": qe.UpdateMode.InsertOnly,
+    "update_only": qe.UpdateMode.UpdateOnly,
+}
 _POINT = frozenset(("id", "vector", "payload"))
 _SELECTION = ("points", "filter")
 _POINTS_PER_FILTER = 100
@@ -39,11 +47,12 @@ def read_upsert(body: Json, schema: VectorSchema) -> Write:
     if not points:
         raise wrong_input("Empty update request")
     condition = optional_filter(body, "update_filter")
+    mode = optional(lambda value, where: choice(value, _MODES, where), body, "update_mode")
     # If an id occurs twice, the condition of a later step would see what an earlier step wrote.
-    is_divisible = condition is None or len({point.id for point in points}) == len(points)
+    is_divisible = (condition is None and mode is None) or len({point.id for point in points}) == len(points)
     step = STEP if is_divisible else len(points)
     starts = range(0, len(points), step)
-    operations = [qe.UpdateOperation.upsert_points(points[at : at + step], condition, None) for at in starts]
+    operations = [qe.UpdateOperation.upsert_points(points[at : at + step], condition, mode) for at in starts]
     return operations, len(points)
 
 
@@ -76,6 +85,24 @@ def read_vector_update(body: Json, schema: VectorSchema) -> Write:
             raise invalid(f"{where}.vector", "must specify vectors to update for point")
         vectors.append(qe.PointVectors(point_id(required(row, "id", where), f"{where}.id"), vector))
     return [qe.UpdateOperation.update_vectors(vectors, None)], len(vectors)
+
+
+def read_batch(body: Json, schema: VectorSchema) -> list[Write]:
+    """Return the writes of ``{"operations": [...]}`` in order; all are checked before any is applied."""
+    strict_object(body, ("operations",), "body")
+    writes: list[Write] = []
+    for index, each in enumerate(array(required(body, "operations", "body"), "operations")):
+        where = f"operations[{index}]"
+        name, value = single_field(each, _OPERATIONS, where)
+        writes.append(_OPERATIONS[name](json_object(value, f"{where}.{name}"), schema))
+    return writes
+
+
+_OPERATIONS: dict[str, Callable[[Json, VectorSchema], Write]] = {
+    "upsert": read_upsert,
+    "delete": read_deletion,
+    "set_payload": read_payload_update,
+}
 
 
 def _point(value: object, schema: VectorSchema, where: str) -> qe.Point:

@@ -74,7 +74,8 @@ async def _values(client: Redis) -> AsyncIterator[tuple[str, bytes]]:
         yield name, name.encode()
         match decoded(await client.type(key)):
             case "string":
-                yield name, await client.get(key) or b""
+                value = await client.get(key) or b""
+                yield name, value.encode() if isinstance(value, str) else value
             case "stream":
                 async for value in _entries(client, name):
                     yield name, value

@@ -13,6 +13,7 @@ from memstream.vectors.store.queries import (
     TimelinePosition,
     Turns,
 )
+from memstream.vectors.store.versions import NewToken, NewVersion, Reservation, StoredVersion, order_of
 
 __all__ = [
     "CONTENT",
@@ -32,17 +33,22 @@ __all__ = [
     "MemoryStore",
     "MetadataIsOneOf",
     "Neighbours",
+    "NewToken",
+    "NewVersion",
     "OneOf",
     "Owner",
     "ReadExpiry",
     "Record",
     "RecordedBefore",
+    "Reservation",
     "Residue",
     "StoredMessage",
+    "StoredVersion",
     "Sweepable",
     "TimelinePosition",
     "Turns",
     "Within",
+    "order_of",
     "owner_of",
     "without_retention",
 ]

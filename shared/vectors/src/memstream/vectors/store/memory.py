@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from memstream.contracts.keys import Position
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.conditions import Conditions
 from memstream.vectors.store.expiry import Sweepable
@@ -18,6 +19,7 @@ from memstream.vectors.store.queries import (
     TimelinePosition,
     Turns,
 )
+from memstream.vectors.store.versions import NewVersion, Reservation, StoredVersion
 
 DEPENDENCY = "Qdrant"
 """The store's name in errors."""
@@ -51,20 +53,50 @@ class MemoryStore(Protocol):
     async def store(self, chunks: Sequence[EmbeddedChunk]) -> None:
         """Store chunks, overwriting those of the same message and number. They are searchable when this returns.
 
-        A stored chunk that comes from a later entry than all of these stays as it is: its message was posted anew.
+        A stored chunk that comes from a later entry than all of these stays as it is: its message was posted anew. If
+        this call is late, it brings back what was deleted meanwhile: where anybody else writes or deletes, `reserve`
+        and `fill` are used instead.
         """
         ...
 
-    async def delete_messages(self, owner: Owner, until: Mapping[str, int]) -> None:
-        """Delete messages, all their chunks, as far as they come from entries up to a time.
+    async def reserve(
+        self, reservations: Sequence[Reservation], token: str, now: datetime
+    ) -> list[StoredVersion | None]:
+        """Reserve messages' chunks for one attempt to store them, and return what is stored of each, in order.
 
-        `until` has that time for each message id, in milliseconds by the stream's clock: what was posted again later
-        stays. Messages that are not there are passed over.
+        A reservation is a placeholder that no search finds, or a mark on a chunk that is stored already. Only the
+        attempt that reserved last can `fill`, and a deletion removes reservations too: so an attempt that is late,
+        whoever made it, changes nothing. `token` names the attempt; each call needs a new one, also when it repeats
+        one that failed. Of two reservations of one message in a call, one is lost.
         """
         ...
 
-    async def delete_all(self, owner: Owner, until_ms: int) -> None:
-        """Delete all of an owner's messages that come from entries up to a time by the stream's clock."""
+    async def fill(self, versions: Sequence[NewVersion], token: str) -> list[bool]:
+        """Store messages that were reserved under a token, and return for each whether it is stored, in order.
+
+        All chunks of a message replace all of its older version in one request. They are searchable when this returns.
+        Repeating the call with the same token does no harm.
+        """
+        ...
+
+    async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
+        """Remove the placeholders of messages that are not stored after all; `now` is the time they were reserved."""
+        ...
+
+    async def release_abandoned(self, before: datetime) -> None:
+        """Remove all placeholders from before a time: whoever made them is gone."""
+        ...
+
+    async def delete_messages(self, owner: Owner, until: Mapping[str, Position]) -> None:
+        """Delete messages, all their chunks, as far as they come from entries up to a position.
+
+        `until` has that position for each message id: what was posted again later stays. Messages that are not there
+        are passed over.
+        """
+        ...
+
+    async def delete_all(self, owner: Owner, until: Position) -> None:
+        """Delete all of an owner's messages that come from entries up to a position."""
         ...
 
     async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
@@ -86,8 +118,8 @@ class MemoryStore(Protocol):
         """Return messages in time order, by their first chunks: those after a position, or from a time on."""
         ...
 
-    async def count_messages(self, owner: Owner, until_ms: int) -> int:
-        """Return how many of an owner's messages come from entries up to a time by the stream's clock."""
+    async def count_messages(self, owner: Owner, until: Position) -> int:
+        """Return how many of an owner's messages come from entries up to a position."""
         ...
 
     async def residue(self) -> Residue | None:

@@ -20,6 +20,10 @@ CONTENT = tuple(MessageContent.model_fields)
 """What is stored of a message as it was posted. `StoredMessage` has a field of each of these names."""
 
 
+_LEFT_OUT = ("full_text", "entry_seq", "entry")
+"""Fields that most chunks would only have the default of: then they are not written."""
+
+
 class Index(Enum):
     """How a field is indexed. Only indexed fields, and `metadata`, may be filtered or ordered by."""
 
@@ -29,6 +33,7 @@ class Index(Enum):
     TIME = "time"
     TENANT = "tenant"
     """Keyword by which points of all owners of a tenant are counted and swept; no caller filters by it."""
+    INTEGER = "integer"
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -55,12 +60,16 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many chunks the message has."""
     full_text: str | None = None
     """The whole text: on the first chunk of a message that has several."""
-    entry_ms: int = 0
+    entry_ms: Annotated[int, Index.INTEGER] = 0
     """When the stream entry it comes from was appended, by the stream's clock; milliseconds."""
     expires_at: Annotated[datetime | None, Index.TIME] = None
     """From this time on no query finds it."""
     tenant: Annotated[str, Index.TENANT] = ""
     """Empty on points of before this field."""
+    entry_seq: Annotated[int, Index.INTEGER] = 0
+    """Of an entry of the live lane, its sequence number within the millisecond. It is only written if it is not 0."""
+    entry: str = ""
+    """The position of that entry; empty if a release that did not know it stored the message."""
 
     @property
     def content(self) -> dict[str, Any]:

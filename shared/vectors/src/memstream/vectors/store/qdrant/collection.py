@@ -1,11 +1,14 @@
-"""The requests that reach the collection in Qdrant. Whatever reads points takes an `OwnedFilter`."""
+"""The requests that reach the collection in Qdrant.
+
+Whatever reads or deletes points takes an `OwnedFilter`, or the ids of points, which are made from an owner.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from ssl import SSLContext
-from typing import Any, TypeVar
+from typing import Any, NewType, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -32,6 +35,10 @@ from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, ba
 from memstream.vectors.transport import HttpTransport, ResponseTooLarge, is_direct
 
 AnswerT = TypeVar("AnswerT")
+UpdatedT = TypeVar("UpdatedT", "_Updated", "_AllUpdated")
+
+PointId = NewType("PointId", str)
+"""The id of a point, as an `Owner` makes it."""
 
 _PORT = 6333
 """Where Qdrant is asked when its URL names no port."""
@@ -106,8 +113,21 @@ class _Facets(msgspec.Struct, gc=False):
     result: _FacetHits
 
 
+class _Stored(msgspec.Struct, gc=False):
+    id: str
+    payload: dict[str, Any]
+
+
+class _AllStored(msgspec.Struct, gc=False):
+    result: list[_Stored]
+
+
 class _Updated(BaseModel):
     result: models.UpdateResult
+
+
+class _AllUpdated(BaseModel):
+    result: list[models.UpdateResult]
 
 
 class _Answered(BaseModel):
@@ -157,22 +177,51 @@ class Collection:
         # overwrite that would be to lose it, for what is found to be deleted after an upsert is removed again.
         if newest_ms:
             body["update_filter"] = not_after(newest_ms)
+        answer = await self._write("PUT", "/points", body, _Updated)
+        _completed(answer.result, "an upsert")
+
+    async def update(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Apply writes in order, in one request.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: they are not all applied, or not known to be.
+
+        """
+        answer = await self._write("POST", "/points/batch", {"operations": operations}, _AllUpdated)
+        if len(answer.result) != len(operations):
+            raise Unavailable(DEPENDENCY, "it answered to other writes than it was sent")
+        for result in answer.result:
+            _completed(result, "an update")
+
+    async def _write(self, method: str, path: str, body: Mapping[str, Any], form: type[UpdatedT]) -> UpdatedT:
         try:
             content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
         except orjson.JSONEncodeError as error:
             raise Rejected(f"not to be written as JSON: {error}") from error
         with qdrant_faults():
             # The client's own transport, without its models: decision 0008 has the reason.
-            answer = await self.client.http.client.request(
-                type_=_Updated,
-                method="PUT",
-                url="/collections/{name}/points",
+            return await self.client.http.client.request(
+                type_=form,
+                method=method,
+                url="/collections/{name}" + path,
                 path_params={"name": self.name},
                 params={"wait": "true"},
                 headers={"Content-Type": "application/json"},
                 content=content,
             )
-        _completed(answer.result, "an upsert")
+
+    async def retrieve(self, points: Sequence[PointId], fields: Sequence[str]) -> dict[PointId, dict[str, Any]]:
+        """Return these fields of the points that are there, by their ids.
+
+        Raises:
+            Unavailable, GlobalFault, Rejected: there is no answer.
+
+        """
+        if not points:
+            return {}
+        body = {"ids": points, "with_payload": {"include": fields}, "with_vector": False}
+        answer = await self._read("/points", orjson.dumps(body), _AllStored)
+        return {PointId(one.id): one.payload for one in answer.result}
 
     async def delete(self, which: DeletionFilter) -> None:
         """Delete the points of a filter.
@@ -354,6 +403,17 @@ def _completed(result: models.UpdateResult, what: str) -> None:
 def _records(points: Sequence[models.ScoredPoint] | Sequence[models.Record]) -> list[Record]:
     with _readable():
         return [Record(str(point.id), StoredMessage.read(point.payload or {})) for point in points]
+
+
+def read_payload(payload: Mapping[str, Any]) -> StoredMessage:
+    """Return the message in a point's payload.
+
+    Raises:
+        Unavailable: there is none in it.
+
+    """
+    with _readable():
+        return StoredMessage.read(payload)
 
 
 @contextmanager

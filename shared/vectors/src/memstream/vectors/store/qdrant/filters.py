@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from qdrant_client import models
 
+from memstream.contracts.keys import Position
 from memstream.vectors.store.conditions import At, Condition, FirstChunk, MetadataIsOneOf, OneOf, Scalar, Within
 from memstream.vectors.store.expiry import EndedBy, Expiry, RecordedBefore, Sweepable
 from memstream.vectors.store.owners import Owner
@@ -148,10 +149,25 @@ class _CountFilter(_Forms, CountFilter):
     __slots__ = ()
 
 
-def until_entry(milliseconds: int, message_id: str | None = None) -> _Json:
-    """Return the condition that a point comes from an entry up to a time; with `message_id`, that it is of that one."""
-    appended = {"key": "entry_ms", "range": {"lte": milliseconds}}
-    return appended if message_id is None else {"must": [_is("message_id", message_id), appended]}
+def until_entry(position: Position) -> _Json:
+    """Return the condition that a point comes from an entry up to a position.
+
+    Entries of the other lane are compared by their milliseconds, and one of the same millisecond counts as earlier.
+    """
+    milliseconds, sequence = position.order
+    appended: _Json = {"key": "entry_ms", "range": {"lte": milliseconds}}
+    if position.lane != "live":
+        return appended
+    later_in_same = [
+        {"key": "entry_ms", "range": {"gte": milliseconds}},
+        {"key": "entry_seq", "range": {"gt": sequence}},
+    ]
+    return {"must": [appended], "must_not": [{"must": later_in_same}]}
+
+
+def with_ids(points: Sequence[str], *conditions: _Json) -> _Json:
+    """Return the condition that a point has one of these ids, and that these conditions hold."""
+    return {"must": [{"has_id": points}, *conditions]}
 
 
 def not_after(milliseconds: int) -> _Json:

@@ -1,5 +1,6 @@
 """The layout of the collection: its vectors and its indexes."""
 
+import re
 from collections.abc import Mapping
 
 from qdrant_client import models
@@ -10,6 +11,7 @@ from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import INDEXES, Index
 from memstream.vectors.store.qdrant.collection import Collection, qdrant_faults
+from memstream.vectors.store.qdrant.fence import RESERVED_MS
 from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace, keyword_space_of
 
 # Qdrant builds HNSW subgraphs per value of an indexed payload field. We want them per owner only; for role or time they
@@ -19,7 +21,12 @@ _SCHEMAS: Mapping[Index, models.PayloadSchemaParams] = {
     Index.KEYWORD: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False),
     Index.TENANT: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, enable_hnsw=False),
     Index.TIME: models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, enable_hnsw=False),
+    Index.INTEGER: models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, enable_hnsw=False),
 }
+_INDEXES = {**INDEXES, RESERVED_MS: Index.INTEGER}
+
+_OLDEST_SERVER = (1, 17)
+"""An older one takes no notice of `update_mode`, and would overwrite messages by the placeholders of others."""
 
 _CONFLICT = 409
 
@@ -37,11 +44,12 @@ async def ensure_layout(collection: Collection, space: EmbeddingSpace, keywords:
     """
     client, name = collection.client, collection.name
     with qdrant_faults():
+        await _check_release(collection)
         if not await client.collection_exists(name):
             await _create(collection, space, keywords)
         info = await client.get_collection(name)
         _check_dimensions(info, name, space)
-        for field, index in INDEXES.items():
+        for field, index in _INDEXES.items():
             if field not in info.payload_schema:
                 await client.create_payload_index(name, field, _SCHEMAS[index], wait=True)
     return _keyword_space(info, name)
@@ -79,6 +87,14 @@ async def read_keyword_space(collection: Collection) -> KeywordSpace:
         if not await client.collection_exists(name):
             raise GlobalFault(DEPENDENCY, f"the collection {name!r} is missing")
         return _keyword_space(await client.get_collection(name), name)
+
+
+async def _check_release(collection: Collection) -> None:
+    version = (await collection.client.info()).version
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    if numbers is None or (int(numbers[1]), int(numbers[2])) < _OLDEST_SERVER:
+        oldest = ".".join(map(str, _OLDEST_SERVER))
+        raise GlobalFault(DEPENDENCY, f"the server is of version {version}, and {oldest} or later is needed")
 
 
 async def _create(collection: Collection, space: EmbeddingSpace, keywords: KeywordSpace) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from memstream.contracts.keys import Position
 from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
@@ -17,6 +18,7 @@ from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessag
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
+from memstream.vectors.store.qdrant.fence import Fence
 from memstream.vectors.store.qdrant.filters import deleted, expired, of_tenant, owned, until_entry
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, KeywordSpace
 from memstream.vectors.store.qdrant.layout import ensure_layout, ensure_vector, read_keyword_space
@@ -30,6 +32,7 @@ from memstream.vectors.store.queries import (
     TimelinePosition,
     Turns,
 )
+from memstream.vectors.store.versions import NewVersion, Reservation, StoredVersion
 
 
 class QdrantStore:
@@ -67,6 +70,7 @@ class QdrantStore:
             connections=connections,
             verify=context_for(url, ca_file) or True,
         )
+        self._fence = Fence(self._collection)
 
     async def ensure(self) -> None:
         """See `MemoryStore`."""
@@ -97,19 +101,41 @@ class QdrantStore:
             "payload": message.written() | {"owner": chunk.owner.name, "tenant": chunk.owner.tenant},
         }
 
-    async def delete_messages(self, owner: Owner, until: Mapping[str, int]) -> None:
+    async def reserve(
+        self, reservations: Sequence[Reservation], token: str, now: datetime
+    ) -> list[StoredVersion | None]:
+        """See `MemoryStore`."""
+        return await self._fence.reserve(reservations, token, now) if reservations else []
+
+    async def fill(self, versions: Sequence[NewVersion], token: str) -> list[bool]:
+        """See `MemoryStore`."""
+        if not versions:
+            return []
+        keywords = await self._keyword_space()
+        points = [[self._point(chunk, keywords) for chunk in one.chunks] for one in versions]
+        return await self._fence.fill(versions, points, token)
+
+    async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
+        """See `MemoryStore`."""
+        if reservations:
+            await self._fence.release(reservations, now)
+
+    async def release_abandoned(self, before: datetime) -> None:
+        """See `MemoryStore`."""
+        await self._fence.release_abandoned(before)
+
+    async def delete_messages(self, owner: Owner, until: Mapping[str, Position]) -> None:
         """See `MemoryStore`."""
         if until:
-            each = [until_entry(milliseconds, message_id) for message_id, milliseconds in until.items()]
-            await self._collection.delete(deleted(owner, either=each))
+            await self._fence.delete(owner, until)
 
-    async def delete_all(self, owner: Owner, until_ms: int) -> None:
+    async def delete_all(self, owner: Owner, until: Position) -> None:
         """See `MemoryStore`."""
-        await self._collection.delete(deleted(owner, either=[until_entry(until_ms)]))
+        await self._collection.delete(deleted(owner, either=[until_entry(until)]))
 
-    async def count_messages(self, owner: Owner, until_ms: int) -> int:
+    async def count_messages(self, owner: Owner, until: Position) -> int:
         """See `MemoryStore`."""
-        return await self._collection.count(deleted(owner, [FirstChunk()], either=[until_entry(until_ms)]))
+        return await self._collection.count(deleted(owner, [FirstChunk()], either=[until_entry(until)]))
 
     async def residue(self) -> Residue | None:
         """See `MemoryStore`."""
@@ -164,7 +190,8 @@ class QdrantStore:
         if target.projection is None or target.provider_dimensions != self._space.dimensions:
             raise ValueError(f"{target.vector_name} is no projection of {self._vector_name}")
         await ensure_vector(self._collection, target)
-        which = owned(owner, await self._expiry(owner))
+        # A placeholder has no vector.
+        which = owned(owner, await self._expiry(owner), either=[{"has_vector": self._vector_name}])
         points, following = await self._collection.vectors(self._vector_name, which, count, after)
         if points:
             rows = target.project(np.array(list(points.values()), np.float32))
@@ -190,4 +217,5 @@ class QdrantStore:
 
 def _first_chunks(asked: FirstChunks, expiry: Expiry) -> Lookup:
     points = [str(asked.owner.point_id(message_id, 0)) for message_id in asked.message_ids]
-    return Lookup(owned(asked.owner, expiry, either=[{"has_id": points}]), len(points))
+    # A placeholder has its id, and is no chunk.
+    return Lookup(owned(asked.owner, expiry, (FirstChunk(),), either=[{"has_id": points}]), len(points))
