@@ -95,7 +95,9 @@ def _start_containers() -> tuple[int, int, list[DockerContainer]]:
     if not has_docker():
         pytest.skip(f"no Docker engine answers at {DOCKER_SOCKET}")
     redis = DockerContainer(REDIS_IMAGE).with_exposed_ports(_REDIS_PORT)
-    redis = redis.with_command("redis-server --appendonly yes --appendfsync always --maxmemory-policy noeviction")
+    redis = redis.with_command(
+        "redis-server --appendonly yes --appendfsync always --maxmemory-policy noeviction --stream-node-max-entries 1"
+    )
     redis = redis.waiting_for(LogMessageWaitStrategy("Ready to accept connections"))
     qdrant = DockerContainer(QDRANT_IMAGE).with_exposed_ports(_QDRANT_PORT)
     qdrant = qdrant.waiting_for(LogMessageWaitStrategy("Qdrant HTTP listening"))

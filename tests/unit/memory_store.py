@@ -123,6 +123,12 @@ class InMemoryStore:
             records = [one for one in records if one.message.occurred_at >= start]
         return records[:count]
 
+    async def count_messages(self, owner: Owner, until_ms: int) -> int:
+        """See `MemoryStore`."""
+        await self._answer()
+        chunks = [chunk.message for chunk in self.chunks.values() if chunk.owner == owner]
+        return sum(message.chunk == 0 and message.entry_ms <= until_ms for message in chunks)
+
     async def residue(self) -> Residue | None:
         """See `MemoryStore`. It has no files."""
         await self._answer()

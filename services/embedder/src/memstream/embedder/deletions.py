@@ -13,7 +13,9 @@ from memstream.embedder.jobs import Dead, Deleted, DeletionRequest, EmbeddingJob
 from memstream.embedder.retries import Retrier
 from memstream.runtime.errors import Rejected
 from memstream.streams.connections import Redis, decoded, redis_faults
-from memstream.vectors.store import MemoryStore, Owner, owner_of
+from memstream.streams.purge_scripts import NOTE_MESSAGES, CountedArguments, CountedKeys
+from memstream.streams.scripts import Scripts
+from memstream.vectors.store import FirstChunks, MemoryStore, Owner, owner_of
 
 _log = logging.getLogger(__name__)
 
@@ -78,15 +80,35 @@ class Deletions:
     async def _carry_out_once(self, requests: Sequence[DeletionRequest]) -> None:
         """Remove what requests of one owner name, in order: neighbouring deletions of messages by one call."""
         owner = requests[0].owner
-        for kind, group in groupby(requests, key=lambda request: type(request.event)):
+        for kind, neighbours in groupby(requests, key=lambda request: type(request.event)):
+            group = list(neighbours)
             until: defaultdict[str, int] = defaultdict(int)
             for request in group:
                 scope = _scope(request.event)
                 until[scope] = max(until[scope], request.delivery.milliseconds)
+            await self._count(owner, group)
             if kind is UserErased:
                 await self._store.delete_all(owner, max(until.values()))
             else:
                 await self._store.delete_messages(owner, until)
+
+    async def _count(self, owner: Owner, counted: Sequence[DeletionRequest]) -> None:
+        """Note in the receipts of requests of one kind how many messages are there to be removed."""
+        if isinstance(counted[0].event, UserErased):
+            # They are carried out by one call: it is the last that covers all, so that one has the count.
+            last = max(request.delivery.milliseconds for request in counted)
+            counts = [0] * (len(counted) - 1) + [await self._store.count_messages(owner, last)]
+        else:
+            asked = FirstChunks(owner, tuple(_scope(request.event) for request in counted))
+            (stored,), _ = await self._store.fetch([asked], [])
+            counts = [int(_scope(request.event) in stored) for request in counted]
+        calls = [
+            NOTE_MESSAGES.call(
+                CountedKeys(keys.erasure(request.delivery.partition, request.event.erasure_id)), CountedArguments(count)
+            )
+            for request, count in zip(counted, counts, strict=True)
+        ]
+        await Scripts(self._client).run_all(calls)
 
 
 def _scope(event: MessageDeleted | UserErased) -> str:

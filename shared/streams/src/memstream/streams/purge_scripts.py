@@ -88,3 +88,27 @@ return 1
 """,
     bool,
 )
+
+
+class CountedKeys(NamedTuple):
+    """The receipt."""
+
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountedArguments:
+    """How many messages there were before they were removed."""
+
+    messages: int
+
+
+# Notes how many messages a deletion removes, if the receipt still exists. The first count holds: when the removal is
+# repeated, some of them are gone.
+NOTE_MESSAGES: Script[CountedKeys, CountedArguments, bool] = Script(
+    """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+return redis.call('HSETNX', KEYS[1], 'messages', arguments.messages)
+""",
+    bool,
+)

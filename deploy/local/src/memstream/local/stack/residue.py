@@ -71,7 +71,7 @@ async def _values(client: Redis) -> AsyncIterator[tuple[str, bytes]]:
     """Return all values of all keys, each under the name of its key."""
     async for key in client.scan_iter(count=1000):
         name = decoded(key)
-        yield name, key
+        yield name, name.encode()
         match decoded(await client.type(key)):
             case "string":
                 yield name, await client.get(key) or b""

@@ -86,6 +86,10 @@ class MemoryStore(Protocol):
         """Return messages in time order, by their first chunks: those after a position, or from a time on."""
         ...
 
+    async def count_messages(self, owner: Owner, until_ms: int) -> int:
+        """Return how many of an owner's messages come from entries up to a time by the stream's clock."""
+        ...
+
     async def residue(self) -> Residue | None:
         """Return what the files hold of deleted messages; None if the store does not tell."""
         ...

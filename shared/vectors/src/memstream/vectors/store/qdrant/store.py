@@ -10,7 +10,7 @@ import numpy as np
 from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store.conditions import Conditions
+from memstream.vectors.store.conditions import Conditions, FirstChunk
 from memstream.vectors.store.expiry import Expiry, ReadExpiry, Sweepable
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, Residue
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
@@ -106,6 +106,10 @@ class QdrantStore:
     async def delete_all(self, owner: Owner, until_ms: int) -> None:
         """See `MemoryStore`."""
         await self._collection.delete(deleted(owner, either=[until_entry(until_ms)]))
+
+    async def count_messages(self, owner: Owner, until_ms: int) -> int:
+        """See `MemoryStore`."""
+        return await self._collection.count(owned(owner, [FirstChunk()], either=[until_entry(until_ms)]))
 
     async def residue(self) -> Residue | None:
         """See `MemoryStore`."""
