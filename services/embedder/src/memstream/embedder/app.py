@@ -215,15 +215,16 @@ def _purging(context: _Context, store: MemoryStore) -> Maintenance:
         RedisFile(client, SNAPSHOT),
         QdrantFiles(store.residue),
     ]
+    period = settings.purge_period.total_seconds()
+    pulse = context.health.pulse("purge", _MAX_SILENCE + period)
     purge = StreamPurge(
         client,
         Compactions(client, stores, context.clock),
         partitions=settings.partitions,
         worker=settings.consumer,
         clock=context.clock,
+        beat=pulse.beat,
     )
-    period = settings.purge_period.total_seconds()
-    pulse = context.health.pulse("purge", _MAX_SILENCE + period)
     return Maintenance([purge.purge], period=period, clock=context.clock, pulse=pulse)
 
 

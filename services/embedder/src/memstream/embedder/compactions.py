@@ -14,6 +14,9 @@ from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.purge_scripts import NOTE_PURGE, NoteArguments, NoteKeys
 from memstream.streams.scripts import Scripts
 
+_WITHOUT_PAUSE = 100
+"""Purges that are checked before others get the event loop."""
+
 Kept = dict[str, int]
 """Streams whose memory still has bytes of removed entries, and when the youngest of these was appended, in ms."""
 
@@ -76,7 +79,9 @@ class Compactions:
         if not purges:
             return
         await self._look()
-        for purge in purges:
+        for number, purge in enumerate(purges):
+            if number % _WITHOUT_PAUSE == 0:
+                await self._clock.sleep(0)
             before = purge.waiting or {}
             waiting: dict[StoreName, State] = {}
             for store in self._stores:

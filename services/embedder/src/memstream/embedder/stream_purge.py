@@ -1,7 +1,7 @@
 """Purging: the entries and dead letters of deleted messages and erased users leave Redis before their time."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -54,13 +54,24 @@ class StreamPurge:
     One worker does so for a partition at a time. A pass that is cut off is begun anew, by any worker.
     """
 
-    def __init__(self, client: Redis, compactions: Compactions, *, partitions: int, worker: str, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913 - its dependencies, by name
+        self,
+        client: Redis,
+        compactions: Compactions,
+        *,
+        partitions: int,
+        worker: str,
+        clock: Clock,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make it. `beat` is called with each page, since a pass may take long."""
         self._client = client
         self._scripts = Scripts(client)
         self._compactions = compactions
         self._partitions = partitions
         self._worker = worker
         self._clock = clock
+        self._beat = beat
 
     async def purge(self) -> None:
         """Make one pass over each partition for which there is something to do.
@@ -75,20 +86,22 @@ class StreamPurge:
                     await self._visit(partition)
 
     async def _visit(self, partition: int) -> None:
-        purges = await self._read(partition)
-        asked = [purge for purge in purges if purge.waiting is None]
+        asked, waiting = await self._read(partition)
         if asked:
             left = await self._pass(partition, PurgeIndex(asked))
             await self._compactions.begin(partition, [purge for purge in asked if purge.erasure_id not in left])
-        await self._compactions.check(partition, [purge for purge in purges if purge.waiting is not None])
+        await self._compactions.check(partition, waiting)
 
-    async def _read(self, partition: int) -> list[Purge]:
-        purges: list[Purge] = []
-        async for _, value in self._client.hscan_iter(keys.purges(partition)):
-            purges.append(Purge.model_validate_json(value))
-            if len(purges) == _PURGES_AT_ONCE:
-                break
-        return purges
+    async def _read(self, partition: int) -> tuple[list[Purge], list[Purge]]:
+        """Return the purges of which entries are to be removed, and those that wait for a compaction."""
+        asked: list[Purge] = []
+        waiting: list[Purge] = []
+        async for _, value in self._client.hscan_iter(keys.purges(partition), count=_PAGE):
+            purge = Purge.model_validate_json(value)
+            purges = asked if purge.waiting is None else waiting
+            if len(purges) < _PURGES_AT_ONCE:
+                purges.append(purge)
+        return asked, waiting
 
     async def _lease(self, partition: int) -> bool:
         """Return whether this worker may purge the partition; renewed by each page."""
@@ -125,6 +138,7 @@ class StreamPurge:
         """Return a stream's entries page by page, and rest in between."""
         start = "-"
         while True:
+            self._beat()
             began = self._clock.monotonic()
             found: Any = await self._client.xrange(stream, start, end, _PAGE)
             page = [(decoded(entry_id), fields) for entry_id, fields in found]
