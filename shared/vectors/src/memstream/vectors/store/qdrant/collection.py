@@ -309,16 +309,6 @@ class Collection:
             result = await self.client.update_vectors(self.name, points, wait=True)
         _completed(result, "an update of vectors")
 
-    async def count(self, which: OwnedFilter) -> int:
-        """Return the exact number of points of a filter.
-
-        Raises:
-            Unavailable, GlobalFault, Rejected: there is no answer.
-
-        """
-        with qdrant_faults():
-            return (await self.client.count(self.name, count_filter=which.model, exact=True)).count
-
     async def residue(self) -> Residue | None:
         """Return until when the files may hold bytes of deleted points; None if this Qdrant does not tell.
 
