@@ -57,7 +57,7 @@ class CorpusFilter(_QdrantFilter):
 
 
 class CountFilter(_QdrantFilter):
-    """A filter for points to count. Only `of_tenant` makes one."""
+    """A filter for points to count. Only `of_tenant` and `messages_until` make one."""
 
     __slots__ = ()
 
@@ -101,6 +101,12 @@ def corpus_of(owner: Owner) -> CorpusFilter:
 def of_tenant(tenant: str) -> CountFilter:
     """Return the filter for the first chunks of all messages of a tenant."""
     return _CountFilter(*_forms({"must": [_is("tenant", tenant), _written(FirstChunk())]}))
+
+
+def messages_until(owner: Owner, milliseconds: int) -> CountFilter:
+    """Return the filter for the first chunks of an owner's messages from entries up to a time, expired or not."""
+    must = [_is("owner", owner.name), _written(FirstChunk()), until_entry(milliseconds)]
+    return _CountFilter(*_forms({"must": must}))
 
 
 def _expired(expiry: Expiry) -> Iterator[_Json]:

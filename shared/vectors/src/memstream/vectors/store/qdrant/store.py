@@ -10,14 +10,14 @@ import numpy as np
 from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store.conditions import Conditions, FirstChunk
+from memstream.vectors.store.conditions import Conditions
 from memstream.vectors.store.expiry import Expiry, ReadExpiry, Sweepable
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, Residue
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
-from memstream.vectors.store.qdrant.filters import deleted, expired, of_tenant, owned, until_entry
+from memstream.vectors.store.qdrant.filters import deleted, expired, messages_until, of_tenant, owned, until_entry
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, KeywordSpace
 from memstream.vectors.store.qdrant.layout import ensure_layout, ensure_vector, read_keyword_space
 from memstream.vectors.store.qdrant.queries import queries_for, read_candidates
@@ -109,7 +109,7 @@ class QdrantStore:
 
     async def count_messages(self, owner: Owner, until_ms: int) -> int:
         """See `MemoryStore`."""
-        return await self._collection.count(owned(owner, [FirstChunk()], either=[until_entry(until_ms)]))
+        return await self._collection.count(messages_until(owner, until_ms))
 
     async def residue(self) -> Residue | None:
         """See `MemoryStore`."""
