@@ -90,7 +90,7 @@ def _component(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", ".", name)
 
 
-def _with_references(part: Any) -> Any:
+def _with_references(part: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(part, dict):
         return {name: _reference(value) if name == "$ref" else _with_references(value) for name, value in part.items()}
     if isinstance(part, list):

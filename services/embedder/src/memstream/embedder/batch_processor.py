@@ -101,7 +101,7 @@ class BatchProcessor:
         while True:
             try:
                 return await self._embed_jobs(jobs)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
                 if not isinstance(error, Rejected | InputSuspected):
                     _log.exception("no outcome for %d messages", len(jobs))
                 if len(jobs) > 1:
@@ -115,7 +115,7 @@ class BatchProcessor:
         """Begin to store messages. What goes wrong is found again, and dealt with, when they are kept."""
         try:
             return await self._storage.reserve(jobs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
             _log.warning("nothing is reserved for %d messages: %s", len(jobs), type(error).__name__)
             return [None] * len(jobs)
 
@@ -136,7 +136,7 @@ class BatchProcessor:
                 return [Dead(str(error))]
             else:
                 parts = [items]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
             _log.exception("no outcome for %d messages", len(items))
             if len(items) == 1:
                 return [Pending(type(error).__name__)]

@@ -142,7 +142,7 @@ class RedisFile:
         except redis.exceptions.ResponseError:
             return True
 
-    def begin(self, kept: Kept) -> State | None:
+    def begin(self, kept: Kept) -> State | None:  # noqa: ARG002 - whatever was removed was written to the file
         """See `CompactedStore`."""
         if not self._is_used:
             return None
@@ -207,11 +207,11 @@ class QdrantFiles:
             self._answers = False
             _log.warning("Qdrant does not say what its files hold: %s", type(error).__name__)
 
-    def begin(self, kept: Kept) -> State | None:
+    def begin(self, kept: Kept) -> State | None:  # noqa: ARG002 - whatever was removed was written to the file
         """See `CompactedStore`."""
         return self.check({})
 
-    def check(self, state: State) -> State | None:
+    def check(self, state: State) -> State | None:  # noqa: ARG002 - Qdrant tells it anew each time
         """See `CompactedStore`."""
         if not self._answers:
             return {"until": None}

@@ -83,7 +83,7 @@ class Deletions:
             if len(requests) == 1:
                 return [Dead(str(error))]
             return [outcome for request in requests for outcome in await self.carry_out([request])]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the border of what is known; the requests are delivered again
             _log.exception("no outcome for %d requests to delete", len(requests))
             return [Pending(type(error).__name__) for _ in requests]
         return [Deleted(request.event.erasure_id) for request in requests]

@@ -46,7 +46,7 @@ class Intake:
     A tenant that is paused has its messages parked. When its pause is over, one of them is tried.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it needs, by name
         self,
         held: HeldEntries,
         parked: ParkedEntries,

@@ -28,7 +28,7 @@ class Leases:
     A lease ends `claim_idle` seconds after it was renewed. There are no locks: Redis decides who gets an entry.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it needs, by name
         self,
         client: Redis,
         sources: Sequence[SourceStream],

@@ -73,7 +73,7 @@ class Pipeline:
     async def _begin(self, entry: DecodedEntry) -> None:
         try:
             prepared = self._stages.prepare(entry)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the border of what is known; the entry comes back, alone
             _log.exception("can't prepare %s %s", entry.delivery.stream, entry.delivery.entry_id)
             prepared = Settled(entry.delivery, None, Pending(type(error).__name__))
         match prepared:

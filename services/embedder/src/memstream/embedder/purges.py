@@ -73,7 +73,7 @@ class PurgeIndex:
         found = []
         for scope in (None, subject.message_id):
             same = self._scopes.get((subject.tenant, subject.user_id, scope), [])
-            first = bisect_left(same, True, key=lambda purge: keys.was_before(purge.mark, lane, entry_id))
+            first = bisect_left(same, True, key=lambda purge: keys.was_before(purge.mark, lane, entry_id))  # noqa: FBT003 - what is looked for
             found += same[first : first + 1]
         return found
 

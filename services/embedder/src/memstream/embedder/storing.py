@@ -85,7 +85,7 @@ class FencedStorage:
     tombstone. Nobody has to be alive to look a second time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its dependencies, by name
         self,
         store: VersionStore,
         tombstones: Tombstones,

@@ -54,7 +54,7 @@ class StreamPurge:
     One worker does so for a partition at a time. A pass that is cut off is begun anew, by any worker.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its dependencies, by name
         self,
         client: Redis,
         compactions: Compactions,

@@ -45,7 +45,7 @@ Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
 class Subscriptions:
     """Reads new entries of all streams, for as long as `offer` takes them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - named arguments, set in one place
         self,
         url: str,
         sources: Sequence[SourceStream],
@@ -72,7 +72,7 @@ class Subscriptions:
         self._read_entries = read_entries
         self._subscribers = [self._subscribe(source, consumer, offer) for source in sources]
 
-    def _subscribe(self, source: SourceStream, consumer: str, offer: Offer) -> Any:
+    def _subscribe(self, source: SourceStream, consumer: str, offer: Offer) -> Any:  # noqa: ANN401 - FastStream's own type is not public
         subscriber = self._broker.subscriber(
             stream=StreamSub(
                 source.name,

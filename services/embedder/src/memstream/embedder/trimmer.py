@@ -142,13 +142,13 @@ class StreamTrimmer:
         return max((max(0, state.now_ms - milliseconds) for milliseconds in appended), default=0)
 
 
-def _answered(answer: Any) -> Any:
+def _answered(answer: Any) -> Any:  # noqa: ANN401 - any answer of the server
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
-def _unless_missing(answer: Any) -> Any:
+def _unless_missing(answer: Any) -> Any:  # noqa: ANN401 - any answer of the server
     """Return the answer, or None where the stream or the group does not exist."""
     if isinstance(answer, redis.exceptions.ResponseError) and str(answer).startswith(("NOGROUP", "no such key")):
         return None

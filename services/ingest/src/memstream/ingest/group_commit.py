@@ -102,7 +102,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
     async def _write_group(self, group: Sequence[_Part[ItemT, ResultT]], amount: Amount) -> None:
         try:
             results = await self._write([item for part in group for item in part.items])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - every caller gets it
             for part in group:
                 if not part.done.done():
                     part.done.set_exception(error)

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 class LoadMonitor:
     """Reads the state of Redis periodically. No message is accepted while the state is unknown."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its dependencies, by name
         self,
         log: StreamLog,
         durability: Durability,

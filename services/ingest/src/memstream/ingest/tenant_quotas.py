@@ -62,7 +62,7 @@ class Quotas(Protocol):
 class Unlimited:
     """Accepts everything."""
 
-    async def admit(self, tenant: str, messages: int) -> Admission:
+    async def admit(self, tenant: str, messages: int) -> Admission:  # noqa: ARG002 - as `Quotas`
         """See `Quotas`."""
         return Admission(messages)
 

@@ -86,7 +86,7 @@ class _RankedSearch:
 class Searches:
     """Answers searches. Each part is passed in, so that tests can make one late or unavailable."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, by name
         self,
         *,
         store: MemoryStore,
@@ -191,13 +191,13 @@ class Searches:
             self._metrics.searches.labels(search.mode, "degraded" if is_degraded else "full").inc()
         return answers
 
-    async def _find(
+    async def _find(  # noqa: PLR0913, PLR0917 - what a request asks for
         self,
         searches: Sequence[SearchIn],
         tenant: str,
         vectors: Sequence[Vector | None],
         min_relevance: float,
-        degraded: bool,
+        degraded: bool,  # noqa: FBT001 - passed on
         deadline: Deadline,
     ) -> tuple[list[bool], list[list[SearchHit]]]:
         """Return for each search whether its hits were reranked, and the hits."""

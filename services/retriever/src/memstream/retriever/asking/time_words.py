@@ -37,7 +37,7 @@ _DAY_OF_MONTH = {
     "pt": r"\bdia (\d{1,2})\b(?! de\b)",
     "it": r"\bil (?:giorno )?(\d{1,2})\b",
     "nl": r"\b(\d{1,2})(?:e|de|ste)\b",
-    "ru": r"\b(\d{1,2})(?:-?го|\s+числа)\b",
+    "ru": r"\b(\d{1,2})(?:-?го|\s+числа)\b",  # noqa: RUF001 - Cyrillic letters
     "ar": r"\bيوم (\d{1,2})\b",
     "hi": r"\b(\d{1,2}) तारीख",
 }
@@ -56,7 +56,7 @@ _LAST = {
 
 _ENGLISH_MONTH = rf"({'|'.join(_MONTHS)})"
 _DATE = re.compile(
-    rf"\b(\d{{1,2}})(?:\.|er|º|-?го)?\s+(?:de\s+|of\s+)?{_ENGLISH_MONTH}\b(?:\s+(?:del?\s+)?(\d{{4}})\b)?"
+    rf"\b(\d{{1,2}})(?:\.|er|º|-?го)?\s+(?:de\s+|of\s+)?{_ENGLISH_MONTH}\b(?:\s+(?:del?\s+)?(\d{{4}})\b)?"  # noqa: RUF001 - Cyrillic letters
 )
 _MONTH = re.compile(rf"(?<!\d )(?<!last )\b{_ENGLISH_MONTH}\b(?:\s+(?:del?\s+)?(\d{{4}})\b)?")
 
@@ -163,7 +163,7 @@ def _pattern(name: str, language: str) -> str:
     if language != _INFLECTED:
         return _bounded(re.escape(name), language)
     # Names of days and months have other endings after "in" and "on".
-    return _bounded(re.escape(name.rstrip("аьяй")) + r"[а-я]?", language)
+    return _bounded(re.escape(name.rstrip("аьяй")) + r"[а-я]?", language)  # noqa: RUF001 - Cyrillic letters
 
 
 def _bounded(pattern: str, language: str) -> str:

@@ -16,7 +16,7 @@ AnswerSearches = Callable[[Sequence[SearchIn], str, float], Awaitable[list[Answe
 class Contexts:
     """Builds contexts. It abstains when nothing is relevant enough."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, by name
         self,
         answer: AnswerSearches,
         clock: Clock,

@@ -15,7 +15,7 @@ from memstream.retriever.ranking.recency import recency_of, recency_weighted
 from memstream.retriever.ranking.updates import newest_first, oldest_first
 
 
-def arrange(
+def arrange(  # noqa: PLR0913 - what a question prefers, by name
     ranked: Sequence[RankedMessage],
     *,
     recency: Recency | None,

@@ -29,7 +29,7 @@ class RankedMessage:
     """Signals of what changed its place among the hits."""
 
 
-def rank(
+def rank(  # noqa: PLR0913 - what a question asks for, by name
     candidates: Candidates,
     mode: Mode,
     calibration: Calibration,

@@ -47,7 +47,7 @@ class Reranked:
 class HitReranker:
     """Puts the best hits of searches into the order of a `Reranker`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, by name
         self,
         reranker: Reranker,
         *,

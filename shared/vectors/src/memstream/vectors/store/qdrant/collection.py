@@ -247,7 +247,7 @@ class Collection:
             )
         return [str(record.id) for record in records]
 
-    async def count(self, which: CountFilter | DeletionFilter) -> int:
+    async def count(self, which: CountFilter) -> int:
         """Return the exact number of points of a filter.
 
         Raises:

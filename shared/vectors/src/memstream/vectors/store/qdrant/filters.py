@@ -58,7 +58,7 @@ class CorpusFilter(_QdrantFilter):
 
 
 class CountFilter(_QdrantFilter):
-    """A filter for points to count. Only `of_tenant` makes one."""
+    """A filter for points to count. Only `of_tenant` and `messages_until` make one."""
 
     __slots__ = ()
 
@@ -72,10 +72,9 @@ def owned(
     return _OwnedFilter(*_forms({"must": [*must, *_one_of_these(either)], "must_not": list(_expired(expiry))}))
 
 
-def deleted(owner: Owner, conditions: Sequence[Condition] = (), *, either: Sequence[_Json]) -> DeletionFilter:
-    """Return the filter for those of an owner's points that meet all conditions, and one of `either`."""
-    must = [_is("owner", owner.name), *(_written(condition) for condition in conditions)]
-    return _DeletionFilter(*_forms({"must": [*must, *_one_of_these(either)]}))
+def deleted(owner: Owner, *, either: Sequence[_Json]) -> DeletionFilter:
+    """Return the filter for those of an owner's points for which one of `either` holds."""
+    return _DeletionFilter(*_forms({"must": [_is("owner", owner.name), *_one_of_these(either)]}))
 
 
 def expired(which: Sweepable, points: Sequence[str] | None = None) -> DeletionFilter:
@@ -103,6 +102,12 @@ def corpus_of(owner: Owner) -> CorpusFilter:
 def of_tenant(tenant: str) -> CountFilter:
     """Return the filter for the first chunks of all messages of a tenant."""
     return _CountFilter(*_forms({"must": [_is("tenant", tenant), _written(FirstChunk())]}))
+
+
+def messages_until(owner: Owner, until: Position) -> CountFilter:
+    """Return the filter for the first chunks of an owner's messages from entries up to a position, expired or not."""
+    must = [_is("owner", owner.name), _written(FirstChunk()), until_entry(until)]
+    return _CountFilter(*_forms({"must": must}))
 
 
 def _expired(expiry: Expiry) -> Iterator[_Json]:

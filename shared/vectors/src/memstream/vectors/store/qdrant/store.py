@@ -19,7 +19,7 @@ from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
 from memstream.vectors.store.qdrant.fence import Fence
-from memstream.vectors.store.qdrant.filters import deleted, expired, of_tenant, owned, until_entry
+from memstream.vectors.store.qdrant.filters import deleted, expired, messages_until, of_tenant, owned, until_entry
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, KeywordSpace
 from memstream.vectors.store.qdrant.layout import ensure_layout, ensure_vector, read_keyword_space
 from memstream.vectors.store.qdrant.queries import queries_for, read_candidates
@@ -135,7 +135,7 @@ class QdrantStore:
 
     async def count_messages(self, owner: Owner, until: Position) -> int:
         """See `MemoryStore`."""
-        return await self._collection.count(deleted(owner, [FirstChunk()], either=[until_entry(until)]))
+        return await self._collection.count(messages_until(owner, until))
 
     async def residue(self) -> Residue | None:
         """See `MemoryStore`."""
