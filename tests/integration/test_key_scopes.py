@@ -119,6 +119,7 @@ def request(route: Route, user: str) -> Json:
         "ApiKeyIn": {"tenant": "local"},
         "RotationIn": {},
         "DeadLetterIds": {"ids": ["0.1-0"]},
+        "TenantPolicyIn": {"tenant": "policy-of-nobody"},
     }
     values = {"user_id": user, "message_id": "m"}
     sent: Json = {"params": {name: values[name] for name in route.parameters if name in values}}
