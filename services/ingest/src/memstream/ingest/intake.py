@@ -154,7 +154,7 @@ class Intake:
                 read.append(LineError(code="forbidden", message=f"{error.field}: {error}"))
             await turn.pause_if_over()
 
-    def _parse(self, raw: bytes, context: dict[str, Any], form: Any = _MESSAGE) -> MessageIn:
+    def _parse(self, raw: bytes, context: dict[str, Any], form: Any = _MESSAGE) -> MessageIn:  # noqa: ANN401 - pydantic has no public type for it
         if has_too_many_parts(raw, self.limits):
             # What is no object is not JSON either once it is cut.
             if not raw.lstrip().startswith(b"{"):
