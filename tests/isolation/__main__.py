@@ -40,6 +40,9 @@ async def run(folder: Path, requests: int, seed: int, *, mix_up: bool = False) -
         ]
         for owner in owners:
             owner.key = tenant_keys[owner.tenant]
+            if owner.number >= len(owners) // 2:
+                owner.key = await _key_of_user(parts, owner)
+                owner.is_bound = True
         if mix_up:
             owners[0].key = owners[1].key
         async with parts.client("ingest-1", key="none") as ingest, parts.client("retriever-1", key="none") as retriever:
@@ -55,6 +58,13 @@ async def run(folder: Path, requests: int, seed: int, *, mix_up: bool = False) -
             with contextlib.suppress(FileNotFoundError):
                 asked.report.violations += [f"log of {name}: {mark}" for mark in marks_in(parts.log(name))]
         return asked.report
+
+
+async def _key_of_user(parts: Installation, owner: ModelOwner) -> str:
+    body = {"tenant": owner.tenant, "user_id": owner.user}
+    async with parts.client("ingest-1", key=parts.info.admin_key) as operator:
+        created = (await operator.post("/v1/admin/keys", json=body)).raise_for_status().json()
+    return str(created["key"])
 
 
 async def _ask_as(owner: ModelOwner, asked: Requests, number: int, rng: Random) -> None:

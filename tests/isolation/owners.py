@@ -26,6 +26,10 @@ class ModelOwner:
     """Positions of messages that may not be searchable yet."""
     receipts: list[str] = field(default_factory=list)
     said: int = 0
+    is_bound: bool = False
+    """Its key is bound to this user."""
+    replaced: set[str] = field(default_factory=set)
+    """Texts of which a new version was put that may not be stored yet."""
 
     def compose(self, rng: Random) -> str:
         """Return a text that nobody else says, about what everybody talks about."""
@@ -45,7 +49,8 @@ class ModelOwner:
 
     def may_show(self, text: str) -> bool:
         """Return whether a text may be found now."""
-        return text in self.live.values() or any(text in texts for texts in self.fading.values())
+        fading = any(text in texts for texts in self.fading.values())
+        return fading or text in self.replaced or text in self.live.values()
 
     def delete(self, message_ids: Iterable[str], erasure_id: str) -> None:
         """Note that messages are to be deleted."""

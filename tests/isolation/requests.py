@@ -45,6 +45,7 @@ class Requests:
             self._post: 30,
             self._post_batch: 6,
             self._repeat: 4,
+            self._put: 5,
             self._search: 24,
             self._search_batch: 3,
             self._context: 4,
@@ -56,6 +57,7 @@ class Requests:
             self._foreign_receipt: 3,
             self._strange_key: 3,
             self._forbidden: 2,
+            self._as_another: 4,
         }
         action = rng.choices(list(actions), list(actions.values()))[0]
         await action(owner, rng)
@@ -76,7 +78,8 @@ class Requests:
         while response.status_code in {429, 503}:
             await asyncio.sleep(float(response.headers.get("retry-after", "0.1")))
             response = await client.request(method, path, headers=headers, **parts)
-        self.report.requests[f"{method} {'/'.join(path.partition('?')[0].split('/')[:4])}"] += 1
+        name = "/".join("ID" if part[:1].isdigit() else part for part in path.partition("?")[0].split("/"))
+        self.report.requests[f"{method} {name}"] += 1
         who = f"{owner.tenant}/{owner.user} {method} {path}"
         for word in strangers_in(response.text, owner, json.dumps(parts, default=str)):
             self.report.violations.append(f"{who}: shows {word}, which somebody else said")
@@ -114,6 +117,19 @@ class Requests:
         answer = (await self._send(owner, self._ingest, "POST", "/v1/messages", json=body)).json()
         if not answer["duplicate"]:
             self.report.violations.append(f"{owner.tenant}/{owner.user}: the repeat of {message_id} is no duplicate")
+
+    async def _put(self, owner: ModelOwner, rng: Random) -> None:
+        if not owner.live or owner.fading:
+            return
+        message_id, text = rng.choice(sorted(owner.live)), owner.compose(rng)
+        body = {"user_id": owner.user, "message_id": message_id, "text": text}
+        answer = (await self._send(owner, self._ingest, "PUT", "/v1/messages", json=body)).json()
+        if answer["duplicate"]:
+            self.report.violations.append(f"{owner.tenant}/{owner.user}: the new version of {message_id} is refused")
+            return
+        owner.positions = [*owner.positions[-_MOST_POSITIONS + 1 :], answer["position"]]
+        owner.replaced.add(owner.live[message_id])
+        owner.live[message_id] = text
 
     async def _search(self, owner: ModelOwner, rng: Random) -> None:
         body = {"user_id": owner.user, "query": owner.question(rng, self._owners), "limit": rng.choice((1, 10, 100))}
@@ -162,6 +178,7 @@ class Requests:
             body = {"user_id": owner.user, "query": "x", "wait_for": owner.positions, "wait_timeout": 30}
             await self._send(owner, self._retriever, "POST", "/v1/search", json=body)
             owner.positions = []
+            owner.replaced = set()
         for erasure_id in list(owner.fading):
 
             async def is_done(erasure_id: str = erasure_id) -> bool:
@@ -220,6 +237,29 @@ class Requests:
         key = rng.choice((owner.key[:-1] + ("a" if owner.key[-1] != "a" else "b"), "ms_nobody", "x"))
         body = {"user_id": owner.user, "query": "x"}
         await self._send(owner, self._retriever, "POST", "/v1/search", json=body, key=key, expected=(401,))
+
+    async def _as_another(self, owner: ModelOwner, rng: Random) -> None:
+        """Use a key that is bound to a user for another user of its tenant."""
+        others = [one for one in self._owners if one.tenant == owner.tenant and one is not owner]
+        if not owner.is_bound or not others:
+            return
+        other = rng.choice(others)
+        query = {"user_id": other.user}
+        asked = {**query, "query": "coffee"}
+        method, client, path, parts = rng.choice(
+            (
+                ("POST", self._ingest, "/v1/messages", {"json": {**query, "text": "not mine"}}),
+                ("PUT", self._ingest, "/v1/messages", {"json": {**query, "message_id": "m1", "text": "not mine"}}),
+                ("DELETE", self._ingest, "/v1/messages", {"params": {**query, "message_id": "m1"}}),
+                ("DELETE", self._ingest, "/v1/users", {"params": query}),
+                ("GET", self._ingest, "/v1/messages/state", {"params": {**query, "message_id": "m1"}}),
+                ("POST", self._retriever, "/v1/search", {"json": asked}),
+                ("POST", self._retriever, "/v1/search/batch", {"json": {"searches": [asked]}}),
+                ("POST", self._retriever, "/v1/context", {"json": {**asked, "token_budget": 100}}),
+                ("GET", self._retriever, "/v1/timeline", {"params": query}),
+            )
+        )
+        await self._send(owner, client, method, path, expected=(403,), **parts)
 
     async def _forbidden(self, owner: ModelOwner, rng: Random) -> None:
         path = rng.choice(("/v1/admin/dead-letters", "/v1/admin/backlog"))
