@@ -29,6 +29,7 @@ def rows() -> list[tuple[str, str]]:
     return [(attack.strip(), proof.strip()) for attack, _, proof in cells]
 
 
-def test_every_defence_names_its_test_or_says_that_none_shows_it() -> None:
+def test_every_defence_names_what_shows_it() -> None:
+    shown = ("::", "`python -m benchmarks.", "`make isolation")
     assert len(rows()) > 40
-    assert not [attack for attack, proof in rows() if "::" not in proof and proof != "not shown yet"]
+    assert not [attack for attack, proof in rows() if not any(kind in proof for kind in shown)]
