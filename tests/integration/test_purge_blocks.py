@@ -17,7 +17,7 @@ from memstream.embedder.purges import Purge
 from memstream.embedder.stream_purge import StreamPurge
 from memstream.runtime.clock import SystemClock
 from memstream.streams.backlog import backlog
-from memstream.streams.connections import Redis
+from memstream.streams.connections import Redis, decoded
 from memstream.streams.groups import create_groups
 
 CLOCK = SystemClock()
@@ -35,14 +35,14 @@ async def redis(tmp_path: Path) -> AsyncIterator[Redis]:
 
 async def say(redis: Redis, user: str, count: int = 1) -> str:
     """Append messages as ingest does; return the id of the last entry."""
-    last = b""
+    last = ""
     for number in range(count):
         now = CLOCK.now()
         event = MessageRecorded(
             tenant="acme", user_id=user, message_id=f"m{number}", text="lamp", occurred_at=now, recorded_at=now
         )
-        last = await redis.xadd(STREAM, {"type": event.type, "data": event.model_dump_json()})
-    return last.decode()
+        last = decoded(await redis.xadd(STREAM, {"type": event.type, "data": event.model_dump_json()}))
+    return last
 
 
 async def settle(redis: Redis) -> None:

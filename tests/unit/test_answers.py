@@ -9,7 +9,8 @@ from memstream.ingest.answers import AppendResult, Outcome
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
 taken = st.builds(AppendResult, texts, texts, st.booleans(), st.booleans())
-errors = st.builds(LineError, code=texts, message=texts)
+waits = st.none() | st.integers(0, 3600)
+errors = st.builds(LineError, code=texts, message=texts, limit=st.none() | texts, retry_after=waits)
 
 
 @given(taken)
@@ -31,7 +32,7 @@ def test_the_answer_for_a_batch(outcomes: list[Outcome]) -> None:
         results=[line(index, one) for index, one in enumerate(outcomes)],
     )
 
-    assert answers.batch(outcomes) == model.model_dump_json().encode()
+    assert answers.batch(outcomes) == model.model_dump_json(exclude_none=True).encode()
 
 
 def line(index: int, outcome: Outcome) -> AcceptedLine | RejectedLine:

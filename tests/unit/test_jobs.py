@@ -30,14 +30,14 @@ LONG = " ".join(f"This is the sentence with the number {number} of all of them."
 
 def prepared(delivery: Delivery, max_deliveries: int = 5) -> EmbeddingJob:
     """Prepare an entry that is fine."""
-    found = prepare(decode(delivery), CHUNKER, max_deliveries)
+    found = prepare(decode(delivery), CHUNKER, max_deliveries, lambda: START)
     assert isinstance(found, EmbeddingJob)
     return found
 
 
 def dead(delivery: Delivery, max_deliveries: int = 5) -> Dead:
     """Give the reason why an entry can't be prepared."""
-    found = prepare(decode(delivery), CHUNKER, max_deliveries)
+    found = prepare(decode(delivery), CHUNKER, max_deliveries, lambda: START)
     assert isinstance(found, Settled)
     assert found.delivery is delivery
     assert isinstance(found.outcome, Dead)
@@ -104,7 +104,7 @@ def test_the_reason_names_fields_and_never_what_was_said() -> None:
 def test_a_request_to_delete_is_decoded(event: MessageDeleted | UserErased) -> None:
     delivery = entry(event.model_dump_json().encode())
 
-    assert prepare(decode(delivery), CHUNKER, 5) == DeletionRequest(delivery, event)
+    assert prepare(decode(delivery), CHUNKER, 5, lambda: START) == DeletionRequest(delivery, event)
 
 
 @pytest.mark.parametrize("text", [" ", "\n\t", "\u3000"])
@@ -121,8 +121,8 @@ def test_an_entry_that_came_back_too_often_is_dead_of_an_unknown_cause() -> None
 
 def test_a_message_that_is_dead_is_named_as_far_as_it_could_be_read() -> None:
     event = recorded(text=" ")
-    readable = prepare(decode(entry(event.model_dump_json().encode())), CHUNKER, 5)
-    error_for_unreadable_answer = prepare(decode(entry(b"{")), CHUNKER, 5)
+    readable = prepare(decode(entry(event.model_dump_json().encode())), CHUNKER, 5, lambda: START)
+    error_for_unreadable_answer = prepare(decode(entry(b"{")), CHUNKER, 5, lambda: START)
 
     assert isinstance(readable, Settled)
     assert isinstance(error_for_unreadable_answer, Settled)
@@ -202,7 +202,7 @@ def test_an_entrys_size_is_that_of_its_bytes() -> None:
 def test_a_message_whose_time_is_over_is_not_stored() -> None:
     def outcome_of(seconds: float) -> EmbeddingJob | DeletionRequest | Settled:
         event = recorded(expires_at=START + timedelta(seconds=seconds))
-        return prepare(entry(event.model_dump_json().encode()), CHUNKER, 5, lambda: START)
+        return prepare(decode(entry(event.model_dump_json().encode())), CHUNKER, 5, lambda: START)
 
     for over in (-60, 0):
         found = outcome_of(over)

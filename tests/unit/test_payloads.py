@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from unit.manual_clock import START
 
 from memstream.local.qdrant import operations, updates
 from memstream.local.qdrant.operations import Call
@@ -24,7 +25,7 @@ class Server:
 
     def call(self, operation: Callable[..., Any], body: object, **options: object) -> Any:  # noqa: ANN401 - JSON
         """Return an operation's result, as a client reads it."""
-        call = Call(self.storage, {"collection": "c"}, {}, orjson.dumps(body))
+        call = Call(self.storage, {"collection": "c"}, {}, orjson.dumps(body), START)
         return orjson.loads(orjson.dumps(operation(call, **options)))
 
     def store(self, **payload: object) -> None:

@@ -27,7 +27,7 @@ def accepted(taken: AppendResult) -> bytes:
 
 
 def batch(outcomes: Sequence[Outcome]) -> bytes:
-    """Return the body for a batch, in the order of the request."""
+    """Return the body for a batch, in the order of the request. What has no value is missing."""
     results: list[dict[str, Any]] = []
     duplicates = rejected = 0
     for index, outcome in enumerate(outcomes):
