@@ -8,7 +8,7 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test fuzz fuzz-bytes isolation check format reliability bench quality everyday peers lock requirements docs clean
+.PHONY: help setup up demo test fuzz fuzz-bytes isolation check format reliability bench quality everyday peers fuzz-http lock requirements docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -84,9 +84,19 @@ peers: setup build/peers/.ready ## compare with other memories, in an environmen
 	$(PY) -m benchmarks.peers --data $(DATA) --json .bench/peers.json
 	$(PY) -m benchmarks.report .bench/peers.json --output .bench/peers.md
 
+build/fuzz-http/.ready: .venv/bin/uv requirements/fuzz-http.txt
+	.venv/bin/uv venv --quiet --clear build/fuzz-http
+	.venv/bin/uv pip install --quiet --python build/fuzz-http/bin/python --require-hashes --no-deps -r requirements/fuzz-http.txt
+	@touch $@
+
+# Schemathesis has an environment of its own.
+fuzz-http: setup build/fuzz-http/.ready ## ask both services what their OpenAPI documents allow and forbid: make fuzz-http EXAMPLES=1000 SEED=7
+	PYTHONPATH=tests $(PY) -m schema_fuzzing --examples $(or $(EXAMPLES),100) --seed $(or $(SEED),1)
+
 lock: .venv/bin/uv ## update the pinned requirement files
 	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/peers.txt requirements/peers.in
+	echo schemathesis | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/fuzz-http.txt -
 	.venv/bin/uv lock --quiet --upgrade
 	$(MAKE) requirements
 
@@ -99,4 +109,4 @@ docs: setup ## write schemas, OpenAPI, AsyncAPI and the list of ranking features
 	$(PY) docs/export.py
 
 clean: ## remove what the targets above created
-	rm -rf .venv build/peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build/peers build/fuzz-http .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -362,7 +362,9 @@ async def test_the_audit_record_says_who_did_what_when(stack: RunningStack, user
         assert (await client.delete(f"{PATH}/{new['key_id']}")).status_code == 204
         first = answered(await client.get(f"{PATH}/audit", params={"limit": 2}), 200)
         rest = answered(await client.get(f"{PATH}/audit", params={"limit": 2, "cursor": first["cursor"]}), 200)
+        before_all = answered(await client.get(f"{PATH}/audit", params={"cursor": "0-0"}), 200)
 
+    assert before_all == {"entries": [], "cursor": None}
     entries = first["entries"] + rest["entries"]
     assert [(entry["action"], entry["key_id"]) for entry in entries] == [
         ("revoked", new["key_id"]),

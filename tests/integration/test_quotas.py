@@ -357,6 +357,9 @@ async def test_only_operators_see_and_set_policies(site: Worksite) -> None:
     async with site.parts.client("ingest-1") as tenant:
         assert (await tenant.get("/v1/admin/tenants")).status_code == 403
         assert (await tenant.put("/v1/admin/tenants", json={"tenant": "local"})).status_code == 403
+    async with site.parts.client("ingest-1", key=site.parts.info.admin_key) as admin:
+        for body in ({"stored_messages": False}, {"stored_messages": "10"}, {"retention_days": True}):
+            assert (await admin.put("/v1/admin/tenants", json={"tenant": "acme", **body})).status_code == 422
     info = site.parts.info
     async with Operator(ingest_url=info.ingest_url, admin_key=info.admin_key, retries=ONCE) as operator:
         await operator.set_tenant_policy(None, {"searches_per_second": 4})

@@ -71,7 +71,7 @@ def test_an_unknown_mode_is_refused(mode: object) -> None:
     ("field", "value"),
     [
         *(("min_relevance", value) for value in (-0.01, 1.01, float("nan"), float("inf"), "high")),
-        *(("wait_timeout", value) for value in (-1, 60.1, float("nan"), float("inf"), "long", None)),
+        *(("wait_timeout", value) for value in (-1, 60.1, float("nan"), float("inf"), "long", "5", True, None)),
     ],
 )
 def test_a_number_out_of_range_is_refused(field: str, value: object) -> None:

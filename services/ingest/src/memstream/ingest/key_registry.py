@@ -155,6 +155,9 @@ class KeyRegistry:
             Unavailable: Redis cannot be reached.
 
         """
+        if before is not None and entry_order(before) == (0, 0):
+            # Redis refuses a range that ends before the lowest id.
+            return AuditPage(entries=[], cursor=None)
         with redis_faults():
             newest = "+" if before is None else f"({before}"
             found: Any = await self._client.xrevrange(keys.AUDIT, newest, "-", limit)

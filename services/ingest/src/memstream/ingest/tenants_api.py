@@ -59,7 +59,8 @@ async def put_policy(request: Request) -> TenantPolicyOut:
     A shorter retention also ends what is stored already: no search finds it any more, and it is removed soon after.
     """
     redis = _parts(request).redis
-    given = TenantPolicyIn.model_validate_json(await read_json(request, _BODY_BYTES))
+    # Strictly: `false` is not a limit of 0.
+    given = TenantPolicyIn.model_validate_json(await read_json(request, _BODY_BYTES), strict=True)
     await write_policy(redis, given.tenant, given)
     return await _policy(redis, given.tenant)
 

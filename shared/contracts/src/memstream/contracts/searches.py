@@ -171,7 +171,7 @@ class SearchIn(_Body):
         max_length=1000,
         description="Wait until the messages at these positions are searchable; ingest returned the positions.",
     )
-    wait_timeout: float = Field(default=5.0, ge=0, le=60, description="Maximum of seconds to wait.")
+    wait_timeout: float = Field(default=5.0, strict=True, ge=0, le=60, description="Maximum of seconds to wait.")
 
     @property
     def messages(self) -> int:
