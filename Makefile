@@ -61,8 +61,8 @@ format: setup ## format the sources and fix what can be fixed automatically
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/ruff check --fix $(SOURCES)
 
-reliability: setup ## test the guarantees under seeded faults: make reliability RUNS=200 SEED=1
-	$(PY) -m pytest tests/reliability -n $(JOBS) --dist worksteal --seed $(or $(SEED),1) --runs $(or $(RUNS),20) --report build/reliability/report.json
+reliability: setup ## test the guarantees under seeded faults: make reliability RUNS=200 SEED=1 [PLAN=erasure]
+	$(PY) -m pytest tests/reliability -n $(JOBS) --dist worksteal --seed $(or $(SEED),1) --runs $(or $(RUNS),20) $(if $(PLAN),--plan $(PLAN)) --report build/reliability/report.json
 
 bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1 the figures of docs/benchmarks.md
 	$(PY) -m benchmarks $(if $(FULL),--full --results benchmarks/results --report docs/benchmarks.md) $(if $(MESSAGES),--messages $(MESSAGES))

@@ -27,19 +27,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose the seeds: `python -m pytest tests/reliability --seed 7 --runs 20`."""
     parser.addoption("--seed", type=int, default=1, help="seed of the first run")
     parser.addoption("--runs", type=int, default=SHORT_SET, help="number of runs, each with the next seed")
+    parser.addoption("--plan", choices=("mixed", "erasure"), default="mixed", help="what the runs are about")
     parser.addoption("--old", help="revision whose embedder runs beside the new one (the last release)")
     parser.addoption("--report", type=Path, help="file for the figures as JSON; the text is put beside it, as .txt")
     parser.addoption("--kept", type=Path, help="folder for history and logs of runs that fail (build/reliability)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for a seed once for each; one that asks for the seed of a big run, for every fiftieth."""
+    """Run a test that asks for a seed once for each; one that asks for the seed of a big run, for every fiftieth.
+
+    Where the plan is about erasures, all seeds are those of such runs; else every fiftieth is one of them, too.
+    """
     # Asked for the whole of the tests, pytest reads this file too late for its options.
     first, runs = metafunc.config.getoption("--seed", 1), metafunc.config.getoption("--runs", SHORT_SET)
+    seeds = range(first, first + runs)
+    erasing = metafunc.config.getoption("--plan", "mixed") == "erasure"
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(first, first + runs))
+        metafunc.parametrize("seed", () if erasing else seeds)
     if "big_seed" in metafunc.fixturenames:
-        metafunc.parametrize("big_seed", range(first, first + runs, _BIG_EVERY))
+        metafunc.parametrize("big_seed", () if erasing else seeds[::_BIG_EVERY])
+    if "erasure_seed" in metafunc.fixturenames:
+        metafunc.parametrize("erasure_seed", seeds if erasing else seeds[::_BIG_EVERY])
 
 
 class _Collecting:

@@ -88,6 +88,12 @@ class Life:
             return Expectation.OPEN
         return Expectation.DEAD if self.poisonous else Expectation.THERE
 
+    def is_taken_away(self, request: Request, attempt: Attempt) -> bool:
+        """Return whether a request, once it is done, has surely taken away what an attempt stored."""
+        if request in self.deletes:
+            return not self._is_free_again(request, attempt)
+        return attempt.span.surely_before(request.span)
+
     def _is_gone(self, attempt: Attempt) -> bool:
         """Return whether a request surely forgot it.
 

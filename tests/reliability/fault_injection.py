@@ -16,6 +16,7 @@ from reliability.faults import (
     Slow,
     Stall,
     Storm,
+    Strand,
     Terminate,
 )
 from reliability.history import FaultInjected
@@ -79,6 +80,8 @@ class FaultInjector:
                 await self._pause(part, seconds)
             case Storm() | Outage():
                 await self._trouble_provider(fault)
+            case Strand():
+                await self._strand(fault)
             case Cut() | Stall() | Slow():
                 await self._trouble_link(fault)
             case OldWorker():
@@ -151,6 +154,15 @@ class FaultInjector:
         finally:
             link.mend()
 
+    async def _strand(self, fault: Strand) -> None:
+        link = self._site.links[f"{fault.client}>{fault.server}"]
+        link.flowing.clear()
+        try:
+            await asyncio.sleep(fault.seconds)  # the fault: it lasts so long
+            await self._kill(fault.client, 0.0)
+        finally:
+            link.mend()
+
     async def _replace(self) -> bool:
         """Replace a worker by an old one, and by a new one at the end; return whether there is an old one."""
         if self._site.old_path is None:
@@ -194,6 +206,8 @@ class FaultInjector:
                 sent = asyncio.Event()
                 self._held.add(sent)
                 await self._kill(link.client, 0.0)
-                await self._over.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(fault.seconds or None):
+                        await self._over.wait()
                 sent.set()
                 return True

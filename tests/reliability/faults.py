@@ -6,7 +6,7 @@ from random import Random
 from typing import Literal
 
 from provider.faults import FaultName
-from reliability.points import POINTS, Point
+from reliability.points import LATE_WRITES, POINTS, Point
 
 PARTS = ("redis", "qdrant", "embeddings", "ingest-1", "embedder-1", "embedder-2", "retriever-1")
 LINKS = (
@@ -19,7 +19,7 @@ CLAIM_IDLE = 3.0
 
 Blow = Literal["kill", "pause", "kill server", "hold"]
 """What is done at a marked point: to the part that asks, or to the one that answers. `hold`: the request is kept back,
-the part that asks is killed, and the request goes on when the run is over."""
+the part that asks is killed, and the request goes on after some seconds; without a number, when the run is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,21 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
+class Strand:
+    """Nothing gets through from a part for some seconds, then kill -9; and then what it had said arrives."""
+
+    client: str
+    server: str
+    seconds: float
+    kind = "stalled, then killed"
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{self.client}>{self.server} stalled for {self.seconds:.1f} s, then kill -9 {self.client}"
+
+
+@dataclass(frozen=True, slots=True)
 class Slow:
     """Everything between two parts is late."""
 
@@ -167,12 +182,13 @@ class AtPoint:
         """What it is called."""
         target = self.point.server if self.blow == "kill server" else self.point.client
         if self.blow == "hold":
-            return f"{self.point.name}: kept back beyond the lease, and kill -9 of the {target}"
+            until = f"for {self.seconds:.1f} s" if self.seconds else "until the end"
+            return f"{self.point.name}: kept back {until}, and kill -9 of the {target}"
         what = f"SIGSTOP for {self.seconds:.1f} s" if self.blow == "pause" else "kill -9"
         return f"{self.point.name}: {what} of the {target}"
 
 
-Fault = Kill | Terminate | Pause | Storm | Outage | Cut | Stall | Slow | OldWorker | AtPoint
+Fault = Kill | Terminate | Pause | Storm | Outage | Cut | Stall | Strand | Slow | OldWorker | AtPoint
 
 _IN_TURN = 3
 _EXTRA = (
@@ -201,6 +217,26 @@ def draw_kills(seed: int) -> list[Fault]:
     """Draw an order in which each part is killed once."""
     chance = Random(f"kills {seed}")  # noqa: S311 - same
     return [Kill(part) for part in chance.sample(PARTS, len(PARTS))]
+
+
+def draw_erasure_faults(seed: int) -> list[Fault]:
+    """Draw what befalls workers while users are erased: one write comes late, three kinds in turn, one by chance."""
+    chance = Random(f"erasure faults {seed}")  # noqa: S311 - same
+    late = _late_write(LATE_WRITES[seed % len(LATE_WRITES)], chance)
+    kinds = [ERASURE_KINDS[(seed * _IN_TURN + turn) % len(ERASURE_KINDS)] for turn in range(_IN_TURN)]
+    faults = [late, *(_erasure_fault(kind, chance) for kind in (*kinds, chance.choice(ERASURE_KINDS)))]
+    chance.shuffle(faults)
+    return faults
+
+
+def _erasure_fault(kind: str, chance: Random) -> Fault:
+    draw = _TO_WORKERS.get(kind)
+    return draw_fault(kind, chance) if draw is None else draw(chance)
+
+
+def _late_write(point: Point, chance: Random) -> AtPoint:
+    """Keep it back for longer than the lease: while the run goes on, or until it is over."""
+    return AtPoint(point, "hold", chance.choice((0.0, CLAIM_IDLE + _seconds(chance))))
 
 
 def draw_fault(kind: str, chance: Random) -> Fault:
@@ -245,3 +281,28 @@ _PLAIN: Mapping[str, Callable[[Random], Fault]] = {
 }
 
 KINDS = (*_PLAIN, *(point.name for point in POINTS))
+
+
+def _worker(chance: Random) -> str:
+    return chance.choice(("embedder-1", "embedder-2"))
+
+
+_TO_WORKERS: Mapping[str, Callable[[Random], Fault]] = {
+    "kill": lambda chance: Kill(_worker(chance), chance.choice((0.0, 1.0, CLAIM_IDLE + 1.0))),
+    "pause": lambda chance: Pause(_worker(chance), CLAIM_IDLE + _seconds(chance)),
+    "network cut": lambda chance: Cut(_worker(chance), chance.choice(("redis", "qdrant")), 2 * _seconds(chance)),
+    "network stall": lambda chance: Stall(
+        _worker(chance), chance.choice(("redis", "qdrant")), CLAIM_IDLE + _seconds(chance)
+    ),
+    "stalled, then killed": lambda chance: Strand(_worker(chance), "qdrant", CLAIM_IDLE + _seconds(chance)),
+}
+
+ERASURE_KINDS = (
+    *_TO_WORKERS,
+    "during upsert",
+    "after upsert",
+    "before acknowledging",
+    "after requesting a deletion",
+    "after removing",
+)
+"""Faults that a deletion has to outlast, besides late writes."""

@@ -147,6 +147,16 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """What a receipt says while faults are about; and, if it says done, what is there right after of what it names."""
+
+    erasure_id: str
+    state: str
+    left: Sequence[Sequence[str]] = ()
+    """Id and text of each message that was found: in Qdrant, and by a search."""
+
+
+@dataclass(frozen=True, slots=True)
 class Length:
     """Entries in a stream, once all is done and the replay window has passed."""
 
@@ -169,6 +179,7 @@ Record = (
     | Found
     | DeadLettered
     | Receipt
+    | Verified
     | Length
 )
 
@@ -176,7 +187,7 @@ _KINDS: dict[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
         *(Sent, Answered, BatchAnswered, Deleting, Deleted, Asking, StateRead, Searched),
-        *(FaultInjected, Ended, Drained, Found, DeadLettered, Receipt, Length),
+        *(FaultInjected, Ended, Drained, Found, DeadLettered, Receipt, Verified, Length),
     )
 }
 

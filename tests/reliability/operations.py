@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
@@ -26,7 +26,29 @@ _BAD_LINES = (
 )
 _LONG = 400
 
-OperationKind = Literal["single", "batch", "delete", "erase", "search", "ask"]
+OperationKind = Literal["single", "batch", "delete", "erase", "search", "ask", "verify"]
+Drawn = OperationKind | Literal["repeat"]
+
+MIXED: Mapping[Drawn, float] = {
+    "single": 45,
+    "batch": 9,
+    "repeat": 10,
+    "delete": 7,
+    "erase": 1.5,
+    "search": 9,
+    "ask": 12,
+}
+ERASING: Mapping[Drawn, float] = {
+    "single": 30,
+    "batch": 9,
+    "repeat": 14,
+    "delete": 16,
+    "erase": 5,
+    "search": 4,
+    "ask": 6,
+    "verify": 16,
+}
+"""A third of all is about deletions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +75,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that a sender does, after a pause (seconds). A deletion, a search or a read names one message."""
+    """One thing that a sender does, after a pause (seconds). A deletion, a search or a read names one message.
+
+    To verify is to read the receipt of the last deletion of this message's user, and to look for what it names.
+    """
 
     kind: OperationKind
     messages: Sequence[Message]
@@ -71,6 +96,8 @@ class Shape:
     users: int
     pause: float
     """Longest pause of a sender before an operation, in seconds."""
+    weights: Mapping[Drawn, float] = field(default_factory=lambda: MIXED)
+    """How often each kind of operation is drawn."""
 
 
 class Drawing:
@@ -98,9 +125,8 @@ class Drawing:
 
     def _operation(self) -> Operation:
         chance = self._chance
-        kind: OperationKind | Literal["repeat"] = chance.choices(
-            ("single", "batch", "repeat", "delete", "erase", "search", "ask"), (45, 9, 10, 7, 1.5, 9, 12)
-        )[0]
+        weights = self._shape.weights
+        kind = chance.choices(tuple(weights), tuple(weights.values()))[0]
         pause, gives_up = self._shape.pause * chance.random(), chance.random() < 0.1
         if kind == "single" or not self._drawn:
             return Operation("single", [self._message()], pause, self._lane(), gives_up)

@@ -1,18 +1,24 @@
 """What happens in a run: operations, and the faults that are injected as they begin. Pure: a seed gives the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from reliability.faults import AtPoint, Fault, draw_faults, draw_kills
-from reliability.operations import Drawing, Operation, Shape
+from reliability.faults import AtPoint, Fault, draw_erasure_faults, draw_faults, draw_kills
+from reliability.operations import ERASING, Drawing, Operation, Shape
 
-ShapeName = Literal["short", "big"]
+ShapeName = Literal["short", "big", "erasure"]
 
 SHAPES: Mapping[ShapeName, Shape] = {
     "short": Shape(messages=130, users=8, pause=0.35),
     "big": Shape(messages=3000, users=20, pause=0.02),
+    "erasure": Shape(messages=200, users=6, pause=0.5, weights=ERASING),
+}
+_FAULTS: Mapping[ShapeName, Callable[[int], list[Fault]]] = {
+    "short": draw_faults,
+    "big": draw_kills,
+    "erasure": draw_erasure_faults,
 }
 
 
@@ -47,7 +53,7 @@ def draw_plan(seed: int, shape: ShapeName = "short") -> Plan:
     chance = Random(f"plan {seed}")  # noqa: S311 - nothing secret is made from it
     drawing = Drawing(seed, SHAPES[shape], prefix_of(seed, shape))
     operations = drawing.operations()
-    faults = draw_faults(seed) if shape == "short" else draw_kills(seed)
+    faults = _FAULTS[shape](seed)
     places = [int(len(operations) * (turn + chance.random()) / (len(faults) + 1)) for turn in range(len(faults))]
     for place, fault in reversed(list(zip(places, faults, strict=True))):
         if isinstance(fault, AtPoint) and fault.point.provoked_by is not None:

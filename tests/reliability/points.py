@@ -37,3 +37,10 @@ POINTS = (
     Point("after requesting a deletion", "ingest", "redis", "request_deletion", "answered", "delete"),
     Point("after removing", "embedder", "qdrant", "remove", "answered", "delete"),
 )
+
+LATE_WRITES = (
+    Point("late reservation", "embedder", "qdrant", "reserve", "before"),
+    Point("late upsert", "embedder", "qdrant", "upsert", "before", "delete"),
+    Point("late removal", "embedder", "qdrant", "remove", "before", "delete"),
+)
+"""Every write to Qdrant that a worker may be killed over while it is held back."""

@@ -85,12 +85,17 @@ async def search(
     retriever: httpx.AsyncClient, history: History, message: Message, *, mode: str = "keyword", wanted: bool = False
 ) -> bool:
     """Search for the word that only this message of its user has, record the answer, and return if there was one."""
+    hits = await hits_of(retriever, message, mode=mode)
+    if hits is not None:
+        history.add(Searched(message.user, hits, message.message_id if wanted else None))
+    return hits is not None
+
+
+async def hits_of(retriever: httpx.AsyncClient, message: Message, *, mode: str) -> list[tuple[str, str]] | None:
+    """Return id and text of each message that is found by that word; None if there is no answer."""
     body = {"user_id": message.user, "query": message.word, "limit": 20, "mode": mode}
     try:
         answer = await retriever.post("/v1/search", json=body)
     except httpx.TransportError:
-        return False
-    if answer.is_success:
-        hits = [(hit["message_id"], hit["text"]) for hit in answer.json()["hits"]]
-        history.add(Searched(message.user, hits, message.message_id if wanted else None))
-    return answer.is_success
+        return None
+    return [(hit["message_id"], hit["text"]) for hit in answer.json()["hits"]] if answer.is_success else None

@@ -7,7 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from reliability.history import Answered, Deleted, Deleting, Ended, FaultInjected, History, Searched, Sent, StateRead
+from reliability.history import (
+    Answered,
+    Deleted,
+    Deleting,
+    Ended,
+    FaultInjected,
+    History,
+    Searched,
+    Sent,
+    StateRead,
+    Verified,
+)
 from reliability.plans import Plan
 
 
@@ -27,6 +38,8 @@ class Outcome:
     erasures: int
     searches: int
     states: int
+    receipts: int
+    """Read while faults were about, and said done."""
     faults: Mapping[str, int]
     missed: Mapping[str, int]
     ended: int
@@ -53,6 +66,7 @@ def outcome_of(plan: Plan, history: History, violations: Sequence[str], seconds:
         erasures=erasures,
         searches=sum(1 for _ in history.of(Searched)),
         states=sum(1 for _ in history.of(StateRead)),
+        receipts=sum(read.state == "done" for read in history.of(Verified)),
         faults=dict(begun - missed),
         missed=dict(missed),
         ended=sum(1 for _ in history.of(Ended)),
@@ -92,7 +106,7 @@ class Report:
             f"messages    {self._sum('messages')}, sent {self._sum('sent')} times: "
             + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())),
             f"deletes     {self._sum('deletes')} of messages, {self._sum('erasures')} of users",
-            f"checked     {self._sum('states')} states, {self._sum('searches')} searches",
+            f"checked     {self._sum('states')} states, {self._sum('searches')} searches, {self._sum('receipts')} receipts",
             f"seconds     {sum(seconds):.0f}; a run {median(seconds):.1f} at the median, {seconds[-1]:.1f} at the most",
             f"faults      {sum(self.faults.values())}; parts that ended by themselves: {self._sum('ended')}",
             *(f"  {count:5}  {kind}" for kind, count in self.faults.items()),

@@ -1,7 +1,7 @@
 """Faults are injected while messages are sent, searched and deleted: the guarantees hold, whatever they are."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import pytest
@@ -31,6 +31,13 @@ async def test_the_promise_holds_for_thousands_of_messages_while_each_part_is_ki
     big_seed: int, sites: Sites, tell: Tell
 ) -> None:
     await _holds(draw_plan(big_seed, "big"), sites, tell)
+
+
+@pytest.mark.timeout(600)
+async def test_what_is_erased_under_load_stays_away_while_workers_are_killed_stalled_and_cut_off(
+    erasure_seed: int, sites: Sites, tell: Tell
+) -> None:
+    await _holds(draw_plan(erasure_seed, "erasure"), sites, tell)
 
 
 async def test_an_upsert_that_comes_late_takes_away_nothing_that_was_said_since(sites: Sites) -> None:
@@ -76,11 +83,14 @@ async def _holds(plan: Plan, sites: Sites, tell: Tell) -> None:
         await sites.give_up()
     else:
         sites.held(history)
-    shape: ShapeName = plan.shape
-    again = f"python -m pytest tests/reliability/test_faults.py --seed {plan.seed} --runs 1 -k {_NAMES[shape]}"
+    again = f"python -m pytest tests/reliability/test_faults.py --seed {plan.seed} --runs 1 {_OPTIONS[plan.shape]}"
     assert not outcome.violations, "\n".join(
         [*outcome.violations, f"history and logs are in {kept}; the same again: {again}"]
     )
 
 
-_NAMES = {"short": "whatever_strikes", "big": "thousands"}
+_OPTIONS: Mapping[ShapeName, str] = {
+    "short": "-k whatever_strikes",
+    "big": "-k thousands",
+    "erasure": "-k erased_under_load",
+}

@@ -121,7 +121,7 @@ def test_requests_of_interest_have_words_and_are_done_when_they_succeed(line: st
         ('{"operations":[{"upsert":{"points":[]}}]}', {"upsert"}),
         ('{"operations":[{"delete":{"filter":{"must":[{"key":"owner","match":{"value":"a/b"}}]}}}]}', {"remove"}),
         ('{"operations":[{"delete":{"filter":{"must":[{"key":"reserved_ms"}]}}}]}', set()),
-        ('{"operations":[{"set_payload":{}},{"upsert":{"points":[]}}]}', set()),
+        ('{"operations":[{"set_payload":{}},{"upsert":{"points":[]}}]}', {"reserve"}),
     ],
 )
 def test_batches_of_writes_have_words_by_what_they_begin_with(body: str, words: set[Word]) -> None:

@@ -7,14 +7,16 @@ from random import Random
 from typing import Any
 
 import httpx
-from reliability.history import Answered, Asking, BatchAnswered, Deleted, Deleting, History, Sent, StateRead
+from reliability.history import Answered, Asking, BatchAnswered, Deleted, Deleting, History, Sent, StateRead, Verified
 from reliability.operations import Message, Operation
-from reliability.reads import Reader, search
+from reliability.reads import Reader, hits_of, search
 
 from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 
 _SENDERS = 6
+_LOOKS = 8
+"""At a receipt, until it says that the deletion is done; some last for as long as the faults."""
 
 
 class Traffic:
@@ -30,6 +32,8 @@ class Traffic:
         self._chance = chance
         self._begin = begin
         self._backoff = Backoff(initial=0.05, maximum=1.0)
+        self._last_requests: dict[str, tuple[str, str | None]] = {}
+        """By user: the receipt's id of the deletion that was answered last, and the message, if it names one."""
 
     async def run(self, operations: Sequence[Operation]) -> None:
         """Carry out all operations."""
@@ -63,6 +67,8 @@ class Traffic:
                 )
             case "ask":
                 await self._ask(message)
+            case "verify":
+                await self._verify(message)
         # Nobody has to know the answer to a question.
         return True
 
@@ -132,7 +138,36 @@ class Traffic:
             if answer.status_code == HTTPStatus.ACCEPTED:
                 erasure_id = answer.json()["erasure_id"]
         self._history.add(Deleted(call, erasure_id))
+        if erasure_id is not None:
+            self._last_requests[user] = erasure_id, message_id
         return erasure_id is not None
+
+    async def _verify(self, message: Message) -> None:
+        if message.user not in self._last_requests:
+            return
+        erasure_id, named = self._last_requests[message.user]
+        state = await self._wait_until_done(erasure_id)
+        if state is None:
+            return
+        left: list[tuple[str, str]] = []
+        if state == "done":
+            searched = message if named is None else Message(message.user, named, "")
+            points = await self._reader.points([message.user], named) or ()
+            hits = await hits_of(self._reader.retriever, searched, mode="keyword") or ()
+            left = [(point.message_id, point.text) for point in points]
+            left += [hit for hit in hits if named in {None, hit[0]}]
+        self._history.add(Verified(erasure_id, state, left))
+
+    async def _wait_until_done(self, erasure_id: str) -> str | None:
+        """Return what a receipt says, which may be that the deletion is still to come; None without an answer."""
+        state: str | None = None
+        for look in range(1, _LOOKS + 1):
+            receipt = await self._reader.receipt(erasure_id)
+            state = None if receipt is None else receipt[1]
+            if state not in {None, "pending"}:
+                break
+            await self._clock.sleep(self._backoff.delay(look, self._chance))
+        return state
 
     async def _ask(self, message: Message) -> None:
         call = self._history.call()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reliability import answers
-from reliability.expectations import Expectation, Life, Name, lives
+from reliability.expectations import Expectation, Life, Name, Request, Span, lives
 from reliability.history import (
     DeadLettered,
     Deleted,
@@ -23,6 +23,7 @@ from reliability.history import (
     Searched,
     Sent,
     StateRead,
+    Verified,
 )
 
 MOST_ENTRIES = 130
@@ -179,6 +180,28 @@ def receipts_are_true(evidence: Evidence) -> Iterator[str]:
             yield f"{answer.erasure_id} for a {scopes[answer.call]}: the receipt says {said!r}"
 
 
+def a_receipt_that_says_done_leaves_nothing(evidence: Evidence) -> Iterator[str]:
+    """Find receipts that said done, while faults were about, though what they name was still there, or was back."""
+    answered = {answer.erasure_id: (place, answer.call) for place, answer in evidence.history.placed(Deleted)}
+    requests = {request.call: (place, request) for place, request in evidence.history.placed(Deleting)}
+    done: set[str] = set()
+    for read in evidence.history.of(Verified):
+        end, call = answered[read.erasure_id]
+        start, request = requests[call]
+        if read.state not in {"pending", "done"} or (read.state == "pending" and read.erasure_id in done):
+            yield f"the receipt {read.erasure_id} says {read.state!r}" + (
+                ", and said done before" if read.erasure_id in done else ""
+            )
+        if read.state == "done":
+            done.add(read.erasure_id)
+        asked = Request(Span(start, end), sure=True)
+        for message_id, text in read.left if read.state == "done" else ():
+            life = evidence.lives.get((request.user, message_id))
+            attempts = [attempt for attempt in life.attempts if text in attempt.text] if life else []
+            if life is None or all(life.is_taken_away(asked, attempt) for attempt in attempts):
+                yield f"({request.user!r}, {message_id!r}) is there, and {read.erasure_id} says that it was deleted"
+
+
 def streams_are_bounded(evidence: Evidence) -> Iterator[str]:
     """Find streams that hold more than what is young, though all of it is done."""
     for length in evidence.history.of(Length):
@@ -195,6 +218,7 @@ VALIDATORS = (
     only_poison_is_dead_lettered,
     states_are_true_at_the_end,
     receipts_are_true,
+    a_receipt_that_says_done_leaves_nothing,
     streams_are_bounded,
 )
 

@@ -7,7 +7,9 @@ from typing import Literal, Protocol
 
 from memstream.contracts import keys
 
-Word = Literal["append", "read", "embed", "upsert", "acknowledge", "dead_letter", "trim", "request_deletion", "remove"]
+Word = Literal[
+    "append", "read", "embed", "reserve", "upsert", "acknowledge", "dead_letter", "trim", "request_deletion", "remove"
+]
 
 _STREAMS = frozenset(keys.stream(0, lane).encode() for lane in keys.LANES)
 _DEAD = keys.dead_letters(0).encode()
@@ -25,6 +27,7 @@ _HTTP: tuple[tuple[bytes, bytes, Word], ...] = (
     (b"POST ", b"/embeddings", "embed"),
 )
 _BATCHES: tuple[tuple[bytes, Word], ...] = (
+    (b'{"operations":[{"set_payload":', "reserve"),
     (b'{"operations":[{"upsert":', "upsert"),
     (b'{"operations":[{"delete":{"filter":{"must":[{"key":"owner"', "remove"),
 )
