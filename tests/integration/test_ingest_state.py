@@ -149,6 +149,65 @@ async def test_a_message_in_the_dead_letters_is_dead_and_says_why(tenants: Tenan
     assert (told["state"], told["reason"]) == ("dead", "it has no vector")
 
 
+async def told_of(parts: Installation, position: str, key: str | None = None) -> tuple[list[str], dict[str, str]]:
+    """Search with a position to wait for, and give what is told of it: `pending` and `not_stored`."""
+    async with parts.client("retriever-1", key=key) as retriever:
+        answer = await search(retriever, "x", "x", mode="keyword", wait_for=[position])
+    return answer["pending"], answer["not_stored"]
+
+
+async def test_a_search_says_which_positions_will_not_become_searchable(tenants: Tenants, user: str) -> None:
+    parts = tenants.parts
+    async with parts.client("ingest-1") as ingest:
+        stored, dead, deleted = [await post(ingest, user, "hello", message_id=name) for name in ("s", "dead", "gone")]
+        for name in ("s", "dead", "gone"):
+            await until(lambda name=name: is_stored(parts, user, name), "it is done with")
+        # As the embedder writes them.
+        letter = decoded(await parts.redis.xadd(keys.dead_letters(0), {"reason": "it has no vector"}))
+        seen = Seen(Position.parse(dead["position"]), letter)
+        await parts.redis.set(keys.seen(0, ids.message_key("local", user, "dead")), str(seen))
+        response = await ingest.delete("/v1/messages", params={"user_id": user, "message_id": "gone"})
+        assert response.status_code == 202, response.text
+
+    assert await told_of(parts, stored["position"]) == ([], {})
+    assert await told_of(parts, dead["position"]) == ([], {dead["position"]: "dead"})
+    assert await told_of(parts, deleted["position"]) in (
+        ([], {deleted["position"]: "deleted"}),
+        # Its entry has left the stream already.
+        ([deleted["position"]], {deleted["position"]: "unknown"}),
+    )
+
+
+@pytest.mark.parametrize("state", ["stored", "dead"])
+async def test_a_position_of_another_tenant_looks_like_one_that_nobody_has(
+    tenants: Tenants, user: str, state: str
+) -> None:
+    parts = tenants.parts
+    async with parts.client("ingest-1") as ingest:
+        sent = await post(ingest, user, "hello", message_id="m")
+        await until(lambda: is_stored(parts, user, "m"), "it is done with")
+    theirs = Position.parse(sent["position"])
+    if state == "dead":
+        await parts.redis.set(keys.seen(0, ids.message_key("local", user, "m")), str(Seen(theirs, "1-0")))
+    # Of milliseconds in which something was appended, and of which nothing was; long ago, and later than everything.
+    milliseconds, sequence = theirs.order
+    entries = {decoded(entry_id) for entry_id, _ in await parts.redis.xrange(theirs.stream)}
+    near = [f"{milliseconds}-{sequence + 1_000}", f"{milliseconds - 1}-{sequence + 1_000}", f"{2**63}-0"]
+    assert entries.isdisjoint(near)
+
+    for entry_id in (theirs.entry_id, *near):
+        position = str(Position(theirs.partition, theirs.lane, entry_id))
+        assert await told_of(parts, position, tenants.other_key) == ([position], {position: "unknown"})
+
+
+async def test_what_may_have_been_trimmed_looks_the_same_whoever_had_it(tenants: Tenants) -> None:
+    parts = tenants.parts
+    ((oldest, _),) = await parts.redis.xrange(keys.stream(0, "live"), count=1)
+
+    for entry_id in (decoded(oldest), "1-0"):
+        assert await told_of(parts, f"0.live.{entry_id}", tenants.other_key) == ([], {})
+
+
 def nested(shape: str, depth: int) -> str:
     """Write JSON of that depth."""
     opening, closing = {"lists": ("[", "]"), "objects": ('{"k":', "}")}[shape]

@@ -82,8 +82,7 @@ class PositionWaiter:
         self._tenants[tenant] += 1
         try:
             known = await identify(self._client, list(positions), tenant)
-            asked = {position: wait for position, wait in positions.items() if position not in known.unknown}
-            left = await self._wait(asked)
+            left = await self._wait({position: positions[position] for position in known.messages})
             done = {position: one for position, one in known.messages.items() if position not in left}
             found: dict[Position, Fate] = {**dict.fromkeys(known.unknown, "unknown"), **await fates(self._client, done)}
         finally:

@@ -35,23 +35,20 @@ class Identified:
     """Positions of a tenant by what is known of them."""
 
     messages: Mapping[Position, MessageKeys]
-    """Those whose entries are still on the stream, and are messages."""
+    """Those of the tenant's messages that are still on the stream."""
     unknown: frozenset[Position]
-    """Those that were not given out, or to somebody else."""
+    """Those of no message of the tenant. One from before the stream's oldest entry is not among them: it may be of a
+    message that was stored, and trimmed since."""
 
 
 async def identify(client: Redis, positions: Sequence[Position], tenant: str) -> Identified:
-    """Return what is known of positions.
-
-    An entry that was delivered and trimmed since can't be told from one that never was: it counts as known.
+    """Return what is known of positions: of another tenant's the same as of those that nobody has.
 
     Raises:
         Unavailable: Redis cannot be reached, or the group is missing.
 
     """
     messages: dict[Position, MessageKeys] = {}
-    unknown: set[Position] = set()
-    delivered = await _delivered(client, {position.stream for position in positions})
     rest = iter(positions)
     while some := list(islice(rest, _READ_AT_ONCE)):
         with redis_faults():
@@ -60,23 +57,31 @@ async def identify(client: Redis, positions: Sequence[Position], tenant: str) ->
                     pipe.xrange(position.stream, min=position.entry_id, max=position.entry_id, count=1)
                 answers: list[Any] = await pipe.execute()
         for position, entries in zip(some, answers, strict=True):
-            if not entries:
-                if position.order > delivered[position.stream]:
-                    unknown.add(position)
-                continue
-            owner = _owner(entries[0][1])
-            if owner is None or owner[0] != tenant:
-                unknown.add(position)
-            elif owner[2] is not None:
+            owner = _owner(entries[0][1]) if entries else None
+            if owner is not None and owner[0] == tenant:
                 messages[position] = MessageKeys(
-                    keys.seen_by_hex(position.partition, ids.message_hex(owner[0], owner[1], owner[2])),
+                    keys.seen_by_hex(position.partition, ids.message_hex(*owner)),
                     keys.erased_by_hex(position.partition, ids.owner_hex(owner[0], owner[1])),
                 )
-    return Identified(messages, frozenset(unknown))
+    others = [position for position in positions if position not in messages]
+    oldest = await _oldest(client, {position.stream for position in others})
+    # The oldest entry may be another tenant's, and counts as trimmed like what was before it.
+    return Identified(messages, frozenset(one for one in others if one.order > oldest[one.stream]))
 
 
-def _owner(fields: Mapping[bytes, bytes]) -> tuple[str, str, str | None] | None:
-    """Return the tenant, the user and, if the entry is a message, its id; None if it can't be read."""
+async def _oldest(client: Redis, streams: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return the order of each stream's oldest entry; of the last delivered one where there is none."""
+    found = await _delivered(client, streams)
+    for stream in found:
+        with redis_faults():
+            entries: Any = await client.xrange(stream, count=1)
+        if entries:
+            found[stream] = entry_order(decoded(entries[0][0]))
+    return found
+
+
+def _owner(fields: Mapping[bytes, bytes]) -> tuple[str, str, str] | None:
+    """Return a message's tenant, user and id; None if the entry is something else, or can't be read."""
     try:
         event = from_json(fields.get(keys.DATA_FIELD.encode(), b""))
     except ValueError:
@@ -84,8 +89,6 @@ def _owner(fields: Mapping[bytes, bytes]) -> tuple[str, str, str | None] | None:
     match event:
         case {"tenant": str(tenant), "user_id": str(user), "type": "message.recorded.v1", "message_id": str(name)}:
             return tenant, user, name
-        case {"tenant": str(tenant), "user_id": str(user)}:
-            return tenant, user, None
         case _:
             return None
 
