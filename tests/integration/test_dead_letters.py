@@ -310,6 +310,37 @@ async def test_a_tombstone_is_kept_as_long_as_an_entry_from_before_waits(desk: D
     assert await site.redis.exists(keys.tombstones(0)) == 0
 
 
+async def test_the_tombstone_of_a_message_that_never_was_goes_after_five_minutes(desk: Desk) -> None:
+    redis, tombstone = desk.site.redis, keys.seen(0, ids.message_key(TENANT, "ana", "m"))
+    answered(await desk.tenant.delete("/v1/messages", params={"user_id": "ana", "message_id": "m"}), 202)
+    read: Any = await redis.xreadgroup(keys.GROUP, "test", {desk.site.stream: ">"})
+    ((entry_id, _),) = read[0][1]
+    await redis.xack(desk.site.stream, keys.GROUP, entry_id)
+    ((name, ends),) = await redis.zrange(keys.tombstones(0), 0, -1, withscores=True)
+    assert ends == keys.entry_order(decoded(entry_id))[0] + 300_000
+    sweep = TombstoneSweep(redis, source_streams(1))
+    await sweep.sweep()
+    assert await redis.exists(tombstone) == 1
+
+    # Five minutes have passed.
+    await redis.zincrby(keys.tombstones(0), -300_001, name)
+    await sweep.sweep()
+
+    assert await redis.exists(tombstone, keys.tombstones(0)) == 0
+
+
+async def test_with_a_dead_letter_a_message_is_known_however_old_it_is(desk: Desk) -> None:
+    await desk.bury("ana")
+    await desk.site.redis.delete(keys.seen(0, ids.message_key(TENANT, "ana", "m")))
+    asked = await desk.tenant.delete("/v1/messages", params={"user_id": "ana", "message_id": "m"})
+
+    receipt = keys.erasure(0, answered(asked, 202)["erasure_id"])
+    assert not await desk.site.redis.hexists(receipt, "completed_lifetime")
+    ((_, ends),) = await desk.site.redis.zrange(keys.tombstones(0), 0, -1, withscores=True)
+    seconds, _ = await desk.site.redis.time()
+    assert ends > (int(seconds) + 29 * 86_400) * 1000
+
+
 async def test_an_order_to_delete_is_replayed_and_its_receipt_follows_it(desk: Desk) -> None:
     asked = await desk.tenant.delete("/v1/messages", params={"user_id": "ana", "message_id": "m"})
     receipt = f"/v1/erasures/{answered(asked, 202)['erasure_id']}"

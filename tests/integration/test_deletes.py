@@ -103,6 +103,13 @@ async def test_a_message_may_be_deleted_before_it_comes(stack: RunningStack, use
     assert await found(stack.retriever, user, later) == ["b"]
 
 
+async def test_a_message_that_never_was_leaves_nothing_to_purge(stack: RunningStack, user: str) -> None:
+    told = await receipt(stack.ingest, await delete(stack.ingest, "/v1/messages", user_id=user, message_id="none"))
+
+    assert (told["state"], told["messages"], told["waiting"]) == ("done", 0, [])
+    assert told["purged_at"] == told["done_at"]
+
+
 async def test_a_delete_after_its_user_was_erased_holds_though_there_was_one_before(
     stack: RunningStack, user: str
 ) -> None:

@@ -11,7 +11,7 @@ from memstream.contracts import keys
 from memstream.runtime.errors import Unavailable
 from memstream.streams.connections import Pipeline, Redis, connect
 from memstream.streams.dead_letter_scripts import DEAD_LETTER, REPLAY, REPLAY_DELETION
-from memstream.streams.scripts import NoArguments, Script, Scripts
+from memstream.streams.scripts import NoArguments, Script, ScriptCall, Scripts
 from memstream.streams.stream_scripts import (
     COMPLETE_RECEIPT,
     CompletionArguments,
@@ -120,10 +120,16 @@ async def test_calls_for_several_nodes_take_one_pipeline_each(site: Worksite) ->
     await nodes[1].aclose()
 
 
+def completion(receipt: str) -> ScriptCall[bool]:
+    """Make a call that completes a receipt."""
+    names = ReceiptKeys(receipt, keys.purges(0))
+    return COMPLETE_RECEIPT.call(names, CompletionArguments("0-x", "2026-01-31T09:30:00+00:00"), ["the purge"])
+
+
 async def test_a_receipt_is_completed_only_while_it_is_kept(site: Worksite) -> None:
     """A field written to a receipt that has just expired would stay for good."""
     receipt = keys.erasure(0, "0-x")
-    call = COMPLETE_RECEIPT.call(ReceiptKeys(receipt), CompletionArguments("2026-01-31T09:30:00+00:00"))
+    call = completion(receipt)
     scripts = Scripts(site.redis)
 
     assert await scripts.run(call) is False
@@ -134,6 +140,34 @@ async def test_a_receipt_is_completed_only_while_it_is_kept(site: Worksite) -> N
     assert await scripts.run(call) is True
     assert 0 < await site.redis.ttl(receipt) <= 100
     assert await site.redis.hget(receipt, "done_at") == b"2026-01-31T09:30:00+00:00"
+    assert await site.redis.hgetall(keys.purges(0)) == {b"0-x": b"the purge"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_purged"),
+    [
+        ({"completed_lifetime": 50, "messages": 0}, False),
+        ({"completed_lifetime": 50, "messages": 1}, True),
+        ({"messages": 0}, True),
+    ],
+    ids=["unknown", "stored long ago", "seen"],
+)
+async def test_only_what_was_seen_or_stored_is_purged(
+    site: Worksite, fields: dict[str | bytes, Any], *, is_purged: bool
+) -> None:
+    """Otherwise anybody could keep the servers rewriting their files by deleting what never existed."""
+    receipt = keys.erasure(0, "0-x")
+    await site.redis.hset(receipt, mapping=fields)
+    await site.redis.expire(receipt, 100)
+
+    assert await Scripts(site.redis).run(completion(receipt)) is True
+
+    assert await site.redis.exists(keys.purges(0)) == int(is_purged)
+    kept = await site.redis.hgetall(receipt)
+    assert kept[b"done_at"] == b"2026-01-31T09:30:00+00:00"
+    assert kept.get(b"purged_at") == (None if is_purged else kept[b"done_at"])
+    assert kept.get(b"waiting") == (None if is_purged else b"[]")
+    assert (await site.redis.ttl(receipt) > 50) is is_purged
 
 
 def test_scripts_differ_by_their_text() -> None:

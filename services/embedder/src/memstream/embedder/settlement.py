@@ -58,9 +58,9 @@ class Settlement:
             message_id=None if isinstance(event, UserErased) else event.message_id,
             mark=delivery.entry_id,
         )
-        await self._client.hsetnx(keys.purges(delivery.partition), erasure_id, purge.model_dump_json())
-        receipt = ReceiptKeys(keys.erasure(delivery.partition, erasure_id))
-        await self._scripts.run(COMPLETE_RECEIPT.call(receipt, CompletionArguments(self._clock.now().isoformat())))
+        names = ReceiptKeys(keys.erasure(delivery.partition, erasure_id), keys.purges(delivery.partition))
+        arguments = CompletionArguments(erasure_id, self._clock.now().isoformat())
+        await self._scripts.run(COMPLETE_RECEIPT.call(names, arguments, [purge.model_dump_json()]))
 
     async def _move(self, delivery: Delivery, message: MessageRecorded | None, dead: Dead) -> None:
         names = DeadLetterKeys(delivery.stream, keys.dead_letters(delivery.partition))

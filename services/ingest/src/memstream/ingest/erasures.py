@@ -24,7 +24,7 @@ from memstream.streams.stream_scripts import (
 _SEPARATOR = "-"
 
 _UNSEEN_LIFETIME = 300
-"""Seconds for which the tombstone, and the completed receipt, of a message that was not seen are kept."""
+"""Seconds for which the tombstone of an unseen message is kept, and its completed receipt if nothing was there."""
 
 _PENDING_LIFETIME = 24 * 3600
 """Seconds that such a deletion may wait to be carried out without losing its receipt."""

@@ -55,6 +55,7 @@ end
 return removed
 """,
     int,
+    vital=True,
 )
 
 
@@ -87,6 +88,7 @@ redis.call('HSET', receipt, 'waiting', arguments.waiting)
 return 1
 """,
     bool,
+    vital=True,
 )
 
 
@@ -111,4 +113,5 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 return redis.call('HSETNX', KEYS[1], 'messages', arguments.messages)
 """,
     bool,
+    vital=True,
 )

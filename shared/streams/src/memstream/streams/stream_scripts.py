@@ -46,15 +46,17 @@ local function forget_letter(letters_key, owner_key, id)
   redis.call('HDEL', owner_key, id)
   if message and redis.call('HGET', letters_key, message) == id then redis.call('HDEL', letters_key, message) end
 end
--- Removes a user's dead letters: those of a message, or all.
+-- Removes a user's dead letters: those of a message, or all. Answers with how many there were.
 local function remove_letters(dead_letters, letters_key, owner_key, message)
-  local found = redis.call('HGETALL', owner_key)
+  local found, removed = redis.call('HGETALL', owner_key), 0
   for i = 1, #found, 2 do
     if not message or found[i + 1] == message then
       redis.call('XDEL', dead_letters, found[i])
       forget_letter(letters_key, owner_key, found[i])
+      removed = removed + 1
     end
   end
+  return removed
 end
 local function name_of(key) return key:match('[^:]+$') end
 """
@@ -62,8 +64,8 @@ local function name_of(key) return key:match('[^:]+$') end
 
 _TOMBSTONES = """
 -- Notes a tombstone, which has no expiry: it is removed when no entry from before it can be stored any more.
-local function note_tombstone(tombstones_key, name, entry_id)
-  local milliseconds = tonumber(entry_id:match('^%d+')) + arguments.lifetime * 1000
+local function note_tombstone(tombstones_key, name, entry_id, lifetime)
+  local milliseconds = tonumber(entry_id:match('^%d+')) + lifetime * 1000
   redis.call('ZADD', tombstones_key, string.format('%.0f', milliseconds), name)
 end
 """
@@ -163,18 +165,18 @@ class ErasureArguments:
 
 @dataclass(frozen=True, slots=True)
 class UnseenDeletion:
-    """How the deletion of a message without a seen-key is recorded. It may be stored all the same, or never was.
+    """How the deletion of a message with neither seen-key nor dead letter is recorded. It may be stored, or never was.
 
     Anybody can ask for any number of these, so what they leave is gone soon after they are carried out.
     """
 
     is_refused: bool
     tombstone: int
-    """Of its tombstone, in seconds."""
+    """Of its tombstone at the least, in seconds."""
     receipt: int
     """Of its receipt until it is carried out, in seconds."""
     completed_receipt: int
-    """Of its receipt from then on, in seconds."""
+    """Of its receipt from then on, in seconds, if nothing was removed."""
 
 
 _WRITE_RECEIPT = """
@@ -205,9 +207,11 @@ local position = arguments.prefix .. redis.call('XADD', stream, '*', 'type', arg
 local first = seen and seen:match('^%S+') or position
 local letter = seen and seen:match(' dead (%S+)$')
 if letter then redis.call('XDEL', dead_letters, letter) end
-remove_letters(dead_letters, letters, owner_letters, name_of(seen_key))
+-- With a dead letter it is known all the same.
+if remove_letters(dead_letters, letters, owner_letters, name_of(seen_key)) > 0 then unseen = nil end
 redis.call('SET', seen_key, first .. ' deleted ' .. arguments.erasure_id)
-note_tombstone(tombstones, 'seen:' .. name_of(seen_key), position:match('[^.]+$'))
+local lifetime = unseen and unseen.tombstone or arguments.lifetime
+note_tombstone(tombstones, 'seen:' .. name_of(seen_key), position:match('[^.]+$'), lifetime)
 write_receipt(receipt, 'message', position, unseen and unseen.receipt or arguments.lifetime)
 if unseen then redis.call('HSET', receipt, 'completed_lifetime', unseen.completed_receipt) end
 return arguments.erasure_id
@@ -226,7 +230,7 @@ local letters, owner_letters, erased_key = KEYS[5], KEYS[6], KEYS[7]
 local id = redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
 remove_letters(dead_letters, letters, owner_letters, false)
 redis.call('SET', erased_key, id)
-note_tombstone(tombstones, 'erased:' .. name_of(erased_key), id)
+note_tombstone(tombstones, 'erased:' .. name_of(erased_key), id, arguments.lifetime)
 write_receipt(receipt, 'user', arguments.prefix .. id, arguments.lifetime)
 return arguments.erasure_id
 """,
@@ -270,26 +274,35 @@ return removed
 
 
 class ReceiptKeys(NamedTuple):
-    """The receipt."""
+    """The receipt, and what is to be purged from the partition's streams."""
 
     receipt: str
+    purges: str
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionArguments:
-    """When what was asked for was done."""
+    """When what was asked for was done. The payload is the purge as JSON."""
 
+    erasure_id: str
     done_at: str
 
 
-# Completes a receipt, if it is still kept. In one step, since a receipt that expires in between would be left without
-# an expiry.
+# Notes a purge, and completes the receipt if that is still kept. In one step, since a receipt that expires in between
+# would be left without an expiry. A message that was not seen and is not stored leaves nothing to purge: anybody can
+# ask for any number of these.
 COMPLETE_RECEIPT: Script[ReceiptKeys, CompletionArguments, bool] = Script(
     """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'done_at', arguments.done_at)
-local lifetime = redis.call('HGET', KEYS[1], 'completed_lifetime')
-if lifetime then redis.call('EXPIRE', KEYS[1], lifetime) end
+local receipt, purges = KEYS[1], KEYS[2]
+local lifetime = redis.call('HGET', receipt, 'completed_lifetime')
+if lifetime and redis.call('HGET', receipt, 'messages') == '0' then
+  redis.call('HSET', receipt, 'done_at', arguments.done_at, 'purged_at', arguments.done_at, 'waiting', '[]')
+  redis.call('EXPIRE', receipt, lifetime)
+  return 1
+end
+redis.call('HSETNX', purges, arguments.erasure_id, ARGV[2])
+if redis.call('EXISTS', receipt) == 0 then return 0 end
+redis.call('HSET', receipt, 'done_at', arguments.done_at)
 return 1
 """,
     bool,
