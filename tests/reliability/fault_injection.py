@@ -205,9 +205,12 @@ class FaultInjector:
             case "hold":
                 sent = asyncio.Event()
                 self._held.add(sent)
-                await self._kill(link.client, 0.0)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(fault.seconds or None):
-                        await self._over.wait()
-                sent.set()
+                try:
+                    await self._kill(link.client, 0.0)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(fault.seconds or None):
+                            await self._over.wait()
+                finally:
+                    # Also when the server has ended meanwhile: then there is nobody to say it to.
+                    sent.set()
                 return True

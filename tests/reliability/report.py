@@ -90,6 +90,7 @@ class Report:
             "erasures": self._sum("erasures"),
             "searches": self._sum("searches"),
             "states": self._sum("states"),
+            "receipts": self._sum("receipts"),
             "seconds": round(sum(outcome.seconds for outcome in self.outcomes), 1),
             "faults": self.faults,
             "missed": self.missed,
@@ -106,7 +107,8 @@ class Report:
             f"messages    {self._sum('messages')}, sent {self._sum('sent')} times: "
             + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())),
             f"deletes     {self._sum('deletes')} of messages, {self._sum('erasures')} of users",
-            f"checked     {self._sum('states')} states, {self._sum('searches')} searches, {self._sum('receipts')} receipts",
+            f"checked     {self._sum('states')} states, {self._sum('searches')} searches",
+            f"            {self._sum('receipts')} receipts that said done while faults were about",
             f"seconds     {sum(seconds):.0f}; a run {median(seconds):.1f} at the median, {seconds[-1]:.1f} at the most",
             f"faults      {sum(self.faults.values())}; parts that ended by themselves: {self._sum('ended')}",
             *(f"  {count:5}  {kind}" for kind, count in self.faults.items()),
