@@ -13,15 +13,11 @@ import numpy.typing as npt
 from memstream.contracts.messages import MessageContent
 from memstream.vectors.store.owners import Owner
 
-_LEFT_OUT = ("full_text", "expires_at", "tenant")
-"""Fields that are not written where they are empty."""
-
 CONTENT = tuple(MessageContent.model_fields)
 """What is stored of a message as it was posted. `StoredMessage` has a field of each of these names."""
 
-
-_LEFT_OUT = ("full_text", "entry_seq", "entry")
-"""Fields that most chunks would only have the default of: then they are not written."""
+_LEFT_OUT = ("full_text", "expires_at", "tenant", "entry_seq", "entry")
+"""Fields that are not written where they only have their default."""
 
 
 class Index(Enum):
