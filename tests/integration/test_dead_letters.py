@@ -316,7 +316,8 @@ async def test_the_tombstone_of_a_message_that_never_was_goes_after_five_minutes
     read: Any = await redis.xreadgroup(keys.GROUP, "test", {desk.site.stream: ">"})
     ((entry_id, _),) = read[0][1]
     await redis.xack(desk.site.stream, keys.GROUP, entry_id)
-    ((name, ends),) = await redis.zrange(keys.tombstones(0), 0, -1, withscores=True)
+    noted: Any = await redis.zrange(keys.tombstones(0), 0, -1, withscores=True)
+    ((name, ends),) = noted
     assert ends == keys.entry_order(decoded(entry_id))[0] + 300_000
     sweep = TombstoneSweep(redis, source_streams(1))
     await sweep.sweep()
@@ -336,7 +337,8 @@ async def test_with_a_dead_letter_a_message_is_known_however_old_it_is(desk: Des
 
     receipt = keys.erasure(0, answered(asked, 202)["erasure_id"])
     assert not await desk.site.redis.hexists(receipt, "completed_lifetime")
-    ((_, ends),) = await desk.site.redis.zrange(keys.tombstones(0), 0, -1, withscores=True)
+    noted: Any = await desk.site.redis.zrange(keys.tombstones(0), 0, -1, withscores=True)
+    ((_, ends),) = noted
     seconds, _ = await desk.site.redis.time()
     assert ends > (int(seconds) + 29 * 86_400) * 1000
 

@@ -161,7 +161,7 @@ async def test_a_search_says_which_positions_will_not_become_searchable(tenants:
     async with parts.client("ingest-1") as ingest:
         stored, dead, deleted = [await post(ingest, user, "hello", message_id=name) for name in ("s", "dead", "gone")]
         for name in ("s", "dead", "gone"):
-            await until(lambda name=name: is_stored(parts, user, name), "it is done with")
+            await until(partial(is_stored, parts, user, name), "it is done with")
         # As the embedder writes them.
         letter = decoded(await parts.redis.xadd(keys.dead_letters(0), {"reason": "it has no vector"}))
         seen = Seen(Position.parse(dead["position"]), letter)
@@ -191,7 +191,8 @@ async def test_a_position_of_another_tenant_looks_like_one_that_nobody_has(
         await parts.redis.set(keys.seen(0, ids.message_key("local", user, "m")), str(Seen(theirs, "1-0")))
     # Of milliseconds in which something was appended, and of which nothing was; long ago, and later than everything.
     milliseconds, sequence = theirs.order
-    entries = {decoded(entry_id) for entry_id, _ in await parts.redis.xrange(theirs.stream)}
+    found: Any = await parts.redis.xrange(theirs.stream)
+    entries = {decoded(entry_id) for entry_id, _ in found}
     near = [f"{milliseconds}-{sequence + 1_000}", f"{milliseconds - 1}-{sequence + 1_000}", f"{2**63}-0"]
     assert entries.isdisjoint(near)
 
@@ -202,7 +203,8 @@ async def test_a_position_of_another_tenant_looks_like_one_that_nobody_has(
 
 async def test_what_may_have_been_trimmed_looks_the_same_whoever_had_it(tenants: Tenants) -> None:
     parts = tenants.parts
-    ((oldest, _),) = await parts.redis.xrange(keys.stream(0, "live"), count=1)
+    found: Any = await parts.redis.xrange(keys.stream(0, "live"), count=1)
+    ((oldest, _),) = found
 
     for entry_id in (decoded(oldest), "1-0"):
         assert await told_of(parts, f"0.live.{entry_id}", tenants.other_key) == ([], {})
