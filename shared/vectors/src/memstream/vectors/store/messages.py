@@ -17,11 +17,7 @@ CONTENT = tuple(MessageContent.model_fields)
 """What is stored of a message as it was posted. `StoredMessage` has a field of each of these names."""
 
 _LEFT_OUT = ("full_text", "expires_at", "tenant", "entry_seq", "entry")
-<<<<<<< HEAD
-"""Fields that are not written where they are empty."""
-=======
 """Fields that are not written where they only have their default."""
->>>>>>> t1
 
 
 class Index(Enum):
