@@ -67,7 +67,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The state of a message is asked for."""
+    """The state of a message, or a receipt, is asked for."""
 
     call: int
 
@@ -150,6 +150,7 @@ class Receipt:
 class Verified:
     """What a receipt says while faults are about; and, if it says done, what is there right after of what it names."""
 
+    call: int
     erasure_id: str
     state: str
     left: Sequence[Sequence[str]] = ()

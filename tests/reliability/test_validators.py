@@ -277,33 +277,38 @@ def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def judged_receipts(*records: Record) -> bool:
     """Return whether what receipts said meanwhile is objected to."""
-    return "a_receipt_that_says_done_leaves_nothing" in judged(records, [])
+    return "a_receipt_that_says_done_leaves_nothing" in judged([Asking(5), *records], [])
 
 
 def test_a_message_that_is_there_after_its_receipt_said_done_is_found() -> None:
-    assert judged_receipts(SENT, ACCEPTED, *DELETE, Verified("e-3", "done", [("m-1", TEXT)]))
-    assert judged_receipts(SENT, ACCEPTED, *ERASE, Verified("e-4", "done", [("m-1", "hello")]))
+    assert judged_receipts(SENT, ACCEPTED, *DELETE, Verified(5, "e-3", "done", [("m-1", TEXT)]))
+    assert judged_receipts(SENT, ACCEPTED, *ERASE, Verified(5, "e-4", "done", [("m-1", "hello")]))
 
 
 def test_a_receipt_that_is_not_done_says_nothing_of_what_is_there() -> None:
-    assert not judged_receipts(SENT, ACCEPTED, *DELETE, Verified("e-3", "pending", [("m-1", TEXT)]))
-    assert not judged_receipts(SENT, ACCEPTED, *DELETE, Verified("e-3", "done"))
+    assert not judged_receipts(SENT, ACCEPTED, *DELETE, Verified(5, "e-3", "pending", [("m-1", TEXT)]))
+    assert not judged_receipts(SENT, ACCEPTED, *DELETE, Verified(5, "e-3", "done"))
 
 
 def test_what_was_sent_while_or_after_its_user_was_erased_may_be_there() -> None:
     deleting, deleted = ERASE
-    done = Verified("e-4", "done", [("m-1", TEXT)])
+    done = Verified(5, "e-4", "done", [("m-1", TEXT)])
     assert not judged_receipts(SENT, UNKNOWN, *ERASE, done)
     assert not judged_receipts(SENT, deleting, ACCEPTED, deleted, done)
     assert not judged_receipts(SENT, ACCEPTED, *ERASE, SENT_AGAIN, done)
 
 
 def test_a_deleted_message_may_be_there_again_only_if_its_user_was_erased() -> None:
-    done = Verified("e-3", "done", [("m-1", TEXT)])
+    done = Verified(5, "e-3", "done", [("m-1", TEXT)])
     assert judged_receipts(SENT, ACCEPTED, *DELETE, SENT_AGAIN, DUPLICATE, done)
     assert not judged_receipts(SENT, ACCEPTED, *DELETE, *ERASE, SENT_AGAIN, DUPLICATE, done)
 
 
 def test_a_receipt_that_fails_or_is_done_no_longer_is_found() -> None:
-    assert judged_receipts(*DELETE, Verified("e-3", "failed"))
-    assert judged_receipts(*DELETE, Verified("e-3", "done"), Verified("e-3", "pending"))
+    assert judged_receipts(*DELETE, Verified(5, "e-3", "failed"))
+    assert judged_receipts(*DELETE, Verified(5, "e-3", "done"), Asking(6), Verified(6, "e-3", "pending"))
+
+
+def test_a_receipt_that_was_asked_before_it_was_done_may_be_answered_later() -> None:
+    done, pending = Verified(6, "e-3", "done"), Verified(5, "e-3", "pending")
+    assert not judged_receipts(*DELETE, Asking(6), done, pending)

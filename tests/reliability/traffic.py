@@ -146,7 +146,7 @@ class Traffic:
         if message.user not in self._last_requests:
             return
         erasure_id, named = self._last_requests[message.user]
-        state = await self._wait_until_done(erasure_id)
+        call, state = await self._wait_until_done(erasure_id)
         if state is None:
             return
         left: list[tuple[str, str]] = []
@@ -156,18 +156,23 @@ class Traffic:
             hits = await hits_of(self._reader.retriever, searched, mode="keyword") or ()
             left = [(point.message_id, point.text) for point in points]
             left += [hit for hit in hits if named in {None, hit[0]}]
-        self._history.add(Verified(erasure_id, state, left))
+        self._history.add(Verified(call, erasure_id, state, left))
 
-    async def _wait_until_done(self, erasure_id: str) -> str | None:
-        """Return what a receipt says, which may be that the deletion is still to come; None without an answer."""
-        state: str | None = None
+    async def _wait_until_done(self, erasure_id: str) -> tuple[int, str | None]:
+        """Return what a receipt says, which may be that the deletion is still to come; None without an answer.
+
+        With it comes the number of the call that was answered so.
+        """
+        call, state = 0, None
         for look in range(1, _LOOKS + 1):
+            call = self._history.call()
+            self._history.add(Asking(call))
             receipt = await self._reader.receipt(erasure_id)
             state = None if receipt is None else receipt[1]
             if state not in {None, "pending"}:
                 break
             await self._clock.sleep(self._backoff.delay(look, self._chance))
-        return state
+        return call, state
 
     async def _ask(self, message: Message) -> None:
         call = self._history.call()

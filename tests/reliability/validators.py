@@ -3,6 +3,7 @@
 Run as `python -m reliability.validators FILE` in the folder `tests`, it validates the history of an earlier run.
 """
 
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from reliability import answers
 from reliability.expectations import Expectation, Life, Name, Request, Span, lives
 from reliability.history import (
+    Asking,
     DeadLettered,
     Deleted,
     Deleting,
@@ -184,21 +186,21 @@ def a_receipt_that_says_done_leaves_nothing(evidence: Evidence) -> Iterator[str]
     """Find receipts that said done, while faults were about, though what they name was still there, or was back."""
     answered = {answer.erasure_id: (place, answer.call) for place, answer in evidence.history.placed(Deleted)}
     requests = {request.call: (place, request) for place, request in evidence.history.placed(Deleting)}
-    done: set[str] = set()
-    for read in evidence.history.of(Verified):
+    asked = {asking.call: place for place, asking in evidence.history.placed(Asking)}
+    done: dict[str, int] = {}
+    for place, read in evidence.history.placed(Verified):
         end, call = answered[read.erasure_id]
         start, request = requests[call]
-        if read.state not in {"pending", "done"} or (read.state == "pending" and read.erasure_id in done):
-            yield f"the receipt {read.erasure_id} says {read.state!r}" + (
-                ", and said done before" if read.erasure_id in done else ""
-            )
+        was_done = done.get(read.erasure_id, math.inf) < asked[read.call]
+        if read.state not in {"pending", "done"} or (read.state == "pending" and was_done):
+            yield f"the receipt {read.erasure_id} says {read.state!r}" + (", and said done before" if was_done else "")
         if read.state == "done":
-            done.add(read.erasure_id)
-        asked = Request(Span(start, end), sure=True)
+            done.setdefault(read.erasure_id, place)
+        deletion = Request(Span(start, end), sure=True)
         for message_id, text in read.left if read.state == "done" else ():
             life = evidence.lives.get((request.user, message_id))
             attempts = [attempt for attempt in life.attempts if text in attempt.text] if life else []
-            if life is None or all(life.is_taken_away(asked, attempt) for attempt in attempts):
+            if life is None or all(life.is_taken_away(deletion, attempt) for attempt in attempts):
                 yield f"({request.user!r}, {message_id!r}) is there, and {read.erasure_id} says that it was deleted"
 
 
