@@ -17,6 +17,9 @@ _SWEEP_SECONDS = 0.5
 _LINGER_SECONDS = 5.0
 """How long the rest of a body that nobody needs is read: closed earlier, the client might not see its answer."""
 
+_GOODBYE_SECONDS = 1.0
+"""The same for a client that is cut off in the middle of a body."""
+
 _PIPELINED = 16
 """Requests that a client may send before the answer to the first."""
 
@@ -222,13 +225,24 @@ class BoundedProtocol(HttpToolsProtocol):
         if status != HTTPStatus.REQUEST_TIMEOUT:
             is_asking = is_asking or cycle is None or status == HTTPStatus.BAD_REQUEST
         # What is answered already, or will be, can't have this answer too.
-        if is_asking and not (is_answering and (cycle.response_started or not self._is_in_body)):
+        is_told = is_asking and not (is_answering and (cycle.response_started or not self._is_in_body))
+        if is_told:
             self.transport.write(self._answer(status, detail, retry_after))
         if is_answering:
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.close()
+        if is_told and self._is_in_body:
+            self._linger()
+        else:
+            self.transport.close()
         self._set_deadline(self._limits.response_timeout.total_seconds())
+
+    def _linger(self) -> None:
+        """Read on for a moment: to close while the client sends would reset the connection, and the answer with it."""
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._guard.table.remove(self)
+        self.loop.call_later(_GOODBYE_SECONDS, self.transport.abort)
 
     def _answer(self, status: HTTPStatus, detail: str, retry_after: float | None) -> bytes:
         response = problem(status, detail, retry_after=retry_after, headers={"Connection": "close"})
