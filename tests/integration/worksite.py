@@ -60,6 +60,10 @@ class Worksite:
             if not self.runs(name):
                 await self.come_back(name)
         await self.redis.flushall()
+        if self._collection:
+            # An empty one takes 150 MB of a disk that may be in memory.
+            async with self.parts.qdrant() as qdrant:
+                await qdrant.delete(f"/collections/{self._collection}")
         self._collection = f"c{next(_collections)}"
         self.script = Script(dimensions=_DIMENSIONS)
         async with providing(self.script) as url:
