@@ -51,9 +51,8 @@ local function remove_letters(dead_letters, letters_key, owner_key, message)
   local found, removed = redis.call('HGETALL', owner_key), 0
   for i = 1, #found, 2 do
     if not message or found[i + 1] == message then
-      redis.call('XDEL', dead_letters, found[i])
+      removed = removed + redis.call('XDEL', dead_letters, found[i])
       forget_letter(letters_key, owner_key, found[i])
-      removed = removed + 1
     end
   end
   return removed
@@ -180,10 +179,11 @@ class UnseenDeletion:
 
 
 _WRITE_RECEIPT = """
-local function write_receipt(key, scope, position, lifetime)
+local function write_receipt(key, scope, position, lifetime, dead_letters)
   redis.call('HSET', key, 'scope', scope, 'tenant', arguments.tenant, 'requested_at', arguments.requested_at,
     'position', position, 'owner', arguments.owner)
   redis.call('EXPIRE', key, lifetime)
+  if dead_letters > 0 then redis.call('HSET', key, 'dead_letters', dead_letters) end
 end
 """
 
@@ -206,13 +206,14 @@ if unseen and unseen.is_refused then return '' end
 local position = arguments.prefix .. redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
 local first = seen and seen:match('^%S+') or position
 local letter = seen and seen:match(' dead (%S+)$')
-if letter then redis.call('XDEL', dead_letters, letter) end
+local removed = letter and redis.call('XDEL', dead_letters, letter) or 0
 -- With a dead letter it is known all the same.
-if remove_letters(dead_letters, letters, owner_letters, name_of(seen_key)) > 0 then unseen = nil end
+removed = removed + remove_letters(dead_letters, letters, owner_letters, name_of(seen_key))
+if removed > 0 then unseen = nil end
 redis.call('SET', seen_key, first .. ' deleted ' .. arguments.erasure_id)
 local lifetime = unseen and unseen.tombstone or arguments.lifetime
 note_tombstone(tombstones, 'seen:' .. name_of(seen_key), position:match('[^.]+$'), lifetime)
-write_receipt(receipt, 'message', position, unseen and unseen.receipt or arguments.lifetime)
+write_receipt(receipt, 'message', position, unseen and unseen.receipt or arguments.lifetime, removed)
 if unseen then redis.call('HSET', receipt, 'completed_lifetime', unseen.completed_receipt) end
 return arguments.erasure_id
 """,
@@ -228,10 +229,10 @@ ERASE_USER: Script[ErasureKeys, ErasureArguments, str] = Script(
 local stream, receipt, tombstones, dead_letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local letters, owner_letters, erased_key = KEYS[5], KEYS[6], KEYS[7]
 local id = redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
-remove_letters(dead_letters, letters, owner_letters, false)
+local removed = remove_letters(dead_letters, letters, owner_letters, false)
 redis.call('SET', erased_key, id)
 note_tombstone(tombstones, 'erased:' .. name_of(erased_key), id, arguments.lifetime)
-write_receipt(receipt, 'user', arguments.prefix .. id, arguments.lifetime)
+write_receipt(receipt, 'user', arguments.prefix .. id, arguments.lifetime, removed)
 return arguments.erasure_id
 """,
     decoded,
