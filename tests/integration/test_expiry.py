@@ -40,7 +40,8 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 READS = {"propose", "fetch", "list_from", "speakers", "project"}
-OTHERS = {"ensure", "check", "store", "delete_messages", "delete_all", "residue", "sweep", "count", "aclose"}
+WRITES = {"store", "reserve", "fill", "release", "release_abandoned", "delete_messages", "delete_all", "sweep"}
+OTHERS = {"ensure", "check", "residue", "count", "count_messages", "aclose"}
 
 
 class Asker:
@@ -114,7 +115,7 @@ async def say(stack: RunningStack, user: str, **fields: object) -> None:
 def test_every_way_of_reading_is_asked_here() -> None:
     methods = {name for name, _ in getmembers(MemoryStore, callable) if not name.startswith("_")}
 
-    assert methods == READS | OTHERS
+    assert methods == READS | WRITES | OTHERS
 
 
 async def test_what_has_expired_is_found_in_no_way_though_it_is_still_stored(

@@ -111,6 +111,7 @@ def request(route: Route, user: str) -> Json:
     question = {"user_id": user, "query": "hello"}
     bodies: dict[str, Json] = {
         "MessageIn": message,
+        "MessagePut": message,
         "BatchIn": {"messages": [message]},
         "SearchIn": question,
         "SearchBatchIn": {"searches": [{"user_id": "own", "query": "hello"}, question]},

@@ -189,7 +189,9 @@ class Worksite:
         """Give the chunk numbers of all stored points by message id, in order; a duplicate would show twice."""
         found: defaultdict[str, list[int]] = defaultdict(list)
         for payload in await self.points():
-            found[payload["message_id"]].append(payload["chunk"])
+            # A placeholder is no chunk.
+            if "chunk" in payload:
+                found[payload["message_id"]].append(payload["chunk"])
         return {message: sorted(chunks) for message, chunks in found.items()}
 
     async def points(self) -> list[dict[str, Any]]:
