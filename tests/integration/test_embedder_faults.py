@@ -167,6 +167,13 @@ async def test_what_fails_for_every_message_is_waited_for(site: Worksite, fault:
     await until(site.is_ready, "ready again")
 
 
+async def test_a_refusal_just_before_the_server_is_mended_costs_no_message(site: Worksite) -> None:
+    await site.work()
+    site.script.fail_next(1, "bad_request")
+    await site.say(["refused once"])
+    await stored_in_full(site, ["refused once"])
+
+
 async def test_the_poison_in_a_batch_is_found_by_halving(site: Worksite) -> None:
     site.script.poison.add("number 77")
     await site.work(linger=0.5)
@@ -178,8 +185,8 @@ async def test_the_poison_in_a_batch_is_found_by_halving(site: Worksite) -> None
     assert (letter[b"class"], b"number 77." in letter[b"original:data"]) == (b"poison", True)
     assert b"HTTP 400" in letter[b"reason"]
     assert len(await site.stored()) == 127
-    # One call of 128, two for each of its 7 halvings, and one to see that it isn't the provider.
-    assert site.script.counts.calls <= 1 + 2 * 7 + 1
+    # One call of 128, two for each of its 7 halvings, one to try it again, and two to see that it isn't the provider.
+    assert site.script.counts.calls <= 1 + 2 * 7 + 3
 
 
 async def test_a_refusal_after_an_outage_leaves_it_ready(site: Worksite) -> None:
@@ -205,7 +212,7 @@ async def test_a_collection_of_other_dimensions_condemns_nothing(site: Worksite)
 
 async def test_a_vector_that_holds_no_numbers_is_not_stored(site: Worksite) -> None:
     await site.work()
-    site.script.fail_next(1, "not_a_number")
+    site.script.without_numbers.add("no numbers")
     await site.say(["no numbers"])
     await site.finished()
     (letter,) = await site.letters()

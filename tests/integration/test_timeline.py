@@ -104,7 +104,7 @@ async def test_a_message_is_given_as_it_was_posted(stack: RunningStack, user: st
 
     recorded_at = datetime.fromisoformat(given.pop("recorded_at"))
     appended = datetime.fromtimestamp(Position.parse(sent["position"]).order[0] / 1000, UTC)
-    assert given == {**message, "text": text, "occurred_at": "2025-05-01T10:00:00Z"}
+    assert given == {**message, "text": text, "occurred_at": "2025-05-01T10:00:00Z", "expires_at": None}
     assert abs(appended - recorded_at) < timedelta(minutes=5)
 
 

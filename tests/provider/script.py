@@ -4,7 +4,7 @@ import asyncio
 import math
 import re
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -66,6 +66,8 @@ class Script:
         """Share of the calls that get 429, whatever the limits say."""
         self.poison: set[str] = set()
         """Texts that hold one of these make the whole call 400."""
+        self.without_numbers: set[str] = set()
+        """Texts that hold one of these get a vector of no numbers."""
         self.is_quoting = False
         """Whether errors repeat the texts, as those of some providers do."""
         self.relevance = words_in_common
@@ -111,4 +113,12 @@ class Script:
 
     def is_poisoned(self, texts: Sequence[str]) -> bool:
         """Say whether one of the texts is refused."""
-        return any(poison in text for poison in self.poison for text in texts)
+        return _holds(texts, self.poison)
+
+    def has_no_numbers(self, texts: Sequence[str]) -> bool:
+        """Say whether one of the texts gets a vector of no numbers."""
+        return _holds(texts, self.without_numbers)
+
+
+def _holds(texts: Sequence[str], words: Iterable[str]) -> bool:
+    return any(word in text for word in words for text in texts)

@@ -99,7 +99,8 @@ class Provider:
         if fault is not None and fault.name == "page":
             return HTMLResponse("<p>Welcome!</p>")
         # JSON has no NaN, but some servers write it.
-        content = json.dumps(make(tokens, fault.name if fault else None))
+        spoiled: FaultName | None = "not_a_number" if script.has_no_numbers(texts) else None
+        content = json.dumps(make(tokens, fault.name if fault else spoiled))
         return Response(content, headers=admission.headers, media_type="application/json")
 
     def _vectors(

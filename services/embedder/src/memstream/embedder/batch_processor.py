@@ -98,18 +98,15 @@ class BatchProcessor:
 
     async def _embed_batch(self, jobs: Sequence[EmbeddingJob]) -> list[Vectors] | Outcome | None:
         """Return each message's rows; the outcome of one that has none; None if that isn't known, of several."""
-        while True:
-            try:
-                return await self._embed_jobs(jobs)
-            except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
-                if not isinstance(error, Rejected | InputSuspected):
-                    _log.exception("no outcome for %d messages", len(jobs))
-                if len(jobs) > 1:
-                    return None
-                if not isinstance(error, Rejected):
-                    return Pending(str(error) if isinstance(error, InputSuspected) else type(error).__name__)
-                if await self._is_input_refused():
-                    return Dead(str(error))
+        if len(jobs) == 1:
+            return await self._alone(lambda: self._embed_jobs(jobs))
+        try:
+            return await self._embed_jobs(jobs)
+        except (Rejected, InputSuspected):
+            return None
+        except Exception:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
+            _log.exception("no outcome for %d messages", len(jobs))
+            return None
 
     async def _reserve(self, jobs: Sequence[EmbeddingJob]) -> list[Attempt | None]:
         """Begin to store messages. What goes wrong is found again, and dealt with, when they are kept."""
@@ -123,28 +120,41 @@ class BatchProcessor:
         self, items: Sequence[ItemT], attempt: Callable[[Sequence[ItemT]], Awaitable[list[ResultT]]]
     ) -> list[ResultT | Outcome]:
         """Return the result of each item, in order; for those that make the attempt fail, their outcome instead."""
-        parts: Sequence[Sequence[ItemT]] = []
+        if len(items) == 1:
+            alone = await self._alone(lambda: attempt(items))
+            return list(alone) if isinstance(alone, list) else [alone]
         try:
             return list(await attempt(items)) if items else []
-        except (Rejected, InputSuspected) as error:
-            if len(items) > 1:
-                middle = len(items) // 2
-                parts = [items[:middle], items[middle:]]
-            elif isinstance(error, InputSuspected):
-                return [Pending(str(error))]
-            elif await self._is_input_refused():
-                return [Dead(str(error))]
-            else:
-                parts = [items]
-        except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
+        except (Rejected, InputSuspected):
+            middle = len(items) // 2
+            parts = [items[:middle], items[middle:]]
+        except Exception:  # noqa: BLE001 - the border of what is known; any other outcome would lose the batch
             _log.exception("no outcome for %d messages", len(items))
-            if len(items) == 1:
-                return [Pending(type(error).__name__)]
             parts = [[item] for item in items]
         return [result for part in parts for result in await self._divided(part, attempt)]
 
-    async def _is_input_refused(self) -> bool:
-        """Return whether the servers take another input than the one they refuse; False once they take one again."""
+    async def _alone(self, attempt: Callable[[], Awaitable[list[ResultT]]]) -> list[ResultT] | Outcome:
+        """Return the result of an attempt with one message, or the message's outcome.
+
+        It is dead if it is refused between two probes that the servers take: a refusal before they were mended, with a
+        probe after that, proves nothing.
+        """
+        were_working = self._servers.probe is None
+        while True:
+            try:
+                return await attempt()
+            except Rejected as error:
+                if await self._are_working() and were_working:
+                    return Dead(str(error))
+                were_working = True
+            except InputSuspected as error:
+                return Pending(str(error))
+            except Exception as error:  # noqa: BLE001 - the border of what is known; any other outcome would lose the message
+                _log.exception("no outcome for a message")
+                return Pending(type(error).__name__)
+
+    async def _are_working(self) -> bool:
+        """Return whether the servers take a valid input; False once they take one again."""
         probe = self._servers.probe
         if probe is not None:
             try:
