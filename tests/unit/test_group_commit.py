@@ -46,22 +46,24 @@ def make(
     store: Store, *, most: int = 100, waiting: int = 1000, most_size: int = PLENTY, waiting_size: int = PLENTY
 ) -> Commits:
     """Make the group commit over a store; an item's size is its length."""
-    return GroupCommit(store.write, len, limit=Amount(most, most_size), waiting_limit=Amount(waiting, waiting_size))
+    # Half of what may wait is for one tenant.
+    held = Amount(2 * waiting, 2 * waiting_size)
+    return GroupCommit(store.write, len, limit=Amount(most, most_size), waiting_limit=held)
 
 
 async def test_a_single_caller_does_not_wait_for_others() -> None:
     store = Store()
 
-    assert await make(store).commit(["a", "b"]) == ["A", "B"]
+    assert await make(store).commit(["a", "b"], "a") == ["A", "B"]
     assert store.writes == [["a", "b"]]
 
 
 async def test_who_comes_during_a_write_shares_the_next_one() -> None:
     store = Store(is_open=False)
     commits = make(store)
-    first = asyncio.create_task(commits.commit(["a"]))
+    first = asyncio.create_task(commits.commit(["a"], "a"))
     await started(first)
-    rest = [asyncio.create_task(commits.commit([name, name])) for name in "bcd"]
+    rest = [asyncio.create_task(commits.commit([name, name], "a")) for name in "bcd"]
     await started(*rest)
     assert store.writes == [["a"]]
     store.gate.set()
@@ -73,7 +75,7 @@ async def test_who_comes_during_a_write_shares_the_next_one() -> None:
 async def test_a_write_holds_no_more_than_it_may() -> None:
     store = Store()
     commits = make(store, most=3)
-    await asyncio.gather(*(commits.commit([name, name]) for name in "abc"))
+    await asyncio.gather(*(commits.commit([name, name], "a") for name in "abc"))
 
     assert store.writes == [["a", "a"], ["b", "b"], ["c", "c"]]
 
@@ -81,7 +83,7 @@ async def test_a_write_holds_no_more_than_it_may() -> None:
 async def test_a_write_holds_no_more_bytes_than_it_may() -> None:
     store = Store()
     commits = make(store, most_size=5)
-    await asyncio.gather(*(commits.commit(part) for part in (["aa"], ["bb"], ["cc"], ["dddddd"], ["e"])))
+    await asyncio.gather(*(commits.commit(part, "a") for part in (["aa"], ["bb"], ["cc"], ["dddddd"], ["e"])))
 
     assert store.writes == [["aa", "bb"], ["cc"], ["dddddd"], ["e"]]
 
@@ -89,7 +91,7 @@ async def test_a_write_holds_no_more_bytes_than_it_may() -> None:
 async def test_a_callers_items_are_never_divided() -> None:
     store = Store()
 
-    assert await make(store, most=3).commit(list("abcdefgh")) == list("ABCDEFGH")
+    assert await make(store, most=3).commit(list("abcdefgh"), "a") == list("ABCDEFGH")
     assert store.writes == [list("abcdefgh")]
 
 
@@ -103,7 +105,7 @@ async def test_everybody_gets_the_results_of_their_own_items_in_order(
 ) -> None:
     store = Store()
     commits = make(store, most=most, most_size=most_size)
-    results = await asyncio.gather(*(commits.commit(part) for part in parts))
+    results = await asyncio.gather(*(commits.commit(part, "a") for part in parts))
 
     assert results == [[item.upper() for item in part] for part in parts]
     assert [item for write in store.writes for item in write] == [item for part in parts for item in part]
@@ -115,7 +117,7 @@ async def test_an_error_reaches_all_who_took_part() -> None:
     store = Store(is_open=False)
     store.error = Unavailable("Redis", "gone")
     commits = make(store)
-    tasks = [asyncio.create_task(commits.commit([name])) for name in "abc"]
+    tasks = [asyncio.create_task(commits.commit([name], "a")) for name in "abc"]
     await started(*tasks)
     store.gate.set()
 
@@ -128,41 +130,41 @@ async def test_an_error_spoils_only_its_own_write() -> None:
     store.error = Unavailable("Redis", "gone")
     commits = make(store)
     with pytest.raises(Unavailable):
-        await commits.commit(["a"])
+        await commits.commit(["a"], "a")
     store.error = None
 
-    assert await commits.commit(["b"]) == ["B"]
+    assert await commits.commit(["b"], "a") == ["B"]
 
 
 async def test_too_many_waiting_items_are_refused() -> None:
     store = Store(is_open=False)
     commits = make(store, waiting=3)
-    tasks = [asyncio.create_task(commits.commit([name])) for name in "abc"]
+    tasks = [asyncio.create_task(commits.commit([name], "a")) for name in "abc"]
     await started(*tasks)
     with pytest.raises(Overloaded, match="3 messages wait to be written"):
-        await commits.commit(["d"])
+        await commits.commit(["d"], "a")
     store.gate.set()
 
     assert await asyncio.gather(*tasks) == [["A"], ["B"], ["C"]]
-    assert await commits.commit(["d"]) == ["D"]
+    assert await commits.commit(["d"], "a") == ["D"]
 
 
 async def test_too_many_waiting_bytes_are_refused_until_they_are_written() -> None:
     store = Store(is_open=False)
     commits = make(store, waiting_size=5)
-    tasks = [asyncio.create_task(commits.commit([name])) for name in ("aa", "bb")]
+    tasks = [asyncio.create_task(commits.commit([name], "a")) for name in ("aa", "bb")]
     await started(*tasks)
     with pytest.raises(Overloaded, match="2 messages wait to be written"):
-        await commits.commit(["cc"])
-    last = asyncio.create_task(commits.commit(["c"]))
+        await commits.commit(["cc"], "a")
+    last = asyncio.create_task(commits.commit(["c"], "a"))
     store.gate.set()
 
     assert [await task for task in (*tasks, last)] == [["AA"], ["BB"], ["C"]]
-    assert await commits.commit(["dddddd"]) == ["DDDDDD"]
+    assert await commits.commit(["dddddd"], "a") == ["DDDDDD"]
 
 
 async def test_one_large_caller_is_taken_when_nobody_waits() -> None:
-    assert await make(Store(), waiting=2).commit(list("abc")) == list("ABC")
+    assert await make(Store(), waiting=2).commit(list("abc"), "a") == list("ABC")
 
 
 async def test_room_is_given_back_after_an_error() -> None:
@@ -171,13 +173,13 @@ async def test_room_is_given_back_after_an_error() -> None:
     commits = make(store, waiting=1)
     for _ in range(3):
         with pytest.raises(Unavailable):
-            await commits.commit(["a"])
+            await commits.commit(["a"], "a")
 
 
 async def test_the_items_of_a_cancelled_caller_are_written_all_the_same() -> None:
     store = Store(is_open=False)
     commits = make(store)
-    first, given_up, last = (asyncio.create_task(commits.commit([name])) for name in "abc")
+    first, given_up, last = (asyncio.create_task(commits.commit([name], "a")) for name in "abc")
     await started(first, given_up, last)
     given_up.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -191,7 +193,7 @@ async def test_the_items_of_a_cancelled_caller_are_written_all_the_same() -> Non
 async def test_an_error_for_a_cancelled_caller_reaches_the_others() -> None:
     store = Store(is_open=False)
     commits = make(store)
-    given_up, other = (asyncio.create_task(commits.commit([name])) for name in "ab")
+    given_up, other = (asyncio.create_task(commits.commit([name], "a")) for name in "ab")
     await started(given_up, other)
     given_up.cancel()
     store.error = Unavailable("Redis", "gone")
@@ -199,3 +201,45 @@ async def test_an_error_for_a_cancelled_caller_reaches_the_others() -> None:
 
     with pytest.raises(Unavailable):
         await other
+
+
+async def test_many_batches_of_a_tenant_delay_anothers_message_by_one_write() -> None:
+    store = Store(is_open=False)
+    commits = make(store, most=4)
+    hostile = [asyncio.create_task(commits.commit([name] * 4, "hostile")) for name in "abcdef"]
+    await started(*hostile)
+    calm = asyncio.create_task(commits.commit(["x"], "calm"))
+    await started(calm)
+    store.gate.set()
+    await asyncio.gather(calm, *hostile)
+
+    assert [any(item == "x" for item in write) for write in store.writes].index(True) <= 2
+    written = [write[0] for write in store.writes if "x" not in write]
+    assert written == sorted(written)
+
+
+async def test_what_waits_of_one_tenant_keeps_no_other_out() -> None:
+    store = Store(is_open=False)
+    commits = make(store, waiting=3)
+    hostile = [asyncio.create_task(commits.commit([name], "hostile")) for name in "abc"]
+    await started(*hostile)
+    with pytest.raises(Overloaded, match="3 messages wait to be written"):
+        await commits.commit(["d"], "hostile")
+    calm = asyncio.create_task(commits.commit(["x"], "calm"))
+    store.gate.set()
+
+    assert await calm == ["X"]
+    assert await asyncio.gather(*hostile) == [["A"], ["B"], ["C"]]
+    assert await commits.commit(["d"], "hostile") == ["D"]
+
+
+async def test_several_tenants_hold_no_more_than_may_wait() -> None:
+    store = Store(is_open=False)
+    commits = make(store, waiting=3)
+    held = [asyncio.create_task(commits.commit(["x"], tenant)) for tenant in "abcdef"]
+    await started(*held)
+    with pytest.raises(Overloaded, match="6 messages wait to be written"):
+        await commits.commit(["x"], "g")
+    store.gate.set()
+
+    assert await asyncio.gather(*held) == [["X"]] * 6

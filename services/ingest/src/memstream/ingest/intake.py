@@ -129,7 +129,7 @@ class Intake:
 
     async def _commit(self, entries: Sequence[NewEntry], tenant: str) -> Sequence[Appended]:
         with self.metrics.append_seconds.time():
-            appended = await self.commits.commit(entries)
+            appended = await self.commits.commit(entries, tenant)
         await self.quotas.count(tenant, entries, appended)
         return appended
 
