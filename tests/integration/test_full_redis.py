@@ -84,6 +84,26 @@ async def test_what_deletions_of_nothing_took_is_given_back(site: Worksite, inge
     assert max(lifetimes) <= 300
 
 
+async def test_one_tenants_messages_leave_room_for_those_of_others(site: Worksite, ingest: httpx.AsyncClient) -> None:
+    await site.redis.config_set("maxmemory", await used(site.redis) + ROOM)
+    other = httpx.AsyncClient(base_url=ingest.base_url, headers={"authorization": f"Bearer {OTHER_KEY}"})
+    text = "noise " * 300
+
+    async def flood() -> httpx.Response:
+        return await ingest.post("/v1/messages", json={"user_id": "ana", "text": text})
+
+    async def is_refused() -> bool:
+        """Post some messages. What is refused is looked at only once it was decided by a new look at the memory."""
+        answers = await asyncio.gather(*(flood() for _ in range(20)))
+        return all(answer.status_code == 429 for answer in answers)
+
+    await until(is_refused, "the tenant with most of the backlog is refused")
+
+    assert problem(await flood(), 429, "overloaded")["limit"] == "backlog_share"
+    async with other:
+        await post(other, "ben", "somebody else is heard", message_id="m-1")
+
+
 async def test_work_in_progress_ends_when_there_is_no_memory_at_all(site: Worksite, ingest: httpx.AsyncClient) -> None:
     await site.work()
     site.script.poison.add("poison")

@@ -17,6 +17,7 @@ from memstream.client import ONCE, Memstream, Operator
 from memstream.contracts import keys
 from memstream.contracts.messages import AcceptedLine
 from memstream.contracts.tenants import TenantPolicy
+from memstream.ingest.admission import Crowd
 from memstream.ingest.appends import Appended
 from memstream.ingest.recorder import NewEntry
 from memstream.ingest.tenant_quotas import Admission, TenantQuotas
@@ -230,6 +231,7 @@ async def test_a_tenant_gets_its_share_of_the_backlog_and_no_more(site: Worksite
         RateLimiter(site.redis, clock, "messages_per_second", least=1),
         usage,
         backlog_limit=50,
+        crowd=lambda: Crowd(0.0, 0),
     )
     admission = await quotas.admit("acme", 8)
     assert admission == Admission(8)
@@ -238,6 +240,34 @@ async def test_a_tenant_gets_its_share_of_the_backlog_and_no_more(site: Worksite
     admission = await quotas.admit("acme", 8)
     assert (admission.messages, admission.refusal and admission.refusal.limit) == (2, "backlog_share")
     assert (await quotas.admit("other", 1000)).messages == 1000
+
+
+async def test_while_it_is_crowded_who_has_most_of_the_backlog_waits(site: Worksite) -> None:
+    await site.create_groups()
+    await write_policy(site.redis, "sole", TenantPolicy(backlog_share=1))
+    clock = ManualClock()
+    crowd = Crowd(0.3, 1000)
+    quotas = TenantQuotas(
+        TenantPolicies(site.redis, clock),
+        RateLimiter(site.redis, clock, "messages_per_second", least=1),
+        TenantUsage(site.redis, clock, partitions=1),
+        backlog_limit=10_000,
+        crowd=lambda: crowd,
+    )
+    now = await server_ms(site)
+    for tenant, number in (("hostile", 600), ("sole", 300), ("calm", 90)):
+        await quotas.count(tenant, entries(number, tenant), appended(number, now))
+    clock.advance(2)
+    assert (await quotas.admit("hostile", 50)).messages == 50
+
+    crowd = Crowd(0.8, 1000)
+
+    with pytest.raises(OverQuota, match="600 of 500 messages are taken") as refused:
+        await quotas.admit("hostile", 50)
+    assert refused.value.limit == "backlog_share"
+    assert [(await quotas.admit(tenant, 50)).messages for tenant in ("sole", "calm", "new")] == [50] * 3
+    crowd = Crowd(0.8, 150)
+    assert (await quotas.admit("calm", 50)).messages == 10
 
 
 async def limited(site: Worksite, **limits: float) -> None:

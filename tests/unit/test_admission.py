@@ -54,6 +54,11 @@ def test_a_refusal_says_why_and_when_to_come_back(reading: Reading, reason: str)
     assert MARKS.admit(reading, 0.0) == LimitReached(reason, 10.0)
 
 
+@given(watermarks, readings)
+def test_messages_are_refused_where_it_is_full(marks: Watermarks, reading: Reading) -> None:
+    assert isinstance(marks.admit(reading, 0.0), LimitReached) == (marks.crowd(reading).fullness >= 1)
+
+
 def test_a_redis_without_a_limit_is_never_full() -> None:
     assert MARKS.admit(Reading(0, 0.0), 0.0) == Admitted()
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Write(Enum):
@@ -24,6 +25,14 @@ class Reading:
 
     backlog: int
     memory: float
+
+
+class Crowd(NamedTuple):
+    """What waits of all tenants together."""
+
+    fullness: float
+    """0 to 1, where new messages of all tenants are refused."""
+    messages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,10 @@ class Watermarks:
     lifetime: float
     deletion_memory: float = 0.92
     unseen_memory: float = 0.7
+
+    def crowd(self, reading: Reading) -> Crowd:
+        """Return how much of what may wait a reading says is waiting."""
+        return Crowd(max(reading.backlog / self.backlog, reading.memory / self.memory), reading.backlog)
 
     def admit(
         self, reading: Reading | None, age: float, write: Write = Write.MESSAGE

@@ -92,6 +92,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         RateLimiter(client, clock, "messages_per_second", least=LEAST_MESSAGES),
         usage,
         backlog_limit=settings.backlog_limit,
+        crowd=pressure.crowd,
     )
     parts = IngestParts(
         intake=Intake(recorder, commits, settings.limits(), clock.now, metrics, Turns(clock), quotas),

@@ -4,7 +4,7 @@ import contextlib
 import logging
 from random import Random
 
-from memstream.ingest.admission import Admitted, LimitReached, Reading, Unknown, Watermarks, Write
+from memstream.ingest.admission import Admitted, Crowd, LimitReached, Reading, Unknown, Watermarks, Write
 from memstream.ingest.durability import Durability
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.stream_log import StreamLog
@@ -57,6 +57,12 @@ class LoadMonitor:
                 raise Overloaded(reason, retry_after)
             case Unknown(reason):
                 raise Unavailable(DEPENDENCY, f"{reason}: {self._fault}")
+
+    def crowd(self) -> Crowd:
+        """Return how much of what may wait is waiting; nothing, as long as that is not known."""
+        if self._reading is None:
+            return Crowd(0.0, 0)
+        return self._watermarks.crowd(self._reading)
 
     def takes(self, write: Write) -> bool:
         """Return whether a write is accepted now."""

@@ -1,11 +1,12 @@
 """Whether a tenant's messages are accepted, given its limits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from memstream.contracts.messages import LineError
 from memstream.contracts.tenants import LimitName, TenantPolicy
+from memstream.ingest.admission import Crowd
 from memstream.ingest.appends import Appended
 from memstream.ingest.recorder import NewEntry
 from memstream.ingest.tenant_usage import TenantUsage, Usage
@@ -20,6 +21,18 @@ LEAST_MESSAGES = 10
 _BACKLOG_RETRY_SECONDS = 10.0
 _STORED_RETRY_SECONDS = 60.0
 """Stored messages are counted once a minute: there may be room when some were deleted or have expired."""
+
+_CROWDED_FROM = 0.75
+"""Of what may wait. The rest is for the tenants that do not have most of it."""
+
+_CROWDED_SHARE = 0.5
+"""Of all that waits: a tenant with more gets no further ones in while it is crowded, unless its policy says more."""
+
+_CROWDED_LEAST = 100
+"""Messages that a tenant may have waiting, however crowded it is."""
+
+_COUNTED_FROM = 0.25
+"""Of what may wait: below, nobody has to be counted who has no policy that asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +84,32 @@ class Unlimited:
 
 
 class TenantQuotas:
-    """Accepts what tenants' policies allow."""
+    """Accepts what tenants' policies allow, and keeps who has most of the backlog from taking the rest of it."""
 
-    def __init__(self, policies: TenantPolicies, rates: RateLimiter, usage: TenantUsage, *, backlog_limit: int) -> None:
+    def __init__(
+        self,
+        policies: TenantPolicies,
+        rates: RateLimiter,
+        usage: TenantUsage,
+        *,
+        backlog_limit: int,
+        crowd: Callable[[], Crowd],
+    ) -> None:
         self._policies = policies
         self._rates = rates
         self._usage = usage
         self._backlog_limit = backlog_limit
+        self._crowd = crowd
 
     async def admit(self, tenant: str, messages: int) -> Admission:
         """See `Quotas`."""
         policy = await self._policies.of(tenant)
         room, refusal = messages, None
-        if _is_counted(policy):
-            room, refusal = self._room(policy, await self._usage.read(tenant), messages)
+        crowd = self._crowd()
+        is_crowded = crowd.fullness >= _CROWDED_FROM
+        if is_crowded or _has_counts(policy):
+            usage = await self._usage.read(tenant)
+            room, refusal = self._room(policy, usage, messages, crowd.messages if is_crowded else None)
         if room:
             permits, retry_after = await self._rates.take(tenant, policy.messages_per_second, room)
             if permits < room and policy.messages_per_second is not None:
@@ -93,11 +118,17 @@ class TenantQuotas:
             raise refusal
         return Admission(room, refusal)
 
-    def _room(self, policy: TenantPolicy, usage: Usage, wanted: int) -> tuple[int, OverQuota | None]:
+    def _room(
+        self, policy: TenantPolicy, usage: Usage, wanted: int, crowded: int | None
+    ) -> tuple[int, OverQuota | None]:
         room, refusal = wanted, None
         share = None if policy.backlog_share is None else int(policy.backlog_share * self._backlog_limit)
+        share_of_crowd = None
+        if crowded is not None:
+            share_of_crowd = max(_CROWDED_LEAST, int((policy.backlog_share or _CROWDED_SHARE) * crowded))
         bounds: tuple[tuple[LimitName, int | None, int, float], ...] = (
             ("backlog_share", share, usage.waiting, _BACKLOG_RETRY_SECONDS),
+            ("backlog_share", share_of_crowd, usage.waiting, _BACKLOG_RETRY_SECONDS),
             ("stored_messages", policy.stored_messages, usage.stored, _STORED_RETRY_SECONDS),
         )
         for limit, bound, used, retry_after in bounds:
@@ -108,9 +139,9 @@ class TenantQuotas:
 
     async def count(self, tenant: str, entries: Sequence[NewEntry], appended: Sequence[Appended]) -> None:
         """See `Quotas`."""
-        if _is_counted(await self._policies.of(tenant)):
+        if self._crowd().fullness >= _COUNTED_FROM or _has_counts(await self._policies.of(tenant)):
             self._usage.count(entries, appended)
 
 
-def _is_counted(policy: TenantPolicy) -> bool:
+def _has_counts(policy: TenantPolicy) -> bool:
     return policy.backlog_share is not None or policy.stored_messages is not None
