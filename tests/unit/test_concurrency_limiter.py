@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.runtime.errors import Busy, Overloaded, Unavailable
@@ -100,6 +100,25 @@ async def test_who_has_many_waiting_is_turned_away_while_others_still_get_a_plac
 
     assert outcomes["honest"] == ["passed"] * 5
     assert Counter(outcomes["hostile"]) == {"Busy": 89, "Overloaded": 5, "passed": 6}
+
+
+async def test_who_takes_the_place_of_one_that_just_gave_up_gets_in_and_gives_its_permit_back() -> None:
+    limiter = ConcurrencyLimiter(1, 2)
+
+    async def come(tenant: str) -> None:
+        async with limiter.admitted(tenant=tenant):
+            pass
+
+    async with limiter.admitted():
+        hostile = [asyncio.create_task(come("hostile")) for _ in range(2)]
+        await until(lambda: limiter.waiting == 2, "two wait")
+        # Who comes runs before the one that gives up can leave its place.
+        honest = asyncio.create_task(come("honest"))
+        hostile[1].cancel()
+        await asyncio.wait([hostile[1]])
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(honest, hostile[0])
+        await come("the next one")
 
 
 async def test_a_tenant_has_a_limit_of_its_own_and_is_told_which() -> None:

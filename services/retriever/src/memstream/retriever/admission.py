@@ -83,7 +83,8 @@ class ConcurrencyLimiter:
         displaced = self._queue.push(tenant, waiter, waiter.permits)
         if displaced is waiter:
             raise self._refusal(tenant)
-        if displaced is not None:
+        # One that was just cancelled still has its place, and needs no answer.
+        if displaced is not None and not displaced.admitted.done():
             displaced.admitted.set_exception(Overloaded("others wait too, and with fewer requests", _RETRY_AFTER))
         self._admit()
 
