@@ -144,7 +144,8 @@ class PositionWaiter:
                 for wait in waits:
                     wait.failure = error
                     wait.progress.set()
-                return
+                # Others may have begun to wait meanwhile.
+                continue
             for wait in waits:
                 if not wait.left <= left:
                     wait.left &= left
