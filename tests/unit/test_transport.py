@@ -11,11 +11,12 @@ import pytest
 from waiting import until
 
 from memstream.runtime.clock import SystemClock
-from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
+from memstream.runtime.errors import AnswerTooLarge, GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import CandidateQuery, owner_of, without_retention
 from memstream.vectors.store.qdrant import QdrantStore
+from memstream.vectors.store.qdrant.collection import Collection, PointId
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT
 from memstream.vectors.transport import HttpTransport, is_direct
 
@@ -325,6 +326,44 @@ async def test_each_refusal_becomes_the_error_that_says_what_to_do(
     if b"retry-after" in given:
         assert isinstance(error, Unavailable)
         assert error.retry_after == 3.0
+
+
+@pytest.fixture
+def small_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Qdrant's answers have a kilobyte, in place of 16 MiB."""
+    monkeypatch.setattr("memstream.vectors.store.qdrant.collection._MAX_BYTES", 1000)
+
+
+LARGE = answer(200, {"result": [], "padding": "x" * 1000})
+
+
+@pytest.mark.usefixtures("small_answers")
+async def test_an_answer_of_qdrants_that_is_too_large_is_not_read_to_its_end() -> None:
+    async with serving(LARGE) as server:
+        assert type(await asked(server)) is AnswerTooLarge
+
+
+@pytest.mark.usefixtures("small_answers")
+async def test_vectors_are_read_however_many_a_call_asks_for() -> None:
+    """2,048 texts, the most of a call, have 32 MiB of vectors of 3,072 dimensions in base64."""
+    async with serving(answer(200, EMBEDDED | {"padding": "x" * 1000})) as server:
+        assert await embedded(server) is None
+
+
+@pytest.mark.usefixtures("small_answers")
+async def test_points_that_are_too_large_for_one_answer_come_in_several() -> None:
+    """A worker reads what is stored of a batch: all of it may be texts of 64 KiB, and longer as JSON."""
+    points = [PointId(name) for name in "abc"]
+    first, *others = [{"id": name, "payload": {"text": name}} for name in points]
+    answers = [LARGE, answer(200, {"result": [first]}), answer(200, {"result": others})]
+    async with serving(*answers) as server:
+        collection = Collection(url=server.url, api_key=None, name="c", timeout=60, connections=1)
+        found = await collection.retrieve(points, ["text"])
+        await collection.aclose()
+
+    assert found == {name: {"text": name} for name in points}
+    asked_for = [json.loads(request.partition(b"\r\n\r\n")[2])["ids"] for _, request in server.requests]
+    assert asked_for == [["a", "b", "c"], ["a"], ["b", "c"]]
 
 
 def lines(requests: Sequence[tuple[int, bytes]]) -> list[bytes]:

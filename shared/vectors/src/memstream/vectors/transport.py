@@ -16,16 +16,13 @@ from urllib.request import getproxies
 
 import httptools
 
-MAX_RESPONSE_BYTES = 16 * 2**20
-"""Larger responses are not read to the end: what they hold would be in memory several times."""
-
 _NO_BODY = frozenset({204, 304})
 _FIRST_FINAL = 200
 """Statuses below are interim: the final response follows."""
 
 
 class ResponseTooLarge(OSError):
-    """A response has more than `MAX_RESPONSE_BYTES`."""
+    """A response has more bytes than may be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +42,19 @@ def is_direct(url: str) -> bool:
 class HttpTransport:
     """Requests to one server, over as many connections as there are concurrent requests."""
 
-    def __init__(self, url: str, *, port: int, headers: Mapping[str, str], timeout: float) -> None:
+    def __init__(
+        self, url: str, *, port: int, headers: Mapping[str, str], timeout: float, max_bytes: int | None = None
+    ) -> None:
         """Prepare it without connecting. `port` is used if the URL has none; `timeout` is in seconds.
 
-        Paths are relative to the URL's own path. Every request has these headers.
+        Paths are relative to the URL's own path. Every request has these headers. A response whose body has more than
+        `max_bytes` is not read to the end.
         """
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or port
         self._path = parts.path.rstrip("/")
         self._timeout = timeout
+        self._max_bytes = max_bytes
         host = f"[{self._host}]" if ":" in self._host else self._host
         lines = {
             "host": f"{host}:{self._port}",
@@ -68,7 +69,7 @@ class HttpTransport:
         """Send a JSON body, and return the response, whatever its status. The request may be sent twice.
 
         Raises:
-            ResponseTooLarge: its body is larger than `MAX_RESPONSE_BYTES`.
+            ResponseTooLarge: its body has more than `max_bytes`.
             OSError: there is no response, or not in time.
 
         """
@@ -87,7 +88,7 @@ class HttpTransport:
 
     async def _connect(self) -> "_Connection":
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(_Connection, self._host, self._port)
+        _, connection = await loop.create_connection(lambda: _Connection(self._max_bytes), self._host, self._port)
         return connection
 
     async def _exchange(self, connection: "_Connection", request: bytes) -> HttpResponse:
@@ -115,7 +116,7 @@ class HttpTransport:
 class _Connection(asyncio.Protocol):
     """A connection, which carries one request at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int | None) -> None:
         self.has_received = False
         """Part of the response has arrived."""
         self.is_reusable = True
@@ -126,6 +127,7 @@ class _Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
         self._size = 0
+        self._max_bytes = max_bytes
         self._ends_by_closing = False
 
     async def send(self, request: bytes) -> HttpResponse:
@@ -176,8 +178,8 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
-        if self._size > MAX_RESPONSE_BYTES:
-            self._fail(ResponseTooLarge(f"more than {MAX_RESPONSE_BYTES} bytes"))
+        if self._max_bytes is not None and self._size > self._max_bytes:
+            self._fail(ResponseTooLarge(f"more than {self._max_bytes} bytes"))
             return
         self._parts.append(body)
 

@@ -43,6 +43,9 @@ PointId = NewType("PointId", str)
 _PORT = 6333
 """Where Qdrant is asked when its URL names no port."""
 
+_MAX_BYTES = 16 * 2**20
+"""Larger answers are not read to the end: what they hold would be in memory several times."""
+
 _OK = 200
 _NOT_FOUND = 404
 _NO_STATUS = 500
@@ -157,13 +160,15 @@ class Collection:
             check_compatibility=False,
             # The server makes the BM25 vectors; without this the client would look for a model of its own.
             cloud_inference=True,
-            # Connections to this machine are kept alive only when limits are given.
             verify=verify,
+            # Connections to this machine are kept alive only when limits are given.
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
         self._transport: HttpTransport | None = None
         if is_direct(url):
-            self._transport = HttpTransport(url, port=_PORT, headers=headers, timeout=max(1, int(timeout)))
+            self._transport = HttpTransport(
+                url, port=_PORT, headers=headers, timeout=max(1, int(timeout)), max_bytes=_MAX_BYTES
+            )
 
     async def upsert(self, points: Sequence[Mapping[str, Any]], newest_ms: int) -> None:
         """Store points, but for those whose stored version comes from an entry after `newest_ms`.
@@ -220,7 +225,13 @@ class Collection:
         if not points:
             return {}
         body = {"ids": points, "with_payload": {"include": fields}, "with_vector": False}
-        answer = await self._read("/points", orjson.dumps(body), _AllStored)
+        try:
+            answer = await self._read("/points", orjson.dumps(body), _AllStored)
+        except AnswerTooLarge:
+            if len(points) == 1:
+                raise
+            middle = len(points) // 2
+            return await self.retrieve(points[:middle], fields) | await self.retrieve(points[middle:], fields)
         return {PointId(one.id): one.payload for one in answer.result}
 
     async def delete(self, which: DeletionFilter) -> None:
