@@ -3,7 +3,8 @@
 There are more round trips where much is asked for, so that what is read at once is bounded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -11,8 +12,9 @@ from memstream.retriever.candidates.hits import SearchHit
 from memstream.runtime.errors import Invalid
 from memstream.vectors.store import FirstChunks, MemoryStore, Neighbours, Owner, StoredMessage, Turns
 
-_FIRST_CHUNKS = 50
-"""First chunks of one round trip: each has the whole text of a message, 64 KiB at the most."""
+_FIRST_CHUNKS = 40
+"""First chunks of one round trip: each has the whole text of a message, 64 KiB at the most. As JSON it may be six times
+as long, and an answer of more than 16 MiB is not read."""
 _NEIGHBOURS = 100
 """Hits of one round trip whose neighbours are asked for, by four queries each, if one neighbour is asked for on either
 side; else so many fewer."""
@@ -30,44 +32,49 @@ async def add_details(
         Unavailable, GlobalFault, Rejected: as the store says.
 
     """
-    wanted = [one for one, _ in found if one.is_part]
-    around = [one for one in (_neighbours(hit, count) for hit, count in found) if one is not None]
-    if not wanted and not around:
-        return [one for one, _ in found]
+    # Several searches of a batch may find the same: it is asked for once, and counts for each hit that shows it.
+    wanted = Counter(_name(one) for one, _ in found if one.is_part)
+    around = Counter(one for one in (_neighbours(hit, count) for hit, count in found) if one is not None)
+    at_once = max(1, _NEIGHBOURS // max((one.count for one in around), default=1))
     firsts: dict[tuple[Owner, str], StoredMessage] = {}
-    turns: list[Turns] = []
+    turns: dict[Neighbours, Turns] = {}
     characters = 0
-    hits, asked = iter(wanted), iter(around)
+    names, asked = iter(wanted), iter(around)
     while True:
-        chunks = list(_first_chunks(islice(hits, _FIRST_CHUNKS)))
-        some = list(islice(asked, max(1, _NEIGHBOURS // max((one.count for one in around), default=1))))
+        chunks, some = list(_first_chunks(islice(names, _FIRST_CHUNKS))), list(islice(asked, at_once))
         if not chunks and not some:
             break
         answers, more = await store.fetch(chunks, some)
         for one, each in zip(chunks, answers, strict=True):
-            firsts |= {(one.owner, name): first for name, first in each.items()}
-        turns += more
-        characters += sum(len(first.full_text or "") for each in answers for first in each.values())
-        characters += sum(len(turn.text) for each in more for turn in (*each.before, *each.after))
+            for message_id, first in each.items():
+                name = (one.owner, message_id)
+                firsts[name] = first
+                characters += wanted[name] * len(first.full_text or "")
+        for place, turn in zip(some, more, strict=True):
+            turns[place] = turn
+            characters += around[place] * sum(len(one.text) for one in (*turn.before, *turn.after))
         if characters > most_characters:
             raise Invalid("limit", f"the answer would have more than {most_characters} characters: ask for fewer hits")
-    rest = iter(turns)
     return [
         replace(
             one,
-            first=firsts.get((one.owner, one.message.message_id)) if one.is_part else None,
-            turns=one.turns if _neighbours(one, count) is None else next(rest),
+            first=firsts.get(_name(one)) if one.is_part else None,
+            turns=one.turns if (own := _neighbours(one, count)) is None else turns[own],
         )
         for one, count in found
     ]
 
 
-def _first_chunks(found: Iterator[SearchHit]) -> Iterator[FirstChunks]:
+def _name(found: SearchHit) -> tuple[Owner, str]:
+    return found.owner, found.message.message_id
+
+
+def _first_chunks(names: Iterable[tuple[Owner, str]]) -> Iterator[FirstChunks]:
     """Ask for first chunks, once for each owner."""
-    names: dict[Owner, dict[str, None]] = {}
-    for one in found:
-        names.setdefault(one.owner, {})[one.message.message_id] = None
-    for owner, each in names.items():
+    messages: dict[Owner, list[str]] = {}
+    for owner, message_id in names:
+        messages.setdefault(owner, []).append(message_id)
+    for owner, each in messages.items():
         yield FirstChunks(owner, tuple(each))
 
 
