@@ -14,7 +14,8 @@ from waiting import until
 
 from isolation.owners import ModelOwner, strangers_in
 
-_PAGE = 100
+_PAGE = 25
+"""Less than a user has, so that most timelines are of several pages."""
 _MOST_POSITIONS = 50
 
 
@@ -164,9 +165,9 @@ class Requests:
         while True:
             page = (await self._send(owner, self._retriever, "GET", "/v1/timeline", params=query)).json()
             found.update({message["message_id"]: message["text"] for message in page["messages"]})
-            if not page.get("next_cursor"):
+            if not page["cursor"]:
                 break
-            query["cursor"] = page["next_cursor"]
+            query["cursor"] = page["cursor"]
         if found != owner.live:
             missing, surplus = owner.live.items() - found.items(), found.items() - owner.live.items()
             self.report.violations.append(
