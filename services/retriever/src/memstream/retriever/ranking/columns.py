@@ -77,6 +77,15 @@ class Columns:
         return np.array([message.speaker in self.mentioned_speakers for message in self.messages], np.float64)
 
     @cached_property
+    def time_shares(self) -> Floats:
+        """1 for messages of a time that the question names, 0.5 for those of a day next to one; 0 for documents."""
+        if not self.question.times:
+            return self.zeros()
+        pairs = zip(self.messages, self.is_document, strict=True)
+        share = self.question.time_share
+        return np.array([0.0 if is_document else share(message.occurred_at) for message, is_document in pairs])
+
+    @cached_property
     def surroundings(self) -> Floats:
         """What the other turns of its conversation give each, on the scale of combined scores."""
         return surroundings(self._turns)

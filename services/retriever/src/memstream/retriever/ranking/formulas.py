@@ -71,11 +71,7 @@ def partial_coverage(columns: Columns) -> Floats:
 
 def time(columns: Columns) -> Floats:
     """Return 1 for messages of a time that the question names, 0.5 for those of a day next to one."""
-    if not columns.question.times:
-        return columns.zeros()
-    pairs = zip(columns.messages, columns.is_document, strict=True)
-    share = columns.question.time_share
-    return np.array([0.0 if is_document else share(message.occurred_at) for message, is_document in pairs])
+    return columns.time_shares
 
 
 def other_speaker(columns: Columns) -> Floats:
@@ -87,7 +83,7 @@ def other_speaker(columns: Columns) -> Floats:
 
 def other_time(columns: Columns) -> Floats:
     """Return 1 for messages of another time than the question names."""
-    return (1.0 - time(columns)) * _is_no_document(columns) if columns.question.times else columns.zeros()
+    return (1.0 - columns.time_shares) * _is_no_document(columns) if columns.question.times else columns.zeros()
 
 
 def unknown_names(columns: Columns) -> Floats:
