@@ -38,7 +38,7 @@ class RetrieverMetrics:
         )
         self.turned_away = Counter(
             "memstream_retriever_turned_away",
-            "Requests refused with 503 because the queue was full.",
+            "Requests refused with 503 or 429 because too many waited, or waited for too long.",
             registry=registry,
         )
         self.waiting = Gauge("memstream_retriever_waiting", "Requests that wait for a permit.", registry=registry)

