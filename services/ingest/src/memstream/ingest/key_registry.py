@@ -36,6 +36,8 @@ AUDIT_ENTRIES = 10_000
 _SCANNED = 1_000
 """Keys that are read for a page of one tenant's at most."""
 
+_LAST = datetime.max.replace(tzinfo=UTC)
+
 _AFTER_ALL = "\x7f"
 """Sorts after every character of an index entry."""
 
@@ -100,7 +102,7 @@ class KeyRegistry:
         now = self._now()
         expires_at = wanted.expires_at
         if expires_at is None and old.expires_at is not None:
-            expires_at = now + (old.expires_at - old.created_at)
+            expires_at = now + min(old.expires_at - old.created_at, _LAST - now)
         made = old.model_copy(
             update={"key_id": self._new_id(), "created_at": now, "expires_at": expires_at, "rotated_from": key_id}
         )
