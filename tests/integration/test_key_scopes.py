@@ -323,6 +323,21 @@ async def test_a_key_that_ends_with_the_calendar_is_rotated(stack: RunningStack)
     assert new["expires_at"].startswith("9999-12-31T23:59:59")
 
 
+async def test_a_listed_key_that_this_release_cannot_read_is_still_revoked(stack: RunningStack) -> None:
+    made = await created(stack, tenant="of-later")
+    name = keys.credential(digest_of(made["key"]))
+    later = (await stack.redis.hget(name, "record") or b"").replace(b'"search"', b'"summarize"')
+    await stack.redis.hset(name, "record", later)
+    async with operator(stack) as client:
+        assert answered(await client.get(PATH, params={"tenant": "of-later"}), 200)["keys"] == []
+
+        assert (await client.delete(f"{PATH}/{made['key_id']}")).status_code == 204
+        (entry,) = answered(await client.get(f"{PATH}/audit", params={"limit": 1}), 200)["entries"]
+
+    assert not await stack.redis.exists(name)
+    assert (entry["action"], entry["key_id"]) == ("revoked", made["key_id"])
+
+
 async def test_without_an_overlap_a_rotated_key_ends_at_once(stack: RunningStack) -> None:
     old = await created(stack)
     async with operator(stack) as client, holder(stack, "ingest", old["key"]) as client_of_old:

@@ -44,11 +44,14 @@ _AFTER_ALL = "\x7f"
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """An entry of the index, and what is known of its key; None if that has expired."""
+    """An entry of the index, and what is known of its key."""
 
     key_id: str
     digest: str
+    is_kept: bool
+    """Whether Redis has the key; else it has expired."""
     known: ApiKey | None
+    """None also if a later release wrote what this one can't read."""
 
     @property
     def member(self) -> str:
@@ -119,11 +122,12 @@ class KeyRegistry:
         entry = await self._find(key_id)
         if entry is None:
             return False
-        audit = _audit(entry.known, actor, "revoked") if entry.known else ()
+        # Whose key it was is not known if it can't be read.
+        unread = ("actor", actor, "action", "revoked", "key_id", key_id, "tenant", "")
         call = REVOKE_KEY.call(
             RevocationKeys(keys.credential(entry.digest), keys.CREDENTIAL_INDEX, keys.AUDIT),
             RevocationArguments(entry.member, AUDIT_ENTRIES),
-            audit or ["action", "revoked", "actor", actor, "key_id", key_id],
+            _audit(entry.known, actor, "revoked") if entry.known else unread,
         )
         return await self._scripts.run(call)
 
@@ -137,7 +141,7 @@ class KeyRegistry:
         scanned = _SCANNED if tenant is not None else limit
         least = "-" if after is None else f"({after} {_AFTER_ALL}"
         entries = await self._read(least, scanned)
-        gone = [entry.member for entry in entries if entry.known is None]
+        gone = [entry.member for entry in entries if not entry.is_kept]
         if gone:
             with redis_faults():
                 await self._client.zrem(keys.CREDENTIAL_INDEX, *gone)
@@ -196,7 +200,10 @@ class KeyRegistry:
                 for _, digest in pairs:
                     pipe.hgetall(keys.credential(digest))
                 found = await pipe.execute()
-        return [_Entry(name, digest, read_record(fields)) for (name, digest), fields in zip(pairs, found, strict=True)]
+        return [
+            _Entry(name, digest, bool(fields), read_record(fields))
+            for (name, digest), fields in zip(pairs, found, strict=True)
+        ]
 
 
 def _audit(known: ApiKey, actor: str, action: KeyAction) -> Sequence[str]:
