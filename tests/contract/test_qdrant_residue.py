@@ -111,6 +111,26 @@ def test_that_there_is_something_to_compact_is_known_after_a_crash(tmp_path: Pat
     again.close()
 
 
+def test_what_was_deleted_during_a_compaction_waits_for_the_next_one_from_then_on(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = storage.get("memories")
+    collection.write(*read_upsert(points({1: mark(), 2: mark()}), collection.schema))
+    delete(collection, 1)
+    meanwhile = LONG_AGO + COMPACT_WITHIN
+    optimize = collection.optimize
+
+    def optimize_and_delete() -> None:
+        optimize()
+        delete(collection, 2, now=meanwhile)
+
+    monkeypatch.setattr(collection, "optimize", optimize_and_delete)
+
+    collection.compact()
+
+    assert collection.residue_since == meanwhile
+
+
 async def test_maintenance_compacts_by_itself(storage: Storage, tmp_path: Path) -> None:
     collection = storage.get("memories")
     word = mark()

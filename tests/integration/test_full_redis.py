@@ -126,7 +126,6 @@ async def test_work_in_progress_ends_when_there_is_no_memory_at_all(site: Worksi
         return (await ingest.post("/v1/messages", json={"user_id": "ana", "text": "hello"})).status_code
 
     async def is_refused() -> bool:
-        # Until its next look at the memory, ingest only knows that Redis doesn't take the message.
         return (await status()) == 429
 
     async def is_taken() -> bool:
@@ -135,6 +134,18 @@ async def test_work_in_progress_ends_when_there_is_no_memory_at_all(site: Worksi
     await until(is_refused, "messages are refused")
     await site.redis.config_set("maxmemory", 0)
     await until(is_taken, "messages are taken again")
+
+
+async def test_a_redis_that_has_just_become_full_is_told_as_an_overload(
+    site: Worksite, ingest: httpx.AsyncClient
+) -> None:
+    await site.redis.config_set("maxmemory", await used(site.redis) // 2)
+
+    # Ingest may not have looked at the memory yet.
+    refused = await ingest.post("/v1/messages", json={"user_id": "ana", "text": "hello"})
+
+    problem(refused, 429, "overloaded")
+    assert int(refused.headers["retry-after"]) >= 1
 
 
 async def test_erasures_of_a_tenant_are_limited(site: Worksite) -> None:

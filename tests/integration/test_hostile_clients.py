@@ -186,6 +186,18 @@ async def test_a_head_that_is_too_large_is_refused(pieces: Sequence[bytes]) -> N
         assert len(server.guard.table) == 0
 
 
+async def test_a_head_within_the_limit_is_taken_in_however_many_pieces_it_comes() -> None:
+    async with serving(PATIENT) as server:
+        client = await server.open(HEAD + b"x: ")
+        for _ in range(24):
+            await client.send(b"y" * KIB)
+            # The server reads it.
+            await asyncio.sleep(0)
+        await client.send(b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+        assert (await client.answer())[0] == 200
+
+
 async def test_very_many_requests_without_waiting_for_an_answer_are_refused() -> None:
     async with serving(PATIENT) as server:
         client = await server.open(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n" * 1_000)

@@ -315,6 +315,29 @@ async def test_a_rotated_key_works_beside_the_new_one_until_the_overlap_is_over(
     assert 0 < left <= 600_000
 
 
+async def test_a_key_that_ends_with_the_calendar_is_rotated(stack: RunningStack) -> None:
+    old = await created(stack, expires_at="9999-12-31T23:59:59.999Z")
+    async with operator(stack) as client:
+        new = answered(await client.post(f"{PATH}/{old['key_id']}/rotate", json={}), 201)
+
+    assert new["expires_at"].startswith("9999-12-31T23:59:59")
+
+
+async def test_a_listed_key_that_this_release_cannot_read_is_still_revoked(stack: RunningStack) -> None:
+    made = await created(stack, tenant="of-later")
+    name = keys.credential(digest_of(made["key"]))
+    later = (await stack.redis.hget(name, "record") or b"").replace(b'"search"', b'"summarize"')
+    await stack.redis.hset(name, "record", later)
+    async with operator(stack) as client:
+        assert answered(await client.get(PATH, params={"tenant": "of-later"}), 200)["keys"] == []
+
+        assert (await client.delete(f"{PATH}/{made['key_id']}")).status_code == 204
+        (entry,) = answered(await client.get(f"{PATH}/audit", params={"limit": 1}), 200)["entries"]
+
+    assert not await stack.redis.exists(name)
+    assert (entry["action"], entry["key_id"]) == ("revoked", made["key_id"])
+
+
 async def test_without_an_overlap_a_rotated_key_ends_at_once(stack: RunningStack) -> None:
     old = await created(stack)
     async with operator(stack) as client, holder(stack, "ingest", old["key"]) as client_of_old:
@@ -393,6 +416,7 @@ async def test_the_audit_record_says_who_did_what_when(stack: RunningStack, user
         ({"tenant": "acme", "device": "x" * 300}, "device"),
         ({"tenant": "acme", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"tenant": "acme", "expires_at": "2099-01-01T00:00:00"}, "expires_at"),
+        ({"tenant": "acme", "expires_at": "9999-12-31T23:59:59-10:00"}, "expires_at"),
         ({"tenant": "acme", "key": "ms_mine"}, "key"),
     ],
 )

@@ -209,6 +209,21 @@ async def test_a_batch_gives_each_message_an_id_and_leaves_bad_ones_to_ingest() 
     assert request.headers["content-type"] == "application/x-ndjson"
 
 
+async def test_what_was_accepted_of_a_batch_is_told_even_if_the_rest_is_refused_for_good() -> None:
+    over = {"code": "over-quota", "message": "too many", "limit": "messages_per_second", "retry_after": 1}
+    taken = {"index": 0, "message_id": "m-0", "position": "0.live.1-0", "duplicate": False}
+    results = [taken, {"index": 1, "error": over}]
+    script = Script(
+        httpx.Response(200, json={"accepted": 1, "duplicates": 0, "rejected": 1, "results": results}),
+        httpx.Response(429, headers={"retry-after": "1000"}),
+    )
+
+    async with script.memory() as memory:
+        answer = await memory.send_ndjson(b'{"message_id": "m-0"}\n{"message_id": "m-1"}')
+
+    assert (answer.accepted, answer.rejected, len(script.requests)) == (1, 1, 2)
+
+
 async def test_ids_travel_as_query_parameters() -> None:
     script = Script(httpx.Response(200, json={"message_id": "a/b&c", "state": "stored", "position": "p"}))
 

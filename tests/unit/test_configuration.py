@@ -52,6 +52,14 @@ def test_all_faults_stand_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in message
 
 
+def test_a_batch_that_no_tenant_could_ever_send_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMSTREAM_INGEST_BODIES_BYTES", "1048576")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(IngestSettings)
+
+    assert str(caught.value).startswith("set MEMSTREAM_INGEST_BATCH_BYTES: is 8388608, ")
+
+
 def test_a_secret_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMSTREAM_EMBEDDER_EMBEDDINGS_API_KEY", "sk-hidden")
     monkeypatch.setenv("MEMSTREAM_EMBEDDER_PORT", "0")

@@ -113,7 +113,8 @@ class Memstream(HttpClient):
         """Record messages that are JSON lines already.
 
         Each must have its `message_id`, so that a retry adds nothing twice. Lines over a limit of the tenant are sent
-        again when the server says so, as long as each time some are accepted, or until `retries` gives up.
+        again when the server says so, as long as each time some are accepted; once `retries` gives up, those that are
+        left are rejected.
         """
         answer = await self._send_lines(lines, lane)
         if not any(map(_is_over_quota, answer.results)):
@@ -131,7 +132,10 @@ class Memstream(HttpClient):
             if self._on_wait is not None:
                 self._on_wait(error, seconds)
             await self._sleep(seconds)
-            answer = await self._send_lines(b"\n".join(sent[result.index] for result in over), lane)
+            try:
+                answer = await self._send_lines(b"\n".join(sent[result.index] for result in over), lane)
+            except Overloaded:
+                break
             again = [result.model_copy(update={"index": over[result.index].index}) for result in answer.results]
             results |= {result.index: result for result in again}
             if answer.accepted:

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BeforeValidator
 from starlette.exceptions import HTTPException
 
 from memstream.contracts.dead_letters import (
@@ -21,7 +20,7 @@ from memstream.contracts.dead_letters import (
     LetterResults,
 )
 from memstream.contracts.ids import Id
-from memstream.contracts.messages import written_time
+from memstream.contracts.messages import UtcTime
 from memstream.ingest.dead_letters import DeadLetters, LetterFilter
 from memstream.ingest.load_monitor import LoadMonitor
 from memstream.runtime.errors import Invalid
@@ -50,8 +49,6 @@ def _parts(request: Request) -> AdminParts:
     return cast("AdminParts", request.app.state.admin_parts)
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(written_time)]
-
 admin_routes = APIRouter(
     prefix="/v1/admin/dead-letters",
     tags=["admin"],
@@ -68,8 +65,8 @@ class _FilterQuery:
     dead_class: Annotated[str | None, Query(alias="class")] = None
     reason: Annotated[str | None, Query(description="A part of the reason.")] = None
     tenant: Annotated[str | None, Query()] = None
-    after: Annotated[Time | None, Query(description="Dead-lettered at this time or later.")] = None
-    before: Annotated[Time | None, Query(description="Dead-lettered before this time.")] = None
+    after: Annotated[UtcTime | None, Query(description="Dead-lettered at this time or later.")] = None
+    before: Annotated[UtcTime | None, Query(description="Dead-lettered before this time.")] = None
 
 
 @admin_routes.get("", summary="List dead letters")

@@ -96,12 +96,7 @@ erasure_routes = APIRouter(prefix="/v1", tags=["erasures"], responses=PROBLEM_AN
 )
 async def post_message(request: Request) -> Response:
     """Respond once the message is durable on the stream. It becomes searchable a moment later."""
-    caller = await INGEST(request)
-    parts = _parts(request)
-    body = await read_json(request, _SINGLE_BODY_BYTES)
-    parts.pressure.admit()
-    taken = await parts.intake.take(body, caller)
-    return Response(answers.accepted(taken), HTTPStatus.ACCEPTED, media_type=JSON)
+    return await _take(request, replaces=False)
 
 
 @message_routes.put(
@@ -118,11 +113,15 @@ async def put_message(request: Request) -> Response:
     When the message was recorded is kept, and so is when it was said if the body does not name it. A message that was
     deleted is not accepted again.
     """
+    return await _take(request, replaces=True)
+
+
+async def _take(request: Request, *, replaces: bool) -> Response:
     caller = await INGEST(request)
     parts = _parts(request)
     body = await read_json(request, _SINGLE_BODY_BYTES)
     parts.pressure.admit()
-    taken = await parts.intake.take_version(body, caller)
+    taken = await parts.intake.take(body, caller, replaces=replaces)
     return Response(answers.accepted(taken), HTTPStatus.ACCEPTED, media_type=JSON)
 
 

@@ -58,8 +58,8 @@ class Intake:
     turns: Turns
     quotas: Quotas = field(default_factory=Unlimited)
 
-    async def take(self, body: bytes, caller: Credential) -> AppendResult:
-        """Append one message, given as JSON.
+    async def take(self, body: bytes, caller: Credential, *, replaces: bool = False) -> AppendResult:
+        """Append one message, given as JSON. With `replaces` it is a new version, a duplicate only if it was deleted.
 
         Raises:
             ValidationError: the message is not valid; nothing was appended.
@@ -67,20 +67,7 @@ class Intake:
             Overloaded, Unavailable: it cannot be appended now; `OverQuota` is a limit of the tenant's.
 
         """
-        return await self._take(self._parse(body, self._context()), caller, replaces=False)
-
-    async def take_version(self, body: bytes, caller: Credential) -> AppendResult:
-        """Append a new version of a message, given as JSON. It's refused as a duplicate only if it was deleted.
-
-        Raises:
-            ValidationError: the message is not valid; nothing was appended.
-            Forbidden: the caller can't write as its user; nothing was appended.
-            Overloaded, Unavailable: it cannot be appended now; `OverQuota` is a limit of the tenant's.
-
-        """
-        return await self._take(self._parse(body, self._context(), _VERSION), caller, replaces=True)
-
-    async def _take(self, message: MessageIn, caller: Credential, *, replaces: bool) -> AppendResult:
+        message = self._parse(body, self._context(), _VERSION if replaces else _MESSAGE)
         caller.check_user(message.user_id)
         await self.quotas.admit(caller.tenant, 1)
         entry = self.recorder.record(message, caller.tenant, "live", replaces=replaces)

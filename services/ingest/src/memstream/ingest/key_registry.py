@@ -36,17 +36,22 @@ AUDIT_ENTRIES = 10_000
 _SCANNED = 1_000
 """Keys that are read for a page of one tenant's at most."""
 
+_LAST = datetime.max.replace(tzinfo=UTC)
+
 _AFTER_ALL = "\x7f"
 """Sorts after every character of an index entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """An entry of the index, and what is known of its key; None if that has expired."""
+    """An entry of the index, and what is known of its key."""
 
     key_id: str
     digest: str
+    is_kept: bool
+    """Whether Redis has the key; else it has expired."""
     known: ApiKey | None
+    """None also if a later release wrote what this one can't read."""
 
     @property
     def member(self) -> str:
@@ -100,7 +105,7 @@ class KeyRegistry:
         now = self._now()
         expires_at = wanted.expires_at
         if expires_at is None and old.expires_at is not None:
-            expires_at = now + (old.expires_at - old.created_at)
+            expires_at = now + min(old.expires_at - old.created_at, _LAST - now)
         made = old.model_copy(
             update={"key_id": self._new_id(), "created_at": now, "expires_at": expires_at, "rotated_from": key_id}
         )
@@ -117,11 +122,12 @@ class KeyRegistry:
         entry = await self._find(key_id)
         if entry is None:
             return False
-        audit = _audit(entry.known, actor, "revoked") if entry.known else ()
+        # Whose key it was is not known if it can't be read.
+        unread = ("actor", actor, "action", "revoked", "key_id", key_id, "tenant", "")
         call = REVOKE_KEY.call(
             RevocationKeys(keys.credential(entry.digest), keys.CREDENTIAL_INDEX, keys.AUDIT),
             RevocationArguments(entry.member, AUDIT_ENTRIES),
-            audit or ["action", "revoked", "actor", actor, "key_id", key_id],
+            _audit(entry.known, actor, "revoked") if entry.known else unread,
         )
         return await self._scripts.run(call)
 
@@ -135,7 +141,7 @@ class KeyRegistry:
         scanned = _SCANNED if tenant is not None else limit
         least = "-" if after is None else f"({after} {_AFTER_ALL}"
         entries = await self._read(least, scanned)
-        gone = [entry.member for entry in entries if entry.known is None]
+        gone = [entry.member for entry in entries if not entry.is_kept]
         if gone:
             with redis_faults():
                 await self._client.zrem(keys.CREDENTIAL_INDEX, *gone)
@@ -194,7 +200,10 @@ class KeyRegistry:
                 for _, digest in pairs:
                     pipe.hgetall(keys.credential(digest))
                 found = await pipe.execute()
-        return [_Entry(name, digest, read_record(fields)) for (name, digest), fields in zip(pairs, found, strict=True)]
+        return [
+            _Entry(name, digest, bool(fields), read_record(fields))
+            for (name, digest), fields in zip(pairs, found, strict=True)
+        ]
 
 
 def _audit(known: ApiKey, actor: str, action: KeyAction) -> Sequence[str]:

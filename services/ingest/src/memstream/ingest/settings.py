@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field, RedisDsn
+from pydantic import Field, RedisDsn, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from memstream.contracts.keys import MAX_PARTITIONS
@@ -64,6 +64,14 @@ class IngestSettings(TokenSettings, HttpSettings):
     batch_messages: int = Field(default=DEFAULT_LIMITS.batch_messages, ge=1)
     batch_bytes: int = Field(default=DEFAULT_LIMITS.batch_bytes, ge=1)
     ahead: Duration = Field(default=DEFAULT_LIMITS.ahead, ge=_NO_TIME)
+
+    @field_validator("batch_bytes")
+    @classmethod
+    def _fit_budget(cls, value: int, info: ValidationInfo) -> int:
+        budget = info.data.get("bodies_bytes")
+        if budget is not None and 2 * value > budget:
+            raise ValueError(f"is {value}, and no tenant gets more than half of BODIES_BYTES, which is {budget}")
+        return value
 
     def limits(self) -> Limits:
         """Return the limits on messages."""

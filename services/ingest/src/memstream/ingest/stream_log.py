@@ -83,21 +83,24 @@ class StreamLog:
             Unavailable: Redis cannot be reached, or the group is missing.
 
         """
-        names = [keys.seen(partition, message), keys.erased(partition, owner)]
+        names = [
+            keys.seen(partition, message),
+            keys.erased(partition, owner),
+            keys.expiry_by_hex(partition, message.hex),
+        ]
         with redis_faults():
-            first = (await self._client.mget(names))[0]
+            first = await self._client.get(names[0])
         if first is None:
             return None
         position = Seen.parse(decoded(first)).position
         (done,) = await groups.are_done(self._client, [position])
         with redis_faults():
             # Read again after the question above: a dead message is noted in the same step that acknowledges it.
-            seen, erased = await self._client.mget(names)
+            seen, erased, ends_at = await self._client.mget(names)
             last = Seen.parse(decoded(seen or first))
             if last.erasure_id or (erased is not None and _was_before(erased, last.position)):
                 return MessageOutcome(last.position, "deleted")
             if last.dead_entry_id is None:
-                ends_at = await self._client.get(keys.expiry_by_hex(partition, message.hex))
                 expires_at = None if ends_at is None else datetime.fromisoformat(decoded(ends_at))
                 return MessageOutcome(position, "stored" if done else "queued", expires_at=expires_at)
             letters = await self._client.xrange(keys.dead_letters(partition), last.dead_entry_id, last.dead_entry_id)

@@ -1,12 +1,12 @@
 """HTTP bodies of ingest's admin API: API keys, and the record of what operators did with them."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memstream.contracts.ids import Id, Tenant, UserId
-from memstream.contracts.messages import written_time
+from memstream.contracts.messages import UtcTime
 
 Scope = Literal["ingest", "search", "delete", "admin"]
 """What a key may be used for. `ingest`: posting messages and reading their state. `search`: everything that the
@@ -34,8 +34,6 @@ CURSOR_PATTERN = r"^[0-9a-f-]{36}$"
 AUDIT_CURSOR_PATTERN = r"^[0-9]{1,19}-[0-9]{1,19}$"
 """Cursors of the audit record, for JSON Schema."""
 
-_Time = Annotated[AwareDatetime, BeforeValidator(written_time)]
-
 
 class ApiKeyIn(BaseModel):
     """A key to create."""
@@ -53,7 +51,7 @@ class ApiKeyIn(BaseModel):
         max_length=len(SCOPES),
         description="What the key may be used for. `admin` stands alone: an operator's key is not a tenant's key.",
     )
-    expires_at: _Time | None = Field(default=None, description="When it stops working. Default: never.")
+    expires_at: UtcTime | None = Field(default=None, description="When it stops working. Default: never.")
 
     @model_validator(mode="after")
     def _check_admin(self) -> Self:
@@ -104,7 +102,7 @@ class RotationIn(BaseModel):
         strict=True,
         description="How long the old key goes on working, in seconds; not beyond its own `expires_at`.",
     )
-    expires_at: _Time | None = Field(
+    expires_at: UtcTime | None = Field(
         default=None, description="When the new key stops working. Default: it works for as long as the old one did."
     )
 

@@ -51,14 +51,17 @@ def written_time(value: object) -> object:
     raise ValueError("is not an RFC 3339 time such as 2026-01-31T09:30:00+01:00")
 
 
-def _time(value: datetime, info: ValidationInfo) -> datetime:
-    limits = limits_in_force(info)
+def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("has no time zone; write it as 2026-01-31T09:30:00Z or with an offset")
     try:
-        value = value.astimezone(UTC)
+        return value.astimezone(UTC)
     except OverflowError:
         raise ValueError("is outside the years 1 to 9999") from None
+
+
+def _time(value: datetime, info: ValidationInfo) -> datetime:
+    limits = limits_in_force(info)
     if value < limits.earliest:
         raise ValueError(f"is before {limits.earliest:%Y-%m-%d}, the earliest time accepted")
     now = info.context.get("now") if isinstance(info.context, dict) else None
@@ -68,12 +71,6 @@ def _time(value: datetime, info: ValidationInfo) -> datetime:
 
 
 def _expiry(value: datetime, info: ValidationInfo) -> datetime:
-    if value.tzinfo is None:
-        raise ValueError("has no time zone; write it as 2026-01-31T09:30:00Z or with an offset")
-    try:
-        value = value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is outside the years 1 to 9999") from None
     limits = limits_in_force(info)
     now = info.context.get("now") if isinstance(info.context, dict) else None
     if value < limits.earliest or (isinstance(now, datetime) and value < now - limits.ahead):
@@ -178,18 +175,14 @@ Text = Annotated[str, StringConstraints(min_length=1, strict=True), AfterValidat
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata), WithJsonSchema(_METADATA_SCHEMA)]
 """The caller's own fields: at most 32 keys and 4 KiB as JSON."""
 
-OccurredAt = Annotated[
-    datetime, BeforeValidator(written_time), AfterValidator(_time), WithJsonSchema(_OCCURRED_AT_SCHEMA)
-]
+UtcTime = Annotated[datetime, BeforeValidator(written_time), AfterValidator(_in_utc)]
+"""A written time with a time zone; kept in UTC."""
+
+OccurredAt = Annotated[UtcTime, AfterValidator(_time), WithJsonSchema(_OCCURRED_AT_SCHEMA)]
 """When it was said: RFC 3339 with a time zone, at most a day ahead; kept in UTC."""
 
 
-ExpiresAt = Annotated[
-    datetime,
-    BeforeValidator(written_time),
-    AfterValidator(_expiry),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
+ExpiresAt = Annotated[UtcTime, AfterValidator(_expiry)]
 """When a message ends: RFC 3339 with a time zone, at most a day behind; kept in UTC."""
 
 

@@ -11,7 +11,7 @@ import redis.exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from memstream.runtime.errors import ConfigurationError, Unavailable
+from memstream.runtime.errors import ConfigurationError, Full, Unavailable
 from memstream.runtime.tls import context_for
 
 Redis = redis.asyncio.Redis
@@ -71,9 +71,11 @@ def decoded(value: object) -> str:
 
 @contextmanager
 def redis_faults() -> Iterator[None]:
-    """Translate what redis-py raises into `Unavailable`: also "loading", "read only" and "out of memory"."""
+    """Translate what redis-py raises into `Unavailable`: also "loading" and "read only". "Out of memory" is `Full`."""
     try:
         yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise Full(DEPENDENCY, str(error)[:300]) from error
     except redis.exceptions.RedisError as error:
         raise Unavailable(DEPENDENCY, f"{type(error).__name__}: {error}"[:300]) from error
     except OSError as error:

@@ -17,6 +17,7 @@ from memstream.contracts.problems import MEDIA_TYPE, FieldError, Problem, Proble
 from memstream.runtime.errors import (
     Busy,
     Forbidden,
+    Full,
     GlobalFault,
     Invalid,
     Overloaded,
@@ -180,6 +181,12 @@ async def _unavailable(_: Request, error: Exception) -> Response:
     )
 
 
+async def _full(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Full)  # noqa: S101 - registered for this type
+    # Not logged: there may be thousands a second.
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, f"{error.dependency} is full", retry_after=_RETRY_AFTER)
+
+
 async def _busy(_: Request, error: Exception) -> Response:
     assert isinstance(error, Busy)  # noqa: S101 - registered for this type
     # Not logged: there may be thousands a second, and a metric counts them.
@@ -238,6 +245,7 @@ _HANDLERS: Mapping[type[Exception], Handler] = {
     HTTPException: _http_error,
     Unavailable: _unavailable,
     Busy: _busy,
+    Full: _full,
     GlobalFault: _global_fault,
     Overloaded: _overloaded,
     Forbidden: _forbidden,

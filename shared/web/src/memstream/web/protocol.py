@@ -77,6 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_body = False
         self._is_ending = False
         self._head_bytes = 0
+        self._begun_bytes = 0
         self._body_end = math.inf
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -101,18 +102,21 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().data_received(data)
         if self._is_in_head:
-            # What is not a whole header yet.
-            self._count_head(len(data))
+            # What is not a whole line yet; the parser tells of the others.
+            begun = len(data) - data.rfind(b"\n") - 1
+            self._begun_bytes = begun if begun < len(data) else self._begun_bytes + begun
+            self._count_head(0)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
         self._is_in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._begun_bytes = 0
         self._set_deadline(self._limits.head_timeout.total_seconds())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; one behind the body is ignored."""
+        self._begun_bytes = 0
         self._count_head(len(name) + len(value) + len(b": \r\n"))
         if self._is_in_head and not self._is_ending:
             super().on_header(name, value)
@@ -120,6 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin to work on a request, whose body follows."""
         self._is_in_head = False
+        self._begun_bytes = 0
         self._count_head(len(self.url))
         if len(self.pipeline) >= _PIPELINED:
             self._end(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests before an answer", retry_after=_RETRY_AFTER)
@@ -205,7 +210,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > self._limits.head_bytes:
+        if self._head_bytes + self._begun_bytes > self._limits.head_bytes:
             self._end(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"headers over the limit of {self._limits.head_bytes} bytes"
             )

@@ -48,7 +48,7 @@ class Collection:
         self._shard = shard
         self._lock = threading.RLock()
         self._operations = 0
-        self._deletions = 0
+        self._deleted_meanwhile: datetime | None = None
         self._closed = False
 
     @classmethod
@@ -153,7 +153,7 @@ class Collection:
         """Note that points were deleted, whose bytes are still in the files; and forget their payloads."""
         self.payloads.forget()
         with self._writing():
-            self._deletions += 1
+            self._deleted_meanwhile = self._deleted_meanwhile or now
             if self.residue_since is None:
                 self._save({**self.record, "residue_since": now.isoformat()})
 
@@ -162,14 +162,19 @@ class Collection:
 
         Killed in between, it leaves the collection as it was, and the note that there is something to compact.
         """
-        deletions = self._deletions
+        self._deleted_meanwhile = None
         self.flush()
         self.optimize()
         self.flush()
         overwrite_log(self._apply, self.flush)
+        self._note_compaction()
+
+    def _note_compaction(self) -> None:
         with self._writing():
-            if self._deletions == deletions:
-                self._save({name: value for name, value in self.record.items() if name != "residue_since"})
+            record = {name: value for name, value in self.record.items() if name != "residue_since"}
+            if self._deleted_meanwhile is not None:
+                record["residue_since"] = self._deleted_meanwhile.isoformat()
+            self._save(record)
 
     def _apply(self, operation: qe.UpdateOperation) -> None:
         with self._writing() as shard, engine_errors():
