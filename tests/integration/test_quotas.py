@@ -397,6 +397,23 @@ async def test_a_shorter_retention_ends_what_is_stored_and_a_sweep_removes_it(si
         await until(swept, "it is removed")
 
 
+async def test_a_deletion_counts_what_its_tenant_keeps_no_longer(site: Worksite) -> None:
+    """It is stored until a sweep comes by, so the stores have to be rid of it like of any other message."""
+    await site.work(trim_period=3600)
+    await site.serve()
+    async with site.parts.client("ingest-1") as ingest:
+        await post(ingest, "ana", "the lamp", message_id="m")
+        await site.finished()
+        await write_policy(site.redis, "local", TenantPolicy(retention_days=1e-9))
+
+        asked = await ingest.delete("/v1/messages", params={"user_id": "ana", "message_id": "m"})
+        await site.finished()
+
+        receipt = (await ingest.get(f"/v1/erasures/{asked.json()['erasure_id']}")).json()
+        assert (receipt["state"], receipt["messages"]) == ("done", 1)
+        assert await site.stored() == {}
+
+
 async def test_only_operators_see_and_set_policies(site: Worksite) -> None:
     await site.work()
     await site.serve()

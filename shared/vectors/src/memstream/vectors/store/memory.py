@@ -122,6 +122,10 @@ class MemoryStore(Protocol):
         """Return how many of an owner's messages come from entries up to a position."""
         ...
 
+    async def find_messages(self, owner: Owner, until: Mapping[str, Position]) -> set[str]:
+        """Return the ids of those messages that `delete_messages` would delete, expired ones included."""
+        ...
+
     async def residue(self) -> Residue | None:
         """Return what the files hold of deleted messages; None if the store does not tell."""
         ...
