@@ -224,8 +224,9 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
     window, idle = settings.replay_window.total_seconds(), settings.consumer_idle.total_seconds()
     trimming = StreamTrimmer(context.client, sources, window=window, metrics=context.metrics)
     consumers = ConsumerCleanup(context.client, sources, own=settings.consumer, idle=idle)
-    sweep = ExpirySweep(store, policies, context.clock)
-    census = TenantCensus(store, policies, context.client)
+    pulse = context.health.pulse("upkeep", _MAX_SILENCE + period)
+    sweep = ExpirySweep(store, policies, context.clock, pulse.beat)
+    census = TenantCensus(store, policies, context.client, pulse.beat)
     tombstones = TombstoneSweep(context.client, sources)
     letters = LetterNotes(context.client, range(settings.partitions))
 
@@ -244,7 +245,7 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
         ],
         period=period,
         clock=context.clock,
-        pulse=context.health.pulse("upkeep", _MAX_SILENCE + period),
+        pulse=pulse,
     )
 
 
