@@ -80,7 +80,7 @@ class MemoryStore(Protocol):
         ...
 
     async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
-        """Remove the placeholders of messages that are not stored after all; `now` is the time they were reserved."""
+        """Remove the placeholders, made until `now`, of messages that are not stored after all."""
         ...
 
     async def release_abandoned(self, before: datetime) -> None:
