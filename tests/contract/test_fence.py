@@ -47,7 +47,9 @@ def reservation(entry: str, chunks: int = 1) -> Reservation:
     return Reservation(ANA, "m", chunks, Position(0, "live", entry))
 
 
-def version(entry: str, text: str, chunks: int = 1, replaced: int = 0) -> NewVersion:
+def version(
+    entry: str, text: str, chunks: int = 1, replaced: int = 0, expires_at: datetime | None = None
+) -> NewVersion:
     """Make a version of a message, of so many chunks."""
     one = reservation(entry, chunks)
     made = tuple(
@@ -64,6 +66,7 @@ def version(entry: str, text: str, chunks: int = 1, replaced: int = 0) -> NewVer
                 entry_ms=one.entry.milliseconds,
                 entry_seq=one.entry.order[1],
                 entry=str(one.entry),
+                expires_at=expires_at,
             ),
             np.ones(3, np.float32),
             text,
@@ -128,6 +131,19 @@ async def test_a_deletion_spares_what_came_later_in_the_same_millisecond(store: 
 
     await store.delete_all(ANA, Position(0, "live", "5-4"))
     assert await texts(store) == []
+
+
+async def test_what_a_deletion_will_remove_is_known_before_though_it_has_expired(store: MemoryStore) -> None:
+    until = {"m": Position(0, "live", "5-4"), "never said": Position(0, "live", "9-0")}
+    await store.reserve([reservation("5-4", 2)], "a", NOW)
+    assert await store.find_messages(ANA, until) == set()
+    await store.fill([version("5-4", "over", 2, expires_at=NOW)], "a")
+
+    assert await texts(store) == []
+    assert await store.find_messages(ANA, until) == {"m"}
+    assert await store.find_messages(ANA, {"m": Position(0, "live", "5-3")}) == set()
+    assert await store.find_messages(owner_of("acme", "bob"), until) == set()
+    assert await store.find_messages(ANA, {}) == set()
 
 
 async def test_abandoned_reservations_are_removed_and_messages_stay(store: MemoryStore) -> None:

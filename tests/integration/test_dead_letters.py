@@ -20,9 +20,10 @@ from memstream.contracts.dead_letters import LetterName
 from memstream.contracts.events import UserErased, decode_event
 from memstream.contracts.messages import written_time
 from memstream.embedder.jobs import Dead, Delivery, Settled
+from memstream.embedder.letter_notes import LetterNotes
 from memstream.embedder.settlement import Settlement
 from memstream.embedder.streams import source_streams
-from memstream.embedder.tombstones import LetterNotes, TombstoneSweep
+from memstream.embedder.tombstones import TombstoneSweep
 from memstream.ingest.dead_letters import DeadLetters, LetterFilter
 from memstream.ingest.durability import Durability
 from memstream.runtime.clock import SystemClock
@@ -271,6 +272,19 @@ async def test_a_letter_of_an_older_release_goes_with_a_deletion_too(desk: Desk,
     await notes.note()
 
     assert [letter["user_id"] for letter in await desk.letters()] == ["bob"]
+
+
+async def test_a_letter_is_looked_at_once_however_often_workers_start(desk: Desk) -> None:
+    await desk.bury("ana")
+    await LetterNotes(desk.site.redis, [0]).note()
+    noted = keys.letters_of(0, ids.owner_key(TENANT, "ana"))
+    await desk.site.redis.delete(noted)
+    await desk.bury("bob")
+
+    await LetterNotes(desk.site.redis, [0]).note()
+
+    assert await desk.site.redis.exists(noted) == 0
+    assert await desk.site.redis.get(keys.noted(0)) == (await desk.site.redis.xrevrange(keys.dead_letters(0)))[0][0]
 
 
 async def test_a_letter_is_not_replayed_over_a_new_version(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from integration.worksite import Worksite
+from waiting import until
 
 from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
@@ -62,3 +63,18 @@ async def test_an_entry_that_comes_late_does_not_overwrite_a_newer_version(site:
 
     (point,) = await site.points()
     assert (point["text"], point["entry"], point["entry_seq"]) == ("third", "0.live.1000-3", 3)
+
+
+async def test_a_new_version_whose_time_is_over_takes_the_old_one_along(site: Worksite) -> None:
+    await site.work(trim_period=0.2)
+    await record(site, "first")
+    await site.finished()
+    assert await site.stored() == {"m": [0]}
+
+    await record(site, "second", replaces=True, expires_at=SAID)
+    await site.finished()
+
+    async def gone() -> bool:
+        return await site.stored() == {}
+
+    await until(gone, "no version is left")

@@ -10,6 +10,7 @@ from exchanges import line, post, post_lines, problem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from integration.worksite import Worksite
+from redis.exceptions import ConnectionError as RedisConnectionError
 from unit.manual_clock import ManualClock
 from waiting import until
 
@@ -167,6 +168,21 @@ async def test_a_policy_is_kept_and_known_to_others_within_two_seconds(site: Wor
 
     await write_policy(site.redis, "acme", TenantPolicy(backlog_share=0.5))
     assert await read_policy(site.redis, "acme") == TenantPolicy(backlog_share=0.5)
+
+
+async def test_a_policy_that_was_written_in_part_leaves_no_tenant_to_the_defaults(
+    site: Worksite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is swept by the defaults is what no tenant in the set has."""
+
+    async def lost(*_: object) -> None:
+        raise RedisConnectionError
+
+    monkeypatch.setattr(site.redis, "sadd", lost)
+    with pytest.raises(Unavailable):
+        await write_policy(site.redis, "acme", TenantPolicy(retention_days=365))
+
+    assert await read_policy(site.redis, "acme") == TenantPolicy()
 
 
 async def test_a_policy_goes_on_to_hold_while_redis_is_out_of_reach(site: Worksite) -> None:
@@ -379,6 +395,23 @@ async def test_a_shorter_retention_ends_what_is_stored_and_a_sweep_removes_it(si
             return await site.stored() == {}
 
         await until(swept, "it is removed")
+
+
+async def test_a_deletion_counts_what_its_tenant_keeps_no_longer(site: Worksite) -> None:
+    """It is stored until a sweep comes by, so the stores have to be rid of it like of any other message."""
+    await site.work(trim_period=3600)
+    await site.serve()
+    async with site.parts.client("ingest-1") as ingest:
+        await post(ingest, "ana", "the lamp", message_id="m")
+        await site.finished()
+        await write_policy(site.redis, "local", TenantPolicy(retention_days=1e-9))
+
+        asked = await ingest.delete("/v1/messages", params={"user_id": "ana", "message_id": "m"})
+        await site.finished()
+
+        receipt = (await ingest.get(f"/v1/erasures/{asked.json()['erasure_id']}")).json()
+        assert (receipt["state"], receipt["messages"]) == ("done", 1)
+        assert await site.stored() == {}
 
 
 async def test_only_operators_see_and_set_policies(site: Worksite) -> None:

@@ -10,6 +10,7 @@ from integration.worksite import Worksite
 from memstream.contracts import keys
 from memstream.runtime.errors import Unavailable
 from memstream.streams.connections import Pipeline, Redis, connect
+from memstream.streams.credential_scripts import CREATE_KEY, CreationArguments, CreationKeys
 from memstream.streams.dead_letter_scripts import DEAD_LETTER, REPLAY, REPLAY_DELETION
 from memstream.streams.scripts import NoArguments, Script, ScriptCall, Scripts
 from memstream.streams.stream_scripts import (
@@ -168,6 +169,20 @@ async def test_only_what_was_seen_or_stored_is_purged(
     assert kept.get(b"purged_at") == (None if is_purged else kept[b"done_at"])
     assert kept.get(b"waiting") == (None if is_purged else b"[]")
     assert (await site.redis.ttl(receipt) > 50) is is_purged
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+async def test_a_key_whose_answer_was_lost_is_written_and_recorded_once(site: Worksite, *, rotates: bool) -> None:
+    await site.redis.hset("old", "record", "{}")
+    names = CreationKeys("new", "index", "audit", "old" if rotates else None)
+    # The old one ends at once.
+    arguments = CreationArguments("{}", "id digest", 10, old_expires_at="1" if rotates else None)
+    call = CREATE_KEY.call(names, arguments, ["action", "created"])
+
+    assert [await Scripts(site.redis).run(call) for _ in range(2)] == [True, True]
+
+    assert await site.redis.xlen("audit") == 1
+    assert await site.redis.exists("old") == int(not rotates)
 
 
 def test_scripts_differ_by_their_text() -> None:

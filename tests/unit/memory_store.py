@@ -153,6 +153,17 @@ class InMemoryStore:
         chunks = [chunk.message for chunk in self.chunks.values() if chunk.owner == owner]
         return sum(message.chunk == 0 and message.entry_ms <= until.milliseconds for message in chunks)
 
+    async def find_messages(self, owner: Owner, until: Mapping[str, Position]) -> set[str]:
+        """See `MemoryStore`."""
+        await self._answer()
+        return {
+            chunk.message.message_id
+            for chunk in self.chunks.values()
+            if chunk.owner == owner
+            and chunk.message.message_id in until
+            and chunk.message.entry_ms <= until[chunk.message.message_id].milliseconds
+        }
+
     async def residue(self) -> Residue | None:
         """See `MemoryStore`. It has no files."""
         await self._answer()

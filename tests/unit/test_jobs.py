@@ -200,8 +200,8 @@ def test_an_entrys_size_is_that_of_its_bytes() -> None:
 
 
 def test_a_message_whose_time_is_over_is_not_stored() -> None:
-    def outcome_of(seconds: float) -> EmbeddingJob | DeletionRequest | Settled:
-        event = recorded(expires_at=START + timedelta(seconds=seconds))
+    def outcome_of(seconds: float, *, replaces: bool = False) -> EmbeddingJob | DeletionRequest | Settled:
+        event = recorded(expires_at=START + timedelta(seconds=seconds), replaces=replaces)
         return prepare(decode(entry(event.model_dump_json().encode())), CHUNKER, 5, lambda: START)
 
     for over in (-60, 0):
@@ -209,3 +209,5 @@ def test_a_message_whose_time_is_over_is_not_stored() -> None:
         assert isinstance(found, Settled)
         assert found.outcome == Expired()
     assert isinstance(outcome_of(1), EmbeddingJob)
+    # It takes the place of the older version, which would be found for ever.
+    assert isinstance(outcome_of(-60, replaces=True), EmbeddingJob)

@@ -26,6 +26,7 @@ from memstream.embedder.held_entries import HeldEntries
 from memstream.embedder.intake import Intake
 from memstream.embedder.jobs import prepare
 from memstream.embedder.leases import Leases
+from memstream.embedder.letter_notes import LetterNotes
 from memstream.embedder.maintenance import Maintenance
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.operations import operation_routes
@@ -41,7 +42,7 @@ from memstream.embedder.stream_purge import StreamPurge
 from memstream.embedder.streams import source_streams
 from memstream.embedder.subscriptions import MAX_ENTRIES_PER_READ, Subscriptions
 from memstream.embedder.tenant_census import TenantCensus
-from memstream.embedder.tombstones import LetterNotes, TombstoneSweep
+from memstream.embedder.tombstones import TombstoneSweep
 from memstream.embedder.trimmer import StreamTrimmer
 from memstream.embedder.worker import Worker
 from memstream.runtime.backoff import Backoff
@@ -223,8 +224,9 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
     window, idle = settings.replay_window.total_seconds(), settings.consumer_idle.total_seconds()
     trimming = StreamTrimmer(context.client, sources, window=window, metrics=context.metrics)
     consumers = ConsumerCleanup(context.client, sources, own=settings.consumer, idle=idle)
-    sweep = ExpirySweep(store, policies, context.clock)
-    census = TenantCensus(store, policies, context.client)
+    pulse = context.health.pulse("upkeep", _MAX_SILENCE + period)
+    sweep = ExpirySweep(store, policies, context.clock, pulse.beat)
+    census = TenantCensus(store, policies, context.client, pulse.beat)
     tombstones = TombstoneSweep(context.client, sources)
     letters = LetterNotes(context.client, range(settings.partitions))
 
@@ -243,7 +245,7 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
         ],
         period=period,
         clock=context.clock,
-        pulse=context.health.pulse("upkeep", _MAX_SILENCE + period),
+        pulse=pulse,
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -16,7 +16,7 @@ from memstream.runtime.errors import Rejected
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.purge_scripts import NOTE_MESSAGES, CountedArguments, CountedKeys
 from memstream.streams.scripts import Scripts
-from memstream.vectors.store import FirstChunks, MemoryStore, Owner, order_of
+from memstream.vectors.store import MemoryStore, Owner, order_of
 
 _log = logging.getLogger(__name__)
 
@@ -97,21 +97,20 @@ class Deletions:
             for request in group:
                 scope, position = _scope(request.event), request.delivery.position
                 until[scope] = max(until.get(scope, position), position, key=order_of)
-            await self._count(owner, group)
+            await self._count(owner, group, until)
             if kind is UserErased:
-                await self._store.delete_all(owner, max(until.values(), key=order_of))
+                await self._store.delete_all(owner, until[""])
             else:
                 await self._store.delete_messages(owner, until)
 
-    async def _count(self, owner: Owner, counted: Sequence[DeletionRequest]) -> None:
+    async def _count(self, owner: Owner, counted: Sequence[DeletionRequest], until: Mapping[str, Position]) -> None:
         """Note in the receipts of requests of one kind how many messages are there to be removed."""
         if isinstance(counted[0].event, UserErased):
             # They are carried out by one call: it is the last that covers all, so that one has the count.
-            last = max((request.delivery.position for request in counted), key=order_of)
-            counts = [0] * (len(counted) - 1) + [await self._store.count_messages(owner, last)]
+            messages = await self._store.count_messages(owner, until[""])
+            counts = [messages if request.delivery.position == until[""] else 0 for request in counted]
         else:
-            asked = FirstChunks(owner, tuple(_scope(request.event) for request in counted))
-            (stored,), _ = await self._store.fetch([asked], [])
+            stored = await self._store.find_messages(owner, until)
             counts = [int(_scope(request.event) in stored) for request in counted]
         calls = [
             NOTE_MESSAGES.call(

@@ -1,6 +1,7 @@
 """Removes from Qdrant what has expired. No query finds it any more, swept or not."""
 
 import logging
+from collections.abc import Callable
 
 from memstream.runtime.clock import Clock
 from memstream.streams.tenant_policies import TenantPolicies
@@ -20,10 +21,14 @@ class ExpirySweep:
     between: the next sweep begins anew.
     """
 
-    def __init__(self, store: MemoryStore, policies: TenantPolicies, clock: Clock) -> None:
+    def __init__(
+        self, store: MemoryStore, policies: TenantPolicies, clock: Clock, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """Make it. `beat` is called with each step, since many tenants may have much to be removed."""
         self._store = store
         self._policies = policies
         self._clock = clock
+        self._beat = beat
 
     async def remove_expired(self) -> None:
         """Sweep once.
@@ -48,6 +53,7 @@ class ExpirySweep:
     async def _sweep(self, which: Sweepable) -> int:
         removed = 0
         for _ in range(_STEPS):
+            self._beat()
             found = await self._store.sweep(which, _CHUNKS)
             removed += found
             if found < _CHUNKS:

@@ -34,6 +34,9 @@ _SHARED_SECONDS = 600.0
 _READ_AHEAD_SHARE = 0.5
 """Of what may be parked: up to that, reading goes before working, and beyond it after."""
 
+_BEHIND_SECONDS = 5.0
+"""How long after a full read another one is expected. The last one may have been full by chance."""
+
 _FORGOTTEN_SECONDS = 600.0
 """After which a pause that nobody ended is forgotten."""
 
@@ -59,7 +62,7 @@ class Intake:
         """Know by `read_entries`, the most that one read returns, whether there is more to read."""
         self._held = held
         self._read_entries = read_entries
-        self._behind: set[str] = set()
+        self._behind: dict[str, float] = {}
         self._parked = parked
         self._pending = pending
         self._retrying = retrying
@@ -77,7 +80,7 @@ class Intake:
 
         Not returning is the backpressure: it happens when no more may be parked. Once closed, entries are left waiting.
         """
-        self._note_read(deliveries)
+        self._note_read(deliveries, math.inf)
         fresh = list({d.name: d for d in deliveries if not self._is_known(d)}.values())
         self._held.announce(fresh)
         begun = 0
@@ -99,13 +102,14 @@ class Intake:
                     self._park(entry)
         finally:
             self._held.withdraw(fresh)
+            self._note_read(deliveries, self._clock.monotonic() + _BEHIND_SECONDS)
 
-    def _note_read(self, deliveries: Sequence[Delivery]) -> None:
+    def _note_read(self, deliveries: Sequence[Delivery], until: float) -> None:
         for stream in {delivery.stream for delivery in deliveries}:
             if len(deliveries) >= self._read_entries:
-                self._behind.add(stream)
+                self._behind[stream] = until
             else:
-                self._behind.discard(stream)
+                self._behind.pop(stream, None)
 
     def _is_known(self, delivery: Delivery) -> bool:
         return self._held.has(delivery) or self._parked.has(delivery.stream, delivery.entry_id)
@@ -122,7 +126,9 @@ class Intake:
         return self._held.has_room(queue, tenant, competition, was_parked=was_parked)
 
     def _is_behind(self, queue: QueueName) -> bool:
-        return bool(self._behind) and self._parked.has_room(queue, _READ_AHEAD_SHARE)
+        now = self._clock.monotonic()
+        is_expected = any(until > now for until in self._behind.values())
+        return is_expected and self._parked.has_room(queue, _READ_AHEAD_SHARE)
 
     def _note_tenant(self, tenant: str) -> None:
         now = self._clock.monotonic()

@@ -80,7 +80,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The message's time was over before it was stored: it is not stored."""
+    """The message's time was over before it was stored, and it replaces none: it is not stored."""
 
 
 Outcome = Stored | Dead | Pending | Tombstoned | Deleted | Expired
@@ -219,7 +219,8 @@ def _known_outcome(
     delivery: Delivery, message: MessageRecorded, max_deliveries: int, now: datetime
 ) -> Dead | Expired | None:
     """Return the outcome of a message that is not to be stored."""
-    if message.expires_at is not None and message.expires_at <= now:
+    # A new version is stored even if it is found no more: its older one must not be found any longer either.
+    if message.expires_at is not None and message.expires_at <= now and not message.replaces:
         return Expired()
     if not message.text.strip():
         return Dead("the text is blank")

@@ -57,7 +57,7 @@ class EmbedderSettings(ServerSettings):
     """How long work in progress may take after SIGTERM; the rest is handed back."""
 
     trim_period: Duration = Field(default=timedelta(minutes=1), gt=timedelta(0))
-    """How often the streams are trimmed and abandoned consumers removed."""
+    """How often the upkeep is done: streams trimmed, abandoned consumers and expired messages removed, and so on."""
     replay_window: Duration = Field(default=timedelta(days=1), gt=timedelta(0))
     """How long a message stays in its stream at the least, so that a snapshot of Qdrant and the stream restore
     everything. One that isn't acknowledged stays however old it is. Below ingest's erasure window."""

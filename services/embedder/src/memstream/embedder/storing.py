@@ -53,7 +53,6 @@ class Attempt:
     """An attempt to store a message: what is reserved for it, and what was known once it was."""
 
     token: str
-    reserved_at: datetime
     stored: StoredVersion | None
     tombstone: Tombstone
 
@@ -144,15 +143,15 @@ class FencedStorage:
     async def _begin(self, jobs: Sequence[EmbeddingJob]) -> list[Attempt]:
         if not jobs:
             return []
-        token, now, stored = await self._retrying.until_success(lambda: self._reserve_once(jobs))
+        token, stored = await self._retrying.until_success(lambda: self._reserve_once(jobs))
         # Only once the reservation is there: a tombstone that is written later removes it.
         found = await self._retrying.until_success(lambda: self._tombstones.find_tombstones(jobs))
-        return [Attempt(token, now, version, tombstone) for version, tombstone in zip(stored, found, strict=True)]
+        return [Attempt(token, version, tombstone) for version, tombstone in zip(stored, found, strict=True)]
 
-    async def _reserve_once(self, jobs: Sequence[EmbeddingJob]) -> tuple[str, datetime, list[StoredVersion | None]]:
+    async def _reserve_once(self, jobs: Sequence[EmbeddingJob]) -> tuple[str, list[StoredVersion | None]]:
         # A new token for each request: one that failed may still arrive, together with what was sent under its token.
         token, now = self._new_token(), self._retrying.clock.now()
-        return token, now, await self._store.reserve([_reservation(job) for job in jobs], token, now)
+        return token, await self._store.reserve([_reservation(job) for job in jobs], token, now)
 
     async def _try(self, tries: Sequence[tuple[int, EmbeddedJob, Attempt]], embed: Embed) -> dict[int, Outcome]:
         """Store what is to be stored, and return the outcomes of those attempts that were not replaced."""

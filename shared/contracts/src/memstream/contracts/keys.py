@@ -47,6 +47,11 @@ def letters_of(partition: int, owner: UUID) -> str:
     return f"memstream:{{{partition}}}:letters:{owner.hex}"
 
 
+def noted(partition: int) -> str:
+    """Return the key of the last dead letter of a partition that was looked at, to be noted for its user."""
+    return f"memstream:{{{partition}}}:noted"
+
+
 def tombstones(partition: int) -> str:
     """Return the sorted set of a partition's tombstones: the last part of their keys, by when they may be removed."""
     return f"memstream:{{{partition}}}:tombstones"

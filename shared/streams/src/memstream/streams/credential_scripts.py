@@ -57,11 +57,13 @@ local function expire(key, at)
 end
 """
 
-# Writes a key. With an old one, that one expires as well; if there is none (any more), nothing is done.
+# Writes a key. With an old one, that one expires as well; if there is none (any more), nothing is done. A key that is
+# there was written by the same call, and only the answer was lost.
 CREATE_KEY: Script[CreationKeys, CreationArguments, bool] = Script(
     _AUDIT
     + """
 local credential, index, audit, old = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+if redis.call('EXISTS', credential) == 1 then return 1 end
 if old then
   if redis.call('EXISTS', old) == 0 then return 0 end
   local before, after = redis.call('HGET', old, 'expires_at'), arguments.old_expires_at

@@ -1,8 +1,8 @@
 """Scripts: steps that the Redis server runs as one, and the one way to call them.
 
 A script takes named keys, named arguments and a payload. All keys of a call share a hash tag, so they lie on one node
-of a cluster. The arguments travel as one JSON object; in Lua they are `arguments.NAME`. The payload is what has no name
-or is no text: it stands in `ARGV` from 2 on, as it is.
+of a cluster; only the names of API keys' keys are older than that. The arguments travel as one JSON object; in Lua they
+are `arguments.NAME`. The payload is what has no name or is no text: it stands in `ARGV` from 2 on, as it is.
 """
 
 import hashlib

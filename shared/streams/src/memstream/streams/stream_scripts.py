@@ -1,6 +1,7 @@
 """What is done to streams in one step on the server: append, delete, erase, count.
 
-Each may be sent twice, as after a lost answer: the second time adds nothing.
+Each may be sent twice, as after a lost answer. The second time adds nothing, but for an erasure or the new version of a
+message: those are appended again.
 """
 
 from collections.abc import Sequence

@@ -40,14 +40,15 @@ async def write_policy(redis: Redis, tenant: str | None, policy: TenantPolicy) -
     name = _key(tenant)
     fields: dict[Any, Any] = policy.model_dump(include=set(TenantPolicy.model_fields), exclude_none=True)
     with redis_faults():
+        # First, since whoever is not in this set is swept by the defaults. Tenants stay in it when their policy is
+        # empty: whoever reads it reads their policies, too.
+        if tenant is not None:
+            await redis.sadd(keys.TENANTS, tenant)
         async with redis.pipeline(transaction=True) as pipe:
             pipe.delete(name)
             if fields:
                 pipe.hset(name, mapping=fields)
             await pipe.execute()
-        # Tenants stay in this set when their policy is empty: whoever reads it reads their policies, too.
-        if tenant is not None:
-            await redis.sadd(keys.TENANTS, tenant)
 
 
 class TenantPolicies:

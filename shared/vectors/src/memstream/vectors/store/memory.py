@@ -80,7 +80,7 @@ class MemoryStore(Protocol):
         ...
 
     async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
-        """Remove the placeholders of messages that are not stored after all; `now` is the time they were reserved."""
+        """Remove the placeholders, made until `now`, of messages that are not stored after all."""
         ...
 
     async def release_abandoned(self, before: datetime) -> None:
@@ -120,6 +120,10 @@ class MemoryStore(Protocol):
 
     async def count_messages(self, owner: Owner, until: Position) -> int:
         """Return how many of an owner's messages come from entries up to a position."""
+        ...
+
+    async def find_messages(self, owner: Owner, until: Mapping[str, Position]) -> set[str]:
+        """Return the ids of those messages that `delete_messages` would delete, expired ones included."""
         ...
 
     async def residue(self) -> Residue | None:

@@ -245,7 +245,7 @@ class Collection:
             result = await self.client.delete(self.name, models.FilterSelector(filter=which.model), wait=True)
         _completed(result, "a deletion")
 
-    async def ids(self, which: DeletionFilter, limit: int) -> list[str]:
+    async def ids(self, which: DeletionFilter, limit: int) -> list[PointId]:
         """Return the ids of the first points of a filter.
 
         Raises:
@@ -256,7 +256,7 @@ class Collection:
             records, _ = await self.client.scroll(
                 self.name, scroll_filter=which.model, limit=limit, with_payload=False, with_vectors=False
             )
-        return [str(record.id) for record in records]
+        return [PointId(str(record.id)) for record in records]
 
     async def count(self, which: CountFilter) -> int:
         """Return the exact number of points of a filter.

@@ -11,7 +11,7 @@ from memstream.contracts.keys import Position
 from memstream.vectors.store.messages import StoredMessage
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant.collection import Collection, PointId, read_payload
-from memstream.vectors.store.qdrant.filters import deleted, until_entry, with_ids
+from memstream.vectors.store.qdrant.filters import deleted, is_first_chunk, until_entry, with_ids
 from memstream.vectors.store.versions import NewVersion, Reservation, StoredVersion
 
 RESERVED_MS = "reserved_ms"
@@ -109,6 +109,13 @@ class Fence:
         """See `MemoryStore`."""
         made = {"key": RESERVED_MS, "range": {"lt": _milliseconds(before)}}
         await self._collection.update([{"delete": {"filter": {"must": [made]}}}])
+
+    async def find(self, owner: Owner, until: Mapping[str, Position]) -> set[str]:
+        """Return which messages are there to be deleted; see `MemoryStore.find_messages`."""
+        firsts = {_id(owner, message_id, 0): message_id for message_id in until}
+        either = [with_ids([point], until_entry(until[name]), is_first_chunk()) for point, name in firsts.items()]
+        found = await self._collection.ids(deleted(owner, either=either), len(firsts))
+        return {firsts[point] for point in found}
 
     async def delete(self, owner: Owner, until: Mapping[str, Position]) -> None:
         """Delete messages by the ids of their chunks; see `MemoryStore.delete_messages`."""

@@ -170,6 +170,11 @@ def until_entry(position: Position) -> _Json:
     return {"must": [appended], "must_not": [{"must": later_in_same}]}
 
 
+def is_first_chunk() -> _Json:
+    """Return the condition that a point is the first chunk of a message."""
+    return _written(FirstChunk())
+
+
 def with_ids(points: Sequence[str], *conditions: _Json) -> _Json:
     """Return the condition that a point has one of these ids, and that these conditions hold."""
     return {"must": [{"has_id": points}, *conditions]}

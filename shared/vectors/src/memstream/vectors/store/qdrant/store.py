@@ -137,6 +137,10 @@ class QdrantStore:
         """See `MemoryStore`."""
         return await self._collection.count(messages_until(owner, until))
 
+    async def find_messages(self, owner: Owner, until: Mapping[str, Position]) -> set[str]:
+        """See `MemoryStore`."""
+        return await self._fence.find(owner, until) if until else set()
+
     async def residue(self) -> Residue | None:
         """See `MemoryStore`."""
         return await self._collection.residue()
