@@ -326,7 +326,8 @@ async def test_a_key_that_ends_with_the_calendar_is_rotated(stack: RunningStack)
 async def test_a_listed_key_that_this_release_cannot_read_is_still_revoked(stack: RunningStack) -> None:
     made = await created(stack, tenant="of-later")
     name = keys.credential(digest_of(made["key"]))
-    later = (await stack.redis.hget(name, "record") or b"").replace(b'"search"', b'"summarize"')
+    record: Any = await stack.redis.hget(name, "record")
+    later = record.replace(b'"search"', b'"summarize"')
     await stack.redis.hset(name, "record", later)
     async with operator(stack) as client:
         assert answered(await client.get(PATH, params={"tenant": "of-later"}), 200)["keys"] == []

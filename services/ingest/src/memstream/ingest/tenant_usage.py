@@ -25,6 +25,7 @@ SLOT_SECONDS = 10
 _LIFETIME = timedelta(days=7)
 """Of counts, after the last one was added."""
 _FRESH_SECONDS = 1.0
+_CACHED_TENANTS = 10_000
 
 
 class _Slot(NamedTuple):
@@ -110,6 +111,8 @@ class TenantUsage:
             # One caller reads, and the others of this moment go by what was read before.
             cached.read_at = now
         usage = await self._read(tenant)
+        if len(self._cache) >= _CACHED_TENANTS:
+            self._cache = {one: read for one, read in self._cache.items() if now - read.read_at < _FRESH_SECONDS}
         self._cache[tenant] = _Read(now, usage)
         return usage
 
