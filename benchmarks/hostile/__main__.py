@@ -1,10 +1,11 @@
 """Measures what a hostile tenant at full speed costs another tenant.
 
-    python -m benchmarks.hostile [--attacks flood deletions …] [--rate 20] [--searches 5] [--seconds 30] [--json FILE]
+    python -m benchmarks.hostile [--attacks flood deletions …] [--rate 20] [--searches 5] [--seconds 30] [--limits M S] [--json FILE]
 
 The other tenant posts messages and searches at the times of seeded Poisson processes, alone and then during all attacks
 at once (or those that are named). Times begin when a request was due. A message is searchable when a keyword search
-that waits for its position has found it; this is asked of a sample. The attacker runs in a process of its own at a low
+that waits for its position has found it; this is asked of a sample. With `--limits`, the installation lets each tenant post M messages and
+search S times per second, as one with many tenants would. The attacker runs in a process of its own at a low
 priority, as it stands for other machines; what its requests cost the services is what is measured.
 """
 
@@ -25,6 +26,8 @@ from benchmarks.hostile.attacks import ATTACKS, POISON
 from benchmarks.http_client import HttpClient
 from benchmarks.record import Figure, Record
 from benchmarks.site import Failed, Provider, Site, opened
+from memstream.contracts.tenants import TenantPolicy
+from memstream.streams.tenant_policies import write_policy
 from memstream.web.credentials import Credential, new_key, store_key
 
 _ROOT = Path(__file__).parents[2]
@@ -116,6 +119,10 @@ async def _contend(
         tenants = {"calm": new_key(), "hostile": new_key()}
         for tenant, key in tenants.items():
             await store_key(site.redis, key, Credential(tenant))
+        if chosen.limits is not None:
+            messages, searches = chosen.limits
+            limits = TenantPolicy(messages_per_second=messages, searches_per_second=searches)
+            await write_policy(site.redis, None, limits)
         await site.start(*_PARTS)
         await site.script(poison=[POISON])
         calm = _Tenant(site, tenants["calm"])
@@ -199,6 +206,13 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20.0, help="messages per second of the other tenant")
     parser.add_argument("--searches", type=float, default=5.0, help="searches per second of the other tenant")
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument(
+        "--limits",
+        nargs=2,
+        type=float,
+        metavar=("M", "S"),
+        help="messages and searches per second of each tenant; without it, none",
+    )
     parser.add_argument("--latency", type=float, default=0.05, help="seconds that a call to the provider takes")
     carry_out("hostile", _NOT_MEASURED, measure, parser.parse_args())
 
