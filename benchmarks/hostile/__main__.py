@@ -1,12 +1,13 @@
 """Measures what a hostile tenant at full speed costs another tenant.
 
-    python -m benchmarks.hostile [--attacks flood deletions …] [--rate 20] [--searches 5] [--seconds 30] [--limits M S] [--json FILE]
+    python -m benchmarks.hostile [--attacks flood deletions …] [--rate 20] [--searches 5] [--seconds 30]
+                                 [--limits M S] [--json FILE]
 
 The other tenant posts messages and searches at the times of seeded Poisson processes, alone and then during all attacks
 at once (or those that are named). Times begin when a request was due. A message is searchable when a keyword search
-that waits for its position has found it; this is asked of a sample. With `--limits`, the installation lets each tenant post M messages and
-search S times per second, as one with many tenants would. The attacker runs in a process of its own at a low
-priority, as it stands for other machines; what its requests cost the services is what is measured.
+that waits for its position has found it; this is asked of a sample. With `--limits`, the installation lets each tenant
+post M messages and search S times per second, as one with many tenants would. The attacker runs in a process of its own
+at a low priority, as it stands for other machines; what its requests cost the services is what is measured.
 """
 
 import argparse
