@@ -284,7 +284,8 @@ async def test_a_letter_is_looked_at_once_however_often_workers_start(desk: Desk
     await LetterNotes(desk.site.redis, [0]).note()
 
     assert await desk.site.redis.exists(noted) == 0
-    assert await desk.site.redis.get(keys.noted(0)) == (await desk.site.redis.xrevrange(keys.dead_letters(0)))[0][0]
+    letters: Any = await desk.site.redis.xrevrange(keys.dead_letters(0))
+    assert await desk.site.redis.get(keys.noted(0)) == letters[0][0]
 
 
 async def test_a_letter_is_not_replayed_over_a_new_version(desk: Desk) -> None:
