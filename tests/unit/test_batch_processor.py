@@ -42,6 +42,7 @@ class FakeServers(FencedPoints):
         self.upserts = 0
         self.embed_fails: Verdict = lambda _: None
         self.upsert_fails: Verdict = lambda _: None
+        self.release_fails: Exception | None = None
 
     async def embed(self, texts: Sequence[str], _lane: Lane) -> Vectors:
         """Give each text's length."""
@@ -61,6 +62,12 @@ class FakeServers(FencedPoints):
         if error := self.upsert_fails([chunk.indexed_text for one in versions for chunk in one.chunks]):
             raise error
         return await super().fill(versions, token)
+
+    async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
+        """Remove what is reserved."""
+        if self.release_fails is not None:
+            raise self.release_fails
+        await super().release(reservations, now)
 
 
 class Bench:
@@ -142,6 +149,14 @@ async def test_one_poison_among_128_is_found_in_few_calls(place: int) -> None:
     assert outcomes == [Dead("HTTP 400: bad input") if n == place else Stored() for n in range(128)]
     assert len(bench.servers.calls) == 1 + 2 * math.log2(128)
     assert set(bench.servers.stored) == set(texts_of(jobs)) - set(jobs[place].texts)
+
+
+async def test_a_reservation_that_the_store_refuses_to_remove_stays_and_stops_nothing() -> None:
+    bench = Bench()
+    bench.servers.embed_fails = refusing("0-0 part 0")
+    bench.servers.release_fails = Rejected("HTTP 400: bad filter")
+
+    assert await bench.store(batch(1)) == [Dead("HTTP 400: bad input")]
 
 
 async def test_poison_that_the_store_refuses_is_found_too() -> None:

@@ -11,7 +11,16 @@ from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from memstream.runtime.errors import GlobalFault, Invalid, MemstreamError, Overloaded, Rejected, TooLarge, Unavailable
+from memstream.runtime.errors import (
+    GlobalFault,
+    Invalid,
+    Late,
+    MemstreamError,
+    Overloaded,
+    Rejected,
+    TooLarge,
+    Unavailable,
+)
 from memstream.web.application import make_application
 
 
@@ -69,6 +78,12 @@ async def test_an_error_is_the_same_problem(error: Exception) -> None:
     assert fast.headers["content-type"] == "application/problem+json"
     for other in others:
         assert (fast.status_code, fast.content, fast.headers) == (other.status_code, other.content, other.headers)
+
+
+async def test_who_is_late_is_not_said_to_be_out_of_reach() -> None:
+    late, gone = [(await each_way(kind("Qdrant", "no answer")))[0].json() for kind in (Late, Unavailable)]
+
+    assert (late["detail"], gone["detail"]) == ("Qdrant did not answer in time", "Qdrant is out of reach")
 
 
 async def test_a_body_that_does_not_fit_is_the_same_problem() -> None:

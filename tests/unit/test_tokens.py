@@ -309,6 +309,7 @@ async def test_a_key_for_encryption_or_a_shared_secret_is_none() -> None:
         secret,
         public("RS256", use="enc"),
         public("ES256", key_ops=["sign"]),
+        public("ES256", "without operations", key_ops=None),
         {**short, "kid": "short"},
         {name: value for name, value in public("EdDSA").items() if name != "kid"},
         public("RS256", "algorithm", alg="RS512"),

@@ -1,5 +1,6 @@
 """Stores embedded messages so that no write that comes late, whoever sent it, brings back what was deleted."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from memstream.embedder.jobs import EmbeddingJob, Outcome, Stored, Tombstoned, c
 from memstream.embedder.metrics import EmbedderMetrics
 from memstream.embedder.retries import Retrier
 from memstream.embedder.versions import first_of_each_message, next_version
+from memstream.runtime.errors import Rejected
 from memstream.vectors.space import Vectors
 from memstream.vectors.store import NewToken, NewVersion, Reservation, StoredVersion
+
+_log = logging.getLogger(__name__)
 
 Embed = Callable[[Sequence[EmbeddingJob]], Awaitable[list[Vectors]]]
 """Returns each message's rows, one for each of its texts."""
@@ -113,7 +117,11 @@ class FencedStorage:
         """Remove what is reserved for messages that are not stored after all."""
         reserved = [_reservation(job) for job in jobs]
         now = self._retrying.clock.now()
-        await self._retrying.until_success(lambda: self._store.release(reserved, now))
+        try:
+            await self._retrying.until_success(lambda: self._store.release(reserved, now))
+        except Rejected as error:
+            # It holds no words and is never found, and a deletion removes it.
+            _log.error("what is reserved for %d messages stays: %s", len(jobs), error)
 
     async def store(self, items: Sequence[EmbeddedJob], embed: Embed) -> list[Outcome]:
         """Store messages, and return their outcomes in order. `embed` is called for texts that have to change.

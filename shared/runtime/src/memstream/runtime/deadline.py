@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from memstream.runtime.clock import Clock
-from memstream.runtime.errors import Unavailable
+from memstream.runtime.errors import Late
 
 
 class Deadline:
@@ -33,11 +33,11 @@ class Deadline:
         """Cancel the body when no time is left.
 
         Raises:
-            Unavailable: the body was cancelled; it was waiting for `dependency`.
+            Late: the body was cancelled; it was waiting for `dependency`.
 
         """
         try:
             async with asyncio.timeout(self.left()):
                 yield
         except TimeoutError as error:
-            raise Unavailable(dependency, "no answer in time") from error
+            raise Late(dependency, "no answer in time") from error

@@ -4,6 +4,7 @@ MemstreamError
 ├── ConfigurationError      a setting is wrong: the process ends with one line
 ├── Unavailable             a dependency is down or refuses for now: retry later
 │   ├── Throttled           a dependency asks for fewer requests
+│   ├── Late                    no answer came before the caller's deadline
 │   ├── Full                a dependency has no memory left for what is to be written
 │   └── Busy                this process has too much to do
 ├── Overloaded              a limit on waiting work is reached: retry later
@@ -36,6 +37,10 @@ class Unavailable(MemstreamError):
 
 class Throttled(Unavailable):
     """A dependency refused a request because of its rate or concurrency limit."""
+
+
+class Late(Unavailable):
+    """No answer came before the caller's deadline; the dependency may be well, and have much to do."""
 
 
 class Full(Unavailable):

@@ -131,9 +131,9 @@ def read_keys(document: bytes, algorithms: Sequence[str]) -> PublicKeys:
 def _public_key(item: Any, algorithms: Sequence[str]) -> jwt.PyJWK | None:  # noqa: ANN401 - any JSON
     if not isinstance(item, dict) or not isinstance(item.get("kid"), str):
         return None
-    if item.get("use", "sig") != "sig" or "verify" not in item.get("key_ops", ["verify"]):
-        return None
     try:
+        if item.get("use", "sig") != "sig" or "verify" not in item.get("key_ops", ["verify"]):
+            return None
         key = jwt.PyJWK(item)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
         return None

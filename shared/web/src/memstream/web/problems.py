@@ -20,6 +20,7 @@ from memstream.runtime.errors import (
     Full,
     GlobalFault,
     Invalid,
+    Late,
     Overloaded,
     OverQuota,
     Rejected,
@@ -174,9 +175,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _unavailable(_: Request, error: Exception) -> Response:
     assert isinstance(error, Unavailable)  # noqa: S101 - registered for this type
     _log.warning("unavailable: %s", error)
+    what = "did not answer in time" if isinstance(error, Late) else "is out of reach"
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        f"{error.dependency} is out of reach",
+        f"{error.dependency} {what}",
         retry_after=error.retry_after or _RETRY_AFTER,
     )
 
