@@ -230,7 +230,7 @@ async def test_a_key_can_be_revoked_while_redis_is_full(parts: Installation, ser
         finally:
             await parts.redis.config_set("maxmemory", 0)
 
-    problem(refused, 503, "unavailable")
+    problem(refused, 429, "overloaded")
     assert revoked.status_code == 204
     await until(lambda: takes_messages(serving), "it takes messages again")
 
