@@ -3,18 +3,13 @@
 That nobody can ask without an owner is shown by types: `tests/unit/test_owners.py`.
 """
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-import pytest_asyncio
 from exchanges import post, search
 from running_stack import RunningStack
-from waiting import PATIENCE
 
-from memstream.runtime.clock import SystemClock
-from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import (
     CandidateQuery,
     Conditions,
@@ -25,28 +20,9 @@ from memstream.vectors.store import (
     Owner,
     Within,
     owner_of,
-    without_retention,
 )
-from memstream.vectors.store.qdrant import QdrantStore
 
 SOME_VECTOR = np.full(384, 0.05, np.float32)
-
-
-@pytest_asyncio.fixture
-async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
-    """Open the running stack's collection."""
-    space = EmbeddingSpace(stack.info.embedding_model, 384)
-    info = stack.info
-    opened = QdrantStore(
-        space,
-        url=info.qdrant_url,
-        api_key=info.qdrant_api_key,
-        collection="memstream",
-        timeout=PATIENCE,
-        expiry=without_retention(SystemClock().now),
-    )
-    yield opened
-    await opened.aclose()
 
 
 async def of_two(stack: RunningStack, user: str) -> tuple[Owner, Owner]:

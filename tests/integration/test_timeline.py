@@ -1,23 +1,18 @@
 """A user's messages in time order, page by page, on a running stack."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 from exchanges import answered, fields_of, post, problem, search
 from running_stack import RunningStack
-from waiting import PATIENCE, until
+from waiting import until
 
 from memstream.client import InvalidRequest, Memstream
 from memstream.contracts.keys import Position
-from memstream.runtime.clock import SystemClock
-from memstream.vectors.space import EmbeddingSpace
-from memstream.vectors.store import EmbeddedChunk, MemoryStore, StoredMessage, owner_of, without_retention
-from memstream.vectors.store.qdrant import QdrantStore
+from memstream.vectors.store import EmbeddedChunk, MemoryStore, StoredMessage, owner_of
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
 
@@ -59,23 +54,6 @@ async def say(stack: RunningStack, user: str, *names: str, minute: int | None = 
     posted = answered(await stack.ingest.post("/v1/messages/batch", json={"messages": bodies}), 200)
     positions = [result["position"] for result in posted["results"]]
     await search(stack.retriever, user, "x", mode="keyword", wait_for=positions)
-
-
-@pytest_asyncio.fixture
-async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
-    """Open the running stack's collection."""
-    space = EmbeddingSpace(stack.info.embedding_model, 384)
-    info = stack.info
-    opened = QdrantStore(
-        space,
-        url=info.qdrant_url,
-        api_key=info.qdrant_api_key,
-        collection="memstream",
-        timeout=PATIENCE,
-        expiry=without_retention(SystemClock().now),
-    )
-    yield opened
-    await opened.aclose()
 
 
 async def test_messages_come_by_the_time_they_were_said_whenever_they_were_posted(
