@@ -144,7 +144,7 @@ class BatchProcessor:
             try:
                 return await attempt()
             except Rejected as error:
-                if await self._are_working() and were_working:
+                if await self._wait_until_working() and were_working:
                     return Dead(str(error))
                 were_working = True
             except InputSuspected as error:
@@ -153,8 +153,8 @@ class BatchProcessor:
                 _log.exception("no outcome for a message")
                 return Pending(type(error).__name__)
 
-    async def _are_working(self) -> bool:
-        """Return whether the servers take a valid input; False once they take one again."""
+    async def _wait_until_working(self) -> bool:
+        """Wait until the servers take a valid input; return whether they did at once."""
         probe = self._servers.probe
         if probe is not None:
             try:

@@ -4,8 +4,9 @@ MemstreamError
 ├── ConfigurationError      a setting is wrong: the process ends with one line
 ├── Unavailable             a dependency is down or refuses for now: retry later
 │   ├── Throttled           a dependency asks for fewer requests
-│   ├── Late                    no answer came before the caller's deadline
+│   ├── Late                no answer came before the caller's deadline
 │   ├── Full                a dependency has no memory left for what is to be written
+│   ├── AnswerTooLarge      a dependency's answer is larger than this process is willing to hold
 │   └── Busy                this process has too much to do
 ├── Overloaded              a limit on waiting work is reached: retry later
 │   └── OverQuota           a limit of the tenant's own
