@@ -6,8 +6,8 @@
 The other tenant posts messages and searches at the times of seeded Poisson processes, alone and then during all attacks
 at once (or those that are named). Times begin when a request was due. A message is searchable when a keyword search
 that waits for its position has found it; this is asked of a sample. With `--limits`, the installation lets each tenant
-post M messages and search S times per second, as one with many tenants would. The attacker runs in a process of its own
-at a low priority, as it stands for other machines; what its requests cost the services is what is measured.
+post and delete M messages and search S times per second, as one with many tenants would. The attacker runs in a process
+of its own at a low priority, as it stands for other machines; what its requests cost the services is what is measured.
 """
 
 import argparse
@@ -122,7 +122,9 @@ async def _contend(
             await store_key(site.redis, key, Credential(tenant))
         if chosen.limits is not None:
             messages, searches = chosen.limits
-            limits = TenantPolicy(messages_per_second=messages, searches_per_second=searches)
+            limits = TenantPolicy(
+                messages_per_second=messages, deletions_per_second=messages, searches_per_second=searches
+            )
             await write_policy(site.redis, None, limits)
         await site.start(*_PARTS)
         await site.script(poison=[POISON])
@@ -212,7 +214,7 @@ def main() -> None:
         nargs=2,
         type=float,
         metavar=("M", "S"),
-        help="messages and searches per second of each tenant; without it, none",
+        help="messages (and deletions) and searches per second of each tenant; without it, none",
     )
     parser.add_argument("--latency", type=float, default=0.05, help="seconds that a call to the provider takes")
     carry_out("hostile", _NOT_MEASURED, measure, parser.parse_args())

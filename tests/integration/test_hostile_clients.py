@@ -37,8 +37,8 @@ HEAD = b"POST /echo HTTP/1.1\r\nhost: x\r\n"
 class Server:
     """A server that answers with the size of what it got."""
 
-    def __init__(self, limits: HttpLimits) -> None:
-        self.guard = ConnectionGuard(limits)
+    def __init__(self, limits: HttpLimits, **options: float) -> None:
+        self.guard = ConnectionGuard(limits, **options)
         self._budget = BodyBudget(limits.bodies_bytes, limits.bodies_wait.total_seconds())
         self.port = 0
 
@@ -109,9 +109,9 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def serving(limits: HttpLimits) -> AsyncIterator[Server]:
+async def serving(limits: HttpLimits, **options: float) -> AsyncIterator[Server]:
     """Run a server with these limits."""
-    async with Server(limits).running() as server:
+    async with Server(limits, **options).running() as server:
         yield server
 
 
@@ -254,6 +254,48 @@ async def test_stalled_bodies_of_one_tenant_do_not_stop_another() -> None:
         assert refused >= 6
         for one in stalled:
             one.close()
+
+
+async def test_what_is_left_of_refused_bodies_is_read_at_a_low_pace() -> None:
+    async with serving(PATIENT, leftover_pause=PATIENCE) as server:
+        refused = [await server.open(HEAD + b"content-length: 1000000000\r\n\r\n") for _ in range(3)]
+        sent = 0
+
+        async def send_on(client: Client) -> None:
+            nonlocal sent
+            while True:
+                await client.send(b"x" * MIB)
+                sent += 1
+
+        for one in refused:
+            assert (await answer_head(one))[0] == 413
+        for one in refused:
+            # What is not read is held by the network, some megabytes; it is cut off in the end.
+            with contextlib.suppress(ConnectionError):
+                await send_on(one)
+            assert await one.answer() == (0, {})
+
+        assert sent < 100
+
+
+async def test_a_refused_body_that_never_ends_is_answered_once() -> None:
+    async with serving(PATIENT) as server:
+        client = await server.open(HEAD + b"content-length: 10000000\r\n\r\nabc")
+
+        status, body = await client.answer()
+
+    assert (status, body["type"]) == (413, "urn:memstream:problem:too-large")
+
+
+async def test_a_connection_is_used_again_behind_a_refused_body() -> None:
+    async with serving(PATIENT) as server:
+        refused = HEAD + b"content-length: %d\r\n\r\n" % (8 * MIB)
+        client = await server.open(refused, b"x" * 8 * MIB)
+        assert (await answer_head(client))[0] == 413
+
+        await client.send(HEAD + b"content-length: 3\r\nconnection: close\r\n\r\nabc")
+
+        assert await client.answer() == (200, {"size": 3})
 
 
 async def answer_head(client: Client) -> tuple[int, str]:

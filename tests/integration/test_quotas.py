@@ -21,7 +21,7 @@ from memstream.contracts.tenants import TenantPolicy
 from memstream.ingest.admission import Crowd
 from memstream.ingest.appends import Appended
 from memstream.ingest.recorder import NewEntry
-from memstream.ingest.tenant_quotas import Admission, TenantQuotas
+from memstream.ingest.tenant_quotas import Admission, TenantQuotas, WriteRates
 from memstream.ingest.tenant_usage import SLOT_SECONDS, TenantUsage, Usage
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import OverQuota, Unavailable
@@ -237,6 +237,14 @@ async def test_waiting_messages_are_counted_until_they_are_delivered(site: Works
     assert await site.redis.hlen(keys.tenant_appended("acme", 0)) == 1
 
 
+def write_rates(site: Worksite, clock: ManualClock) -> WriteRates:
+    """Make what holds tenants to their rates."""
+    return WriteRates(
+        RateLimiter(site.redis, clock, "messages_per_second", least=1),
+        RateLimiter(site.redis, clock, "deletions_per_second", least=1),
+    )
+
+
 async def test_a_tenant_gets_its_share_of_the_backlog_and_no_more(site: Worksite) -> None:
     await site.create_groups()
     await write_policy(site.redis, "acme", TenantPolicy(backlog_share=0.2))
@@ -244,7 +252,7 @@ async def test_a_tenant_gets_its_share_of_the_backlog_and_no_more(site: Worksite
     usage = TenantUsage(site.redis, clock, partitions=1)
     quotas = TenantQuotas(
         TenantPolicies(site.redis, clock),
-        RateLimiter(site.redis, clock, "messages_per_second", least=1),
+        write_rates(site, clock),
         usage,
         backlog_limit=50,
         crowd=lambda: Crowd(0.0, 0),
@@ -255,6 +263,8 @@ async def test_a_tenant_gets_its_share_of_the_backlog_and_no_more(site: Worksite
     clock.advance(2)
     admission = await quotas.admit("acme", 8)
     assert (admission.messages, admission.refusal and admission.refusal.limit) == (2, "backlog_share")
+    with pytest.raises(OverQuota):
+        await quotas.admit("acme", 8, admitted=2)
     assert (await quotas.admit("other", 1000)).messages == 1000
 
 
@@ -265,7 +275,7 @@ async def test_while_it_is_crowded_who_has_most_of_the_backlog_waits(site: Works
     crowd = Crowd(0.3, 1000)
     quotas = TenantQuotas(
         TenantPolicies(site.redis, clock),
-        RateLimiter(site.redis, clock, "messages_per_second", least=1),
+        write_rates(site, clock),
         TenantUsage(site.redis, clock, partitions=1),
         backlog_limit=10_000,
         crowd=lambda: crowd,
@@ -309,7 +319,10 @@ async def test_one_message_too_many_is_answered_with_429_and_the_name_of_the_lim
         whole = await post_lines(ingest, line("ana", "more"))
         assert problem(whole, 429, "overloaded")["limit"] == "messages_per_second"
 
-        searches = {"searches": [{"user_id": "ana", "query": "x"}] * 99}
+        # A context of up to 2,100 messages counts as nine searches.
+        context = {"user_id": "ana", "query": "x", "limit": 100, "neighbours": 10, "token_budget": 1000}
+        assert (await retriever.post("/v1/context", json=context)).status_code == 200
+        searches = {"searches": [{"user_id": "ana", "query": "x"}] * 90}
         assert (await retriever.post("/v1/search/batch", json=searches)).status_code == 200
         statuses = [
             (await retriever.post("/v1/search", json={"user_id": "ana", "query": "x"})).status_code for _ in range(2)
@@ -318,6 +331,24 @@ async def test_one_message_too_many_is_answered_with_429_and_the_name_of_the_lim
         refused = await retriever.get("/v1/timeline", params={"user_id": "ana"})
         assert problem(refused, 429, "overloaded")["limit"] == "searches_per_second"
         assert int(refused.headers["retry-after"]) >= 1
+
+
+async def test_deletions_have_a_rate_of_their_own(site: Worksite) -> None:
+    await limited(site, messages_per_second=0.01, deletions_per_second=0.01)
+    async with site.parts.client("ingest-1") as ingest:
+        for index in range(10):
+            await post(ingest, "ana", "x", message_id=str(index))
+
+        async def erase(index: int) -> httpx.Response:
+            return await ingest.delete("/v1/messages", params={"user_id": "ana", "message_id": str(index)})
+
+        answers = [await erase(index) for index in range(10)]
+        refused = [await erase(0), await ingest.delete("/v1/users", params={"user_id": "ana"})]
+
+    assert [answer.status_code for answer in answers] == [202] * 10
+    for answer in refused:
+        assert problem(answer, 429, "overloaded")["limit"] == "deletions_per_second"
+        assert int(answer.headers["retry-after"]) >= 1
 
 
 async def test_lines_over_the_limit_are_refused_one_by_one_and_sent_again_by_the_client(site: Worksite) -> None:
@@ -345,6 +376,25 @@ async def test_lines_over_the_limit_are_refused_one_by_one_and_sent_again_by_the
     assert (sent.accepted + sent.duplicates, sent.rejected) == (30, 1)
     assert [result.index for result in sent.results if isinstance(result, AcceptedLine)] == list(range(1, 31))
     assert waits
+
+
+async def test_of_a_batch_nothing_is_parsed_behind_the_first_hundred_with_one_over_the_limit(site: Worksite) -> None:
+    await limited(site, messages_per_second=25.5)
+    async with site.parts.client("ingest-1") as ingest:
+        lines = [line("ana", str(index)) for index in range(200)]
+        body = (await post_lines(ingest, b"\n".join([*lines, *[b"{oops"] * 100]))).json()
+        as_json = b'{"messages": [' + b", ".join([*lines, b"7"]) + b"]}"
+        again = await ingest.post("/v1/messages/batch", content=as_json, headers={"content-type": "application/json"})
+
+    # Four seconds' worth, and what is earned meanwhile.
+    assert 102 <= body["accepted"] < 200
+    assert [result["index"] for result in body["results"]] == list(range(300))
+    assert all("error" not in one for one in body["results"][: body["accepted"]])
+    assert {one["error"]["code"] for one in body["results"][body["accepted"] :]} == {"over-quota"}
+    if again.status_code == 200:
+        assert {one["error"]["code"] for one in again.json()["results"] if "error" in one} == {"over-quota"}
+    else:
+        assert problem(again, 429, "overloaded")["limit"] == "messages_per_second"
 
 
 async def test_a_full_store_refuses_until_there_is_room(site: Worksite) -> None:

@@ -47,6 +47,7 @@ def set_policy(  # noqa: PLR0913 - one argument per option
     tenant: TenantArgument = None,
     *,
     messages_per_second: Annotated[float | None, typer.Option(help="Messages accepted per second.")] = None,
+    deletions_per_second: Annotated[float | None, typer.Option(help="Deletions accepted per second.")] = None,
     searches_per_second: Annotated[float | None, typer.Option(help="Searches answered per second.")] = None,
     stored_messages: Annotated[int | None, typer.Option(help="Messages stored at a time.")] = None,
     backlog_share: Annotated[float | None, typer.Option(help="Share of the backlog limit, up to 1.")] = None,
@@ -62,6 +63,7 @@ def set_policy(  # noqa: PLR0913 - one argument per option
     """Change limits of a tenant; those that are not named stay as they are."""
     given: dict[str, float | int | None] = {
         "messages_per_second": messages_per_second,
+        "deletions_per_second": deletions_per_second,
         "searches_per_second": searches_per_second,
         "stored_messages": stored_messages,
         "backlog_share": backlog_share,

@@ -1,5 +1,6 @@
 """The HTTP routes of ingest: they decode, call once and respond."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,12 +31,14 @@ from memstream.ingest.erasures import ErasureRequest, Erasures
 from memstream.ingest.intake import Intake
 from memstream.ingest.load_monitor import LoadMonitor
 from memstream.ingest.stream_log import StreamLog
+from memstream.ingest.tenant_quotas import Quotas
 from memstream.runtime.errors import Invalid, Overloaded
 from memstream.web.application import PROBLEM_ANSWERS, described_body, problem_answers, reference
 from memstream.web.bearer import INGEST, DeleteCaller, IngestCaller
 from memstream.web.bodies import JSON, media_type, read_body, read_json, stream_body, unsupported_media
 from memstream.web.credentials import Credential, CredentialSource
 from memstream.web.fast_path import Endpoints
+from memstream.web.problems import OVER_QUOTA_SECONDS
 
 BODY_MODELS = (MessageIn, MessagePut, BatchIn)
 """Models that are referenced from described bodies only; the OpenAPI file needs their schemas too."""
@@ -66,6 +69,7 @@ class IngestParts:
     """The objects that the routes call."""
 
     intake: Intake
+    quotas: Quotas
     pressure: LoadMonitor
     log: StreamLog
     erasures: Erasures
@@ -149,6 +153,8 @@ async def post_batch(request: Request) -> Response:
     else:
         raise unsupported_media(NDJSON, JSON)
     wait = answers.retry_after(outcomes)
+    if wait is not None:
+        await asyncio.sleep(OVER_QUOTA_SECONDS)
     return Response(
         answers.batch(outcomes), headers=None if wait is None else {"Retry-After": str(wait)}, media_type=JSON
     )
@@ -230,6 +236,7 @@ async def _erase(request: Request, caller: Credential, user_id: str, message_id:
     caller.check_user(user_id)
     parts = _parts(request)
     parts.pressure.admit(Write.DELETION)
+    await parts.quotas.admit_deletion(caller.tenant)
     if message_id is None:
         parts.allowance.spend(caller.tenant)
     request_to_erase = ErasureRequest(caller.tenant, user_id, message_id, parts.now())

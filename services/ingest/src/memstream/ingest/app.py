@@ -26,7 +26,7 @@ from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import Recorder, size_of
 from memstream.ingest.settings import MIB, IngestSettings
 from memstream.ingest.stream_log import StreamLog
-from memstream.ingest.tenant_quotas import LEAST_MESSAGES, TenantQuotas
+from memstream.ingest.tenant_quotas import LEAST_WRITES, TenantQuotas, WriteRates
 from memstream.ingest.tenant_usage import TenantUsage
 from memstream.ingest.tenants_api import TENANTS_BODY_MODELS, TenantsParts, tenants_routes
 from memstream.runtime.backoff import Backoff
@@ -89,13 +89,17 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     usage = TenantUsage(client, clock, partitions=settings.partitions)
     quotas = TenantQuotas(
         TenantPolicies(client, clock),
-        RateLimiter(client, clock, "messages_per_second", least=LEAST_MESSAGES),
+        WriteRates(
+            messages=RateLimiter(client, clock, "messages_per_second", least=LEAST_WRITES),
+            deletions=RateLimiter(client, clock, "deletions_per_second", least=LEAST_WRITES),
+        ),
         usage,
         backlog_limit=settings.backlog_limit,
         crowd=pressure.crowd,
     )
     parts = IngestParts(
         intake=Intake(recorder, commits, settings.limits(), clock.now, metrics, Turns(clock), quotas),
+        quotas=quotas,
         pressure=pressure,
         log=log,
         erasures=erasures,

@@ -18,7 +18,7 @@ from memstream.ingest.group_commit import GroupCommit
 from memstream.ingest.metrics import IngestMetrics
 from memstream.ingest.recorder import NewEntry, Recorder
 from memstream.ingest.tenant_quotas import Admission, Quotas, Unlimited
-from memstream.runtime.errors import Forbidden, Invalid, TooLarge
+from memstream.runtime.errors import Forbidden, Invalid, OverQuota, TooLarge
 from memstream.runtime.turns import Turn, Turns
 from memstream.web.credentials import Credential
 
@@ -41,9 +41,29 @@ _TOO_MANY_PARTS = ValidationError.from_exception_data(
     ],
 )
 
+_ADMITTED_AT_ONCE = 100
+"""Messages of a batch. Those behind the first one over a limit are not parsed: to refuse them has to cost little."""
+
 _SHOWN_FAULTS = 5
 _SHOWN_NAME = 100
 """Limits of an error text: a line may have any number of unknown fields, with names of any length."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read of a batch."""
+
+    outcomes: list[NewEntry | LineError] = field(default_factory=list)
+    admitted: list[NewEntry] = field(default_factory=list)
+    asking: list[tuple[int, NewEntry]] = field(default_factory=list)
+    """The messages that were not admitted yet, and where they are."""
+    refusal: LineError | None = None
+    """The error of all messages that follow, once one is over a limit."""
+
+    def add(self, entry: NewEntry) -> None:
+        """Add a message that asks to be admitted."""
+        self.asking.append((len(self.outcomes), entry))
+        self.outcomes.append(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +103,11 @@ class Intake:
             Overloaded, Unavailable: they cannot be appended now.
 
         """
-        read: list[NewEntry | LineError] = []
+        reading = _Reading()
         turn = self.turns.begin()
         async for lines in split_lines(pieces, largest_message(self.limits)):
-            await self._read(lines, caller, lane, turn, read)
-        return await self._append(read, caller.tenant)
+            await self._read(lines, caller, lane, turn, reading)
+        return await self._append(reading, caller.tenant)
 
     async def take_json(self, body: bytes, caller: Credential, lane: Lane | None) -> list[Outcome]:
         """Append messages given as a `BatchIn`, in `lane` if the body names none.
@@ -110,9 +130,9 @@ class Intake:
             await turn.pause_if_over()
         if lane is not None and batch.lane not in {None, lane}:
             raise Invalid("lane", f"is {lane!r} in the query and {batch.lane!r} in the body")
-        read: list[NewEntry | LineError] = []
-        await self._read(batch.messages, caller, batch.lane or lane or "live", turn, read)
-        return await self._append(read, caller.tenant)
+        reading = _Reading()
+        await self._read(batch.messages, caller, batch.lane or lane or "live", turn, reading)
+        return await self._append(reading, caller.tenant)
 
     async def _commit(self, entries: Sequence[NewEntry], tenant: str) -> Sequence[Appended]:
         with self.metrics.append_seconds.time():
@@ -123,23 +143,48 @@ class Intake:
     def _context(self) -> dict[str, Any]:
         return {"limits": self.limits, "now": self.now()}
 
-    async def _read(
-        self, raw: Iterable[bytes], caller: Credential, lane: Lane, turn: Turn, read: list[NewEntry | LineError]
-    ) -> None:
-        """Validate messages, each on its own, and add them to `read`."""
+    async def _read(self, raw: Iterable[bytes], caller: Credential, lane: Lane, turn: Turn, reading: _Reading) -> None:
+        """Validate messages, each on its own, and admit them, up to the first one that is over a limit."""
         context = self._context()
+        outcomes = reading.outcomes
         for one in raw:
-            if len(read) == self.limits.batch_messages:
+            if len(outcomes) == self.limits.batch_messages:
                 raise TooLarge("messages", f"more than {self.limits.batch_messages} in one batch")
+            if reading.refusal is not None:
+                outcomes.append(reading.refusal)
+                continue
             try:
                 message = self._parse(one, context)
                 caller.check_user(message.user_id)
-                read.append(self.recorder.record(message, caller.tenant, lane))
+                reading.add(self.recorder.record(message, caller.tenant, lane))
             except ValidationError as error:
-                read.append(_line_error(error))
+                outcomes.append(_line_error(error))
             except Forbidden as error:
-                read.append(LineError(code="forbidden", message=f"{error.field}: {error}"))
+                outcomes.append(LineError(code="forbidden", message=f"{error.field}: {error}"))
+            if len(reading.asking) == _ADMITTED_AT_ONCE:
+                await self._admit(reading, caller.tenant)
             await turn.pause_if_over()
+
+    async def _admit(self, reading: _Reading, tenant: str) -> None:
+        """Admit those that ask for it, in order.
+
+        Raises:
+            OverQuota: not one message of the batch is admitted.
+            Unavailable: Redis cannot be reached.
+
+        """
+        asking, reading.asking = reading.asking, []
+        if not asking:
+            return
+        try:
+            admission = await self.quotas.admit(tenant, len(asking), admitted=len(reading.admitted))
+        except OverQuota as refusal:
+            if not reading.admitted:
+                raise
+            admission = Admission(0, refusal)
+        reading.admitted += [entry for _, entry in asking[: admission.messages]]
+        for place, _ in asking[admission.messages :]:
+            reading.outcomes[place] = reading.refusal = admission.line_error()
 
     def _parse(self, raw: bytes, context: dict[str, Any], form: Any = _MESSAGE) -> MessageIn:  # noqa: ANN401 - pydantic has no public type for it
         if has_too_many_parts(raw, self.limits):
@@ -151,26 +196,16 @@ class Intake:
         message: MessageIn = form.validate_json(raw, context=context)
         return message
 
-    async def _append(self, read: Sequence[NewEntry | LineError], tenant: str) -> list[Outcome]:
-        entries = [one for one in read if isinstance(one, NewEntry)]
-        if entries:
-            admission = await self.quotas.admit(tenant, len(entries))
-            if admission.messages < len(entries):
-                entries = entries[: admission.messages]
-                read = _cut(read, admission)
+    async def _append(self, reading: _Reading, tenant: str) -> list[Outcome]:
+        await self._admit(reading, tenant)
+        entries, outcomes = reading.admitted, reading.outcomes
         appended = await self._commit(entries, tenant) if entries else []
         taken = map(_taken, entries, appended)
         duplicates = sum(one.duplicate for one in appended)
-        self.metrics.count(accepted=len(entries) - duplicates, duplicates=duplicates, rejected=len(read) - len(entries))
-        return [one if isinstance(one, LineError) else next(taken) for one in read]
-
-
-def _cut(read: Sequence[NewEntry | LineError], admission: Admission) -> list[NewEntry | LineError]:
-    """Return what was read, with an error for each message after those that are accepted."""
-    admitted = iter(range(admission.messages))
-    return [
-        admission.line_error() if isinstance(one, NewEntry) and next(admitted, None) is None else one for one in read
-    ]
+        self.metrics.count(
+            accepted=len(entries) - duplicates, duplicates=duplicates, rejected=len(outcomes) - len(entries)
+        )
+        return [one if isinstance(one, LineError) else next(taken) for one in outcomes]
 
 
 def _taken(entry: NewEntry, appended: Appended) -> AppendResult:

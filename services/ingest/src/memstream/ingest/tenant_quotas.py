@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from memstream.contracts.messages import LineError
 from memstream.contracts.tenants import LimitName, TenantPolicy
@@ -15,8 +15,8 @@ from memstream.streams.rates import RateLimiter
 from memstream.streams.tenant_policies import TenantPolicies
 from memstream.web.problems import whole_seconds
 
-LEAST_MESSAGES = 10
-"""What a tenant may post at once after a pause, however low its rate is."""
+LEAST_WRITES = 10
+"""Messages, or deletions, that a tenant may send at once after a pause, however low its rate is."""
 
 _BACKLOG_RETRY_SECONDS = 10.0
 _STORED_RETRY_SECONDS = 60.0
@@ -33,6 +33,13 @@ _CROWDED_LEAST = 100
 
 _COUNTED_FROM = 0.25
 """Of what may wait: below, nobody has to be counted who has no policy that asks for it."""
+
+
+class WriteRates(NamedTuple):
+    """What holds tenants to their rates."""
+
+    messages: RateLimiter
+    deletions: RateLimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +64,21 @@ class Admission:
 class Quotas(Protocol):
     """Decides how many messages of a tenant are accepted."""
 
-    async def admit(self, tenant: str, messages: int) -> Admission:
-        """Return how many of so many messages are accepted.
+    async def admit(self, tenant: str, messages: int, *, admitted: int = 0) -> Admission:
+        """Return how many of so many messages are accepted, after `admitted` ones of the same request.
 
         Raises:
             OverQuota: none is.
+            Unavailable: Redis cannot be reached.
+
+        """
+        ...
+
+    async def admit_deletion(self, tenant: str) -> None:
+        """Count a deletion.
+
+        Raises:
+            OverQuota: it is one too many for now.
             Unavailable: Redis cannot be reached.
 
         """
@@ -75,9 +92,12 @@ class Quotas(Protocol):
 class Unlimited:
     """Accepts everything."""
 
-    async def admit(self, tenant: str, messages: int) -> Admission:  # noqa: ARG002 - as `Quotas`
+    async def admit(self, tenant: str, messages: int, *, admitted: int = 0) -> Admission:  # noqa: ARG002 - as `Quotas`
         """See `Quotas`."""
         return Admission(messages)
+
+    async def admit_deletion(self, tenant: str) -> None:
+        """See `Quotas`."""
 
     async def count(self, tenant: str, entries: Sequence[NewEntry], appended: Sequence[Appended]) -> None:
         """See `Quotas`."""
@@ -89,7 +109,7 @@ class TenantQuotas:
     def __init__(
         self,
         policies: TenantPolicies,
-        rates: RateLimiter,
+        rates: WriteRates,
         usage: TenantUsage,
         *,
         backlog_limit: int,
@@ -101,22 +121,27 @@ class TenantQuotas:
         self._backlog_limit = backlog_limit
         self._crowd = crowd
 
-    async def admit(self, tenant: str, messages: int) -> Admission:
+    async def admit(self, tenant: str, messages: int, *, admitted: int = 0) -> Admission:
         """See `Quotas`."""
         policy = await self._policies.of(tenant)
         room, refusal = messages, None
         crowd = self._crowd()
         is_crowded = crowd.fullness >= _CROWDED_FROM
         if is_crowded or _has_counts(policy):
-            usage = await self._usage.read(tenant)
+            usage = (await self._usage.read(tenant)).plus(admitted)
             room, refusal = self._room(policy, usage, messages, crowd.messages if is_crowded else None)
         if room:
-            permits, retry_after = await self._rates.take(tenant, policy.messages_per_second, room)
+            permits, retry_after = await self._rates.messages.take(tenant, policy.messages_per_second, room)
             if permits < room and policy.messages_per_second is not None:
-                room, refusal = permits, self._rates.refusal(policy.messages_per_second, retry_after)
+                room, refusal = permits, self._rates.messages.refusal(policy.messages_per_second, retry_after)
         if refusal is not None and not room:
             raise refusal
         return Admission(room, refusal)
+
+    async def admit_deletion(self, tenant: str) -> None:
+        """See `Quotas`."""
+        policy = await self._policies.of(tenant)
+        await self._rates.deletions.take_all(tenant, policy.deletions_per_second)
 
     def _room(
         self, policy: TenantPolicy, usage: Usage, wanted: int, crowded: int | None

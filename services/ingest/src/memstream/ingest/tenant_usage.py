@@ -44,6 +44,10 @@ class Usage:
     stored: int
     """In Qdrant when they were counted last, and those appended since."""
 
+    def plus(self, messages: int) -> "Usage":
+        """Return the usage with so many messages more."""
+        return Usage(self.waiting + messages, self.stored + messages)
+
 
 @dataclass(slots=True)
 class _Read:

@@ -98,7 +98,7 @@ async def post_search(request: Request) -> Response:
     search = await _read(request, SearchIn)
     caller.check_user(search.user_id)
     parts = _parts(request)
-    await parts.quota.take(caller.tenant)
+    await parts.quota.take_searches(caller.tenant, [search])
     async with cancel_on_disconnect(request):
         answers = await parts.searches.search([search], caller.tenant)
         return await _rendered(parts, caller.tenant, answers, partial(render, answers[0]))
@@ -120,7 +120,7 @@ async def post_search_batch(request: Request, caller: SearchCaller) -> Response:
     for search in batch.searches:
         caller.check_user(search.user_id)
     parts = _parts(request)
-    await parts.quota.take(caller.tenant, len(batch.searches))
+    await parts.quota.take_searches(caller.tenant, batch.searches)
     async with cancel_on_disconnect(request):
         answers = await parts.searches.search(batch.searches, caller.tenant)
         return await _rendered(parts, caller.tenant, answers, partial(render_all, answers))
@@ -136,7 +136,7 @@ async def post_context(request: Request, caller: SearchCaller) -> Response:
     """Return numbered passages within the token budget. If nothing is relevant: no passage, and `abstained`."""
     question = await _read(request, ContextIn)
     caller.check_user(question.user_id)
-    await _parts(request).quota.take(caller.tenant)
+    await _parts(request).quota.take_searches(caller.tenant, [question])
     async with cancel_on_disconnect(request):
         return _answer(await _parts(request).contexts.build(question, caller.tenant))
 

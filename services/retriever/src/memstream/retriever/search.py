@@ -14,6 +14,7 @@ from memstream.retriever.candidates import MAX_CANDIDATES, CandidateFinder, Owne
 from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.positions import WaitOutcome
+from memstream.retriever.quotas import MESSAGES_OF_SEARCH
 from memstream.retriever.ranking import COMPARED, MAX_ANALYSED, RankedMessage, arrange, rank
 from memstream.retriever.reranking import HitReranker
 from memstream.runtime.clock import Clock
@@ -40,9 +41,6 @@ class SearchPolicy:
     answer_characters: int = 16 * 2**20
     """Of the texts in an answer."""
 
-
-_MESSAGES_OF_PERMIT = 250
-"""A request takes a permit for so many messages in its answer."""
 
 _SHORT_QUERY = 300
 _SHORT_TEXTS = 30_000
@@ -306,7 +304,8 @@ def _arranged(ranked: _RankedSearch) -> list[SearchHit]:
 
 
 def _permits_of(searches: Sequence[SearchIn]) -> int:
-    return -(-sum(search.messages for search in searches) // _MESSAGES_OF_PERMIT)
+    """Return a permit for each search's worth of messages in the answer."""
+    return -(-sum(search.messages for search in searches) // MESSAGES_OF_SEARCH)
 
 
 def _is_short(search: SearchIn, found: Sequence[OwnerCandidates]) -> bool:

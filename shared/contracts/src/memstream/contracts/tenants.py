@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from memstream.contracts.ids import Tenant
 
-LimitName = Literal["messages_per_second", "searches_per_second", "stored_messages", "backlog_share"]
+LimitName = Literal[
+    "messages_per_second", "deletions_per_second", "searches_per_second", "stored_messages", "backlog_share"
+]
 """The limits that a refused request may name."""
 
 Rate = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -26,10 +28,14 @@ class TenantPolicy(BaseModel):
     messages_per_second: Rate | None = Field(
         default=None, description="Messages accepted per second; after a pause, four seconds' worth at once."
     )
+    deletions_per_second: Rate | None = Field(
+        default=None,
+        description="Deletions of messages and users accepted per second; after a pause, four seconds' worth at once.",
+    )
     searches_per_second: Rate | None = Field(
         default=None,
-        description="Requests to the retriever per second, each search of a batch by itself; after a pause, four "
-        "seconds' worth at once, or 100.",
+        description="Requests to the retriever per second, each search of a batch by itself, and one that may return "
+        "more than 250 messages once for each 250; after a pause, four seconds' worth at once, or 100.",
     )
     stored_messages: int | None = Field(
         default=None, ge=0, description="Messages stored at a time. They are counted once a minute."

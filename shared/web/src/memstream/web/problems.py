@@ -1,5 +1,6 @@
 """Error responses: every one is a problem document (RFC 9457), and all are made here."""
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -53,6 +54,10 @@ _MAX_ERRORS_IN_DETAIL = 3
 _MAX_FIELD_LENGTH = 100
 _MAX_MESSAGE_LENGTH = 400
 """Bounds of a response that lists errors. A client can send any number of unknown fields, with names of any length."""
+
+OVER_QUOTA_SECONDS = 0.2
+"""A tenant over a limit of its own is told so after this time. Whoever waits as told loses nothing; whoever asks again
+at once would keep the process busy with refusals."""
 
 _RETRY_AFTER = 1.0
 """Seconds to wait if the dependency that is down did not report it."""
@@ -205,7 +210,10 @@ async def _global_fault(_: Request, error: Exception) -> Response:
 
 async def _overloaded(_: Request, error: Exception) -> Response:
     assert isinstance(error, Overloaded)  # noqa: S101 - registered for this type
-    limit = error.limit if isinstance(error, OverQuota) else None
+    limit = None
+    if isinstance(error, OverQuota):
+        limit = error.limit
+        await asyncio.sleep(OVER_QUOTA_SECONDS)
     return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=error.retry_after, limit=limit)
 
 
