@@ -297,6 +297,26 @@ async def test_a_text_that_breaks_a_server_that_works_is_found_and_left_and_the_
     assert [type(outcome) for outcome in outcomes] == [Pending if place == 5 else Stored for place in range(16)]
 
 
+async def test_of_many_refused_messages_each_costs_one_attempt_and_one_probe() -> None:
+    probes = 0
+
+    async def probe() -> None:
+        nonlocal probes
+        probes += 1
+
+    bench, jobs = Bench(probe=probe), batch(8)
+    bench.servers.embed_fails = lambda _: Rejected("HTTP 400: bad input")
+
+    outcomes = [outcome for one in jobs for outcome in await bench.store([one])]
+
+    assert [type(outcome) for outcome in outcomes] == [Dead] * 8
+    # The first one has to be tried again after the first probe.
+    assert (len(bench.servers.calls), probes) == (9, 9)
+    bench.clock.advance(1)
+    await bench.store([jobs[0]])
+    assert (len(bench.servers.calls), probes) == (11, 11)
+
+
 async def test_an_outage_is_waited_out_however_often_it_fails() -> None:
     bench, jobs = Bench(probe=down), batch(4)
     left = iter(range(30))

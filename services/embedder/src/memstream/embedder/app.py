@@ -34,7 +34,7 @@ from memstream.embedder.outcomes import Outcomes
 from memstream.embedder.parked_entries import ParkedEntries
 from memstream.embedder.pending_list import PendingList
 from memstream.embedder.pipeline import Pipeline, Stages
-from memstream.embedder.probes import ServerProbes
+from memstream.embedder.probes import ServerProbes, SharedProbe
 from memstream.embedder.retries import Retrier
 from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.settlement import Settlement
@@ -179,7 +179,7 @@ def _servers(
         # Waiting for the budget is progress.
         return await embeddings.embed(texts, lane, waiting=pulse.beat)
 
-    return Servers(embed, store, probes.try_all, context.settings.batch_texts)
+    return Servers(embed, store, SharedProbe(probes.try_all), context.settings.batch_texts)
 
 
 def _stages(context: _Context, intake: Intake, store: MemoryStore, servers: Servers, pulse: Pulse) -> Stages:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -24,6 +25,10 @@ ItemT = TypeVar("ItemT")
 
 _UPSERTS: dict[Lane, int] = {"live": 8, "bulk": 2}
 """Batches that are stored at once. An import's batches are large, and few are enough to keep Qdrant busy."""
+
+
+_PROBE_SECONDS = 0.25
+"""How long a probe that the servers took says that they work, for messages that are tried after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class BatchProcessor:
         )
         self._retrying = retrying
         self._metrics = metrics
+        self._worked_at = -math.inf
         self._upserts = {lane: asyncio.Semaphore(number) for lane, number in _UPSERTS.items()}
 
     async def store(
@@ -139,8 +145,9 @@ class BatchProcessor:
         It is dead if it is refused between two probes that the servers take: a refusal before they were mended, with a
         probe after that, proves nothing.
         """
-        were_working = self._servers.probe is None
+        were_working = False
         while True:
+            were_working = were_working or self._have_just_worked()
             try:
                 return await attempt()
             except Rejected as error:
@@ -161,9 +168,19 @@ class BatchProcessor:
                 await probe()
             except (Unavailable, GlobalFault):
                 # They refuse everything, so the message is not the cause.
+                self._worked_at = -math.inf
                 await self._retrying.until_success(probe)
+                self._note_success()
                 return False
+            self._note_success()
         return True
+
+    def _note_success(self) -> None:
+        self._worked_at = self._retrying.clock.monotonic()
+
+    def _have_just_worked(self) -> bool:
+        is_recent = self._retrying.clock.monotonic() - self._worked_at <= _PROBE_SECONDS
+        return self._servers.probe is None or is_recent
 
     async def _embed_jobs(self, jobs: Sequence[EmbeddingJob]) -> list[Vectors]:
         """Return each message's rows, one for each of its texts."""
