@@ -44,3 +44,26 @@ async def test_a_body_that_waited_too_long_is_refused_with_the_limit() -> None:
 
     with pytest.raises(Overloaded, match="bodies_bytes"):
         await budget.take("acme", 1)
+
+
+async def test_only_so_much_waits_and_one_tenant_leaves_room_for_another() -> None:
+    budget = BodyBudget(1_000, wait=60.0)
+    await budget.take("acme", 500)
+    waiting = [asyncio.create_task(budget.take("acme", 125))]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Overloaded, match="bodies_bytes"):
+        await budget.take("acme", 1)
+
+    waiting.append(asyncio.create_task(budget.take("other", 300)))
+    await asyncio.sleep(0)
+    assert not any(one.done() for one in waiting)
+    budget.give_back("acme", 500)
+    await asyncio.gather(*waiting)
+    # What has waited waits no longer.
+    budget.give_back("other", 300)
+    await budget.take("acme", 300)
+    again = asyncio.create_task(budget.take("acme", 250))
+    await asyncio.sleep(0)
+    budget.give_back("acme", 425)
+    await again

@@ -10,19 +10,22 @@ from memstream.runtime.errors import Overloaded
 
 _HOLD = "memstream.body_hold"
 _RETRY_AFTER = 1.0
+_WAITING_PART = 4
 
 
 class BodyBudget:
     """Bounds the bytes of bodies that are held while their rest is awaited.
 
     A tenant may hold as much as it leaves free for all others, so there is always room for one more tenant. Of `limit`
-    bytes, one tenant gets a half, two get a third each, and so on.
+    bytes, one tenant gets a half, two get a third each, and so on. What waits for room is held as well: about a
+    quarter of `limit`, shared in the same way.
     """
 
     def __init__(self, limit: int, wait: float) -> None:
         self._limit = limit
         self._wait = wait
         self._held: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
         self._total = 0
         self._released: asyncio.Event = asyncio.Event()
 
@@ -34,17 +37,20 @@ class BodyBudget:
 
         """
         if not self._fits(tenant, size):
+            if not self._may_wait(tenant, size):
+                raise self._overloaded(tenant)
+            self._waiting[tenant] += size
             try:
                 async with asyncio.timeout(self._wait):
                     while not self._fits(tenant, size):
                         self._released.clear()
                         await self._released.wait()
             except TimeoutError:
-                raise Overloaded(
-                    f"unfinished bodies hold {self._held[tenant]} bytes, the limit (bodies_bytes) is now "
-                    f"{self._share(tenant)} for each tenant",
-                    _RETRY_AFTER,
-                ) from None
+                raise self._overloaded(tenant) from None
+            finally:
+                self._waiting[tenant] -= size
+                if not self._waiting[tenant]:
+                    del self._waiting[tenant]
         self._held[tenant] += size
         self._total += size
 
@@ -55,6 +61,17 @@ class BodyBudget:
         if not self._held[tenant]:
             del self._held[tenant]
         self._released.set()
+
+    def _may_wait(self, tenant: str, size: int) -> bool:
+        own, free = self._waiting.get(tenant, 0), self._limit // _WAITING_PART - self._waiting.total()
+        return own + size <= free or (not own and free > 0)
+
+    def _overloaded(self, tenant: str) -> Overloaded:
+        return Overloaded(
+            f"unfinished bodies hold {self._held[tenant]} bytes, the limit (bodies_bytes) is now "
+            f"{self._share(tenant)} for each tenant",
+            _RETRY_AFTER,
+        )
 
     def _share(self, tenant: str) -> int:
         others = self._total - self._held.get(tenant, 0)
