@@ -278,6 +278,18 @@ async def test_what_is_left_of_refused_bodies_is_read_at_a_low_pace() -> None:
         assert sent < 100
 
 
+async def test_clients_that_hang_up_behind_a_refusal_stop_nobody() -> None:
+    async with serving(PATIENT) as server:
+        head = HEAD + b"content-length: %d\r\n\r\n" % (8 * MIB)
+        for _ in range(20):
+            refused = await server.open(head, b"x" * MIB)
+            refused.close()
+        stays = await server.open(head, b"x" * 8 * MIB, HEAD + b"content-length: 3\r\nconnection: close\r\n\r\nabc")
+        assert (await answer_head(stays))[0] == 413
+
+        assert await stays.answer() == (200, {"size": 3})
+
+
 async def test_a_refused_body_that_never_ends_is_answered_once() -> None:
     async with serving(PATIENT) as server:
         client = await server.open(HEAD + b"content-length: 10000000\r\n\r\nabc")
