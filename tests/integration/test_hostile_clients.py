@@ -30,7 +30,9 @@ from memstream.web.settings import HttpLimits
 KIB, MIB = 1024, 1024 * 1024
 SHORT = timedelta(seconds=0.2)
 LONG = timedelta(seconds=PATIENCE)
-PATIENT = HttpLimits(head_timeout=LONG, body_idle_timeout=LONG, body_timeout=LONG, response_timeout=LONG)
+PATIENT = HttpLimits(
+    head_timeout=LONG, idle_timeout=LONG, body_idle_timeout=LONG, body_timeout=LONG, response_timeout=LONG
+)
 HEAD = b"POST /echo HTTP/1.1\r\nhost: x\r\n"
 
 
@@ -69,9 +71,9 @@ class Server:
                 server.should_exit = True
                 await serving
 
-    async def open(self, *pieces: bytes) -> "Client":
-        """Connect, and send these bytes."""
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=128 * MIB))
+    async def open(self, *pieces: bytes, reads: int = 128 * MIB) -> "Client":
+        """Connect, and send these bytes. About so many are read before anybody asks for them."""
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=reads))
         await client.send(*pieces)
         return client
 
@@ -138,6 +140,33 @@ async def test_a_client_that_stops_half_way_is_cut_off(pieces: Sequence[bytes], 
         assert len(server.guard.table) == 0
 
 
+async def test_a_connection_is_kept_between_requests_longer_than_a_head_may_take() -> None:
+    asked = HEAD + b"content-length: 3\r\n\r\nabc"
+    async with serving(replace(PATIENT, head_timeout=SHORT)) as server:
+        client = await server.open(asked)
+        assert (await answer_head(client))[0] == 200
+        # Begun later, and over the time of a head.
+        assert (await (await server.open(HEAD)).answer())[0] == 408
+
+        await client.send(asked.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+
+        assert await client.answer() == (200, {"size": 3})
+
+
+async def test_a_connection_that_asks_nothing_more_is_closed() -> None:
+    async with serving(replace(PATIENT, idle_timeout=SHORT)) as server:
+        client = await server.open(HEAD + b"content-length: 3\r\n\r\nabc")
+        assert (await answer_head(client))[0] == 200
+
+        assert await client.answer() == (0, {})
+
+
+def test_connections_are_kept_longer_than_clients_and_proxies_keep_theirs() -> None:
+    config = configure(make_application("t", "t", no_lifespan), ConnectionGuard(HttpLimits()), grace=0)
+
+    assert config.timeout_keep_alive > HttpLimits().idle_timeout.total_seconds() > 60
+
+
 @pytest.mark.parametrize("head", [b"x-slow: ", HEAD + b"content-length: 100000\r\n\r\n"], ids=["head", "body"])
 async def test_a_client_that_trickles_is_cut_off(head: bytes) -> None:
     limits = replace(PATIENT, head_timeout=SHORT, body_timeout=SHORT)
@@ -159,7 +188,7 @@ async def test_a_client_that_trickles_is_cut_off(head: bytes) -> None:
 
 async def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
     async with serving(replace(PATIENT, response_timeout=SHORT)) as server:
-        client = await server.open(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+        client = await server.open(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n", reads=KIB)
 
         await until(lambda: len(server.guard.table) == 0, "the connection is cut off")
         client.close()

@@ -188,7 +188,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.cycle.body = bytearray()
         self._guard.table.wait_for(self)
         self._has_leftovers = self._is_in_body
-        self._set_deadline(_LINGER_SECONDS if self._is_in_body else self._limits.head_timeout.total_seconds())
+        if self._is_in_body:
+            self._set_deadline(_LINGER_SECONDS)
+        elif self.flow.write_paused:
+            self._set_deadline(self._limits.response_timeout.total_seconds())
+        else:
+            self._set_deadline(self._limits.idle_timeout.total_seconds())
 
     def pause_writing(self) -> None:
         """Begin to wait until the client reads on."""
@@ -202,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.deadline = math.inf
         if self.cycle is None or self.cycle.response_complete:
-            self._set_deadline(self._limits.head_timeout.total_seconds())
+            self._set_deadline(self._limits.idle_timeout.total_seconds())
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that nothing is sent on."""

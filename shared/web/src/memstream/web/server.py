@@ -49,6 +49,8 @@ def configure(app: ASGIApp, guard: ConnectionGuard, *, grace: float) -> uvicorn.
         # Nothing here uses the client's address.
         proxy_headers=False,
         backlog=_BACKLOG,
+        # The guard ends idle connections earlier.
+        timeout_keep_alive=int(2 * guard.limits.idle_timeout.total_seconds()) + 1,
         timeout_graceful_shutdown=int(grace),
     )
 

@@ -20,6 +20,7 @@ class HttpLimits:
     connections_per_address: int = 1_000
     head_bytes: int = 32 * 1024
     head_timeout: timedelta = timedelta(seconds=10)
+    idle_timeout: timedelta = timedelta(seconds=75)
     body_idle_timeout: timedelta = timedelta(seconds=10)
     body_timeout: timedelta = timedelta(seconds=120)
     response_timeout: timedelta = timedelta(seconds=30)
@@ -41,6 +42,9 @@ class HttpSettings(BaseSettings):
     """Size of a request's line and headers, at most."""
     head_timeout: Duration = Field(default=DEFAULT_HTTP_LIMITS.head_timeout, gt=_NO_TIME)
     """A request's line and headers are complete by then, or its connection is closed with 408."""
+    idle_timeout: Duration = Field(default=DEFAULT_HTTP_LIMITS.idle_timeout, gt=_NO_TIME)
+    """How long a connection is kept between two requests. Longer than clients and proxies keep theirs (60 s is common):
+    a request on a connection that is just being closed fails."""
     body_idle_timeout: Duration = Field(default=DEFAULT_HTTP_LIMITS.body_idle_timeout, gt=_NO_TIME)
     """Longest pause within a body."""
     body_timeout: Duration = Field(default=DEFAULT_HTTP_LIMITS.body_timeout, gt=_NO_TIME)
