@@ -21,6 +21,7 @@ from memstream.contracts.events import UserErased, decode_event
 from memstream.contracts.messages import written_time
 from memstream.embedder.jobs import Dead, Delivery, Settled
 from memstream.embedder.letter_notes import LetterNotes
+from memstream.embedder.pending_list import PendingList
 from memstream.embedder.settlement import Settlement
 from memstream.embedder.streams import source_streams
 from memstream.embedder.tombstones import TombstoneSweep
@@ -67,7 +68,7 @@ class Desk:
 
     async def bury_all(self, reason: str = "no luck", entries: int = 100) -> None:
         """Be an embedder that can't store anything that waits."""
-        settlement = Settlement(self.site.redis, SystemClock())
+        settlement = Settlement(self.site.redis, PendingList(self.site.redis, "test"), SystemClock())
         read: Any = await self.site.redis.xreadgroup(keys.GROUP, "test", {self.site.stream: ">"}, count=entries)
         for entry_id, fields in read[0][1]:
             try:

@@ -32,6 +32,33 @@ async def test_an_undecodable_entry_does_not_block_its_neighbours(site: Worksite
     assert b"not an event" in letter[b"reason"]
 
 
+async def test_an_event_of_a_newer_release_waits_for_a_worker_that_knows_it(site: Worksite) -> None:
+    await site.create_groups()
+    newer: dict[Any, Any] = {b"type": b"user.merged.v1", b"data": b'{"type": "user.merged.v1"}'}
+    entry_id = await site.redis.xadd(site.stream, newer)
+    await site.work("embedder-1", claim_idle=0.5, max_deliveries=2)
+    await site.work("embedder-2", claim_idle=0.5, max_deliveries=2)
+    await site.say(["after"])
+
+    seen: set[str] = set()
+
+    async def has_changed_hands() -> bool:
+        seen.update(one["consumer"] for one in await site.pending() if one["message_id"] == entry_id)
+        return len(seen) == 2
+
+    async def stored_after() -> bool:
+        return await site.stored() == {"after": [0]} and len(await site.pending()) == 1
+
+    await until(has_changed_hands, "each of the workers has had it")
+
+    await until(stored_after, "what came after it is stored")
+    (one,) = await site.pending()
+    assert one["message_id"] == entry_id
+    # Its deliveries are not counted, so that whoever knows it does not take it for what breaks workers.
+    assert one["times_delivered"] <= 1
+    assert await site.letters() == []
+
+
 async def test_a_message_that_fails_is_neither_dropped_nor_acknowledged(site: Worksite) -> None:
     await site.work()
     site.script.fail("server_error")

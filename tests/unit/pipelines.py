@@ -70,8 +70,9 @@ def pipeline_on(  # noqa: PLR0913 - any of them, by name
     pulse = Pulse(clock, 30.0)
     retrying = Retrier(faults, clock, seeded(), Backoff(initial=0.1, maximum=1.0), pulse.beat)
     held, put_aside = HeldEntries(messages, 1_000_000, metrics.held), ParkedEntries(parked)
+    pending = PendingList(redis, "here")
     stages = Stages(
-        intake=Intake(held, put_aside, PendingList(redis, "here"), retrying, clock, read_entries=256),
+        intake=Intake(held, put_aside, pending, retrying, clock, read_entries=256),
         prepare=partial(prepare, chunker=Chunker(512, 64), max_deliveries=5, now=clock.now),
         batcher=Batcher(BatchPolicy(batch_texts, 250_000, 0.005)),
         storing=BatchProcessor(
@@ -79,6 +80,6 @@ def pipeline_on(  # noqa: PLR0913 - any of them, by name
         ),
         delete=delete,
         dead_letters=DeadLetterGate(BreakerPolicy(), faults, clock),
-        outcomes=Outcomes(Settlement(redis, clock), retrying, metrics),
+        outcomes=Outcomes(Settlement(redis, pending, clock), retrying, metrics),
     )
     return Parts(Pipeline(stages, ConcurrencyController(calls), clock, pulse), held, put_aside)

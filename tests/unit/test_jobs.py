@@ -17,6 +17,7 @@ from memstream.embedder.jobs import (
     Delivery,
     EmbeddingJob,
     Expired,
+    Pending,
     Settled,
     chunks_of,
     decode,
@@ -83,6 +84,26 @@ def test_an_entry_without_data_is_dead() -> None:
 )
 def test_an_entry_that_is_no_event_is_dead_by_the_kind_of_fault(data: bytes, reason: str) -> None:
     assert dead(entry(data)) == Dead(reason)
+
+
+@pytest.mark.parametrize(
+    ("kind", "age", "is_left"),
+    [
+        ("message.recorded.v9", 0, True),
+        ("user.merged.v1", 86_399, True),
+        ("message.recorded.v9", 86_401, False),
+        ("nonsense", 0, False),
+        ("my secret.v1", 0, False),
+        (7, 0, False),
+    ],
+)
+def test_an_event_of_a_newer_release_is_left_for_a_day(kind: object, age: int, is_left: bool) -> None:  # noqa: FBT001 - a parameter
+    delivery = entry(json.dumps({"type": kind}).encode(), entry_id=f"{int((START.timestamp() - age) * 1000)}-0")
+    found = prepare(decode(delivery), CHUNKER, 5, lambda: START)
+
+    assert isinstance(found, Settled)
+    reason = "not an event: data: union_tag_invalid"
+    assert found.outcome == (Pending(reason, is_counted=False) if is_left else Dead(reason))
 
 
 def test_the_reason_names_fields_and_never_what_was_said() -> None:

@@ -186,7 +186,7 @@ def _stages(context: _Context, intake: Intake, store: MemoryStore, servers: Serv
     settings, retrying = context.settings, context.retrying(pulse)
     chunker = Chunker(settings.chunk_tokens, settings.chunk_overlap_tokens)
     deletions = Deletions(context.client, store, retrying)
-    settlement = Settlement(context.client, context.clock)
+    settlement = Settlement(context.client, PendingList(context.client, settings.consumer), context.clock)
     return Stages(
         prepare=partial(prepare, chunker=chunker, max_deliveries=settings.max_deliveries, now=context.clock.now),
         intake=intake,

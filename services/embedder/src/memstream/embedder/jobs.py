@@ -1,8 +1,9 @@
 """An entry, from its delivery to its outcome: decoded, and cut into the texts that are embedded. Pure."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import ValidationError
@@ -42,6 +43,12 @@ class Delivery:
         return sum(len(name) + len(value) for name, value in self.fields.items())
 
 
+_TYPE = re.compile(r"[a-z_.]{1,100}\.v[0-9]{1,4}")
+"""The form of an event's type."""
+
+_LEFT_FOR_NEWER = timedelta(days=1)
+"""How long an entry of an unknown type is left for a worker of a newer release: rolling updates are over by then."""
+
 DeadClass = Literal["poison", "unknown"]
 """`poison`: it can't succeed. `unknown`: it was delivered too often without an outcome, for an unknown reason."""
 
@@ -64,6 +71,8 @@ class Pending:
     """There is no outcome yet: the entry stays pending, and is delivered again."""
 
     reason: str
+    is_counted: bool = True
+    """Whether this delivery counts as one without an outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +172,8 @@ class DecodedEntry:
     delivery: Delivery
     event: MessageRecorded | MessageDeleted | UserErased | None
     fault: str = ""
+    is_of_unknown_type: bool = False
+    """It has no event since a newer release may have written it."""
     was_parked: bool = False
     """It was parked, and other tenants send, too."""
 
@@ -186,8 +197,12 @@ def decode(delivery: Delivery) -> DecodedEntry:
         return DecodedEntry(delivery, None, f"the entry has no field {keys.DATA_FIELD!r}")
     except ValidationError as error:
         # Only the places and kinds of the faults: the text itself must not end up in a log.
-        faults = (f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['type']}" for fault in error.errors())
-        return DecodedEntry(delivery, None, f"not an event: {'; '.join(faults)}"[:500])
+        found = error.errors()
+        faults = (f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['type']}" for fault in found)
+        is_unknown = any(
+            fault["type"] == "union_tag_invalid" and _TYPE.fullmatch(str(fault["ctx"]["tag"])) for fault in found
+        )
+        return DecodedEntry(delivery, None, f"not an event: {'; '.join(faults)}"[:500], is_of_unknown_type=is_unknown)
 
 
 def prepare(
@@ -196,6 +211,9 @@ def prepare(
     """Return the message cut into chunks, or the request; or the entry's outcome, where neither can be done."""
     delivery, event = entry.delivery, entry.event
     if event is None:
+        age = now() - datetime.fromtimestamp(delivery.position.milliseconds / 1000, UTC)
+        if entry.is_of_unknown_type and age < _LEFT_FOR_NEWER:
+            return Settled(delivery, None, Pending(entry.fault, is_counted=False))
         return Settled(delivery, None, Dead(entry.fault))
     if not isinstance(event, MessageRecorded):
         return DeletionRequest(delivery, event)

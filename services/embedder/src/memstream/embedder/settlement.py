@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageRecorded, UserErased, decode_event
 from memstream.embedder.jobs import Dead, Deleted, Delivery, Expired, Pending, Settled, Stored, Tombstoned
+from memstream.embedder.pending_list import PendingList
 from memstream.embedder.purges import Purge
 from memstream.runtime.clock import Clock
 from memstream.streams.connections import Redis, redis_faults
@@ -17,8 +18,9 @@ from memstream.streams.stream_scripts import COMPLETE_RECEIPT, CompletionArgumen
 class Settlement:
     """Tells Redis the outcomes."""
 
-    def __init__(self, client: Redis, clock: Clock) -> None:
+    def __init__(self, client: Redis, pending: PendingList, clock: Clock) -> None:
         self._client = client
+        self._pending = pending
         self._clock = clock
         self._scripts = Scripts(client)
 
@@ -30,6 +32,7 @@ class Settlement:
 
         """
         acknowledged: defaultdict[str, list[str]] = defaultdict(list)
+        uncounted: list[Delivery] = []
         with redis_faults():
             for settled in outcomes:
                 delivery = settled.delivery
@@ -41,8 +44,10 @@ class Settlement:
                     case Deleted(erasure_id):
                         await self._note(delivery, erasure_id)
                         acknowledged[delivery.stream].append(delivery.entry_id)
-                    case Pending():
-                        pass
+                    case Pending(is_counted=is_counted):
+                        if not is_counted:
+                            uncounted.append(delivery)
+            await self._pending.renew(uncounted, counted=False)
             async with self._client.pipeline(transaction=False) as pipe:
                 for stream, entry_ids in acknowledged.items():
                     pipe.xack(stream, keys.GROUP, *entry_ids)
