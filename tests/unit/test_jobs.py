@@ -92,12 +92,14 @@ def test_an_entry_that_is_no_event_is_dead_by_the_kind_of_fault(data: bytes, rea
         ("message.recorded.v9", 0, True),
         ("user.merged.v1", 86_399, True),
         ("message.recorded.v9", 86_401, False),
+        ("message.recorded.v9", -86_401, False),
+        ("message.recorded.v9", -(2.0**53), False),
         ("nonsense", 0, False),
         ("my secret.v1", 0, False),
         (7, 0, False),
     ],
 )
-def test_an_event_of_a_newer_release_is_left_for_a_day(kind: object, age: int, is_left: bool) -> None:  # noqa: FBT001 - a parameter
+def test_an_event_of_a_newer_release_is_left_for_a_day(kind: object, age: float, is_left: bool) -> None:  # noqa: FBT001 - a parameter
     delivery = entry(json.dumps({"type": kind}).encode(), entry_id=f"{int((START.timestamp() - age) * 1000)}-0")
     found = prepare(decode(delivery), CHUNKER, 5, lambda: START)
 

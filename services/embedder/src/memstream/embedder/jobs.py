@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import ValidationError
@@ -211,8 +211,7 @@ def prepare(
     """Return the message cut into chunks, or the request; or the entry's outcome, where neither can be done."""
     delivery, event = entry.delivery, entry.event
     if event is None:
-        age = now() - datetime.fromtimestamp(delivery.position.milliseconds / 1000, UTC)
-        if entry.is_of_unknown_type and age < _LEFT_FOR_NEWER:
+        if entry.is_of_unknown_type and _is_recent(delivery, now()):
             return Settled(delivery, None, Pending(entry.fault, is_counted=False))
         return Settled(delivery, None, Dead(entry.fault))
     if not isinstance(event, MessageRecorded):
@@ -224,6 +223,12 @@ def prepare(
     texts = texts_of(event, chunks)
     size = sum(len(text.encode()) for text in texts)
     return EmbeddingJob(delivery, event, chunks, texts, size, entry.was_parked)
+
+
+def _is_recent(delivery: Delivery, now: datetime) -> bool:
+    # As numbers: an entry's id may be of any time, even one that no calendar has. In the future is not recent either.
+    age = now.timestamp() - delivery.position.milliseconds / 1000
+    return abs(age) < _LEFT_FOR_NEWER.total_seconds()
 
 
 def texts_of(message: MessageRecorded, chunks: Sequence[str]) -> list[str]:
