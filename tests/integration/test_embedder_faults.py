@@ -8,7 +8,7 @@ import pytest
 from integration.worksite import Worksite, texts
 from provider.faults import FaultName
 from provider.script import Latency
-from waiting import until
+from waiting import PATIENCE, until
 
 from memstream.contracts import keys
 from memstream.embedder.jobs import Delivery
@@ -223,7 +223,8 @@ async def test_a_vector_that_holds_no_numbers_is_not_stored(site: Worksite) -> N
 async def test_identical_texts_in_a_batch_are_embedded_once(site: Worksite) -> None:
     await site.create_groups()
     await asyncio.gather(*(site.say(["the same"], user=f"user {index}") for index in range(20)))
-    await site.work(ready=False, concurrency=1)
+    # The batch is full with the last of them, and not begun before.
+    await site.work(ready=False, concurrency=1, batch_texts=20, linger=PATIENCE)
     await site.finished()
     same = [count for text, count in site.script.counts.by_text.items() if "the same" in text]
     assert same == [1]
