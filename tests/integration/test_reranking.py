@@ -59,6 +59,10 @@ class Desk:
         lines = (await self.http.get("/metrics")).text.splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
+    async def is_calibrated(self) -> bool:
+        """Say whether the retriever has measured what cosines mean, which it does after it has started."""
+        return bool((await self.ask())["calibrated"])
+
     @contextlib.asynccontextmanager
     async def served_with(self, **settings: object) -> AsyncIterator[None]:
         """Let the retriever have other settings meanwhile."""
@@ -93,6 +97,7 @@ async def at(_desk: Desk) -> Desk:
     _desk.rerank.mend()
     _desk.site.script.mend()
     await until(_desk.is_reranking, "hits are reranked")
+    await until(_desk.is_calibrated, "it is calibrated")
     _desk.rerank.forget()
     return _desk
 
@@ -280,6 +285,7 @@ async def test_the_deadline_of_a_search_goes_before_that_of_the_server(at: Desk)
 async def test_without_a_rerank_server_nothing_is_reranked(at: Desk) -> None:
     without = await at.ask_without()
     async with at.served_with(rerank_url="", rerank_model=""):
+        await until(at.is_calibrated, "it is calibrated")
         answer = await at.ask()
 
     assert {**answer, "took_ms": 0} == {**without, "took_ms": 0}
