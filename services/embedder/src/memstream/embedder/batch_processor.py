@@ -66,6 +66,7 @@ class BatchProcessor:
         self._retrying = retrying
         self._metrics = metrics
         self._worked_at = -math.inf
+        """When a probe was last taken, by the monotonic clock; before all times if the last one was not."""
         self._upserts = {lane: asyncio.Semaphore(number) for lane, number in _UPSERTS.items()}
 
     async def store(
@@ -163,20 +164,12 @@ class BatchProcessor:
     async def _wait_until_working(self) -> bool:
         """Wait until the servers take a valid input; return whether they did at once."""
         probe = self._servers.probe
-        if probe is not None:
-            try:
-                await probe()
-            except (Unavailable, GlobalFault):
-                # They refuse everything, so the message is not the cause.
-                self._worked_at = -math.inf
-                await self._retrying.until_success(probe)
-                self._note_success()
-                return False
-            self._note_success()
-        return True
-
-    def _note_success(self) -> None:
+        if probe is None or await self._servers_work():
+            return True
+        # They refuse everything, so the message is not the cause.
+        await self._retrying.until_success(probe)
         self._worked_at = self._retrying.clock.monotonic()
+        return False
 
     def _have_just_worked(self) -> bool:
         is_recent = self._retrying.clock.monotonic() - self._worked_at <= _PROBE_SECONDS
@@ -198,7 +191,9 @@ class BatchProcessor:
         try:
             await self._servers.probe()
         except (Unavailable, GlobalFault, Rejected):
+            self._worked_at = -math.inf
             return False
+        self._worked_at = self._retrying.clock.monotonic()
         return True
 
     async def _embed(self, texts: Sequence[str], lane: Lane) -> Vectors:
