@@ -27,7 +27,7 @@ _MOST_POINTS = 10_000
 """Points that one round trip may bring: fifty searches with default settings."""
 _MOST_VECTORS = 400
 """Of those with their vectors, which are mostly larger than texts."""
-_MOST_CHARACTERS = 16_000
+_MOST_CHARACTERS = 40_000
 """Of the questions of one round trip: to cut them into words takes time."""
 _READ = 4_000
 """Characters of a question that are looked for as keywords, the first ones."""
