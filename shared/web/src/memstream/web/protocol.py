@@ -2,7 +2,6 @@
 
 import math
 from asyncio import AbstractEventLoop, BaseTransport, Transport
-from collections import deque
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from memstream.runtime.fair_queue import FairQueue
 from memstream.web.connection_table import ConnectionTable, network_of
 from memstream.web.problems import problem
 from memstream.web.settings import HttpLimits
@@ -34,7 +34,8 @@ class ConnectionGuard:
     """Makes the protocol of each connection of a server, and ends connections that take too long.
 
     The rest of a body whose request is answered already is read at a low pace, `leftover_pause` seconds between two
-    reads of any connections: reading what is thrown away must not take the time of other requests.
+    reads of any connections, whose addresses take turns: reading what is thrown away must not take the time of other
+    requests.
     """
 
     def __init__(self, limits: HttpLimits, *, leftover_pause: float = _LEFTOVER_PAUSE) -> None:
@@ -42,7 +43,7 @@ class ConnectionGuard:
         self.table = ConnectionTable(total=limits.connections, per_address=limits.connections_per_address)
         self._is_sweeping = False
         self._leftover_pause = leftover_pause
-        self._leftovers: deque[BoundedProtocol] = deque()
+        self._leftovers: FairQueue[str, BoundedProtocol] = FairQueue()
 
     def __call__(
         self,
@@ -62,12 +63,12 @@ class ConnectionGuard:
 
     def read_later(self, connection: "BoundedProtocol", loop: AbstractEventLoop) -> None:
         """Let a connection whose request is answered read on, when it is its turn."""
-        self._leftovers.append(connection)
+        self._leftovers.push(connection.address, connection)
         if len(self._leftovers) == 1:
             loop.call_later(self._leftover_pause, self._read_leftovers, loop)
 
     def _read_leftovers(self, loop: AbstractEventLoop) -> None:
-        connection = self._leftovers.popleft()
+        _, connection = self._leftovers.pop()
         connection.flow.resume_reading()
         if self._leftovers:
             loop.call_later(self._leftover_pause, self._read_leftovers, loop)
@@ -258,7 +259,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_ending = True
         cycle = self.cycle
         is_answering = cycle is not None and not cycle.response_complete
-        is_asking = self._is_in_head or (self._is_in_body and not self._has_leftovers)
+        is_begun = self._is_in_head or (self._is_in_body and not self._has_leftovers)
+        is_asking = is_begun
         if status != HTTPStatus.REQUEST_TIMEOUT:
             is_asking = is_asking or cycle is None or status == HTTPStatus.BAD_REQUEST
         # What is answered already, or will be, can't have this answer too.
@@ -268,7 +270,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if is_answering:
             cycle.disconnected = True
             cycle.message_event.set()
-        if is_told and self._is_in_body:
+        if is_told and is_begun:
             self._linger()
         else:
             self.transport.close()
