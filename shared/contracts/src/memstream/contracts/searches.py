@@ -289,7 +289,8 @@ NotStored = Annotated[
     dict[str, Literal["dead", "deleted", "unknown"]],
     Field(
         description="Positions of `wait_for` that will not become searchable, and why: the message is a dead letter, "
-        "it was deleted, or no message of yours has this position. The last are not waited for, and `pending` too."
+        "it was deleted, or no message of yours has this position (any more: a deletion removes it some time after). "
+        "The last are not waited for, and `pending` too."
     ),
 ]
 Reranked = Annotated[

@@ -13,7 +13,8 @@ from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.groups import missing_group
 
 Fate = Literal["dead", "deleted", "unknown"]
-"""Why a message will not become searchable: it is a dead letter, it was deleted, or its position was not given out."""
+"""Why a message will not become searchable: it is a dead letter, it was deleted, or nothing is at its position: it was
+not given out, or its entry was removed after the message was deleted."""
 
 _READ_AT_ONCE = 50
 """Entries of one round trip: each may have a text of 64 KiB."""
