@@ -6,6 +6,7 @@ import pytest
 from reliability.wire import HttpTalk, RedisTalk, Word, commands
 
 from memstream.contracts import keys
+from memstream.streams.appending import lane_keys
 from memstream.streams.dead_letter_scripts import DEAD_LETTER, DeadLetterArguments, DeadLetterKeys
 from memstream.streams.scripts import ScriptCall
 from memstream.streams.stream_scripts import (
@@ -20,6 +21,7 @@ from memstream.streams.stream_scripts import (
 )
 
 LIVE, DEAD, RECEIPT = keys.stream(0, "live"), keys.dead_letters(0), keys.erasure(0, "0.e-1")
+LANE = lane_keys(0, "live")
 NOTES = ("tombstones", "dead", "letters", "letters of a user")
 DELETION = ErasureArguments(60, "0.live.", "message.deleted.v1", "0.e-1", "acme", "2026-03-01T12:00:00Z", "0f")
 
@@ -53,16 +55,16 @@ def test_commands_are_read_however_their_bytes_come() -> None:
         (command("EVALSHA", "f00", 3, LIVE, "seen", "erased", 60, "0.live."), "append"),
         (command("EVALSHA", "f00", 4, LIVE, DEAD, "seen", "erased", "embedder"), "dead_letter"),
         (
-            called(DELETE_MESSAGE.call(DeletionKeys(LIVE, RECEIPT, *NOTES, "seen", "erased"), DELETION)),
+            called(DELETE_MESSAGE.call(DeletionKeys(LANE, RECEIPT, *NOTES, "seen", "erased"), DELETION)),
             "request_deletion",
         ),
-        (called(ERASE_USER.call(ErasureKeys(LIVE, RECEIPT, *NOTES, "erased"), DELETION)), "request_deletion"),
+        (called(ERASE_USER.call(ErasureKeys(LANE, RECEIPT, *NOTES, "erased"), DELETION)), "request_deletion"),
         (
-            called(APPEND.call(AppendKeys(LIVE, "letters", ["seen"], ["erased"]), AppendArguments(60, "0.live.", "x"))),
+            called(APPEND.call(AppendKeys(LANE, "letters", ["seen"], ["erased"]), AppendArguments(60, "0.live.", "x"))),
             "append",
         ),
         (
-            called(DEAD_LETTER.call(DeadLetterKeys(LIVE, DEAD), DeadLetterArguments("g", "1-0", "live", "p"))),
+            called(DEAD_LETTER.call(DeadLetterKeys(LIVE, DEAD), DeadLetterArguments("g", "1-0", "p"))),
             "dead_letter",
         ),
         (command("XREADGROUP", "GROUP", "embedder", "one", "STREAMS", LIVE, ">"), "read"),

@@ -26,10 +26,11 @@ def test_every_entry_is_in_one_call_of_its_stream_and_in_order(chosen: list[tupl
     made = appends(entries)
 
     assert sorted(index for call in made for index in call.indexes) == list(range(len(entries)))
-    by_stream: defaultdict[str, list[int]] = defaultdict(list)
+    by_stream: defaultdict[tuple[int, keys.Lane], list[int]] = defaultdict(list)
     for call in made:
-        by_stream[call.stream] += call.indexes
-        assert {keys.stream(entries[index].partition, entries[index].lane) for index in call.indexes} == {call.stream}
+        place = call.partition, call.lane
+        by_stream[place] += call.indexes
+        assert {(entries[index].partition, entries[index].lane) for index in call.indexes} == {place}
         assert sum(len(entries[index].data) for index in call.indexes) <= SIZE or len(call.indexes) == 1
     assert all(indexes == sorted(indexes) for indexes in by_stream.values())
 

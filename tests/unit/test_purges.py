@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased
-from memstream.contracts.keys import Lane
 from memstream.embedder.compacted_stores import APPEND_ONLY_FILE, QdrantFiles, RedisFile
 from memstream.embedder.purges import Purge, PurgeIndex
 from memstream.runtime.clock import SystemClock
@@ -26,39 +25,32 @@ def erasure(erasure_id: str, mark: str, message_id: str | None = None, user: str
     return Purge(erasure_id=erasure_id, tenant="acme", user_id=user, message_id=message_id, mark=mark)
 
 
-def found(index: PurgeIndex, data: bytes, lane: Lane, entry_id: str) -> list[str]:
-    return [purge.erasure_id for purge in index.find(data, lane, entry_id)]
+def found(index: PurgeIndex, data: bytes, entry_id: str) -> list[str]:
+    return [purge.erasure_id for purge in index.find(data, entry_id)]
 
 
 @pytest.mark.parametrize(
-    ("lane", "entry_id", "expected"),
-    [
-        ("live", "10-1", ["first"]),
-        ("live", "10-2", ["second"]),
-        ("bulk", "10-9", ["first"]),
-        ("live", "20-0", ["second"]),
-        ("live", "20-1", []),
-        ("bulk", "21-0", []),
-    ],
+    ("entry_id", "expected"),
+    [("10-1", ["first"]), ("10-2", ["second"]), ("20-0", ["second"]), ("20-1", []), ("21-0", [])],
 )
-def test_an_entry_belongs_to_the_first_erasure_after_it(lane: Lane, entry_id: str, expected: list[str]) -> None:
+def test_an_entry_belongs_to_the_first_erasure_after_it(entry_id: str, expected: list[str]) -> None:
     index = PurgeIndex([erasure("second", "20-0"), erasure("first", "10-1")])
-    assert found(index, said("ana", "a"), lane, entry_id) == expected
-    assert found(index, said("bob", "a"), lane, entry_id) == []
+    assert found(index, said("ana", "a"), entry_id) == expected
+    assert found(index, said("bob", "a"), entry_id) == []
 
 
 def test_an_entry_may_belong_to_its_users_erasure_and_to_its_own_deletion() -> None:
     index = PurgeIndex([erasure("message", "10-0", "a"), erasure("user", "20-0")])
-    assert found(index, said("ana", "a"), "live", "5-0") == ["user", "message"]
-    assert found(index, said("ana", "b"), "live", "5-0") == ["user"]
+    assert found(index, said("ana", "a"), "5-0") == ["user", "message"]
+    assert found(index, said("ana", "b"), "5-0") == ["user"]
 
 
 def test_requests_to_delete_stay_for_the_replay_after_a_restore() -> None:
     index = PurgeIndex([erasure("user", "20-0"), erasure("message", "20-0", "a")])
     request = MessageDeleted(tenant="acme", user_id="ana", message_id="a", erasure_id="message", deleted_at=NOW)
     erased = UserErased(tenant="acme", user_id="ana", erasure_id="user", erased_at=NOW)
-    assert not any(found(index, event.model_dump_json().encode(), "live", "5-0") for event in (request, erased))
-    assert found(index, b"no event", "live", "5-0") == []
+    assert not any(found(index, event.model_dump_json().encode(), "5-0") for event in (request, erased))
+    assert found(index, b"no event", "5-0") == []
 
 
 def test_what_is_left_of_an_erasure_is_left_of_all_later_ones_of_the_user() -> None:

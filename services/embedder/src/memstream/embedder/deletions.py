@@ -16,7 +16,7 @@ from memstream.runtime.errors import Rejected
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.purge_scripts import NOTE_MESSAGES, CountedArguments, CountedKeys
 from memstream.streams.scripts import Scripts
-from memstream.vectors.store import MemoryStore, Owner, order_of
+from memstream.vectors.store import MemoryStore, Owner
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Tombstone:
     covers_message: bool = False
     """Whether it was deleted, or its user erased after it was recorded."""
     erased_until: str | None = None
-    """The id of the entry in the live lane that requested the last erasure of its user."""
+    """The id of the entry that requested the last erasure of its user."""
 
 
 class Deletions:
@@ -71,7 +71,7 @@ class Deletions:
         for job in jobs:
             until = by_owner[job.owner]
             message_id = job.message.message_id
-            until[message_id] = max(until.get(message_id, job.position), job.position, key=order_of)
+            until[message_id] = max(until.get(message_id, job.position), job.position, key=_order)
         for owner, until in by_owner.items():
             await self._store.delete_messages(owner, until)
 
@@ -96,7 +96,7 @@ class Deletions:
             until: dict[str, Position] = {}
             for request in group:
                 scope, position = _scope(request.event), request.delivery.position
-                until[scope] = max(until.get(scope, position), position, key=order_of)
+                until[scope] = max(until.get(scope, position), position, key=_order)
             await self._count(owner, group, until)
             if kind is UserErased:
                 await self._store.delete_all(owner, until[""])
@@ -121,6 +121,10 @@ class Deletions:
         await Scripts(self._client).run_all(calls)
 
 
+def _order(position: Position) -> tuple[int, int]:
+    return position.order
+
+
 def _scope(event: MessageDeleted | UserErased) -> str:
     return event.message_id if isinstance(event, MessageDeleted) else ""
 
@@ -140,6 +144,6 @@ def _keys(partition: int, tenant: str, user_id: str, message_id: str) -> tuple[s
 
 def _tombstone(job: EmbeddingJob, seen: object, erased: object) -> Tombstone:
     mark = None if erased is None else decoded(erased)
-    is_erased = mark is not None and keys.was_before(mark, job.delivery.lane, job.delivery.entry_id)
+    is_erased = mark is not None and keys.was_before(mark, job.delivery.entry_id)
     is_deleted = seen is not None and Seen.parse(decoded(seen)).erasure_id is not None
     return Tombstone(is_erased or is_deleted, mark)

@@ -271,6 +271,6 @@ def _stored(job: EmbeddingJob, owner: str, index: int) -> StoredMessage:
         chunk=index,
         chunks=len(job.chunks),
         entry_ms=position.milliseconds,
-        entry_seq=position.order[1] if position.lane == "live" else 0,
+        entry_seq=position.order[1],
         entry=str(position),
     )

@@ -61,9 +61,8 @@ def _note(partition: int, letter_id: str, fields: dict[bytes, bytes]) -> ScriptC
         event = decode_event(fields[_DATA])
     except (KeyError, ValidationError):
         return None
-    stream, entry_id = fields.get(b"stream", b"").decode(), fields.get(b"entry_id", b"").decode()
-    lane = next((lane for lane in keys.LANES if keys.stream(partition, lane) == stream), None)
-    if not isinstance(event, MessageRecorded) or lane is None or not keys.is_entry_id(entry_id):
+    entry_id = fields.get(b"entry_id", b"").decode()
+    if not isinstance(event, MessageRecorded) or not keys.is_entry_id(entry_id):
         return None
     owner = ids.owner_key(event.tenant, event.user_id)
     names = LetterKeys(
@@ -73,4 +72,4 @@ def _note(partition: int, letter_id: str, fields: dict[bytes, bytes]) -> ScriptC
         keys.seen(partition, ids.message_key(event.tenant, event.user_id, event.message_id)),
         keys.erased(partition, owner),
     )
-    return NOTE_LETTER.call(names, LetterArguments(letter_id, entry_id, lane))
+    return NOTE_LETTER.call(names, LetterArguments(letter_id, entry_id))

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
-from memstream.contracts.keys import Lane
 from memstream.contracts.messages import StoreName
 
 State = dict[str, Any]
@@ -30,7 +29,7 @@ class Purge(BaseModel):
     message_id: str | None = None
     """None: all messages of the user."""
     mark: str
-    """The id of the request's entry in the live lane: what was appended later stays."""
+    """The id of the request's entry: what was appended later stays."""
     waiting: dict[StoreName, State] | None = None
     """By store, what still waits for a compaction; None before the streams are purged."""
 
@@ -58,7 +57,7 @@ class PurgeIndex:
             scope: sorted(same, key=lambda purge: keys.entry_order(purge.mark)) for scope, same in scopes.items()
         }
 
-    def find(self, data: bytes, lane: Lane, entry_id: str) -> list[Purge]:
+    def find(self, data: bytes, entry_id: str) -> list[Purge]:
         """Return the purges that cover an entry: of its user and of its message, each the earliest that does.
 
         Requests to delete have no text, and stay: a Qdrant that is restored from a snapshot is brought up to date by
@@ -73,7 +72,7 @@ class PurgeIndex:
         found = []
         for scope in (None, subject.message_id):
             same = self._scopes.get((subject.tenant, subject.user_id, scope), [])
-            first = bisect_left(same, True, key=lambda purge: keys.was_before(purge.mark, lane, entry_id))  # noqa: FBT003 - what is looked for
+            first = bisect_left(same, True, key=lambda purge: keys.was_before(purge.mark, entry_id))  # noqa: FBT003 - what is looked for
             found += same[first : first + 1]
         return found
 

@@ -78,7 +78,7 @@ class Settlement:
                 seen=keys.seen(delivery.partition, key),
                 erased=keys.erased(delivery.partition, owner),
             )
-        arguments = DeadLetterArguments(keys.GROUP, delivery.entry_id, delivery.lane, str(delivery.position))
+        arguments = DeadLetterArguments(keys.GROUP, delivery.entry_id, str(delivery.position))
         letter: dict[str | bytes, str | bytes] = {
             "reason": dead.reason,
             "class": dead.dead_class,

@@ -117,13 +117,11 @@ class StreamPurge:
         left: set[str] = set()
         mark = index.last_mark
         for lane in LANES:
-            # Of the other lane's entries only the milliseconds can be compared with the mark.
-            end = mark if lane == "live" else mark.partition("-")[0]
-            async for page in self._pages(partition, keys.stream(partition, lane), end):
+            async for page in self._pages(partition, keys.stream(partition, lane), mark):
                 found = [
                     _Found(entry_id, Position(partition, lane, entry_id), purges)
                     for entry_id, fields in page
-                    if (purges := index.find(fields.get(_DATA, b""), lane, entry_id))
+                    if (purges := index.find(fields.get(_DATA, b""), entry_id))
                 ]
                 left |= await self._remove_settled(keys.stream(partition, lane), found)
         letters = keys.dead_letters(partition)
@@ -184,5 +182,5 @@ def _letter(partition: int, letter_id: str, fields: dict[bytes, bytes], index: P
         position = Position.parse(f"{partition}.{lane}.{entry_id}")
     except ValueError:
         return None
-    purges = index.find(fields.get(_ORIGINAL + _DATA, b""), lane, entry_id)
+    purges = index.find(fields.get(_ORIGINAL + _DATA, b""), entry_id)
     return _Found(letter_id, position, purges) if purges else None

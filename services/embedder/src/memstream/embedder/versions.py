@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from memstream.embedder.jobs import EmbeddingJob, texts_of
-from memstream.vectors.store import StoredVersion, order_of
+from memstream.vectors.store import StoredVersion
 
 
 def next_version(job: EmbeddingJob, stored: StoredVersion | None, erased_until: str | None) -> EmbeddingJob | None:
@@ -18,7 +18,7 @@ def next_version(job: EmbeddingJob, stored: StoredVersion | None, erased_until: 
         return job
     if stored.entry == job.position:
         return None if stored.is_complete else _keep_times(job, stored)
-    if stored.order > order_of(job.position):
+    if stored.order > job.position.order:
         return None
     if not job.message.replaces and stored.text == job.message.text:
         return None
@@ -36,7 +36,7 @@ def _keep_times(job: EmbeddingJob, stored: StoredVersion) -> EmbeddingJob:
 def first_of_each_message(jobs: Sequence[EmbeddingJob], open_jobs: Sequence[int]) -> list[int]:
     """Return the indexes of jobs that can be stored at once: of several versions of a message the earliest."""
     chosen: dict[tuple[str, str, str], int] = {}
-    for index in sorted(open_jobs, key=lambda index: order_of(jobs[index].position)):
+    for index in sorted(open_jobs, key=lambda index: jobs[index].position.order):
         message = jobs[index].message
         chosen.setdefault((message.tenant, message.user_id, message.message_id), index)
     return sorted(chosen.values())

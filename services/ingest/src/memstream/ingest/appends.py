@@ -7,6 +7,7 @@ from typing import NamedTuple
 from memstream.contracts import keys
 from memstream.contracts.keys import Seen
 from memstream.ingest.recorder import EVENT_TYPE, NewEntry, size_of
+from memstream.streams.appending import lane_keys
 from memstream.streams.scripts import ScriptCall
 from memstream.streams.stream_scripts import APPEND, AppendArguments, AppendKeys
 
@@ -34,11 +35,6 @@ class Append:
     replaces: bool = False
 
     @property
-    def stream(self) -> str:
-        """The stream they are appended to."""
-        return keys.stream(self.partition, self.lane)
-
-    @property
     def _prefix(self) -> str:
         """What stands before an entry's id in a position."""
         return f"{self.partition}.{self.lane}."
@@ -48,7 +44,10 @@ class Append:
         chosen = [entries[index] for index in self.indexes]
         letters = keys.letters(self.partition)
         names = AppendKeys(
-            self.stream, letters, [entry.seen_key for entry in chosen], [entry.erased_key for entry in chosen]
+            lane_keys(self.partition, self.lane),
+            letters,
+            [entry.seen_key for entry in chosen],
+            [entry.erased_key for entry in chosen],
         )
         arguments = AppendArguments(lifetime, self._prefix, EVENT_TYPE, self.replaces)
         return APPEND.call(names, arguments, [entry.data for entry in chosen])

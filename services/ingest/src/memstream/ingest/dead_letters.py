@@ -21,6 +21,7 @@ from memstream.contracts.dead_letters import (
 )
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased, decode_event
 from memstream.ingest.durability import Durability
+from memstream.streams.appending import lane_keys
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.dead_letter_scripts import (
     DROP_LETTER,
@@ -260,7 +261,7 @@ def _letter_keys(name: LetterName, event: MessageRecorded) -> LetterKeys:
 
 def _drop(name: LetterName, fields: Fields | None) -> ScriptCall[bool]:
     event = None if fields is None else _event(fields)
-    arguments = LetterArguments(name.entry_id, "", "live")
+    arguments = LetterArguments(name.entry_id, "")
     if isinstance(event, MessageRecorded):
         return DROP_LETTER.call(_letter_keys(name, event), arguments)
     # It is noted for nobody.
@@ -279,13 +280,15 @@ def _replay(name: LetterName, fields: Fields | None, lifetime: int) -> ScriptCal
     if lane is None or not is_complete or isinstance(event, UserErased):
         return "refused"
     dead_letters = keys.dead_letters(name.partition)
-    arguments = ReplayArguments(name.entry_id, entry_id, lane, f"{name.partition}.{lane}.", lifetime)
+    arguments = ReplayArguments(name.entry_id, entry_id, f"{name.partition}.{lane}.", lifetime)
     match event:
         case MessageRecorded():
             _, *others = _letter_keys(name, event)
-            return REPLAY.call(ReplayKeys(dead_letters, stream, *others), arguments)
+            return REPLAY.call(ReplayKeys(lane_keys(name.partition, lane), dead_letters, *others), arguments)
         case MessageDeleted():
             receipt = keys.erasure(name.partition, event.erasure_id)
-            return REPLAY_DELETION.call(ReplayDeletionKeys(dead_letters, stream, receipt), arguments)
+            return REPLAY_DELETION.call(
+                ReplayDeletionKeys(lane_keys(name.partition, lane), dead_letters, receipt), arguments
+            )
         case None:
-            return REPLAY.call(ReplayKeys(dead_letters, stream), arguments)
+            return REPLAY.call(ReplayKeys(lane_keys(name.partition, lane), dead_letters), arguments)

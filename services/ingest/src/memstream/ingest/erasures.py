@@ -9,6 +9,7 @@ from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.contracts.keys import Position
 from memstream.contracts.messages import Erasure
 from memstream.ingest.durability import Durability
+from memstream.streams.appending import lane_keys
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.groups import are_done
 from memstream.streams.scripts import ScriptCall, Scripts
@@ -76,7 +77,7 @@ class Erasures:
     def _call(self, request: ErasureRequest, partition: int, erasure_id: str, *, takes_unseen: bool) -> ScriptCall[str]:
         owner = ids.owner_key(request.tenant, request.user_id)
         names = ErasureKeys(
-            keys.stream(partition, "live"),
+            lane_keys(partition, "live"),
             keys.erasure(partition, erasure_id),
             keys.tombstones(partition),
             keys.dead_letters(partition),

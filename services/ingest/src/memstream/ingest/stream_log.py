@@ -127,4 +127,4 @@ class StreamLog:
 
 
 def _was_before(mark: object, position: Position) -> bool:
-    return keys.was_before(decoded(mark), position.lane, position.entry_id)
+    return keys.was_before(decoded(mark), position.entry_id)

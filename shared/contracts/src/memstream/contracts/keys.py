@@ -32,6 +32,11 @@ def stream(partition: int, lane: Lane) -> str:
     return f"memstream:{{{partition}}}:{lane}"
 
 
+def last_entry(partition: int) -> str:
+    """Return the key that holds the id of the entry that was appended last, to either of a partition's lanes."""
+    return f"memstream:{{{partition}}}:last"
+
+
 def dead_letters(partition: int) -> str:
     """Return the stream of a partition's dead letters: entries that cannot be stored."""
     return f"memstream:{{{partition}}}:dead"
@@ -248,11 +253,9 @@ class Seen:
                 raise ValueError(f"{text[:80]!r} is not the value of a seen-key")
 
 
-def was_before(mark: str, lane: Lane, entry_id: str) -> bool:
-    """Return whether an entry was appended before a mark in the live lane of its partition.
+def was_before(mark: str, entry_id: str) -> bool:
+    """Return whether an entry was appended to its partition before a mark, the id of another entry, or is that one.
 
-    Within the lane, ids are exact. Across lanes, only their milliseconds can be compared. `ERASURE_MARKS` of
-    `memstream.streams` decides alike on the server.
+    Ids have one order over both lanes. `ERASURE_MARKS` of `memstream.streams` decides alike on the server.
     """
-    at, entry = entry_order(mark), entry_order(entry_id)
-    return entry <= at if lane == "live" else entry[0] <= at[0]
+    return entry_order(entry_id) <= entry_order(mark)

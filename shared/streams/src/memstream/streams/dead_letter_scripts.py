@@ -3,10 +3,11 @@
 Each may be sent twice, as after a lost answer: the second time adds nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from memstream.contracts.keys import Lane
+from memstream.streams.appending import APPENDING
 from memstream.streams.connections import decoded
 from memstream.streams.scripts import Script
 from memstream.streams.stream_scripts import ERASURE_MARKS, LETTERS
@@ -29,7 +30,6 @@ class DeadLetterArguments:
 
     group: str
     entry_id: str
-    lane: Lane
     position: str
 
 
@@ -47,7 +47,7 @@ local entry_id, position = arguments.entry_id, arguments.position
 if redis.call('XACK', stream, arguments.group, entry_id) == 0 then return 0 end
 local seen = seen_key and redis.call('GET', seen_key)
 if seen and seen:find(' deleted ', 1, true) then return 0 end
-if erased_key and is_erased(erased_key, arguments.lane, entry_id) then return 0 end
+if erased_key and is_erased(erased_key, entry_id) then return 0 end
 local id = redis.call('XADD', dead_letters, '*', unpack(ARGV, 2))
 if seen_key then
   redis.call('HSET', owner_letters, id, name_of(seen_key))
@@ -62,10 +62,11 @@ return 1
 
 
 class ReplayKeys(NamedTuple):
-    """The dead letters and the stream; of a message, what says what became of it."""
+    """The lane and the dead letters; of a message, what says what became of it."""
 
+    lane: Sequence[str]
+    """See `lane_keys`."""
     dead_letters: str
-    stream: str
     letters: str | None = None
     owner_letters: str | None = None
     seen: str | None = None
@@ -73,10 +74,11 @@ class ReplayKeys(NamedTuple):
 
 
 class ReplayDeletionKeys(NamedTuple):
-    """The dead letters and the stream, and the receipt of a deletion."""
+    """The lane and the dead letters, and the receipt of a deletion."""
 
+    lane: Sequence[str]
+    """See `lane_keys`."""
     dead_letters: str
-    stream: str
     receipt: str
 
 
@@ -87,14 +89,15 @@ class ReplayArguments:
     letter_id: str
     entry_id: str
     """The id it had on its stream."""
-    lane: Lane
     prefix: str
     lifetime: int
     """Of a seen-key that has to be written anew, in seconds."""
 
 
-_RESTORE = """
-local dead_letters, stream = KEYS[1], KEYS[2]
+_RESTORE = (
+    APPENDING
+    + """
+local dead_letters = KEYS[4]
 local letter = redis.call('XRANGE', dead_letters, arguments.letter_id, arguments.letter_id)[1]
 if not letter then return 'missing' end
 local function restore()
@@ -106,11 +109,14 @@ local function restore()
       fields[#fields + 1] = letter[2][i + 1]
     end
   end
-  local position = arguments.prefix .. redis.call('XADD', stream, '*', unpack(fields))
+  local append, close = open_stream(KEYS[1], KEYS[2], KEYS[3])
+  local position = arguments.prefix .. append(unpack(fields))
+  close()
   redis.call('XDEL', dead_letters, arguments.letter_id)
   return position
 end
 """
+)
 
 # Puts a dead letter back on its stream, once however often it is asked for. That needs proof that nothing has happened
 # to its message since: the letter is noted as the one to be replayed, or the seen-key says so. It is removed and not
@@ -121,7 +127,7 @@ REPLAY: Script[ReplayKeys, ReplayArguments, str] = Script(
     + LETTERS
     + _RESTORE
     + """
-local letters, owner_letters, seen_key, erased_key = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local letters, owner_letters, seen_key, erased_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 if not seen_key then
   restore()
   return 'replayed'
@@ -131,7 +137,7 @@ local noted = redis.call('HGET', letters, name_of(seen_key))
 local is_seen_dead = seen and (seen:match(' dead (%S+)$') == arguments.letter_id or seen == original)
 local outcome
 if seen and seen:find(' deleted ', 1, true) then outcome = 'deleted'
-elseif is_erased(erased_key, arguments.lane, arguments.entry_id) then outcome = 'deleted'
+elseif is_erased(erased_key, arguments.entry_id) then outcome = 'deleted'
 elseif seen and not is_seen_dead then outcome = 'dropped'
 elseif noted and noted ~= arguments.letter_id then outcome = 'dropped'
 elseif not noted and not is_seen_dead then return 'refused'
@@ -153,7 +159,7 @@ return 'replayed'
 REPLAY_DELETION: Script[ReplayDeletionKeys, ReplayArguments, str] = Script(
     _RESTORE
     + """
-local receipt, position = KEYS[3], restore()
+local receipt, position = KEYS[5], restore()
 if redis.call('EXISTS', receipt) == 1 then redis.call('HSET', receipt, 'position', position) end
 return 'replayed'
 """,
@@ -177,7 +183,6 @@ class LetterArguments:
 
     letter_id: str
     entry_id: str
-    lane: Lane
 
 
 # Removes a dead letter for good. Answers whether it was there.
@@ -200,7 +205,7 @@ local dead_letters, owner_letters, seen_key, erased_key = KEYS[1], KEYS[3], KEYS
 local id = arguments.letter_id
 if #redis.call('XRANGE', dead_letters, id, id) == 0 then return 0 end
 local seen = redis.call('GET', seen_key)
-if seen and seen:find(' deleted ', 1, true) or is_erased(erased_key, arguments.lane, arguments.entry_id) then
+if seen and seen:find(' deleted ', 1, true) or is_erased(erased_key, arguments.entry_id) then
   redis.call('XDEL', dead_letters, id)
   return 0
 end

@@ -118,7 +118,7 @@ async def fates(client: Redis, messages: Mapping[Position, MessageKeys]) -> dict
 
 
 def _fate(position: Position, seen: bytes | None, erased: bytes | None) -> Fate | None:
-    if erased is not None and keys.was_before(decoded(erased), position.lane, position.entry_id):
+    if erased is not None and keys.was_before(decoded(erased), position.entry_id):
         return "deleted"
     if seen is None:
         return None

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from memstream.streams.appending import APPENDING
 from memstream.streams.connections import decoded
 from memstream.streams.scripts import Script
 
 ERASURE_MARKS = """
--- Whether an entry was appended before a mark in the live lane, as `keys.was_before` says. Numbers are inexact in Lua,
--- so digits are compared.
-local function was_before(mark, lane, entry_id)
+-- Whether an entry was appended before a mark, as `keys.was_before` says. Numbers are inexact in Lua, so digits are
+-- compared.
+local function was_before(mark, entry_id)
   local function compare(one, other)
     if #one ~= #other then return #one - #other end
     return one == other and 0 or one < other and -1 or 1
@@ -22,20 +23,19 @@ local function was_before(mark, lane, entry_id)
   local mark_ms, mark_seq = mark:match('^(%d+)%-(%d+)$')
   local ms, seq = entry_id:match('^(%d+)%-(%d+)$')
   local order = compare(ms, mark_ms)
-  if order == 0 and lane == 'live' then order = compare(seq, mark_seq) end
+  if order == 0 then order = compare(seq, mark_seq) end
   return order <= 0
 end
 -- Whether an entry was appended before its user's erasure.
-local function is_erased(erased_key, lane, entry_id)
+local function is_erased(erased_key, entry_id)
   local mark = redis.call('GET', erased_key)
-  return mark and was_before(mark, lane, entry_id)
+  return mark and was_before(mark, entry_id)
 end
 -- What a seen-key says. A message of before its user's erasure counts as never seen.
 local function read_seen(seen_key, erased_key)
   local seen = redis.call('GET', seen_key)
   if not seen then return false end
-  local lane, entry_id = seen:match('%.(%a+)%.(%d+%-%d+)')
-  return not is_erased(erased_key, lane, entry_id) and seen
+  return not is_erased(erased_key, seen:match('%.(%d+%-%d+)')) and seen
 end
 """
 """Stands before each script that asks whether something was erased or deleted."""
@@ -72,9 +72,10 @@ end
 
 
 class AppendKeys(NamedTuple):
-    """The stream, the letters that may be replayed, and the seen-key and the erased-key of each message."""
+    """The lane, the letters that may be replayed, and the seen-key and the erased-key of each message."""
 
-    stream: str
+    lane: Sequence[str]
+    """See `lane_keys`."""
     letters: str
     seen: Sequence[str]
     erased: Sequence[str]
@@ -98,23 +99,26 @@ class AppendArguments:
 # the same id is then not replayed any more.
 APPEND: Script[AppendKeys, AppendArguments, str] = Script(
     ERASURE_MARKS
+    + APPENDING
     + """
-local stream, letters, count = KEYS[1], KEYS[2], #ARGV - 1
+local letters, count = KEYS[4], #ARGV - 1
 local lifetime, prefix, type = arguments.lifetime, arguments.prefix, arguments.type
 local has_letters = redis.call('EXISTS', letters) == 1
+local append, close = open_stream(KEYS[1], KEYS[2], KEYS[3])
 local answer = {}
 for i = 1, count do
-  local seen_key = KEYS[2 + i]
-  local seen = read_seen(seen_key, KEYS[2 + count + i])
+  local seen_key = KEYS[4 + i]
+  local seen = read_seen(seen_key, KEYS[4 + count + i])
   if seen and not (arguments.replaces and not seen:find(' deleted ', 1, true)) then
     answer[i] = '=' .. seen
   else
-    local id = redis.call('XADD', stream, '*', 'type', type, 'data', ARGV[1 + i])
+    local id = append('type', type, 'data', ARGV[1 + i])
     redis.call('SET', seen_key, prefix .. id, 'EX', lifetime)
     if has_letters then redis.call('HDEL', letters, seen_key:match('[^:]+$')) end
     answer[i] = id
   end
 end
+close()
 return table.concat(answer, '\\n')
 """,
     decoded,
@@ -122,9 +126,10 @@ return table.concat(answer, '\\n')
 
 
 class DeletionKeys(NamedTuple):
-    """The live stream, the receipt, what notes tombstones and dead letters, and what became of message and user."""
+    """The live lane, the receipt, what notes tombstones and dead letters, and what became of message and user."""
 
-    stream: str
+    lane: Sequence[str]
+    """See `lane_keys`."""
     receipt: str
     tombstones: str
     dead_letters: str
@@ -135,9 +140,10 @@ class DeletionKeys(NamedTuple):
 
 
 class ErasureKeys(NamedTuple):
-    """The live stream, the receipt, what notes tombstones and dead letters, and up to when a user was erased."""
+    """The live lane, the receipt, what notes tombstones and dead letters, and up to when a user was erased."""
 
-    stream: str
+    lane: Sequence[str]
+    """See `lane_keys`."""
     receipt: str
     tombstones: str
     dead_letters: str
@@ -193,18 +199,21 @@ end
 # message posted since. The dead letters of the message go with it.
 DELETE_MESSAGE: Script[DeletionKeys, ErasureArguments, str] = Script(
     ERASURE_MARKS
+    + APPENDING
     + LETTERS
     + _TOMBSTONES
     + _WRITE_RECEIPT
     + """
-local stream, receipt, tombstones, dead_letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local letters, owner_letters, seen_key, erased_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local receipt, tombstones, dead_letters, letters = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local owner_letters, seen_key, erased_key = KEYS[8], KEYS[9], KEYS[10]
 local seen = read_seen(seen_key, erased_key)
 local earlier = seen and seen:match(' deleted (%S+)$')
 if earlier then return earlier end
 local unseen = not seen and arguments.unseen
 if unseen and unseen.is_refused then return '' end
-local position = arguments.prefix .. redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
+local append, close = open_stream(KEYS[1], KEYS[2], KEYS[3])
+local position = arguments.prefix .. append('type', arguments.type, 'data', ARGV[2])
+close()
 local first = seen and seen:match('^%S+') or position
 local letter = seen and seen:match(' dead (%S+)$')
 local removed = letter and redis.call('XDEL', dead_letters, letter) or 0
@@ -223,13 +232,16 @@ return arguments.erasure_id
 
 # Requests the erasure of a user. Answers with the id of the erasure. The user's dead letters go with it.
 ERASE_USER: Script[ErasureKeys, ErasureArguments, str] = Script(
-    LETTERS
+    APPENDING
+    + LETTERS
     + _TOMBSTONES
     + _WRITE_RECEIPT
     + """
-local stream, receipt, tombstones, dead_letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local letters, owner_letters, erased_key = KEYS[5], KEYS[6], KEYS[7]
-local id = redis.call('XADD', stream, '*', 'type', arguments.type, 'data', ARGV[2])
+local receipt, tombstones, dead_letters, letters = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local owner_letters, erased_key = KEYS[8], KEYS[9]
+local append, close = open_stream(KEYS[1], KEYS[2], KEYS[3])
+local id = append('type', arguments.type, 'data', ARGV[2])
+close()
 local removed = remove_letters(dead_letters, letters, owner_letters, false)
 redis.call('SET', erased_key, id)
 note_tombstone(tombstones, 'erased:' .. name_of(erased_key), id, arguments.lifetime)

@@ -13,7 +13,7 @@ from memstream.vectors.store.queries import (
     TimelinePosition,
     Turns,
 )
-from memstream.vectors.store.versions import NewToken, NewVersion, Reservation, StoredVersion, order_of
+from memstream.vectors.store.versions import NewToken, NewVersion, Reservation, StoredVersion
 
 __all__ = [
     "CONTENT",
@@ -48,7 +48,6 @@ __all__ = [
     "TimelinePosition",
     "Turns",
     "Within",
-    "order_of",
     "owner_of",
     "without_retention",
 ]

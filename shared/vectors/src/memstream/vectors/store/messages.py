@@ -63,7 +63,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tenant: Annotated[str, Index.TENANT] = ""
     """Empty on points of before this field."""
     entry_seq: Annotated[int, Index.INTEGER] = 0
-    """Of an entry of the live lane, its sequence number within the millisecond. It is only written if it is not 0."""
+    """Its sequence number within the millisecond. It is only written if it is not 0."""
     entry: str = ""
     """The position of that entry; empty if a release that did not know it stored the message."""
 

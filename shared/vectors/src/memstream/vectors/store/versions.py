@@ -7,18 +7,6 @@ from memstream.contracts.keys import Position, entry_order
 from memstream.vectors.store.messages import EmbeddedChunk, StoredMessage
 from memstream.vectors.store.owners import Owner
 
-EntryOrder = tuple[int, bool, int]
-"""When an entry was appended: milliseconds, whether to the live lane, sequence number. Later entries compare greater.
-
-Within a lane the order is exact. Of two lanes only the milliseconds can be compared; within one, live counts as later.
-"""
-
-
-def order_of(position: Position) -> EntryOrder:
-    """Return when the entry at a position was appended."""
-    milliseconds, sequence = position.order
-    return milliseconds, position.lane == "live", sequence
-
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
@@ -52,17 +40,14 @@ class StoredVersion:
         return Position.parse(self.first.entry) if self.first.entry else None
 
     @property
-    def order(self) -> EntryOrder:
-        """When its entry was appended. Of a version that an older release stored, the earliest it can have been."""
+    def order(self) -> tuple[int, int]:
+        """Its entry's `Position.order`. Of a version that an older release stored, the earliest it can have been."""
         entry = self.entry
-        return (self.first.entry_ms, False, 0) if entry is None else order_of(entry)
+        return (self.first.entry_ms, 0) if entry is None else entry.order
 
     def is_covered_by(self, erasure_mark: str) -> bool:
-        """Return whether an erasure whose entry in the live lane has this id covers it."""
-        entry = self.entry
-        if entry is None or entry.lane != "live":
-            return self.first.entry_ms <= entry_order(erasure_mark)[0]
-        return entry.order <= entry_order(erasure_mark)
+        """Return whether an erasure whose entry has this id covers it."""
+        return self.order <= entry_order(erasure_mark)
 
 
 @dataclass(frozen=True, slots=True)

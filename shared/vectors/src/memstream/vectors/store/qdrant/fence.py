@@ -175,11 +175,11 @@ def _reserved_ids(reservation: Reservation) -> list[PointId]:
 def _placeholder(reservation: Reservation, token: str, now: datetime) -> Payload:
     """Return what a placeholder holds: whose it is and for which entry, and no word of the message."""
     entry = reservation.entry
-    sequence = entry.order[1] if entry.lane == "live" else 0
+    milliseconds, sequence = entry.order
     return {
         "owner": reservation.owner.name,
         "chunks": reservation.chunks,
-        "entry_ms": entry.milliseconds,
+        "entry_ms": milliseconds,
         _RESERVED: token,
         RESERVED_MS: _milliseconds(now),
         **({"entry_seq": sequence} if sequence else {}),

@@ -155,14 +155,9 @@ class _CountFilter(_Forms, CountFilter):
 
 
 def until_entry(position: Position) -> _Json:
-    """Return the condition that a point comes from an entry up to a position.
-
-    Entries of the other lane are compared by their milliseconds, and one of the same millisecond counts as earlier.
-    """
+    """Return the condition that a point comes from an entry up to a position, in either lane."""
     milliseconds, sequence = position.order
     appended: _Json = {"key": "entry_ms", "range": {"lte": milliseconds}}
-    if position.lane != "live":
-        return appended
     later_in_same = [
         {"key": "entry_ms", "range": {"gte": milliseconds}},
         {"key": "entry_seq", "range": {"gt": sequence}},
