@@ -93,7 +93,7 @@ def bodies() -> Iterator[Body]:
 
 async def _written(entries: Sequence[NewEntry]) -> list[Appended]:
     for append in appends(entries):
-        append.call(entries, 60)
+        append.call(entries, 60, 1)
     return [Appended(f"0.{entry.lane}.{place}-0", duplicate=False) for place, entry in enumerate(entries)]
 
 

@@ -29,6 +29,7 @@ from memstream.ingest.dead_letters import DeadLetters, LetterFilter
 from memstream.ingest.durability import Durability
 from memstream.runtime.clock import SystemClock
 from memstream.streams.connections import decoded
+from memstream.streams.partitioning import PartitionRecord
 from memstream.web.credentials import Credential, new_key, store_key
 
 TENANT = "acme"
@@ -439,7 +440,7 @@ async def test_pages_follow_each_other_whatever_happens_in_between(desk: Desk) -
 
 async def test_letters_of_all_partitions_come_in_one_order(site: Worksite) -> None:
     durability = Durability(site.redis, require_fsync=False, timeout=PATIENCE)
-    letters = DeadLetters(site.redis, durability, partitions=3, dedup_seconds=60)
+    letters = DeadLetters(site.redis, durability, PartitionRecord(site.redis, 3), dedup_seconds=60)
     names = [LetterName(partition, f"{ms}-{n}") for ms in (1, 2, 200) for n in (1, 2) for partition in range(3)]
     for name in names:
         await site.redis.xadd(keys.dead_letters(name.partition), {"reason": "x"}, id=name.entry_id)

@@ -15,6 +15,7 @@ from memstream.ingest.erasures import ErasureRequest, Erasures
 from memstream.ingest.recorder import Recorder
 from memstream.ingest.stream_log import StreamLog
 from memstream.streams.connections import Redis, decoded
+from memstream.streams.partitioning import PartitionRecord
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -26,8 +27,9 @@ class Streams:
     def __init__(self, client: Redis) -> None:
         durability = Durability(client, require_fsync=False, timeout=5)
         self._recorder = Recorder(1, lambda: NOW, Random(1))  # noqa: S311 - ids of a test
-        self._log = StreamLog(client, durability, dedup_seconds=600)
-        self._erasures = Erasures(client, durability, partitions=1, lifetime=600)
+        record = PartitionRecord(client, 1)
+        self._log = StreamLog(client, durability, record, dedup_seconds=600)
+        self._erasures = Erasures(client, durability, record, lifetime=600)
 
     async def post(self, message_id: str, lane: Lane) -> tuple[int, int]:
         """Append a message; return its entry's order."""

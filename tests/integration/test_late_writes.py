@@ -13,6 +13,7 @@ from memstream.contracts.messages import Erasure
 from memstream.ingest.durability import Durability
 from memstream.ingest.erasures import ErasureRequest, Erasures
 from memstream.runtime.clock import SystemClock
+from memstream.streams.partitioning import PartitionRecord
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import owner_of, without_retention
 from memstream.vectors.store.qdrant import QdrantStore
@@ -48,7 +49,7 @@ async def let_through(proxy: QdrantProxy) -> None:
 async def request_deletion(site: Worksite, message_id: str | None) -> None:
     """Delete a message of Ana's, or all of hers, as ingest does; wait until the receipt says that it is done."""
     durability = Durability(site.redis, require_fsync=False, timeout=PATIENCE)
-    erasures = Erasures(site.redis, durability, partitions=1, lifetime=60)
+    erasures = Erasures(site.redis, durability, PartitionRecord(site.redis, 1), lifetime=60)
     asked = await erasures.request(ErasureRequest("acme", "ana", message_id, SystemClock().now()), "e-1")
     assert asked is not None
 

@@ -19,6 +19,7 @@ from memstream.runtime.clock import SystemClock
 from memstream.streams.backlog import backlog
 from memstream.streams.connections import Redis, decoded
 from memstream.streams.groups import create_groups
+from memstream.streams.partitioning import PartitionRecord
 
 CLOCK = SystemClock()
 STREAM = keys.stream(0, "live")
@@ -63,7 +64,9 @@ async def ask(redis: Redis, mark: str) -> str:
 
 def purging(redis: Redis) -> StreamPurge:
     blocks = StreamBlocks(redis, [STREAM, keys.dead_letters(0)], WINDOW)
-    return StreamPurge(redis, Compactions(redis, [blocks], CLOCK), partitions=1, worker="test", clock=CLOCK)
+    return StreamPurge(
+        redis, Compactions(redis, [blocks], CLOCK), PartitionRecord(redis, 1), worker="test", clock=CLOCK
+    )
 
 
 async def test_with_an_entry_to_a_block_nothing_waits_and_the_backlog_is_known(redis: Redis) -> None:

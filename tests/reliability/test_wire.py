@@ -23,7 +23,8 @@ from memstream.streams.stream_scripts import (
 LIVE, DEAD, RECEIPT = keys.stream(0, "live"), keys.dead_letters(0), keys.erasure(0, "0.e-1")
 LANE = lane_keys(0, "live")
 NOTES = ("tombstones", "dead", "letters", "letters of a user")
-DELETION = ErasureArguments(60, "0.live.", "message.deleted.v1", "0.e-1", "acme", "2026-03-01T12:00:00Z", "0f")
+APPENDED = AppendArguments(60, "0.live.", "x", 1)
+DELETION = ErasureArguments(60, "0.live.", "message.deleted.v1", 1, "0.e-1", "acme", "2026-03-01T12:00:00Z", "0f")
 
 
 def command(*words: str | int) -> bytes:
@@ -60,7 +61,9 @@ def test_commands_are_read_however_their_bytes_come() -> None:
         ),
         (called(ERASE_USER.call(ErasureKeys(LANE, RECEIPT, *NOTES, "erased"), DELETION)), "request_deletion"),
         (
-            called(APPEND.call(AppendKeys(LANE, "letters", ["seen"], ["erased"]), AppendArguments(60, "0.live.", "x"))),
+            called(
+                APPEND.call(AppendKeys(LANE, "letters", ["seen"], ["erased"]), AppendArguments(60, "0.live.", "x", 1))
+            ),
             "append",
         ),
         (

@@ -6,7 +6,7 @@ A talk is given the bytes of one connection in both directions, in order, and re
 from typing import Literal, Protocol
 
 from memstream.contracts import keys
-from memstream.streams.appending import lane_keys
+from memstream.streams.appending import LANE_KEYS
 
 Word = Literal[
     "append", "read", "embed", "reserve", "upsert", "acknowledge", "dead_letter", "trim", "request_deletion", "remove"
@@ -15,7 +15,6 @@ Word = Literal[
 _STREAMS = frozenset(keys.stream(0, lane).encode() for lane in keys.LANES)
 _DEAD = keys.dead_letters(0).encode()
 _RECEIPT = keys.erasure(0, "").encode()
-_LANE_KEYS = len(lane_keys(0, "live"))
 _PLAIN: dict[bytes, Word] = {b"XREADGROUP": "read", b"XACK": "acknowledge", b"XTRIM": "trim"}
 _NEED_ENTRIES = b"\r\ndata\r\n"
 _WARMING_UP = b'["ready"]'
@@ -132,7 +131,7 @@ def _words(command: list[bytes]) -> set[Word]:
     if not names or names[0] not in _STREAMS:
         return set()
     # Behind the lane, a deletion comes with its receipt, a replay with the dead letters, and an append with neither.
-    behind = names[_LANE_KEYS] if len(names) > _LANE_KEYS else b""
+    behind = names[LANE_KEYS] if len(names) > LANE_KEYS else b""
     if behind == _DEAD:
         return set()
     return {"request_deletion"} if behind.startswith(_RECEIPT) else {"append"}

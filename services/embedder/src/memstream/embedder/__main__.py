@@ -44,6 +44,8 @@ def main() -> None:
     gc.freeze()
     try:
         uvloop.run(_run(embedder, listener))
+    except ConfigurationError as error:
+        stop_with(error)
     except LoopEnded as error:
         stop_with(error, 1)
 

@@ -51,6 +51,7 @@ from memstream.runtime.errors import GlobalFault, MemstreamError, Throttled, Una
 from memstream.runtime.health import Health, Pulse
 from memstream.streams.connections import Redis, connect, ping
 from memstream.streams.groups import create_groups
+from memstream.streams.partitioning import PartitionRecord
 from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.embeddings.metering import MeteredEmbeddings, Watch
@@ -125,7 +126,9 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     policies = TenantPolicies(client, clock)
     store = open_store(settings, policies, clock)
     embeddings = open_embeddings(settings, client, clock, _watch_calls(concurrency, context))
+    record = PartitionRecord(client, settings.partitions)
     health.check("work", faults.check)
+    health.check("partitions", record.check)
     health.check("redis", lambda: ping(client))
     health.check("qdrant", store.check)
     held_entries = HeldEntries(settings.held_messages, settings.held_bytes, context.metrics.held)
@@ -139,11 +142,16 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     stages = _stages(context, intake, store, _servers(context, store, embeddings, probes, pulse), pulse)
     pipeline = Pipeline(stages, concurrency, clock, pulse)
     watch_pulse = health.pulse("watch", _MAX_SILENCE)
+
+    async def prepare_streams() -> None:
+        await record.note()
+        await create_groups(client, settings.partitions)
+
     worker = Worker(
-        create_groups=lambda: create_groups(client, settings.partitions),
+        create_groups=prepare_streams,
         preparation=[store.ensure, probes.try_embeddings],
         pipeline=pipeline,
-        upkeep=[_upkeep(context, store, policies), _purging(context, store)],
+        upkeep=[_upkeep(context, store, policies), _purging(context, store, record)],
         leases=_leases(context, pipeline, pending, held_entries, parked),
         subscriptions=_subscriptions(settings, pipeline),
         retrying=Retrier(
@@ -249,7 +257,7 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
     )
 
 
-def _purging(context: _Context, store: MemoryStore) -> Maintenance:
+def _purging(context: _Context, store: MemoryStore, record: PartitionRecord) -> Maintenance:
     settings, client = context.settings, context.client
     names = [keys.dead_letters(partition) for partition in range(settings.partitions)]
     names += [source.name for source in source_streams(settings.partitions)]
@@ -264,7 +272,7 @@ def _purging(context: _Context, store: MemoryStore) -> Maintenance:
     purge = StreamPurge(
         client,
         Compactions(client, stores, context.clock),
-        partitions=settings.partitions,
+        record,
         worker=settings.consumer,
         clock=context.clock,
         beat=pulse.beat,

@@ -52,8 +52,10 @@ class Compactions:
         self._stores = stores
         self._clock = clock
 
-    async def begin(self, partition: int, purged: Sequence[Purge]) -> None:
+    async def begin(self, partition: int, purged: Sequence[Purge], *, former: Sequence[int] = ()) -> None:
         """Note that purges were done in the streams, and begin to wait for the stores.
+
+        `former` are the partitions that the users of this one were in before; they were purged, too.
 
         Raises:
             Unavailable: Redis or Qdrant cannot be reached.
@@ -61,9 +63,11 @@ class Compactions:
         """
         if not purged:
             return
+        kept: Kept = {}
         with redis_faults():
-            noted = await self._client.hgetall(keys.kept(partition))
-        kept = {decoded(stream): int(milliseconds) for stream, milliseconds in noted.items()}
+            for place in (partition, *former):
+                noted = await self._client.hgetall(keys.kept(place))
+                kept |= {decoded(stream): int(milliseconds) for stream, milliseconds in noted.items()}
         await self._look()
         for purge in purged:
             waiting = {store.name: state for store in self._stores if (state := store.begin(kept)) is not None}

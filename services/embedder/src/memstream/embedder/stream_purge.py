@@ -13,7 +13,16 @@ from memstream.embedder.purges import Purge, PurgeIndex
 from memstream.runtime.clock import Clock
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.groups import are_done
-from memstream.streams.purge_scripts import PURGE, PurgeArguments, PurgeKeys
+from memstream.streams.partitioning import PartitionRecord
+from memstream.streams.purge_scripts import (
+    NOTE_REMOVED,
+    PURGE,
+    CountedField,
+    CountedKeys,
+    PurgeArguments,
+    PurgeKeys,
+    RemovedArguments,
+)
 from memstream.streams.scripts import Scripts
 
 _PAGE = 100
@@ -58,8 +67,8 @@ class StreamPurge:
         self,
         client: Redis,
         compactions: Compactions,
+        record: PartitionRecord,
         *,
-        partitions: int,
         worker: str,
         clock: Clock,
         beat: Callable[[], None] = lambda: None,
@@ -68,7 +77,7 @@ class StreamPurge:
         self._client = client
         self._scripts = Scripts(client)
         self._compactions = compactions
-        self._partitions = partitions
+        self._record = record
         self._worker = worker
         self._clock = clock
         self._beat = beat
@@ -80,16 +89,20 @@ class StreamPurge:
             Unavailable: Redis cannot be reached.
 
         """
-        for partition in range(self._partitions):
+        partitioning = await self._record.read()
+        for partition in range(partitioning.partitions):
             with redis_faults(), suppress(_LeaseLost):
                 if await self._client.exists(keys.purges(partition)) and await self._lease(partition):
-                    await self._visit(partition)
+                    await self._visit(partition, partitioning.former(partition))
 
-    async def _visit(self, partition: int) -> None:
+    async def _visit(self, partition: int, former: Sequence[int]) -> None:
         asked, waiting = await self._read(partition)
         if asked:
-            left = await self._pass(partition, PurgeIndex(asked))
-            await self._compactions.begin(partition, [purge for purge in asked if purge.erasure_id not in left])
+            index, left = PurgeIndex(asked), set[str]()
+            for place in (partition, *former):
+                left |= await self._pass(partition, place, index)
+            done = [purge for purge in asked if purge.erasure_id not in left]
+            await self._compactions.begin(partition, done, former=former)
         await self._compactions.check(partition, waiting)
 
     async def _read(self, partition: int) -> tuple[list[Purge], list[Purge]]:
@@ -112,22 +125,25 @@ class StreamPurge:
             return False
         return bool(await self._client.pexpire(name, _LEASE_MS))
 
-    async def _pass(self, partition: int, index: PurgeIndex) -> set[str]:
-        """Remove what may be removed, and return the ids of the erasures of which a group still needs entries."""
+    async def _pass(self, partition: int, place: int, index: PurgeIndex) -> set[str]:
+        """Remove what may be removed of a partition's purges, and return the erasures of which a group needs entries.
+
+        `place` is that partition, or one that its users were in before: what is there has earlier ids.
+        """
         left: set[str] = set()
         mark = index.last_mark
         for lane in LANES:
-            async for page in self._pages(partition, keys.stream(partition, lane), mark):
+            async for page in self._pages(partition, keys.stream(place, lane), mark):
                 found = [
-                    _Found(entry_id, Position(partition, lane, entry_id), purges)
+                    _Found(entry_id, Position(place, lane, entry_id), purges)
                     for entry_id, fields in page
                     if (purges := index.find(fields.get(_DATA, b""), entry_id))
                 ]
-                left |= await self._remove_settled(keys.stream(partition, lane), found)
-        letters = keys.dead_letters(partition)
+                left |= await self._remove_settled(partition, keys.stream(place, lane), found)
+        letters = keys.dead_letters(place)
         async for page in self._pages(partition, letters, "+"):
-            found = [one for letter_id, fields in page if (one := _letter(partition, letter_id, fields, index))]
-            await self._remove(letters, found)
+            found = [one for letter_id, fields in page if (one := _letter(place, letter_id, fields, index))]
+            await self._remove(partition, letters, found)
         return index.with_later(left)
 
     async def _pages(
@@ -149,29 +165,33 @@ class StreamPurge:
                 raise _LeaseLost
             await self._clock.sleep(min(_LONGEST_REST, _REST * (self._clock.monotonic() - began)))
 
-    async def _remove_settled(self, stream: str, found: Sequence[_Found]) -> set[str]:
+    async def _remove_settled(self, partition: int, stream: str, found: Sequence[_Found]) -> set[str]:
         """Remove entries that the group is done with; return the ids of the erasures that the others belong to."""
         if not found:
             return set()
         done = await are_done(self._client, [one.appended for one in found])
-        await self._remove(stream, [one for one, is_done in zip(found, done, strict=True) if is_done])
+        await self._remove(partition, stream, [one for one, is_done in zip(found, done, strict=True) if is_done])
         return {
             purge.erasure_id for one, is_done in zip(found, done, strict=True) if not is_done for purge in one.purges
         }
 
-    async def _remove(self, stream: str, found: Iterable[_Found]) -> None:
+    async def _remove(self, partition: int, stream: str, found: Iterable[_Found]) -> None:
         by_purge: defaultdict[str, list[_Found]] = defaultdict(list)
         for one in found:
             by_purge[one.purges[0].erasure_id].append(one)
         for erasure_id, some in by_purge.items():
-            partition = some[0].appended.partition
-            names = PurgeKeys(stream, keys.erasure(partition, erasure_id), keys.kept(partition))
+            place = some[0].appended.partition
+            names = PurgeKeys(stream, keys.erasure(place, erasure_id), keys.kept(place))
+            field: CountedField = "dead_letters" if stream == keys.dead_letters(place) else "stream_entries"
             arguments = PurgeArguments(
                 entry_ids=[one.entry_id for one in some],
-                field="dead_letters" if stream == keys.dead_letters(partition) else "stream_entries",
+                field=field,
                 youngest=max(keys.entry_order(one.entry_id)[0] for one in some),
             )
-            await self._scripts.run(PURGE.call(names, arguments))
+            removed = await self._scripts.run(PURGE.call(names, arguments))
+            if removed and place != partition:
+                receipt = CountedKeys(keys.erasure(partition, erasure_id))
+                await self._scripts.run(NOTE_REMOVED.call(receipt, RemovedArguments(field, removed)))
 
 
 def _letter(partition: int, letter_id: str, fields: dict[bytes, bytes], index: PurgeIndex) -> _Found | None:

@@ -51,6 +51,7 @@ class Worker:
         """Work until `stop` is set; then finish work in progress within the grace period, and leave the rest pending.
 
         Raises:
+            ConfigurationError: a setting contradicts what the installation has.
             LoopEnded: a loop has ended by itself.
 
         """

@@ -34,6 +34,7 @@ from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
 from memstream.runtime.turns import Turns
 from memstream.streams.connections import connect
+from memstream.streams.partitioning import PartitionRecord
 from memstream.streams.rates import RateLimiter
 from memstream.streams.tenant_policies import TenantPolicies
 from memstream.web.application import make_application
@@ -59,10 +60,9 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     timeout = settings.append_timeout.total_seconds()
     client = connect(str(settings.redis_url), timeout=timeout, ca_file=settings.redis_ca_file)
     durability = Durability(client, require_fsync=settings.durability == "fsync", timeout=timeout)
-    log = StreamLog(client, durability, dedup_seconds=_whole_seconds(settings.dedup_window))
-    erasures = Erasures(
-        client, durability, partitions=settings.partitions, lifetime=_whole_seconds(settings.erasure_window)
-    )
+    record = PartitionRecord(client, settings.partitions)
+    log = StreamLog(client, durability, record, dedup_seconds=_whole_seconds(settings.dedup_window))
+    erasures = Erasures(client, durability, record, lifetime=_whole_seconds(settings.erasure_window))
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
     watermarks = Watermarks(
@@ -79,7 +79,6 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         watermarks,
         clock,
         metrics,
-        partitions=settings.partitions,
         pulse=health.pulse("watch", _WATCH_SILENCE + 4 * timeout),
     )
     health.check("redis", pressure.check)
@@ -109,9 +108,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
         ring=credentials,
         partitions=settings.partitions,
     )
-    letters = DeadLetters(
-        client, durability, partitions=settings.partitions, dedup_seconds=_whole_seconds(settings.dedup_window)
-    )
+    letters = DeadLetters(client, durability, record, dedup_seconds=_whole_seconds(settings.dedup_window))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

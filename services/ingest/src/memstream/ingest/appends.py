@@ -24,6 +24,11 @@ class Appended(NamedTuple):
     duplicate: bool
     deleted: bool = False
 
+    @classmethod
+    def before(cls, seen: Seen) -> "Appended":
+        """Return the answer for a message that was appended before."""
+        return cls(str(seen.position), duplicate=True, deleted=seen.erasure_id is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Append:
@@ -39,7 +44,7 @@ class Append:
         """What stands before an entry's id in a position."""
         return f"{self.partition}.{self.lane}."
 
-    def call(self, entries: Sequence[NewEntry], lifetime: int) -> ScriptCall[str]:
+    def call(self, entries: Sequence[NewEntry], lifetime: int, partitions: int) -> ScriptCall[str]:
         """Return the call; `lifetime` is that of seen-keys in seconds."""
         chosen = [entries[index] for index in self.indexes]
         letters = keys.letters(self.partition)
@@ -49,7 +54,7 @@ class Append:
             [entry.seen_key for entry in chosen],
             [entry.erased_key for entry in chosen],
         )
-        arguments = AppendArguments(lifetime, self._prefix, EVENT_TYPE, self.replaces)
+        arguments = AppendArguments(lifetime, self._prefix, EVENT_TYPE, partitions, self.replaces)
         return APPEND.call(names, arguments, [entry.data for entry in chosen])
 
     def read(self, answer: str) -> list[Appended]:
@@ -58,8 +63,7 @@ class Append:
         prefix = self._prefix
         for line in answer.split("\n"):
             if line[0] == "=":
-                seen = Seen.parse(line[1:])
-                found.append(Appended(str(seen.position), duplicate=True, deleted=seen.erasure_id is not None))
+                found.append(Appended.before(Seen.parse(line[1:])))
             else:
                 found.append(Appended(prefix + line, duplicate=False))
         return found

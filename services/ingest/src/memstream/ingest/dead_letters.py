@@ -33,6 +33,7 @@ from memstream.streams.dead_letter_scripts import (
     ReplayDeletionKeys,
     ReplayKeys,
 )
+from memstream.streams.partitioning import PartitionRecord
 from memstream.streams.scripts import ScriptCall, Scripts
 
 _ORIGINAL = b"original:"
@@ -78,11 +79,11 @@ class DeadLetters:
     A replayed message whose seen-key has expired gets a new one, for `dedup_seconds`.
     """
 
-    def __init__(self, client: Redis, durability: Durability, *, partitions: int, dedup_seconds: int) -> None:
+    def __init__(self, client: Redis, durability: Durability, record: PartitionRecord, *, dedup_seconds: int) -> None:
         self._client = client
         self._durability = durability
         self._scripts = Scripts(client, durability.execute)
-        self._partitions = partitions
+        self._record = record
         self._dedup_seconds = dedup_seconds
 
     async def page(self, wanted: LetterFilter, cursor: LetterName | None, limit: int) -> DeadLetterPage:
@@ -135,6 +136,10 @@ class DeadLetters:
             part = names[start : start + _CHUNK]
             fields = await self._read(part)
             replays = [_replay(name, found, self._dedup_seconds) for name, found in zip(part, fields, strict=True)]
+            for index, (name, found) in enumerate(zip(part, fields, strict=True)):
+                if found is not None and await self._is_posted_elsewhere(name.partition, _event(found)):
+                    await self._scripts.run_all([_drop(name, found)])
+                    replays[index] = "dropped"
             calls = [replay for replay in replays if isinstance(replay, ScriptCall)]
             answers = iter(await self._scripts.run_all(calls) if calls else [])
             results += [
@@ -144,6 +149,21 @@ class DeadLetters:
                 for name, replay in zip(part, replays, strict=True)
             ]
         return results
+
+    async def _is_posted_elsewhere(self, partition: int, event: Event | None) -> bool:
+        """Return whether there is a later message with the same id, in a partition that its user moved to."""
+        if not isinstance(event, MessageRecorded):
+            return False
+        partitioning = self._record.partitioning
+        present = ids.partition(event.tenant, event.user_id, partitioning.partitions)
+        message = ids.message_key(event.tenant, event.user_id, event.message_id)
+        for each in (present, *partitioning.former(present)):
+            if each == partition:
+                break
+            with redis_faults():
+                if await self._client.exists(keys.seen(each, message)):
+                    return True
+        return False
 
     async def drop(self, names: Sequence[LetterName]) -> list[LetterResult]:
         """Remove letters for good, durably, and return for each whether it existed, in order.
@@ -176,7 +196,9 @@ class DeadLetters:
         self, wanted: LetterFilter, cursor: LetterName | None
     ) -> AsyncGenerator[tuple[LetterName, Fields], None]:
         """Yield the letters of all partitions, oldest first, from the cursor on, within the filter's time."""
-        partitions = [self._letters(partition, wanted, cursor) for partition in range(self._partitions)]
+        partitions = [
+            self._letters(partition, wanted, cursor) for partition in range(self._record.partitioning.partitions)
+        ]
         heads = [(head, letters) for letters in partitions if (head := await anext(letters, None)) is not None]
         while heads:
             first = min(range(len(heads)), key=lambda index: heads[index][0][0].order)

@@ -11,7 +11,16 @@ from memstream.contracts.messages import Erasure
 from memstream.ingest.durability import Durability
 from memstream.streams.appending import lane_keys
 from memstream.streams.connections import Redis, decoded, redis_faults
+from memstream.streams.former_scripts import (
+    DELETE_FORMER,
+    ERASE_FORMER,
+    Former,
+    FormerArguments,
+    FormerDeletionKeys,
+    FormerErasureKeys,
+)
 from memstream.streams.groups import are_done
+from memstream.streams.partitioning import PartitionRecord
 from memstream.streams.scripts import ScriptCall, Scripts
 from memstream.streams.stream_scripts import (
     DELETE_MESSAGE,
@@ -54,10 +63,10 @@ class Erasures:
     messages back: no redelivery, no repeated post, no entry that a worker holds. Their dead letters go at once.
     """
 
-    def __init__(self, client: Redis, durability: Durability, *, partitions: int, lifetime: int) -> None:
+    def __init__(self, client: Redis, durability: Durability, record: PartitionRecord, *, lifetime: int) -> None:
         self._client = client
         self._scripts = Scripts(client, durability.execute)
-        self._partitions = partitions
+        self._record = record
         self._lifetime = lifetime
 
     async def request(self, request: ErasureRequest, name: str, *, takes_unseen: bool = True) -> str | None:
@@ -69,12 +78,39 @@ class Erasures:
             Unavailable: Redis cannot be reached. Repeating the request does no harm.
 
         """
-        partition = ids.partition(request.tenant, request.user_id, self._partitions)
-        call = self._call(request, partition, f"{partition}{_SEPARATOR}{name}", takes_unseen=takes_unseen)
-        (erasure_id,) = await self._scripts.run_all([call])
-        return erasure_id or None
+        partition = ids.partition(request.tenant, request.user_id, self._record.partitioning.partitions)
+        erasure_id = f"{partition}{_SEPARATOR}{name}"
+        former = self._record.partitioning.former(partition)
+        calls = [self._former_call(request, each, erasure_id, takes_unseen=takes_unseen) for each in former]
+        found = await self._scripts.run_all(calls) if calls else []
+        known = Former(any(each.is_known for each in found), sum(each.dead_letters for each in found))
+        (first_id,) = await self._scripts.run_all(
+            [self._call(request, partition, erasure_id, known, takes_unseen=takes_unseen)]
+        )
+        return first_id or None
 
-    def _call(self, request: ErasureRequest, partition: int, erasure_id: str, *, takes_unseen: bool) -> ScriptCall[str]:
+    def _former_call(
+        self, request: ErasureRequest, partition: int, erasure_id: str, *, takes_unseen: bool
+    ) -> ScriptCall[Former]:
+        owner = ids.owner_key(request.tenant, request.user_id)
+        names = FormerErasureKeys(
+            keys.last_entry(partition),
+            keys.tombstones(partition),
+            keys.dead_letters(partition),
+            keys.letters(partition),
+            keys.letters_of(partition, owner),
+            keys.erased(partition, owner),
+        )
+        unseen_lifetime = min(self._lifetime, _UNSEEN_LIFETIME) if takes_unseen else 0
+        arguments = FormerArguments(erasure_id, f"{partition}.live.", self._lifetime, unseen_lifetime)
+        if request.message_id is None:
+            return ERASE_FORMER.call(names, arguments)
+        seen = keys.seen(partition, ids.message_key(request.tenant, request.user_id, request.message_id))
+        return DELETE_FORMER.call(FormerDeletionKeys(*names[:-1], seen, names.erased), arguments)
+
+    def _call(
+        self, request: ErasureRequest, partition: int, erasure_id: str, former: Former, *, takes_unseen: bool
+    ) -> ScriptCall[str]:
         owner = ids.owner_key(request.tenant, request.user_id)
         names = ErasureKeys(
             lane_keys(partition, "live"),
@@ -90,15 +126,19 @@ class Erasures:
             lifetime=self._lifetime,
             prefix=f"{partition}.live.",
             type=event.type,
+            partitions=self._record.partitioning.partitions,
             erasure_id=erasure_id,
             tenant=request.tenant,
             requested_at=request.now.isoformat(),
-            unseen=UnseenDeletion(
+            unseen=None
+            if former.is_known
+            else UnseenDeletion(
                 not takes_unseen,
                 tombstone=min(self._lifetime, _UNSEEN_LIFETIME),
                 receipt=min(self._lifetime, _PENDING_LIFETIME),
                 completed_receipt=min(self._lifetime, _UNSEEN_LIFETIME),
             ),
+            dead_letters=former.dead_letters,
             owner=ids.owner_hex(request.tenant, request.user_id),
         )
         data = [event.model_dump_json()]
@@ -115,7 +155,7 @@ class Erasures:
 
         """
         partition, _, _ = erasure_id.partition(_SEPARATOR)
-        if not (partition.isascii() and partition.isdigit() and int(partition) < self._partitions):
+        if not (partition.isascii() and partition.isdigit() and int(partition) < self._record.partitioning.partitions):
             return None
         name = keys.erasure(int(partition), erasure_id)
         with redis_faults():

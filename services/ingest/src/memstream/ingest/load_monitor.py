@@ -28,7 +28,6 @@ class LoadMonitor:
         clock: Clock,
         metrics: IngestMetrics,
         *,
-        partitions: int,
         pulse: Pulse,
     ) -> None:
         self._log = log
@@ -36,7 +35,6 @@ class LoadMonitor:
         self._watermarks = watermarks
         self._clock = clock
         self._metrics = metrics
-        self._partitions = partitions
         self._pulse = pulse
         self._reading: Reading | None = None
         self._read_at = clock.monotonic()
@@ -89,11 +87,11 @@ class LoadMonitor:
             self._pulse.beat()
             try:
                 if not prepared:
-                    await self._log.prepare(self._partitions)
+                    await self._log.prepare()
                     prepared = True
                 # Redis may have been restarted with other settings, or replaced by another server.
                 await self._durability.read_policy()
-                self._reading = await self._log.read_pressure(self._partitions)
+                self._reading = await self._log.read_pressure()
             except (Unavailable, ConfigurationError) as error:
                 failures += 1
                 # Redis may come back empty: then the groups have to be created again.

@@ -1,5 +1,6 @@
 """The streams in Redis: messages are appended and looked up, and the backlog is read."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from memstream.ingest.recorder import NewEntry
 from memstream.streams import groups
 from memstream.streams.backlog import backlog
 from memstream.streams.connections import Redis, decoded, redis_faults
+from memstream.streams.partitioning import PartitionRecord
 from memstream.streams.quota_scripts import NOTE_EXPIRY, ExpiryArguments, ExpiryKeys
 from memstream.streams.scripts import ScriptCall, Scripts
 
@@ -39,19 +41,22 @@ class MessageOutcome:
 class StreamLog:
     """Appends messages durably, each once, and looks up what became of them."""
 
-    def __init__(self, client: Redis, durability: Durability, *, dedup_seconds: int) -> None:
+    def __init__(self, client: Redis, durability: Durability, record: PartitionRecord, *, dedup_seconds: int) -> None:
         self._client = client
         self._scripts = Scripts(client, durability.execute)
+        self._record = record
         self._dedup_seconds = dedup_seconds
 
-    async def prepare(self, partitions: int) -> None:
-        """Create the groups.
+    async def prepare(self) -> None:
+        """Record how many partitions there are, and create their groups.
 
         Raises:
+            ConfigurationError: the installation has another number of partitions, which can't be raised to this one.
             Unavailable: Redis cannot be reached.
 
         """
-        await groups.create_groups(self._client, partitions)
+        await self._record.settle()
+        await groups.create_groups(self._client, self._record.partitioning.partitions)
 
     async def append(self, entries: Sequence[NewEntry]) -> list[Appended]:
         """Append entries in one round trip, and return their positions in order once all are on disk.
@@ -61,6 +66,33 @@ class StreamLog:
                 appended; appending them again adds nothing.
 
         """
+        found = await self._find_former(entries)
+        if found:
+            left = [index for index in range(len(entries)) if index not in found]
+            found.update(zip(left, await self._append([entries[index] for index in left]), strict=True))
+            return [found[index] for index in range(len(entries))]
+        return await self._append(entries)
+
+    async def _find_former(self, entries: Sequence[NewEntry]) -> dict[int, Appended]:
+        """Return by index those that need not be appended, since they were when their users were elsewhere."""
+        by_partition: defaultdict[int, list[int]] = defaultdict(list)
+        for index, entry in enumerate(entries):
+            for former in self._record.partitioning.former(entry.partition):
+                by_partition[former].append(index)
+        found: dict[int, Appended] = {}
+        for partition, indexes in by_partition.items():
+            names = [name for index in indexes for name in _former_names(entries[index], partition)]
+            with redis_faults():
+                values = await self._client.mget(names)
+            for index, seen, erased in zip(indexes, values[::2], values[1::2], strict=True):
+                known = None if seen is None else Seen.parse(decoded(seen))
+                if known is None or (erased is not None and _was_before(erased, known.position)):
+                    continue
+                if known.erasure_id is not None or not entries[index].replaces:
+                    found[index] = Appended.before(known)
+        return found
+
+    async def _append(self, entries: Sequence[NewEntry]) -> list[Appended]:
         made = appends(entries)
         expiries = [
             NOTE_EXPIRY.call(
@@ -69,12 +101,16 @@ class StreamLog:
             for entry in entries
             if entry.expiry is not None
         ]
-        calls: list[ScriptCall[Any]] = [append.call(entries, self._dedup_seconds) for append in made]
+        calls: list[ScriptCall[Any]] = [append.call(entries, self._dedup_seconds, self._partitions) for append in made]
         answers = (await self._scripts.run_all(calls + expiries))[: len(made)]
         found: dict[int, Appended] = {}
         for append, answer in zip(made, answers, strict=True):
             found.update(zip(append.indexes, append.read(answer), strict=True))
         return [found[index] for index in range(len(entries))]
+
+    @property
+    def _partitions(self) -> int:
+        return self._record.partitioning.partitions
 
     async def look_up(self, partition: int, message: UUID, owner: UUID) -> MessageOutcome | None:
         """Return what became of a message; None if it was not seen within the dedup window.
@@ -83,6 +119,13 @@ class StreamLog:
             Unavailable: Redis cannot be reached, or the group is missing.
 
         """
+        for each in (partition, *self._record.partitioning.former(partition)):
+            outcome = await self._look_up(each, message, owner)
+            if outcome is not None:
+                return outcome
+        return None
+
+    async def _look_up(self, partition: int, message: UUID, owner: UUID) -> MessageOutcome | None:
         names = [
             keys.seen(partition, message),
             keys.erased(partition, owner),
@@ -109,21 +152,29 @@ class StreamLog:
         reason = fields.get(b"reason")
         return MessageOutcome(position, "dead", None if reason is None else decoded(reason))
 
-    async def read_pressure(self, partitions: int) -> Reading:
+    async def read_pressure(self) -> Reading:
         """Read how many messages wait to be embedded, and how full Redis is.
 
         Raises:
+            ConfigurationError: the number of partitions was raised by another process.
             Unavailable: Redis cannot be reached, or a group is missing.
 
         """
+        await self._record.check()
         waiting = 0
         with redis_faults():
-            for partition in range(partitions):
+            for partition in range(self._partitions):
                 for lane in keys.LANES:
                     waiting += await backlog(self._client, keys.stream(partition, lane))
             memory = await self._client.info("memory")
         limit = int(memory.get("maxmemory") or 0)
         return Reading(backlog=waiting, memory=int(memory["used_memory"]) / limit if limit else 0.0)
+
+
+def _former_names(entry: NewEntry, partition: int) -> tuple[str, str]:
+    """Return the seen-key and the erased-key that a message and its user had in a former partition."""
+    message, owner = (name.rpartition(":")[2] for name in (entry.seen_key, entry.erased_key))
+    return keys.seen_by_hex(partition, message), keys.erased_by_hex(partition, owner)
 
 
 def _was_before(mark: object, position: Position) -> bool:

@@ -28,6 +28,7 @@ from memstream.retriever.timeline import Timeline
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
 from memstream.streams.connections import Redis, connect, ping
+from memstream.streams.partitioning import PartitionRecord
 from memstream.streams.rates import RateLimiter
 from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.composition import open_embeddings, open_store
@@ -123,6 +124,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
     )
     health = Health(clock)
     health.check("redis", lambda: ping(client))
+    health.check("partitions", PartitionRecord(client, settings.partitions).check)
     health.check("qdrant", asked.store.check)
 
     calibration = MeasuredCalibration(calibration_of(settings.space.vector_name, settings.calibrations), clock)

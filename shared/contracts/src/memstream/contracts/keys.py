@@ -37,6 +37,11 @@ def last_entry(partition: int) -> str:
     return f"memstream:{{{partition}}}:last"
 
 
+def partitioning(partition: int) -> str:
+    """Return the key that holds the numbers of partitions that the installation has had, in each partition."""
+    return f"memstream:{{{partition}}}:partitions"
+
+
 def dead_letters(partition: int) -> str:
     """Return the stream of a partition's dead letters: entries that cannot be stored."""
     return f"memstream:{{{partition}}}:dead"

@@ -97,7 +97,7 @@ class ReplayArguments:
 _RESTORE = (
     APPENDING
     + """
-local dead_letters = KEYS[4]
+local dead_letters = KEYS[5]
 local letter = redis.call('XRANGE', dead_letters, arguments.letter_id, arguments.letter_id)[1]
 if not letter then return 'missing' end
 local function restore()
@@ -109,7 +109,7 @@ local function restore()
       fields[#fields + 1] = letter[2][i + 1]
     end
   end
-  local append, close = open_stream(KEYS[1], KEYS[2], KEYS[3])
+  local append, close = open_stream()
   local position = arguments.prefix .. append(unpack(fields))
   close()
   redis.call('XDEL', dead_letters, arguments.letter_id)
@@ -127,7 +127,7 @@ REPLAY: Script[ReplayKeys, ReplayArguments, str] = Script(
     + LETTERS
     + _RESTORE
     + """
-local letters, owner_letters, seen_key, erased_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local letters, owner_letters, seen_key, erased_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 if not seen_key then
   restore()
   return 'replayed'
@@ -159,7 +159,7 @@ return 'replayed'
 REPLAY_DELETION: Script[ReplayDeletionKeys, ReplayArguments, str] = Script(
     _RESTORE
     + """
-local receipt, position = KEYS[5], restore()
+local receipt, position = KEYS[6], restore()
 if redis.call('EXISTS', receipt) == 1 then redis.call('HSET', receipt, 'position', position) end
 return 'replayed'
 """,

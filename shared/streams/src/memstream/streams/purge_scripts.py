@@ -6,6 +6,9 @@ from typing import Literal, NamedTuple
 
 from memstream.streams.scripts import Script
 
+CountedField = Literal["stream_entries", "dead_letters"]
+"""The field of a receipt that counts what was removed."""
+
 
 class PurgeKeys(NamedTuple):
     """A stream or the dead letters, the receipt of the deletion, and what is noted of kept bytes."""
@@ -20,8 +23,7 @@ class PurgeArguments:
     """Entries to remove."""
 
     entry_ids: Sequence[str]
-    field: Literal["stream_entries", "dead_letters"]
-    """The field of the receipt that counts them."""
+    field: CountedField
     youngest: int
     """When the last of them was appended, in milliseconds."""
     lifetime: int = 86_400
@@ -111,6 +113,25 @@ NOTE_MESSAGES: Script[CountedKeys, CountedArguments, bool] = Script(
     """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 return redis.call('HSETNX', KEYS[1], 'messages', arguments.messages)
+""",
+    bool,
+    vital=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedArguments:
+    """What was removed from a partition that the user was in before; its receipt lies in the present one."""
+
+    field: CountedField
+    removed: int
+
+
+# Adds to the counts of a receipt, if it still exists.
+NOTE_REMOVED: Script[CountedKeys, RemovedArguments, bool] = Script(
+    """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+return redis.call('HINCRBY', KEYS[1], arguments.field, arguments.removed)
 """,
     bool,
     vital=True,

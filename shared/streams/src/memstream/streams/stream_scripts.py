@@ -62,13 +62,14 @@ local function name_of(key) return key:match('[^:]+$') end
 """
 """Stands before each script that deals with dead letters."""
 
-_TOMBSTONES = """
+TOMBSTONES = """
 -- Notes a tombstone, which has no expiry: it is removed when no entry from before it can be stored any more.
 local function note_tombstone(tombstones_key, name, entry_id, lifetime)
-  local milliseconds = tonumber(entry_id:match('^%d+')) + lifetime * 1000
-  redis.call('ZADD', tombstones_key, string.format('%.0f', milliseconds), name)
+  local from = math.max(tonumber(entry_id:match('^%d+')), redis.call('TIME')[1] * 1000)
+  redis.call('ZADD', tombstones_key, string.format('%.0f', from + lifetime * 1000), name)
 end
 """
+"""Stands before each script that writes tombstones."""
 
 
 class AppendKeys(NamedTuple):
@@ -90,6 +91,8 @@ class AppendArguments:
     prefix: str
     """What stands before an entry's id in a position: `partition.lane.`."""
     type: str
+    partitions: int
+    """How many the process was told; so in all scripts that append."""
     replaces: bool = False
     """Whether messages that were seen are appended too, as new versions; deleted ones are not."""
 
@@ -101,14 +104,15 @@ APPEND: Script[AppendKeys, AppendArguments, str] = Script(
     ERASURE_MARKS
     + APPENDING
     + """
-local letters, count = KEYS[4], #ARGV - 1
+local append, close, refused = open_stream(arguments.partitions)
+if refused then return refused end
+local letters, count = KEYS[5], #ARGV - 1
 local lifetime, prefix, type = arguments.lifetime, arguments.prefix, arguments.type
 local has_letters = redis.call('EXISTS', letters) == 1
-local append, close = open_stream(KEYS[1], KEYS[2], KEYS[3])
 local answer = {}
 for i = 1, count do
-  local seen_key = KEYS[4 + i]
-  local seen = read_seen(seen_key, KEYS[4 + count + i])
+  local seen_key = KEYS[5 + i]
+  local seen = read_seen(seen_key, KEYS[5 + count + i])
   if seen and not (arguments.replaces and not seen:find(' deleted ', 1, true)) then
     answer[i] = '=' .. seen
   else
@@ -160,13 +164,17 @@ class ErasureArguments:
     """Of the receipt, and of the tombstone at the least; in seconds."""
     prefix: str
     type: str
+    partitions: int
     erasure_id: str
     tenant: str
     requested_at: str
     owner: str
     """The hex of the user's key, by which a caller that is bound to one finds no receipt of another."""
     unseen: "UnseenDeletion | None" = None
-    """What to do about the deletion of a message that was not seen; None for an erasure."""
+    """What to do about the deletion of a message that was not seen; None for an erasure, or if it was seen in a former
+    partition."""
+    dead_letters: int = 0
+    """How many went from former partitions already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +209,18 @@ DELETE_MESSAGE: Script[DeletionKeys, ErasureArguments, str] = Script(
     ERASURE_MARKS
     + APPENDING
     + LETTERS
-    + _TOMBSTONES
+    + TOMBSTONES
     + _WRITE_RECEIPT
     + """
-local receipt, tombstones, dead_letters, letters = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local owner_letters, seen_key, erased_key = KEYS[8], KEYS[9], KEYS[10]
+local append, close, refused = open_stream(arguments.partitions)
+if refused then return refused end
+local receipt, tombstones, dead_letters, letters = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local owner_letters, seen_key, erased_key = KEYS[9], KEYS[10], KEYS[11]
 local seen = read_seen(seen_key, erased_key)
 local earlier = seen and seen:match(' deleted (%S+)$')
 if earlier then return earlier end
-local unseen = not seen and arguments.unseen
+local unseen = not seen and arguments.unseen ~= cjson.null and arguments.unseen
 if unseen and unseen.is_refused then return '' end
-local append, close = open_stream(KEYS[1], KEYS[2], KEYS[3])
 local position = arguments.prefix .. append('type', arguments.type, 'data', ARGV[2])
 close()
 local first = seen and seen:match('^%S+') or position
@@ -220,6 +229,7 @@ local removed = letter and redis.call('XDEL', dead_letters, letter) or 0
 -- With a dead letter it is known all the same.
 removed = removed + remove_letters(dead_letters, letters, owner_letters, name_of(seen_key))
 if removed > 0 then unseen = nil end
+removed = removed + arguments.dead_letters
 redis.call('SET', seen_key, first .. ' deleted ' .. arguments.erasure_id)
 local lifetime = unseen and unseen.tombstone or arguments.lifetime
 note_tombstone(tombstones, 'seen:' .. name_of(seen_key), position:match('[^.]+$'), lifetime)
@@ -234,15 +244,16 @@ return arguments.erasure_id
 ERASE_USER: Script[ErasureKeys, ErasureArguments, str] = Script(
     APPENDING
     + LETTERS
-    + _TOMBSTONES
+    + TOMBSTONES
     + _WRITE_RECEIPT
     + """
-local receipt, tombstones, dead_letters, letters = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local owner_letters, erased_key = KEYS[8], KEYS[9]
-local append, close = open_stream(KEYS[1], KEYS[2], KEYS[3])
+local append, close, refused = open_stream(arguments.partitions)
+if refused then return refused end
+local receipt, tombstones, dead_letters, letters = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local owner_letters, erased_key = KEYS[9], KEYS[10]
 local id = append('type', arguments.type, 'data', ARGV[2])
 close()
-local removed = remove_letters(dead_letters, letters, owner_letters, false)
+local removed = remove_letters(dead_letters, letters, owner_letters, false) + arguments.dead_letters
 redis.call('SET', erased_key, id)
 note_tombstone(tombstones, 'erased:' .. name_of(erased_key), id, arguments.lifetime)
 write_receipt(receipt, 'user', arguments.prefix .. id, arguments.lifetime, removed)
