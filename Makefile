@@ -8,10 +8,10 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test fuzz fuzz-bytes isolation check format reliability bench quality everyday peers fuzz-http lock requirements docs clean
+.PHONY: help setup up demo test test-containers fuzz fuzz-bytes isolation check format reliability bench quality everyday peers fuzz-http lock requirements docs clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: .venv/.ready ## make .venv with everything, from the pinned requirement files
 
@@ -34,6 +34,9 @@ demo: setup ## send a sample conversation and search it, on a temporary stack
 # Files in the order of their names: those of many quick tests come last, and fill what is left of both processes' time.
 test: setup ## run the tests, the same in every run
 	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-containers: setup ## build the images, and run docker-compose.yml under load (needs a Docker engine)
+	$(PY) -m pytest tests/containers --containers
 
 fuzz: setup ## run the property tests with new examples each time: make fuzz EXAMPLES=10000 SEED=7
 	$(PY) -m pytest -m hypothesis -n $(JOBS) --fuzz $(or $(EXAMPLES),1000) --timeout 3600 $(if $(SEED),--hypothesis-seed $(SEED))

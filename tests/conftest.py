@@ -27,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose what the shared stack runs on, and how often property tests are tried."""
     parser.addoption("--fuzz", type=int, metavar="EXAMPLES", help="draw examples anew, so many for each property")
     parser.addoption(
+        "--containers", action="store_true", help="build the images and run docker-compose.yml (needs a Docker engine)"
+    )
+    parser.addoption(
         "--stack",
         choices=("local", "containers"),
         default="local",

@@ -233,6 +233,33 @@ def test_the_image_is_built_from_a_dockerfile_that_is_there(name: str, services:
     assert f"'127.0.0.1', {port}," in services[name]["healthcheck"]["test"][-1]
 
 
+def test_every_image_is_an_argument() -> None:
+    """A site with a registry of its own, or with none, gives all of them other names."""
+    names = {name: f"MEMSTREAM_IMAGE_{name.upper()}" for name in read_compose(**REQUIRED)}
+    others = {variable: f"registry.example/{name}:1" for name, variable in names.items()}
+    services = read_compose(**REQUIRED, **others, MEMSTREAM_IMAGE_PYTHON="registry.example/python:1")
+    assert {name: service["image"] for name, service in services.items()} == {
+        name: others[variable] for name, variable in names.items()
+    }
+    for name in SETTINGS:
+        assert services[name]["build"]["args"] == {"MEMSTREAM_IMAGE_PYTHON": "registry.example/python:1"}
+        text = (TOP / services[name]["build"]["dockerfile"]).read_text()
+        assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${MEMSTREAM_IMAGE_PYTHON}"}
+        assert (
+            f"ARG MEMSTREAM_IMAGE_PYTHON={read_compose(**REQUIRED)[name]['build']['args']['MEMSTREAM_IMAGE_PYTHON']}\n"
+            in text
+        )
+
+
+def test_health_checks_ask_for_nothing_that_docker_20_10_lacks(services: Compose) -> None:
+    """It refuses a file or an image with an interval for the start alone."""
+    for name, service in services.items():
+        assert "start_interval" not in service["healthcheck"], name
+        assert seconds(service["healthcheck"]["interval"]) <= seconds("5s")
+    for name in SETTINGS:
+        assert "--start-interval" not in (TOP / services[name]["build"]["dockerfile"]).read_text()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the containers are Linux")
 @pytest.mark.parametrize("name", ["qdrant", *SETTINGS])
 @pytest.mark.parametrize("status", [200, 503])

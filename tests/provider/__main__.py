@@ -14,6 +14,7 @@ from .server import Provider
 def main() -> None:
     """Serve until SIGINT or SIGTERM. `POST /script` changes it meanwhile; `GET /counts` tells what it was asked."""
     parser = argparse.ArgumentParser(prog="python -m tests.provider", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dimensions", type=int, default=1536)
@@ -31,7 +32,9 @@ def main() -> None:
     script.concurrency = options.concurrency
     script.storm = options.storm
     script.poison = set(options.poison)
-    uvicorn.run(Provider(script, SystemClock()).application(), host="127.0.0.1", port=options.port, log_level="warning")
+    uvicorn.run(
+        Provider(script, SystemClock()).application(), host=options.host, port=options.port, log_level="warning"
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ async def unpack_previous(folder: Path, revision: str | None = None) -> str | No
 
     The revision is the one given, or that of the last release.
     """
-    archive = await _git("archive", "--format=tar", revision or await _last_release(), *_KEPT)
+    archive = await git("archive", "--format=tar", revision or await last_release(), *_KEPT)
     if not archive:
         return None
     with tarfile.open(fileobj=BytesIO(archive)) as tar:
@@ -26,13 +26,14 @@ async def unpack_previous(folder: Path, revision: str | None = None) -> str | No
     return os.pathsep.join(map(str, sources))
 
 
-async def _last_release() -> str:
-    tag = await _git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
+async def last_release() -> str:
+    """Give the revision of the last release."""
+    tag = await git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
     return tag.decode().strip() or _UNTAGGED
 
 
-async def _git(*arguments: str) -> bytes:
-    """Return what git says; nothing if there is no git, no history, or no such revision."""
+async def git(*arguments: str) -> bytes:
+    """Give what git says; nothing if there is no git, no history, or no such revision."""
     try:
         process = await asyncio.create_subprocess_exec(
             "git", *arguments, cwd=_ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
