@@ -8,7 +8,7 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test test-containers fuzz fuzz-bytes isolation check format reliability bench quality everyday peers fuzz-http lock requirements docs clean
+.PHONY: help setup up demo test test-containers fuzz fuzz-bytes isolation check format reliability bench quality everyday peers fuzz-http sbom lock requirements docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -96,10 +96,22 @@ build/fuzz-http/.ready: .venv/bin/uv requirements/fuzz-http.txt
 fuzz-http: setup build/fuzz-http/.ready ## ask both services what their OpenAPI documents allow and forbid: make fuzz-http EXAMPLES=1000 SEED=7
 	PYTHONPATH=tests $(PY) -m schema_fuzzing --examples $(or $(EXAMPLES),100) --seed $(or $(SEED),1)
 
+build/sbom/.ready: .venv/bin/uv requirements/sbom.txt
+	.venv/bin/uv venv --quiet --clear build/sbom
+	.venv/bin/uv pip install --quiet --python build/sbom/bin/python --require-hashes --no-deps -r requirements/sbom.txt
+	@touch $@
+
+# From what is installed, as the images are made; the base image's parts are its own publisher's to list.
+sbom: setup build/sbom/.ready ## list what each image has from us and from PyPI, as CycloneDX: build/sbom/ingest.cdx.json, …
+	for s in ingest embedder retriever; do rm -rf build/sbom/$$s && PATH=$$PWD/.venv/bin:$$PATH PYTHON=$(PY) deploy/install-service $$s build/sbom/$$s \
+	&& build/sbom/bin/cyclonedx-py environment --output-reproducible --pyproject services/$$s/pyproject.toml --output-file build/sbom/$$s.cdx.json build/sbom/$$s/bin/python \
+	&& rm -r build/sbom/$$s || exit 1; done
+
 lock: .venv/bin/uv ## update the pinned requirement files
 	echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.txt -
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/peers.txt requirements/peers.in
 	echo schemathesis | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/fuzz-http.txt -
+	echo cyclonedx-bom | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/sbom.txt -
 	.venv/bin/uv lock --quiet --upgrade
 	$(MAKE) requirements
 
@@ -112,4 +124,4 @@ docs: setup ## write schemas, OpenAPI, AsyncAPI and the list of ranking features
 	$(PY) docs/export.py
 
 clean: ## remove what the targets above created
-	rm -rf .venv build/peers build/fuzz-http .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build/peers build/fuzz-http build/sbom .mypy_cache .ruff_cache .pytest_cache .hypothesis

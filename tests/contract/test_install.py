@@ -25,8 +25,8 @@ NOT_FOR_ANYONE = {"ctranslate2", "memstream-client", "memstream-local", "pip", "
 
 NOT_FOR = {
     "ingest": {"faststream", "numpy", "openai", "qdrant-client", "memstream-embedder", "memstream-retriever"},
-    "embedder": {"fastapi", "memstream-ingest", "memstream-retriever"},
-    "retriever": {"faststream", "memstream-ingest", "memstream-embedder"},
+    "embedder": {"bpe-openai", "fastapi", "memstream-ingest", "memstream-retriever"},
+    "retriever": {"faststream", "memstream-ingest", "memstream-embedder", "semantic-text-splitter"},
 }
 
 MODULES_OF_AN_EXTRA = ("memstream.retriever.command.",)
@@ -139,6 +139,21 @@ def test_no_service_installs_what_belongs_to_another(service: str, installations
     distributions = installations[service].distributions()
     assert {f"memstream-{service}", "memstream-contracts", "pydantic"} <= distributions
     assert not distributions & (NOT_FOR[service] | NOT_FOR_ANYONE)
+
+
+def test_an_installation_has_nothing_that_no_service_reads(
+    service: str, installations: dict[str, Installation]
+) -> None:
+    packages = installations[service].packages
+    assert [path for path in packages.rglob("tests") if path.is_dir()] == []
+    assert [path for ending in ("pyi", "pyx", "pxd", "h", "c", "a") for path in packages.rglob(f"*.{ending}")] == []
+
+
+def test_the_bytecode_of_what_a_start_imports_is_there(service: str, installations: dict[str, Installation]) -> None:
+    """No image can write any, and a start that compiles takes seconds longer."""
+    packages = installations[service].packages
+    assert list(packages.glob(f"memstream/{service}/__pycache__/app.*.pyc"))
+    assert list(packages.glob("pydantic/__pycache__/main.*.pyc"))
 
 
 def test_a_bad_configuration_ends_with_one_line_that_names_the_variable(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unit.stored import stored
 
 from memstream.retriever.context.assembly import AssembledContext, NeighbourPassage, assemble
-from memstream.vectors.tokens import token_counter
+from memstream.retriever.context.tokens import token_counter
 
 
 def words(text: str) -> int:

@@ -15,6 +15,7 @@ from memstream.retriever.api import BODY_MODELS, PLAIN_ROUTES, RetrieverParts, r
 from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, QueryPolicy, QueryVectors
 from memstream.retriever.calculations import Calculations
 from memstream.retriever.context import Contexts
+from memstream.retriever.context.tokens import token_counter
 from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.positions import PositionWaiter
@@ -35,7 +36,6 @@ from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.embeddings import MeteredEmbeddings
 from memstream.vectors.space import Vectors
 from memstream.vectors.store import MemoryStore
-from memstream.vectors.tokens import token_counter
 from memstream.web.application import make_application
 from memstream.web.authentication import open_credentials
 from memstream.web.body_budget import BodyBudget
