@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 
+import engines
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
@@ -35,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="run on the local stack, or on Redis and Qdrant in containers (needs a Docker engine)",
     )
+    engines.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     In memory where that can be: Redis syncs every write, and a disk of others' makes it wait seconds. Nothing is tested
     less for it. What a killed process wrote is with the system, synced or not.
     """
+    engines.choose(config)
     examples = config.getoption("--fuzz")
     if examples is None:
         settings.load_profile("test")
@@ -51,6 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("fuzz")
     if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
+
+
+def pytest_unconfigure() -> None:
+    """Leave servers of somebody else's as they were found."""
+    engines.clean_up()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -7,13 +7,17 @@ import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import engines
 import httpx
+from engines import collection_name, qdrant_process, refuse_to_end
 from ports import free_ports
 from waiting import PATIENCE, until
 
 from memstream.contracts.stack import Stack
 from memstream.local.stack.data_directory import DataDirectory
+from memstream.local.stack.elsewhere import Elsewhere
 from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.process_spec import ProcessSpec
 from memstream.local.stack.readiness import http_probe
@@ -43,8 +47,20 @@ class Installation:
         directory = DataDirectory(folder)
         directory.create()
         directory.create_secrets()
-        self.plan = Plan(directory, model=model, embedders=embedders, port_base=free_ports(FIXED_PORTS + embedders))
+        chosen = engines.chosen()
+        self.plan = Plan(
+            directory,
+            model=model,
+            embedders=embedders,
+            port_base=free_ports(FIXED_PORTS + embedders),
+            elsewhere=Elsewhere(
+                redis_url=chosen.redis_url, qdrant_url=chosen.qdrant_url, qdrant_api_key=chosen.qdrant_api_key
+            ),
+            collection="memstream" if chosen.qdrant_url is None else collection_name(),
+        )
         self._children = {child.name: child for stage in self.plan.stages() for child in stage}
+        if chosen.qdrant_binary is not None:
+            self._children["qdrant"] = self._real_qdrant(chosen.qdrant_binary)
         if embeddings:
             own = self._children["embeddings"]
             argv = (*embeddings, "--port", str(own.port))
@@ -53,6 +69,13 @@ class Installation:
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self.redis: Redis = connect(self.plan.redis_url)
 
+    def _real_qdrant(self, binary: Path) -> ProcessSpec:
+        directory, own = self.plan.directory, self._children["qdrant"]
+        # The port that its other protocol takes is the next one, which is the embeddings server's.
+        other = {"QDRANT__SERVICE__GRPC_PORT": str(free_ports())}
+        argv, variables = qdrant_process(binary, directory.qdrant, own.port, directory.secrets().qdrant_api_key)
+        return replace(own, argv=argv, environment={**variables, **other})
+
     @property
     def info(self) -> Stack:
         """What `stack.json` would say."""
@@ -60,6 +83,8 @@ class Installation:
 
     def url(self, name: str) -> str:
         """Give where a part answers."""
+        if name == "qdrant":
+            return self.plan.qdrant_url
         return self._children[name].url
 
     def log(self, name: str) -> str:
@@ -71,10 +96,11 @@ class Installation:
 
     async def start(self, *names: str, ready: bool = True) -> None:
         """Start parts, all at once, and wait until they are ready; with `ready=False` just start them."""
-        for name in names:
+        own = [name for name in names if name not in engines.chosen().foreign]
+        for name in own:
             await self._spawn(self._children[name])
         if ready:
-            await asyncio.gather(*(self.ready(name) for name in names))
+            await asyncio.gather(*(self.ready(name) for name in own))
 
     async def _spawn(self, child: ProcessSpec) -> None:
         environment = {**os.environ, **child.environment, **self.settings.get(child.name, {})}
@@ -104,6 +130,8 @@ class Installation:
 
     def runs(self, name: str) -> bool:
         """Say whether a part has been started and has not ended."""
+        if name in engines.chosen().foreign:
+            return True
         process = self.processes.get(name)
         return process is not None and process.returncode is None
 
@@ -114,10 +142,14 @@ class Installation:
 
     def port(self, name: str) -> int:
         """Give the port a part listens on."""
+        url = {"qdrant": self.plan.elsewhere.qdrant_url, "redis": self.plan.elsewhere.redis_url}.get(name)
+        if url is not None:
+            return urlsplit(url).port or {"qdrant": 6333, "redis": 6379}[name]
         return self._children[name].port
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a part a signal."""
+        refuse_to_end(name)
         self.processes[name].send_signal(number)
 
     async def kill(self, name: str) -> None:
@@ -144,7 +176,7 @@ class Installation:
 
     def qdrant(self, *, timeout: float = PATIENCE) -> httpx.AsyncClient:
         """Make an HTTP client of Qdrant, with its key."""
-        headers = {"api-key": self.plan.directory.secrets().qdrant_api_key}
+        headers = {"api-key": self.plan.qdrant_api_key or ""}
         return httpx.AsyncClient(base_url=self.url("qdrant"), headers=headers, timeout=timeout)
 
     async def close(self) -> None:

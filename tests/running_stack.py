@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import engines
 import httpx
 import pytest
-from contract.qdrant_backends import DOCKER_SOCKET, has_docker
+from contract.qdrant_backends import DOCKER_SOCKET, has_docker, running_binary
+from engines import collection_name
 from installation import Installation, installed
 from ports import free_ports
 from testcontainers.core.container import DockerContainer
@@ -40,11 +42,36 @@ class RunningStack:
 
 @contextlib.asynccontextmanager
 async def local(home: Path) -> AsyncIterator[RunningStack]:
-    """Run `memstream up`."""
+    """Run `memstream up`, on the servers that were chosen."""
+    async with contextlib.AsyncExitStack() as opened:
+        options = await _server_options(home, opened)
+        yield await opened.enter_async_context(_up(home, options))
+
+
+async def _server_options(home: Path, opened: contextlib.AsyncExitStack) -> list[str]:
+    chosen, options = engines.chosen(), []
+    if chosen.qdrant_binary is not None:
+        folder = home / "server"
+        folder.mkdir()
+        options += ["--qdrant-url", await opened.enter_async_context(running_binary(chosen.qdrant_binary, folder))]
+    if chosen.qdrant_url is not None:
+        options += ["--qdrant-url", chosen.qdrant_url, "--collection", collection_name()]
+    if chosen.qdrant_api_key is not None:
+        key_file = home / "qdrant-api-key"
+        key_file.write_text(chosen.qdrant_api_key)
+        options += ["--qdrant-api-key-file", str(key_file)]
+    if chosen.redis_url is not None:
+        options += ["--redis-url", chosen.redis_url]
+    return options
+
+
+@contextlib.asynccontextmanager
+async def _up(home: Path, options: Sequence[str]) -> AsyncIterator[RunningStack]:
     with (home / "up.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(str(Path(sys.executable).with_name("memstream")), "up", "--home", str(home)),
             *("--port-base", str(free_ports(6))),
+            *options,
             stdout=output,
             stderr=output,
         )

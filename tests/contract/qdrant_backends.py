@@ -1,7 +1,7 @@
 """The three things that can stand where Qdrant does, started and stopped for tests."""
 
 import asyncio
-import secrets
+import os
 import signal
 import socket
 import subprocess
@@ -12,14 +12,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import engines
 import httpx
 import pytest
+from engines import collection_name, qdrant_process
 from ports import free_ports
 from qdrant_client import AsyncQdrantClient, models
 from waiting import PATIENCE, until
 
 IMAGE = "qdrant/qdrant:v1.20.0"
-BACKENDS = ("memory", "edge", "container")
+BACKENDS = ("memory", "edge", "server")
 
 DOCKER_SOCKET = "/var/run/docker.sock"
 
@@ -100,16 +102,59 @@ async def serving(name: str, data: Path) -> AsyncIterator[Backend]:
             await client.close()
             server.stop()
         case _:
-            async with _container() as url:
-                client = AsyncQdrantClient(url=url, check_compatibility=False)
+            async with _server(data) as (url, api_key):
+                headers = {} if api_key is None else {"api-key": api_key}
+                client = AsyncQdrantClient(url=url, headers=headers, timeout=int(PATIENCE), check_compatibility=False)
                 yield Backend(name, client, url)
                 await client.close()
 
 
 @asynccontextmanager
+async def _server(data: Path) -> AsyncIterator[tuple[str, str | None]]:
+    """Yield where a Qdrant server is: the one that was named, one from a binary, or one in a container."""
+    chosen = engines.chosen()
+    if chosen.qdrant_url is not None:
+        yield chosen.qdrant_url, chosen.qdrant_api_key
+    elif chosen.qdrant_binary is not None:
+        async with running_binary(chosen.qdrant_binary, data) as url:
+            yield url, None
+    else:
+        async with _container() as url:
+            yield url, None
+
+
+@asynccontextmanager
+async def running_binary(binary: Path, data: Path) -> AsyncIterator[str]:
+    """Run a Qdrant server of this test's own."""
+    port = free_ports(2)
+    argv, variables = qdrant_process(binary, data, port, None)
+    with (data / "qdrant.log").open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *argv, cwd=data, stdout=output, stderr=output, env={**os.environ, **variables}
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx.AsyncClient() as http:
+
+            async def answers() -> bool:
+                assert process.returncode is None, (data / "qdrant.log").read_text()
+                try:
+                    return (await http.get(f"{url}/readyz")).is_success
+                except httpx.TransportError:
+                    return False
+
+            await until(answers, "the Qdrant server answers")
+        yield url
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
 async def _container() -> AsyncIterator[str]:
     if not has_docker():
-        pytest.skip(f"no Docker engine answers at {DOCKER_SOCKET}")
+        pytest.skip(f"no --qdrant-url, no --qdrant-binary, and no Docker engine answers at {DOCKER_SOCKET}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library warns of its own past
         from testcontainers.qdrant import QdrantContainer  # noqa: PLC0415
@@ -130,4 +175,4 @@ def has_docker() -> bool:
 
 def fresh_name() -> str:
     """Return a collection's name that no other test has."""
-    return f"test-{secrets.token_hex(6)}"
+    return collection_name()

@@ -42,7 +42,7 @@ async def store(stack: RunningStack) -> AsyncIterator[MemoryStore]:
         space,
         url=info.qdrant_url,
         api_key=info.qdrant_api_key,
-        collection="memstream",
+        collection=info.collection,
         timeout=PATIENCE,
         expiry=without_retention(SystemClock().now),
     )

@@ -55,7 +55,7 @@ class Asker:
             space,
             url=stack.info.qdrant_url,
             api_key=stack.info.qdrant_api_key,
-            collection="memstream",
+            collection=stack.info.collection,
             timeout=PATIENCE,
             expiry=self._expiry,
         )

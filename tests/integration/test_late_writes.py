@@ -103,7 +103,7 @@ async def test_a_late_reservation_leaves_no_word_is_found_by_nothing_and_is_swep
     store = QdrantStore(
         EmbeddingSpace("simulated", 32),
         url=site.parts.url("qdrant"),
-        api_key=site.parts.plan.directory.secrets().qdrant_api_key,
+        api_key=site.parts.plan.qdrant_api_key,
         collection=site.collection,
         timeout=PATIENCE,
         expiry=without_retention(SystemClock().now),

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
+from engines import collection_name
 from installation import Installation, installed
 from provider.script import Script
 from provider.server import providing
@@ -24,7 +24,6 @@ from memstream.streams.groups import create_groups
 EMBEDDERS = ("embedder-1", "embedder-2")
 _OTHERS = ("ingest-1", "retriever-1")
 _DIMENSIONS = 32
-_collections = count(1)
 
 
 class Worksite:
@@ -59,12 +58,12 @@ class Worksite:
         for name in ("redis", "qdrant"):
             if not self.runs(name):
                 await self.come_back(name)
-        await self.redis.flushall()
+        await self.redis.flushdb()
         if self._collection:
             # An empty one takes 150 MB of a disk that may be in memory.
             async with self.parts.qdrant() as qdrant:
                 await qdrant.delete(f"/collections/{self._collection}")
-        self._collection = f"c{next(_collections)}"
+        self._collection = collection_name()
         self.script = Script(dimensions=_DIMENSIONS)
         async with providing(self.script) as url:
             self._embeddings_url = url
@@ -77,8 +76,7 @@ class Worksite:
 
     def runs(self, name: str) -> bool:
         """Say whether a part has been started and has not ended."""
-        process = self.parts.processes.get(name)
-        return process is not None and process.returncode is None
+        return self.parts.runs(name)
 
     async def come_back(self, name: str) -> None:
         """Start a part again that was lost."""

@@ -72,7 +72,7 @@ async def reading(site: Site) -> AsyncIterator[Reader]:
         parts.client("retriever-1", timeout=_ANSWER_SECONDS) as retriever,
         parts.qdrant(timeout=_ANSWER_SECONDS) as qdrant,
     ):
-        yield Reader(ingest, retriever, qdrant)
+        yield Reader(ingest, retriever, qdrant, parts.plan.collection)
 
 
 def keep(history: History, site: Site, broken: list[str], folder: Path) -> None:

@@ -18,6 +18,7 @@ from reliability.operations import POISON
 from waiting import PATIENCE, until
 
 from memstream.contracts import keys
+from memstream.local.stack.plan import Plan
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import Unavailable
 from memstream.streams.backlog import backlog
@@ -135,7 +136,7 @@ async def running(folder: Path) -> AsyncIterator[Site]:
         settings.update(_settings(links, parts.plan.redis_url))
         await parts.start("redis")
         await parts.start("keys", "qdrant", "embeddings")
-        await _create_old_collection(parts.url("qdrant"), parts.plan.directory.secrets().qdrant_api_key)
+        await _create_old_collection(parts.plan)
         await parts.start("ingest-1", "embedder-1", "embedder-2", "retriever-1")
         site = Site(parts, links, settings)
         keeping = asyncio.create_task(site.keep())
@@ -146,14 +147,14 @@ async def running(folder: Path) -> AsyncIterator[Site]:
             await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def _create_old_collection(url: str, api_key: str) -> None:
+async def _create_old_collection(plan: Plan) -> None:
     """Create the collection as the last release did: where releases run side by side, it is older than the new one."""
     space = EmbeddingSpace("simulated", _DIMENSIONS)
     store = QdrantStore(
         space,
-        url=url,
-        api_key=api_key,
-        collection="memstream",
+        url=plan.qdrant_url,
+        api_key=plan.qdrant_api_key,
+        collection=plan.collection,
         timeout=PATIENCE,
         keywords=ENGLISH,
         expiry=without_retention(SystemClock().now),

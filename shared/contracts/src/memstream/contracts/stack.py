@@ -20,6 +20,7 @@ class Stack(BaseModel):
     qdrant_url: str
     qdrant_api_key: str | None = None
     """None if Qdrant asks for none; the same holds for the embeddings server."""
+    collection: str = "memstream"
     embeddings_url: str
     embeddings_api_key: str | None = None
     api_key: str

@@ -16,6 +16,7 @@ from memstream.client.command.invocation import invocation_of
 from memstream.contracts.stack import Stack
 from memstream.local.stack import foreground
 from memstream.local.stack.data_directory import DataDirectory
+from memstream.local.stack.elsewhere import Elsewhere, read_secret, require_url, with_password
 from memstream.local.stack.failure import CannotStart
 from memstream.local.stack.local_stack import LocalStack
 from memstream.local.stack.plan import FIXED_PORTS, Plan
@@ -24,6 +25,7 @@ from memstream.runtime.clock import SystemClock
 
 _DEFAULT_HOME = Path(".memstream")
 _INTERRUPTED = 130
+_SERVERS = "Servers of your own"
 
 
 class ModelName(StrEnum):
@@ -53,8 +55,45 @@ def up(  # noqa: PLR0913 - one argument per option
         str | None, typer.Option(help="Base URL of a server with the rerank API, such as http://127.0.0.1:8000/v1.")
     ] = None,
     rerank_model: Annotated[str | None, typer.Option(help="The model of the rerank server.")] = None,
+    redis_url: Annotated[
+        str | None, typer.Option(help="A Redis to use; none is started.", rich_help_panel=_SERVERS)
+    ] = None,
+    redis_password_file: Annotated[
+        Path | None, typer.Option(help="A file with its password.", rich_help_panel=_SERVERS)
+    ] = None,
+    qdrant_url: Annotated[
+        str | None, typer.Option(help="A Qdrant to use; none is started.", rich_help_panel=_SERVERS)
+    ] = None,
+    qdrant_api_key_file: Annotated[
+        Path | None, typer.Option(help="A file with its API key.", rich_help_panel=_SERVERS)
+    ] = None,
+    collection: Annotated[
+        str, typer.Option(help="The collection in it, one for each stack.", rich_help_panel=_SERVERS)
+    ] = "memstream",
+    embeddings_url: Annotated[
+        str | None,
+        typer.Option(
+            help="An embeddings server to use, with the model named by --model; none is started.",
+            rich_help_panel=_SERVERS,
+        ),
+    ] = None,
+    embeddings_api_key_file: Annotated[
+        Path | None, typer.Option(help="A file with its API key.", rich_help_panel=_SERVERS)
+    ] = None,
 ) -> None:
     """Run all of Memstream on this machine until Ctrl-C. Stored messages are kept for the next start."""
+    try:
+        elsewhere = Elsewhere(
+            redis_url=with_password(
+                require_url("--redis-url", redis_url), read_secret("--redis-password-file", redis_password_file)
+            ),
+            qdrant_url=require_url("--qdrant-url", qdrant_url),
+            qdrant_api_key=read_secret("--qdrant-api-key-file", qdrant_api_key_file),
+            embeddings_url=require_url("--embeddings-url", embeddings_url),
+            embeddings_api_key=read_secret("--embeddings-api-key-file", embeddings_api_key_file),
+        )
+    except CannotStart as error:
+        raise Failure(str(error)) from error
     plan = Plan(
         directory=DataDirectory(home or invocation_of(context).home or _DEFAULT_HOME),
         model=model.value,
@@ -65,6 +104,8 @@ def up(  # noqa: PLR0913 - one argument per option
         calibrations=calibrations,
         rerank_url=rerank_url,
         rerank_model=rerank_model,
+        elsewhere=elsewhere,
+        collection=collection,
     )
     foreground.say(f"starting a stack in {plan.directory.path}")
     is_default = plan.directory.path == _DEFAULT_HOME.absolute()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from memstream.contracts.stack import Stack, StackProcess
 from memstream.local.stack.data_directory import DataDirectory, Keys
+from memstream.local.stack.elsewhere import NOTHING_ELSEWHERE, Elsewhere
 from memstream.local.stack.process_spec import ProcessSpec, Stage
 from memstream.local.stack.readiness import http_probe, redis_probe
 from memstream.local.stack.valkey import server_binary
@@ -44,6 +45,9 @@ class Plan:
     rerank_url: str | None = None
     """The base URL of a rerank server, for the retrievers."""
     rerank_model: str | None = None
+    elsewhere: Elsewhere = NOTHING_ELSEWHERE
+    collection: str = "memstream"
+    """The collection in Qdrant: one of its own for each stack that shares a Qdrant."""
 
     @property
     def ingest_url(self) -> str:
@@ -58,29 +62,45 @@ class Plan:
     @property
     def redis_url(self) -> str:
         """The URL of Redis, with its password."""
+        if self.elsewhere.redis_url is not None:
+            return self.elsewhere.redis_url
         return f"redis://:{self.directory.secrets().redis_password}@{_HOST}:{self.port_base + 2}/0"
 
     @property
     def qdrant_url(self) -> str:
         """The URL of Qdrant."""
-        return self._http(3)
+        return self.elsewhere.qdrant_url or self._http(3)
+
+    @property
+    def qdrant_api_key(self) -> str | None:
+        """What Qdrant asks its clients for; None if it asks for nothing."""
+        if self.elsewhere.qdrant_url is not None:
+            return self.elsewhere.qdrant_api_key
+        return self.directory.secrets().qdrant_api_key
 
     @property
     def embeddings_url(self) -> str:
         """The URL of the embeddings server, as an OpenAI client's base URL."""
-        return f"{self._http(4)}/v1"
+        return self.elsewhere.embeddings_url or f"{self._http(4)}/v1"
+
+    @property
+    def embeddings_api_key(self) -> str | None:
+        """What the embeddings server asks its clients for; None if it asks for nothing."""
+        if self.elsewhere.embeddings_url is not None:
+            return self.elsewhere.embeddings_api_key
+        return self.directory.secrets().embeddings_api_key
 
     def describe(self, keys: Keys, processes: list[StackProcess]) -> Stack:
         """Return the contents of `stack.json`."""
-        secrets = self.directory.secrets()
         return Stack(
             ingest_url=self.ingest_url,
             retriever_url=self.retriever_url,
             redis_url=self.redis_url,
             qdrant_url=self.qdrant_url,
-            qdrant_api_key=secrets.qdrant_api_key,
+            qdrant_api_key=self.qdrant_api_key,
+            collection=self.collection,
             embeddings_url=self.embeddings_url,
-            embeddings_api_key=secrets.embeddings_api_key,
+            embeddings_api_key=self.embeddings_api_key,
             api_key=keys.api_key,
             admin_key=keys.admin_key,
             embedding_model=MODELS[self.model].id,
@@ -94,9 +114,14 @@ class Plan:
             CannotStart: the secrets can't be read.
 
         """
+        elsewhere = self.elsewhere
         return [
-            [self._redis()],
-            [self._keys(), self._qdrant(), self._embeddings()],
+            [] if elsewhere.redis_url is not None else [self._redis()],
+            [
+                self._keys(),
+                *([] if elsewhere.qdrant_url is not None else [self._qdrant()]),
+                *([] if elsewhere.embeddings_url is not None else [self._embeddings()]),
+            ],
             [*self._ingests(), *self._embedders(), *self._retrievers()],
         ]
 
@@ -192,15 +217,16 @@ class Plan:
         )
 
     def _storage(self) -> dict[str, str]:
-        model, secrets = MODELS[self.model], self.directory.secrets()
+        model = MODELS[self.model]
         return {
             "QDRANT_URL": self.qdrant_url,
-            "QDRANT_API_KEY": secrets.qdrant_api_key,
-            "COLLECTION": "memstream",
+            "QDRANT_API_KEY": self.qdrant_api_key or "",
+            "COLLECTION": self.collection,
             "EMBEDDINGS_URL": self.embeddings_url,
             "EMBEDDINGS_MODEL": model.id,
             "EMBEDDINGS_DIMENSIONS": str(model.dimensions),
-            "EMBEDDINGS_API_KEY": secrets.embeddings_api_key,
+            # A server that asks for none takes any.
+            "EMBEDDINGS_API_KEY": self.embeddings_api_key or "none",
         }
 
 

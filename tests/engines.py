@@ -1,0 +1,141 @@
+"""The servers that tests run on, where they are not the local stack's own.
+
+A server of somebody else's is left as it was found: collections have names of this run, and are deleted at its end; a
+Redis has to be empty before, and is emptied after.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import httpx
+import pytest
+from qdrant_client import AsyncQdrantClient
+
+from memstream.streams.connections import connect
+
+RUN = secrets.token_hex(4)
+"""In the name of every collection that this process makes."""
+
+_numbers: Iterator[int] = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What the command line says of servers."""
+
+    qdrant_url: str | None = None
+    qdrant_api_key: str | None = None
+    qdrant_binary: Path | None = None
+    """A Qdrant server that tests start themselves, so that they can also end it."""
+    redis_url: str | None = None
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """The parts that are not the tests' own."""
+        named = {"qdrant": self.qdrant_url, "redis": self.redis_url}
+        return frozenset(part for part, url in named.items() if url is not None)
+
+
+_chosen = Engines()
+
+
+def chosen() -> Engines:
+    """Give what was chosen on the command line."""
+    return _chosen
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Let the caller choose."""
+    group = parser.getgroup("servers")
+    group.addoption("--qdrant-url", metavar="URL", help="run on this Qdrant; tests that end it are skipped")
+    group.addoption("--qdrant-api-key-file", type=Path, metavar="FILE", help="the API key of that Qdrant")
+    group.addoption("--qdrant-binary", type=Path, metavar="FILE", help="run on Qdrant servers started from this binary")
+    group.addoption("--redis-url", metavar="URL", help="run on this Redis, which has to be empty; one process alone")
+
+
+def choose(config: pytest.Config) -> None:
+    """Take the choice from the command line."""
+    global _chosen  # noqa: PLW0603 - one choice for the whole process, as pytest's options are
+    key_file, binary = config.getoption("--qdrant-api-key-file"), config.getoption("--qdrant-binary")
+    if binary is not None and not binary.is_file():
+        raise pytest.UsageError(f"--qdrant-binary: there is no file {binary}")
+    if binary is not None and config.getoption("--qdrant-url") is not None:
+        raise pytest.UsageError("--qdrant-binary and --qdrant-url: one of them")
+    _chosen = Engines(
+        qdrant_url=config.getoption("--qdrant-url"),
+        qdrant_api_key=None if key_file is None else key_file.read_text().strip(),
+        qdrant_binary=None if binary is None else binary.absolute(),
+        redis_url=config.getoption("--redis-url"),
+    )
+    if _chosen.redis_url is not None and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--redis-url: without -n, since tests empty their Redis between them")
+    if _chosen.redis_url is not None and asyncio.run(_keys_in(_chosen.redis_url)):
+        raise pytest.UsageError("--redis-url: that database is not empty, and tests would empty it")
+
+
+def clean_up() -> None:
+    """Remove what this run has left in servers of somebody else's."""
+    if _chosen.qdrant_url is not None:
+        asyncio.run(_delete_collections(_chosen.qdrant_url, _chosen.qdrant_api_key))
+    if _chosen.redis_url is not None:
+        asyncio.run(_empty(_chosen.redis_url))
+
+
+def collection_name() -> str:
+    """Return a collection's name that nobody else has."""
+    return f"test-{RUN}-{next(_numbers)}"
+
+
+def refuse_to_end(part: str) -> None:
+    """Skip the test if this part is somebody else's."""
+    if part in _chosen.foreign:
+        pytest.skip(f"--{part}-url: the test ends {part}, and that one is not its own")
+
+
+def qdrant_process(binary: Path, folder: Path, port: int, api_key: str | None) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the variables of a Qdrant server on this port; the next one is for its other protocol."""
+    variables = {
+        "QDRANT__SERVICE__HOST": "127.0.0.1",
+        "QDRANT__SERVICE__HTTP_PORT": str(port),
+        "QDRANT__SERVICE__GRPC_PORT": str(port + 1),
+        "QDRANT__STORAGE__STORAGE_PATH": str(folder / "storage"),
+        "QDRANT__STORAGE__SNAPSHOTS_PATH": str(folder / "snapshots"),
+        "QDRANT__STORAGE__TEMP_PATH": str(folder / "temp"),
+        "QDRANT__TELEMETRY_DISABLED": "true",
+        "QDRANT__LOG_LEVEL": "WARN",
+    }
+    if api_key is not None:
+        variables["QDRANT__SERVICE__API_KEY"] = api_key
+    return [str(binary), "--disable-telemetry"], variables
+
+
+async def _delete_collections(url: str, api_key: str | None) -> None:
+    client = AsyncQdrantClient(url=url, check_compatibility=False, headers={"api-key": api_key} if api_key else {})
+    try:
+        for one in (await client.get_collections()).collections:
+            if one.name.startswith(f"test-{RUN}-"):
+                await client.delete_collection(one.name)
+    except httpx.HTTPError:
+        pytest.exit(f"collections test-{RUN}-… may be left in {url}", returncode=1)
+    finally:
+        await client.close()
+
+
+async def _keys_in(url: str) -> int:
+    redis = connect(url)
+    try:
+        return int(await redis.dbsize())
+    finally:
+        await redis.aclose()
+
+
+async def _empty(url: str) -> None:
+    redis = connect(url)
+    try:
+        await redis.flushdb()
+    finally:
+        await redis.aclose()
