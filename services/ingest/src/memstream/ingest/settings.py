@@ -36,8 +36,12 @@ class IngestSettings(TokenSettings, HttpSettings):
     """For a URL that begins with `rediss`: trusted instead of the system's authorities."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """The same in every service of an installation."""
-    durability: Literal["fsync", "memory"] = "fsync"
-    """`fsync`: a message is accepted once it is on Redis' disk. `memory`: once Redis has it, lost if that crashes."""
+    durability: Literal["local", "replica", "memory"] = "local"
+    """`local`: a message is accepted once it is on Redis' disk; `fsync` is the earlier name of that. `replica`: once it
+    is on the disks of replicas as well, so that it survives its node. `memory`: once Redis has it, lost if that
+    crashes."""
+    replicas: int = Field(default=1, ge=1)
+    """How many replicas must have a message with the durability `replica`."""
     dedup_window: Duration = Field(default=timedelta(days=7), ge=timedelta(seconds=1))
     """How long a repeated message id is recognized, and the state of a message can be queried."""
     erasure_window: Duration = timedelta(days=30)
@@ -66,6 +70,11 @@ class IngestSettings(TokenSettings, HttpSettings):
     batch_messages: int = Field(default=DEFAULT_LIMITS.batch_messages, ge=1)
     batch_bytes: int = Field(default=DEFAULT_LIMITS.batch_bytes, ge=1)
     ahead: Duration = Field(default=DEFAULT_LIMITS.ahead, ge=_NO_TIME)
+
+    @field_validator("durability", mode="before")
+    @classmethod
+    def _take_earlier_name(cls, value: object) -> object:
+        return "local" if value == "fsync" else value
 
     @field_validator("batch_bytes")
     @classmethod
