@@ -239,3 +239,26 @@ async def _state(node: Server) -> tuple[int, int]:
     lines = (await node.ask("CLUSTER", "INFO")).decode().split()
     fields = dict(line.split(":") for line in lines)
     return int(fields["cluster_state"] == "ok"), int(fields["cluster_known_nodes"])
+
+
+async def move_slot(servers: Servers, slot: int, source: Server, target: Server) -> int:
+    """Move a slot of a cluster key by key, as operators do while it is in use; return how many keys there were."""
+    names = [(await node.ask("CLUSTER", "MYID")).decode() for node in (source, target)]
+    await target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
+    await source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
+    moved = 0
+    while some := await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 5):
+        patience = 10_000
+        keys = [key.decode() for key in some]
+        await source.ask("MIGRATE", HOST, target.port, "", 0, patience, "AUTH", PASSWORD, "KEYS", *keys)
+        moved += len(keys)
+    for node in (target, source, *await servers.primaries()):
+        await node.ask("CLUSTER", "SETSLOT", slot, "NODE", names[1])
+    return moved
+
+
+async def owner_of(servers: Servers, slot: int) -> Server:
+    """Return the primary that has a slot."""
+    ranges = await servers.nodes[0].ask("CLUSTER", "SLOTS")
+    ports = [int(owner[1]) for first, last, owner, *_ in ranges if first <= slot <= last]
+    return next(node for node in servers.nodes if node.port == ports[0])
