@@ -1,6 +1,5 @@
 """Scripts on the server: how they are called, and what of it a cluster asks for."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,8 +8,17 @@ from integration.worksite import Worksite
 
 from memstream.contracts import keys
 from memstream.runtime.errors import Unavailable
-from memstream.streams.connections import Pipeline, Redis, connect
-from memstream.streams.credential_scripts import CREATE_KEY, CreationArguments, CreationKeys
+from memstream.streams.credential_scripts import (
+    END_KEY,
+    RECORD_CREATION,
+    RECORD_REVOCATION,
+    WRITE_KEY,
+    AuditArguments,
+    AuditKeys,
+    CredentialKeys,
+    EndArguments,
+    RecordArguments,
+)
 from memstream.streams.dead_letter_scripts import DEAD_LETTER, REPLAY, REPLAY_DELETION
 from memstream.streams.scripts import NoArguments, Script, ScriptCall, Scripts
 from memstream.streams.stream_scripts import (
@@ -91,36 +99,6 @@ async def test_a_call_that_the_server_refuses_is_an_error(site: Worksite) -> Non
         await scripts.run(increase("{0}:text"))
 
 
-class TwoNodes(Scripts):
-    """Calls scripts as on a cluster of two nodes; both are the one server."""
-
-    def __init__(self, nodes: list[Redis], execute: Any) -> None:  # noqa: ANN401 - a callable
-        super().__init__(nodes[0], execute)
-        self._nodes = nodes
-
-    def client_of(self, key: str) -> Redis:
-        """Return the node of a key's partition."""
-        return self._nodes[int(key[key.index("{") + 1 : key.index("}")])]
-
-
-async def test_calls_for_several_nodes_take_one_pipeline_each(site: Worksite) -> None:
-    nodes = [site.redis, connect(site.parts.plan.redis_url)]
-    pipelines: Counter[int] = Counter()
-
-    async def execute(pipe: Pipeline, /, *, raise_on_error: bool = True) -> list[Any]:
-        pipelines[id(pipe.connection_pool)] += len(pipe)
-        return await pipe.execute(raise_on_error=raise_on_error)
-
-    scripts = TwoNodes(nodes, execute)
-    await scripts.run(increase("{1}:n"))
-    counters = ["{0}:n", "{1}:n", "{0}:n", "{0}:n", "{1}:n"]
-
-    assert await scripts.run_all([increase(counter) for counter in counters]) == [1, 2, 2, 3, 3]
-
-    assert list(pipelines.values()) == [3, 2]
-    await nodes[1].aclose()
-
-
 def completion(receipt: str) -> ScriptCall[bool]:
     """Make a call that completes a receipt."""
     names = ReceiptKeys(receipt, keys.purges(0))
@@ -171,18 +149,36 @@ async def test_only_what_was_seen_or_stored_is_purged(
     assert (await site.redis.ttl(receipt) > 50) is is_purged
 
 
-@pytest.mark.parametrize("rotates", [False, True])
-async def test_a_key_whose_answer_was_lost_is_written_and_recorded_once(site: Worksite, *, rotates: bool) -> None:
-    await site.redis.hset("old", "record", "{}")
-    names = CreationKeys("new", "index", "audit", "old" if rotates else None)
-    # The old one ends at once.
-    arguments = CreationArguments("{}", "id digest", 10, old_expires_at="1" if rotates else None)
-    call = CREATE_KEY.call(names, arguments, ["action", "created"])
+@pytest.mark.parametrize("script", [RECORD_CREATION, RECORD_REVOCATION])
+async def test_what_was_done_with_a_key_is_recorded_once(
+    site: Worksite, script: Script[AuditKeys, AuditArguments, bool]
+) -> None:
+    arguments = AuditArguments("one", "created", 10)
+    call = script.call(AuditKeys("audit"), arguments, ["key_id", "one", "action", "created"])
 
-    assert [await Scripts(site.redis).run(call) for _ in range(2)] == [True, True]
+    assert [await Scripts(site.redis).run(call) for _ in range(2)] == [True, False]
 
     assert await site.redis.xlen("audit") == 1
-    assert await site.redis.exists("old") == int(not rotates)
+
+
+async def test_a_key_whose_answer_was_lost_is_written_once(site: Worksite) -> None:
+    calls = [WRITE_KEY.call(CredentialKeys("new"), RecordArguments(record)) for record in ("first", "second")]
+
+    assert [await Scripts(site.redis).run(call) for call in calls] == [True, False]
+
+    assert await site.redis.hgetall("new") == {b"record": b"first"}
+
+
+async def test_a_key_ends_at_the_earliest_of_what_was_said(site: Worksite) -> None:
+    seconds, _ = await site.redis.time()
+    earlier, later = f"{seconds + 100}000", f"{seconds + 200}000"
+    await site.redis.hset("old", "record", "{}")
+
+    for expires_at in (later, earlier, later):
+        await Scripts(site.redis).run(END_KEY.call(CredentialKeys("old"), EndArguments(expires_at)))
+
+    assert await site.redis.hget("old", "expires_at") == earlier.encode()
+    assert await site.redis.pexpiretime("old") == int(earlier)
 
 
 def test_scripts_differ_by_their_text() -> None:

@@ -1,7 +1,7 @@
 """The stores that keep bytes of what was deleted: Redis' streams and files, and Qdrant's files."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from memstream.contracts.messages import StoreName
 from memstream.embedder.compactions import Kept, after_window
 from memstream.embedder.purges import State
 from memstream.runtime.errors import GlobalFault, Rejected, Unavailable
-from memstream.streams.connections import Redis, decoded, redis_faults
+from memstream.streams.connections import Redis, decoded, primaries, redis_faults
 from memstream.vectors.store import Residue
 
 _log = logging.getLogger(__name__)
@@ -44,9 +44,10 @@ class StreamBlocks:
         """See `CompactedStore`."""
         with redis_faults():
             try:
-                answer: Any = await self._client.config_get("stream-node-max-entries")
+                servers = await primaries(self._client)
+                answers: list[Any] = [await server.config_get("stream-node-max-entries") for server in servers]
                 # 0 is no limit.
-                self._block = int(answer["stream-node-max-entries"]) or 2**63
+                self._block = max(int(answer["stream-node-max-entries"]) or 2**63 for answer in answers)
             except redis.exceptions.ResponseError:
                 pass  # It is not permitted everywhere.
             for stream in self._streams:
@@ -113,79 +114,106 @@ SNAPSHOT = FileFields(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _FileOfServer:
+    """How far a file of one server is."""
+
+    server: Redis
+    writes: int
+    is_busy: bool
+    is_ok: bool
+    seconds: int
+    """How long it took to write it last."""
+
+
 class RedisFile:
-    """A file of Redis, which has the bytes of removed entries until it is written anew from memory."""
+    """A file of Redis, which has the bytes of removed entries until it is written anew from memory.
+
+    Each server of a cluster has one. What is remembered of a purge is how often each had been written, by the name of
+    the server's run; None once it is clean.
+    """
 
     def __init__(self, client: Redis, fields: FileFields) -> None:
         self.name = fields.store
         self._client = client
         self._fields = fields
-        self._info: dict[str, Any] = {}
-        self._run = ""
-        self._is_used = False
-        self._is_wanted = False
+        self._files: dict[str, _FileOfServer] = {}
+        self._wanted: set[str] = set()
         self._is_refused = False
 
     async def look(self) -> None:
         """See `CompactedStore`."""
+        self._files, self._wanted = {}, set()
         with redis_faults():
-            self._info = await self._client.info("persistence")
-            self._run = str((await self._client.info("server"))["run_id"])
-            self._is_used = await self._exists()
-        self._is_wanted = False
+            for server in await primaries(self._client):
+                info: Any = await server.info("persistence")
+                if await self._is_used(server, info):
+                    self._files[str((await server.info("server"))["run_id"])] = self._read(server, info)
 
-    async def _exists(self) -> bool:
+    async def _is_used(self, server: Redis, info: Mapping[str, Any]) -> bool:
         if self.name == "append_only_file":
-            return bool(self._info["aof_enabled"])
+            return bool(info["aof_enabled"])
         try:
-            return bool((await self._client.config_get("save"))["save"]) or bool(self._info.get("rdb_saves"))
+            return bool((await server.config_get("save"))["save"]) or bool(info.get("rdb_saves"))
         except redis.exceptions.ResponseError:
             return True
 
+    def _read(self, server: Redis, info: Mapping[str, Any]) -> _FileOfServer:
+        return _FileOfServer(
+            server,
+            writes=int(info.get(self._fields.writes, 0)),
+            is_busy=any(info.get(field) for field in self._fields.busy),
+            is_ok=info.get(self._fields.status) == "ok",
+            seconds=int(info.get(self._fields.seconds, 0)),
+        )
+
     def begin(self, kept: Kept) -> State | None:  # noqa: ARG002 - whatever was removed was written to the file
         """See `CompactedStore`."""
-        if not self._is_used:
-            return None
-        self._is_wanted = True
-        return {"run": self._run, "writes": self._writes}
+        self._wanted |= self._files.keys()
+        return {"writes": {run: file.writes for run, file in self._files.items()}} if self._files else None
 
     def check(self, state: State) -> State | None:
         """See `CompactedStore`.
 
-        The file is clean when it was written from a memory without the entries: it was begun after they were removed,
-        and has ended. A server that was started anew counts from zero.
+        A file is clean when it was written from a memory without the entries: it was begun after they were removed,
+        and has ended. A server that was started anew counts from zero, and one that is new has all to do.
         """
-        if state["run"] != self._run:
-            return self.begin({})
-        is_busy = any(self._info.get(field) for field in self._fields.busy)
-        if self._writes > state["writes"] and not is_busy and self._info.get(self._fields.status) == "ok":
-            return None
-        self._is_wanted |= not is_busy
-        return state
+        # As an earlier release wrote it, of one server.
+        before = {state["run"]: state["writes"]} if "run" in state else state["writes"]
+        after: dict[str, int | None] = {}
+        for run, file in self._files.items():
+            writes = before.get(run, file.writes)
+            if writes is not None and file.writes > writes and not file.is_busy and file.is_ok:
+                writes = None
+            after[run] = writes
+            if writes is not None and not file.is_busy:
+                self._wanted.add(run)
+        return None if all(writes is None for writes in after.values()) else {"writes": after}
 
     async def compact(self) -> None:
-        """Have the append-only file rewritten, seldom enough that it takes a small part of the time."""
-        if self.name != "append_only_file" or not self._is_wanted or self._is_refused:
+        """Have the append-only files rewritten, seldom enough that it takes a small part of the time."""
+        if self.name != "append_only_file" or not self._wanted or self._is_refused:
             return
-        rest = max(_REWRITE_EVERY, _REWRITE_REST * int(self._info.get(self._fields.seconds, 0)))
+        files = [self._files[run] for run in self._wanted]
+        rest = max(_REWRITE_EVERY, *(_REWRITE_REST * file.seconds for file in files))
         with redis_faults():
             if not await self._client.set(keys.REWRITTEN, "1", nx=True, ex=rest):
                 return
-            try:
-                await self._client.bgrewriteaof()
-            except redis.exceptions.NoPermissionError:
+            for file in files:
+                await self._rewrite(file.server)
+
+    async def _rewrite(self, server: Redis) -> None:
+        try:
+            await server.bgrewriteaof()
+        except redis.exceptions.NoPermissionError:
+            self._refused()
+        except redis.exceptions.ResponseError as error:
+            if "unknown command" in str(error).lower():
                 self._refused()
-            except redis.exceptions.ResponseError as error:
-                if "unknown command" in str(error).lower():
-                    self._refused()
 
     def _refused(self) -> None:
         self._is_refused = True
         _log.warning("BGREWRITEAOF is not permitted: erased words stay in the append-only file until Redis rewrites it")
-
-    @property
-    def _writes(self) -> int:
-        return int(self._info.get(self._fields.writes, 0))
 
 
 class QdrantFiles:

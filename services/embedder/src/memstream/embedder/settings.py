@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
+from memstream.streams.redis_url import RedisUrl
 from memstream.vectors.composition import ServerSettings
 
 
@@ -25,9 +26,10 @@ class EmbedderSettings(ServerSettings):
     """For health and metrics."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    redis_url: RedisUrl = RedisDsn("redis://127.0.0.1:6379/0")
+    """One server, or several: see `memstream.streams.redis_url`."""
     redis_ca_file: CaFile | None = None
-    """For a URL that begins with `rediss://`: trusted instead of the system's authorities."""
+    """For a URL that begins with `rediss`: trusted instead of the system's authorities."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """The same in every service of an installation."""
     consumer: str = Field(default_factory=socket.gethostname, min_length=1)

@@ -7,20 +7,20 @@ decoded one by one (`jobs`), acknowledged one by one (`settlement`), and taken o
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from faststream import AckPolicy
 from faststream.redis import RedisBroker, StreamSub
+from faststream.redis.configs import RedisConnectionState
 from faststream.redis.message import BatchStreamMessage, RedisBatchStreamMessage
-from faststream.security import BaseSecurity
 
 from memstream.contracts import keys
 from memstream.embedder.jobs import Delivery
 from memstream.embedder.streams import SourceStream
 from memstream.runtime.errors import Unavailable
-from memstream.runtime.tls import context_for
-from memstream.streams.connections import decoded, redis_faults
+from memstream.streams.connections import Redis, connect, decoded, redis_faults
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,30 @@ _NO_REASON = "perhaps because its consumer group was deleted"
 Offer = Callable[[Sequence[Delivery]], Awaitable[None]]
 
 
+class _Connection(RedisConnectionState):
+    """The client that everything else here uses, in the place of FastStream's own."""
+
+    def __init__(self, open_client: Callable[[], Redis]) -> None:
+        super().__init__()
+        self._open_client = open_client
+
+    async def connect(self) -> Redis:
+        self._client = self._open_client()
+        self._connected = True
+        return self._client
+
+
+class _Broker(RedisBroker):
+    """FastStream's broker, by our connections: they know where Redis is after a failover, and of a cluster's nodes."""
+
+    def __init__(self, open_client: Callable[[], Redis], **options: Any) -> None:  # noqa: ANN401 - the library's own
+        self._open_client = open_client
+        super().__init__(**options)
+
+    def _make_connection_state(self, *_: object) -> _Connection:
+        return _Connection(self._open_client)
+
+
 class Subscriptions:
     """Reads new entries of all streams, for as long as `offer` takes them."""
 
@@ -55,18 +79,14 @@ class Subscriptions:
         offer: Offer,
         read_entries: int,
     ) -> None:
-        context = context_for(url, ca_file)
         # FastStream logs a line per batch at this level: DEBUG, so that they don't appear. Errors are logged as errors.
-        self._broker = RedisBroker(
-            url,
-            security=None if context is None else BaseSecurity(ssl_context=context, use_ssl=True),
+        self._broker = _Broker(
+            # A reader waits in its connection, so each has one.
+            partial(connect, url, ca_file=ca_file, timeout=_SOCKET_TIMEOUT_SECONDS, connections=2 * len(sources)),
             apply_types=False,
             graceful_timeout=0,
             logger=_log,
             log_level=logging.DEBUG,
-            socket_timeout=_SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=_SOCKET_TIMEOUT_SECONDS,
-            socket_keepalive=True,
         )
         self._started = False
         self._read_entries = read_entries

@@ -59,7 +59,12 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     """
     timeout = settings.append_timeout.total_seconds()
     client = connect(str(settings.redis_url), timeout=timeout, ca_file=settings.redis_ca_file)
-    durability = Durability(client, require_fsync=settings.durability == "fsync", timeout=timeout)
+    durability = Durability(
+        client,
+        require_fsync=settings.durability != "memory",
+        timeout=timeout,
+        replicas=settings.replicas if settings.durability == "replica" else 0,
+    )
     record = PartitionRecord(client, settings.partitions)
     log = StreamLog(client, durability, record, dedup_seconds=_whole_seconds(settings.dedup_window))
     erasures = Erasures(client, durability, record, lifetime=_whole_seconds(settings.erasure_window))

@@ -20,12 +20,15 @@ from memstream.contracts.keys import entry_order
 from memstream.runtime.errors import Invalid
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.credential_scripts import (
-    CREATE_KEY,
-    REVOKE_KEY,
-    CreationArguments,
-    CreationKeys,
-    RevocationArguments,
-    RevocationKeys,
+    END_KEY,
+    RECORD_CREATION,
+    RECORD_REVOCATION,
+    WRITE_KEY,
+    AuditArguments,
+    AuditKeys,
+    CredentialKeys,
+    EndArguments,
+    RecordArguments,
 )
 from memstream.streams.scripts import Scripts
 from memstream.web.credentials import digest_of, milliseconds, new_key, read_record
@@ -59,7 +62,11 @@ class _Entry:
 
 
 class KeyRegistry:
-    """Changes keys, and says which there are. A key is returned when it is made, and kept nowhere."""
+    """Changes keys, and says which there are. A key is returned when it is made, and kept nowhere.
+
+    What is done with a key is several steps, and each may be taken twice. What was recorded may not have been done, if
+    Redis was lost in between; nothing is done that was not recorded before.
+    """
 
     def __init__(self, client: Redis, now: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         """`new_id` returns ids that sort by their time."""
@@ -122,14 +129,16 @@ class KeyRegistry:
         entry = await self._find(key_id)
         if entry is None:
             return False
-        # Whose key it was is not known if it can't be read.
-        unread = ("actor", actor, "action", "revoked", "key_id", key_id, "tenant", "")
-        call = REVOKE_KEY.call(
-            RevocationKeys(keys.credential(entry.digest), keys.CREDENTIAL_INDEX, keys.AUDIT),
-            RevocationArguments(entry.member, AUDIT_ENTRIES),
-            _audit(entry.known, actor, "revoked") if entry.known else unread,
-        )
-        return await self._scripts.run(call)
+        if entry.is_kept:
+            # Whose key it was is not known if it can't be read.
+            unread = ("actor", actor, "action", "revoked", "key_id", key_id, "tenant", "")
+            fields = _audit(entry.known, actor, "revoked") if entry.known else unread
+            arguments = AuditArguments(key_id, "revoked", AUDIT_ENTRIES)
+            await self._scripts.run(RECORD_REVOCATION.call(AuditKeys(keys.AUDIT), arguments, fields))
+        with redis_faults():
+            existed = await self._client.delete(keys.credential(entry.digest))
+            await self._client.zrem(keys.CREDENTIAL_INDEX, entry.member)
+        return bool(existed)
 
     async def page(self, tenant: str | None, after: str | None, limit: int) -> ApiKeyPage:
         """Return keys that work, of one tenant or of all, by their age. Expired ones leave the index.
@@ -175,18 +184,24 @@ class KeyRegistry:
     ) -> ApiKeyCreated | None:
         if made.expires_at is not None and made.expires_at <= made.created_at:
             raise Invalid("expires_at", "is over already")
+        if old is not None:
+            with redis_faults():
+                if not await self._client.exists(old):
+                    return None
         key = new_key()
         digest = digest_of(key)
-        arguments = CreationArguments(
+        record = RecordArguments(
             record=made.model_dump_json(exclude={"expires_at"}, exclude_none=True),
-            member=f"{made.key_id} {digest}",
-            audit_entries=AUDIT_ENTRIES,
             expires_at=None if made.expires_at is None else milliseconds(made.expires_at),
-            old_expires_at=old_expires_at,
         )
-        names = CreationKeys(keys.credential(digest), keys.CREDENTIAL_INDEX, keys.AUDIT, old)
-        is_written = await self._scripts.run(CREATE_KEY.call(names, arguments, _audit(made, actor, action)))
-        return ApiKeyCreated(**made.model_dump(), key=key) if is_written else None
+        entry = AuditArguments(made.key_id, action, AUDIT_ENTRIES)
+        await self._scripts.run(RECORD_CREATION.call(AuditKeys(keys.AUDIT), entry, _audit(made, actor, action)))
+        await self._scripts.run(WRITE_KEY.call(CredentialKeys(keys.credential(digest)), record))
+        with redis_faults():
+            await self._client.zadd(keys.CREDENTIAL_INDEX, {f"{made.key_id} {digest}": 0})
+        if old is not None and old_expires_at is not None:
+            await self._scripts.run(END_KEY.call(CredentialKeys(old), EndArguments(old_expires_at)))
+        return ApiKeyCreated(**made.model_dump(), key=key)
 
     async def _find(self, key_id: str) -> _Entry | None:
         entries = await self._read(f"[{key_id} ", 1)

@@ -11,6 +11,7 @@ from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
+from memstream.streams.redis_url import RedisUrl
 from memstream.web.authentication import TokenSettings
 from memstream.web.settings import HttpSettings
 
@@ -29,13 +30,18 @@ class IngestSettings(TokenSettings, HttpSettings):
     """Share the port with other ingest processes on this machine."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    redis_url: RedisUrl = RedisDsn("redis://127.0.0.1:6379/0")
+    """One server, or several: see `memstream.streams.redis_url`."""
     redis_ca_file: CaFile | None = None
-    """For a URL that begins with `rediss://`: trusted instead of the system's authorities."""
+    """For a URL that begins with `rediss`: trusted instead of the system's authorities."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)
     """The same in every service of an installation."""
-    durability: Literal["fsync", "memory"] = "fsync"
-    """`fsync`: a message is accepted once it is on Redis' disk. `memory`: once Redis has it, lost if that crashes."""
+    durability: Literal["local", "replica", "memory"] = "local"
+    """`local`: a message is accepted once it is on Redis' disk; `fsync` is the earlier name of that. `replica`: once it
+    is on the disks of replicas as well, so that it survives its node. `memory`: once Redis has it, lost if that
+    crashes."""
+    replicas: int = Field(default=1, ge=1)
+    """How many replicas must have a message with the durability `replica`."""
     dedup_window: Duration = Field(default=timedelta(days=7), ge=timedelta(seconds=1))
     """How long a repeated message id is recognized, and the state of a message can be queried."""
     erasure_window: Duration = timedelta(days=30)
@@ -64,6 +70,11 @@ class IngestSettings(TokenSettings, HttpSettings):
     batch_messages: int = Field(default=DEFAULT_LIMITS.batch_messages, ge=1)
     batch_bytes: int = Field(default=DEFAULT_LIMITS.batch_bytes, ge=1)
     ahead: Duration = Field(default=DEFAULT_LIMITS.ahead, ge=_NO_TIME)
+
+    @field_validator("durability", mode="before")
+    @classmethod
+    def _take_earlier_name(cls, value: object) -> object:
+        return "local" if value == "fsync" else value
 
     @field_validator("batch_bytes")
     @classmethod

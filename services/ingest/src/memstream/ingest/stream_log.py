@@ -1,7 +1,7 @@
 """The streams in Redis: messages are appended and looked up, and the backlog is read."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from memstream.ingest.durability import Durability
 from memstream.ingest.recorder import NewEntry
 from memstream.streams import groups
 from memstream.streams.backlog import backlog
-from memstream.streams.connections import Redis, decoded, redis_faults
+from memstream.streams.connections import Redis, decoded, primaries, redis_faults
 from memstream.streams.partitioning import PartitionRecord
 from memstream.streams.quota_scripts import NOTE_EXPIRY, ExpiryArguments, ExpiryKeys
 from memstream.streams.scripts import ScriptCall, Scripts
@@ -153,7 +153,7 @@ class StreamLog:
         return MessageOutcome(position, "dead", None if reason is None else decoded(reason))
 
     async def read_pressure(self) -> Reading:
-        """Read how many messages wait to be embedded, and how full Redis is.
+        """Read how many messages wait to be embedded, and how full Redis is: of several servers, the fullest.
 
         Raises:
             ConfigurationError: the number of partitions was raised by another process.
@@ -166,9 +166,13 @@ class StreamLog:
             for partition in range(self._partitions):
                 for lane in keys.LANES:
                     waiting += await backlog(self._client, keys.stream(partition, lane))
-            memory = await self._client.info("memory")
-        limit = int(memory.get("maxmemory") or 0)
-        return Reading(backlog=waiting, memory=int(memory["used_memory"]) / limit if limit else 0.0)
+            memory = [await server.info("memory") for server in await primaries(self._client)]
+        return Reading(backlog=waiting, memory=max(map(_share, memory)))
+
+
+def _share(memory: Mapping[str, Any]) -> float:
+    limit = int(memory.get("maxmemory") or 0)
+    return int(memory["used_memory"]) / limit if limit else 0.0
 
 
 def _former_names(entry: NewEntry, partition: int) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from memstream.contracts.keys import MAX_PARTITIONS
 from memstream.contracts.limits import DEFAULT_LIMITS, Limits
 from memstream.runtime.configuration import Duration
 from memstream.runtime.tls import CaFile
+from memstream.streams.redis_url import RedisUrl
 from memstream.vectors.composition import ServerSettings
 from memstream.web.authentication import TokenSettings
 from memstream.web.settings import HttpSettings
@@ -32,9 +33,10 @@ class RetrieverSettings(TokenSettings, ServerSettings, HttpSettings):
     """Share the port with other processes of the retriever on this machine."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    redis_url: RedisDsn = RedisDsn("redis://127.0.0.1:6379/0")
+    redis_url: RedisUrl = RedisDsn("redis://127.0.0.1:6379/0")
+    """One server, or several: see `memstream.streams.redis_url`."""
     redis_ca_file: CaFile | None = None
-    """For a URL that begins with `rediss://`: trusted instead of the system's authorities."""
+    """For a URL that begins with `rediss`: trusted instead of the system's authorities."""
     redis_timeout: Duration = Field(default=timedelta(seconds=1), gt=_NO_TIME)
     """Timeout of Redis calls; if it passes, a recently valid API key is accepted."""
     partitions: int = Field(default=1, ge=1, le=MAX_PARTITIONS)

@@ -48,8 +48,11 @@ def context_for(url: str, ca_file: Path | None) -> ssl.SSLContext | None:
     if ca_file is None:
         return None
     scheme, _, _ = url.partition("://")
-    if scheme not in {"https", "rediss"}:
-        raise ConfigurationError(f"{ca_file} is of no use for a {scheme} URL: use {_SECURE.get(scheme, 'https')}")
+    # `rediss+sentinel` is Redis with TLS, found by Sentinel.
+    protocol, plus, rest = scheme.partition("+")
+    if protocol not in {"https", "rediss"}:
+        secure = _SECURE.get(protocol, "https") + plus + rest
+        raise ConfigurationError(f"{ca_file} is of no use for a {scheme} URL: use {secure}")
     return trusting(ca_file)
 
 

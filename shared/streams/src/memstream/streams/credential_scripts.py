@@ -1,6 +1,7 @@
-"""How API keys are created, rotated and revoked, each in one step with its entry in the audit record.
+"""Steps of creating, rotating and revoking API keys. Their keys lie in several slots of a cluster, so each has one.
 
-The payload of each call is that entry: names and values in turn. The record keeps a fixed number of entries.
+A step that is taken twice, as after a lost answer, changes nothing the second time. The order of steps is
+`KeyRegistry`'s.
 """
 
 from dataclasses import dataclass
@@ -9,84 +10,85 @@ from typing import NamedTuple
 from memstream.streams.scripts import Script
 
 
-class CreationKeys(NamedTuple):
-    """The new key's hash, the index of all keys, and the audit record; for a rotation the old key's hash."""
+class CredentialKeys(NamedTuple):
+    """The hash of a key."""
 
     credential: str
-    all_keys: str
-    audit: str
-    old: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CreationArguments:
-    """A key to write. Times are in milliseconds since 1970."""
+class RecordArguments:
+    """What is written of a key. The time is in milliseconds since 1970."""
 
     record: str
-    member: str
-    """Its entry in the index."""
-    audit_entries: int
     expires_at: str | None = None
-    old_expires_at: str | None = None
-    """When the old key of a rotation stops working, unless it stops earlier."""
 
 
-class RevocationKeys(NamedTuple):
-    """The key's hash, the index of all keys, and the audit record."""
+@dataclass(frozen=True, slots=True)
+class EndArguments:
+    """When a key stops working, unless it stops earlier; in milliseconds since 1970."""
 
-    credential: str
-    all_keys: str
+    expires_at: str
+
+
+class AuditKeys(NamedTuple):
+    """The audit record."""
+
     audit: str
 
 
 @dataclass(frozen=True, slots=True)
-class RevocationArguments:
-    """A key to revoke."""
+class AuditArguments:
+    """Which key something was done with, and how many entries the record keeps."""
 
-    member: str
-    audit_entries: int
+    key_id: str
+    action: str
+    entries: int
 
 
-_AUDIT = """
-local function write_audit(key)
-  redis.call('XADD', key, 'MAXLEN', arguments.audit_entries, '*', unpack(ARGV, 2))
-end
+_EXPIRE = """
 local function expire(key, at)
   redis.call('HSET', key, 'expires_at', at)
   redis.call('PEXPIREAT', key, at)
 end
 """
 
-# Writes a key. With an old one, that one expires as well; if there is none (any more), nothing is done. A key that is
-# there was written by the same call, and only the answer was lost.
-CREATE_KEY: Script[CreationKeys, CreationArguments, bool] = Script(
-    _AUDIT
+WRITE_KEY: Script[CredentialKeys, RecordArguments, bool] = Script(
+    _EXPIRE
     + """
-local credential, index, audit, old = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-if redis.call('EXISTS', credential) == 1 then return 1 end
-if old then
-  if redis.call('EXISTS', old) == 0 then return 0 end
-  local before, after = redis.call('HGET', old, 'expires_at'), arguments.old_expires_at
-  if not before or tonumber(after) < tonumber(before) then expire(old, after) end
-end
-redis.call('HSET', credential, 'record', arguments.record)
-if arguments.expires_at ~= cjson.null then expire(credential, arguments.expires_at) end
-redis.call('ZADD', index, 0, arguments.member)
-write_audit(audit)
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'record', arguments.record)
+if arguments.expires_at ~= cjson.null then expire(KEYS[1], arguments.expires_at) end
+return 1
+""",
+    bool,
+)
+"""Writes a key. One that is there was written by the same step, and only the answer was lost."""
+
+END_KEY: Script[CredentialKeys, EndArguments, bool] = Script(
+    _EXPIRE
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local before, after = redis.call('HGET', KEYS[1], 'expires_at'), arguments.expires_at
+if not before or tonumber(after) < tonumber(before) then expire(KEYS[1], after) end
 return 1
 """,
     bool,
 )
 
-# Revokes a key. Deleting comes first: a Redis that is full refuses what begins with adding.
-REVOKE_KEY: Script[RevocationKeys, RevocationArguments, bool] = Script(
-    _AUDIT
-    + """
-local credential, index, audit = KEYS[1], KEYS[2], KEYS[3]
-local existed = redis.call('DEL', credential)
-redis.call('ZREM', index, arguments.member)
-if existed == 1 then write_audit(audit) end
-return existed
-""",
-    bool,
-)
+_AUDIT = """
+-- The same step may have been taken a moment ago.
+for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 100)) do
+  local fields = {}
+  for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
+  if fields.key_id == arguments.key_id and fields.action == arguments.action then return 0 end
+end
+redis.call('XADD', KEYS[1], 'MAXLEN', arguments.entries, '*', unpack(ARGV, 2))
+return 1
+"""
+
+RECORD_CREATION: Script[AuditKeys, AuditArguments, bool] = Script(_AUDIT, bool)
+"""Writes an entry of the audit record, if its key has none of this action. The payload is names and values in turn."""
+
+RECORD_REVOCATION: Script[AuditKeys, AuditArguments, bool] = Script(_AUDIT, bool, vital=True)
+"""The same, also in a Redis that is full: a key can be revoked there."""

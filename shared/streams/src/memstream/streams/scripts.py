@@ -1,7 +1,7 @@
 """Scripts: steps that the Redis server runs as one, and the one way to call them.
 
-A script takes named keys, named arguments and a payload. All keys of a call share a hash tag, so they lie on one node
-of a cluster; only the names of API keys' keys are older than that. The arguments travel as one JSON object; in Lua they
+A script takes named keys, named arguments and a payload. All keys of a call share a hash tag, so they lie in one slot
+of a cluster. The arguments travel as one JSON object; in Lua they
 are `arguments.NAME`. The payload is what has no name or is no text: it stands in `ARGV` from 2 on, as it is.
 """
 
@@ -70,21 +70,17 @@ class Execute(Protocol):
         """Run it. Unless `raise_on_error`, what the server refused is among the answers as an error."""
 
 
+async def _execute(pipe: Pipeline, /, *, raise_on_error: bool = True) -> list[Any]:
+    return await pipe.execute(raise_on_error=raise_on_error)
+
+
 class Scripts:
     """Calls scripts: one at a time, or many in one round trip."""
 
-    def __init__(self, client: Redis, execute: Execute = Pipeline.execute) -> None:
+    def __init__(self, client: Redis, execute: Execute = _execute) -> None:
         """`execute` runs a pipeline of calls."""
         self._client = client
         self._execute = execute
-
-    def client_of(self, key: str) -> Redis:  # noqa: ARG002 - which node has the key, once there are several
-        """Return the client of the node that has a key.
-
-        With one server that is the client. On a cluster it is a client for each node, since redis-py's cluster
-        pipelines refuse EVALSHA: this method is what such a client overrides, and nothing else.
-        """
-        return self._client
 
     async def run(self, call: ScriptCall[AnswerT]) -> AnswerT:
         """Run one call and return its answer.
@@ -93,33 +89,28 @@ class Scripts:
             Unavailable: Redis cannot be reached. The step may have been taken.
 
         """
-        client, script, count = self.client_of(call.keys[0]), call.script, len(call.keys)
+        script, count = call.script, len(call.keys)
         with redis_faults():
             try:
-                answer: Any = await client.evalsha(script.sha, count, *call.keys, *call.arguments)
+                answer: Any = await self._client.evalsha(script.sha, count, *call.keys, *call.arguments)
             except redis.exceptions.NoScriptError:
                 # The server was restarted, or never saw the script. EVAL makes it known, too.
-                answer = await client.eval(script.text, count, *call.keys, *call.arguments)
+                answer = await self._client.eval(script.text, count, *call.keys, *call.arguments)
         return script.read(answer)
 
     async def run_all(self, calls: Sequence[ScriptCall[AnswerT]]) -> list[AnswerT]:
-        """Run calls in one round trip for each node, and return their answers in order.
+        """Run calls in one round trip, and return their answers in order.
 
         Raises:
             Unavailable: Redis cannot be reached. Any of the steps may have been taken.
 
         """
-        by_client: dict[Redis, list[int]] = {}
-        for index, call in enumerate(calls):
-            by_client.setdefault(self.client_of(call.keys[0]), []).append(index)
-        answers: dict[int, Any] = {}
         with redis_faults():
-            for client, indexes in by_client.items():
-                answers |= await self._run_pipeline(client, {index: calls[index] for index in indexes})
+            answers = await self._run_pipeline(dict(enumerate(calls)))
         return [call.script.read(answers[index]) for index, call in enumerate(calls)]
 
-    async def _run_pipeline(self, client: Redis, calls: dict[int, ScriptCall[AnswerT]]) -> dict[int, Any]:
-        answers = await self._run_once(client, calls)
+    async def _run_pipeline(self, calls: dict[int, ScriptCall[AnswerT]]) -> dict[int, Any]:
+        answers = await self._run_once(calls)
         # Only calls that were not run are sent again: a second answer may differ from the first.
         unknown = {
             index: calls[index]
@@ -128,15 +119,15 @@ class Scripts:
         }
         if unknown:
             for text in {call.script.text for call in unknown.values()}:
-                await client.script_load(text)
-            answers |= await self._run_once(client, unknown)
+                await self._client.script_load(text)
+            answers |= await self._run_once(unknown)
         for answer in answers.values():
             if isinstance(answer, Exception):
                 raise answer
         return answers
 
-    async def _run_once(self, client: Redis, calls: dict[int, ScriptCall[AnswerT]]) -> dict[int, Any]:
-        async with client.pipeline(transaction=False) as pipe:
+    async def _run_once(self, calls: dict[int, ScriptCall[AnswerT]]) -> dict[int, Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
             for call in calls.values():
                 pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.arguments)
             return dict(zip(calls, await self._execute(pipe, raise_on_error=False), strict=True))

@@ -37,6 +37,9 @@ local function read_seen(seen_key, erased_key)
   if not seen then return false end
   return not is_erased(erased_key, seen:match('%.(%d+%-%d+)')) and seen
 end
+-- Writes what is there. A connection waits for disks up to its own last write, so with this one the answer to a repeat
+-- waits for what was written first.
+local function rewrite(seen_key, seen) redis.call('SET', seen_key, seen, 'KEEPTTL') end
 """
 """Stands before each script that asks whether something was erased or deleted."""
 
@@ -115,6 +118,7 @@ for i = 1, count do
   local seen = read_seen(seen_key, KEYS[5 + count + i])
   if seen and not (arguments.replaces and not seen:find(' deleted ', 1, true)) then
     answer[i] = '=' .. seen
+    rewrite(seen_key, seen)
   else
     local id = append('type', type, 'data', ARGV[1 + i])
     redis.call('SET', seen_key, prefix .. id, 'EX', lifetime)
@@ -218,7 +222,10 @@ local receipt, tombstones, dead_letters, letters = KEYS[5], KEYS[6], KEYS[7], KE
 local owner_letters, seen_key, erased_key = KEYS[9], KEYS[10], KEYS[11]
 local seen = read_seen(seen_key, erased_key)
 local earlier = seen and seen:match(' deleted (%S+)$')
-if earlier then return earlier end
+if earlier then
+  rewrite(seen_key, seen)
+  return earlier
+end
 local unseen = not seen and arguments.unseen ~= cjson.null and arguments.unseen
 if unseen and unseen.is_refused then return '' end
 local position = arguments.prefix .. append('type', arguments.type, 'data', ARGV[2])
