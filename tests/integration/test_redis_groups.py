@@ -43,6 +43,20 @@ class Group:
         self.site = site
         self.servers = servers
 
+    def ingest(self, partitions: int) -> dict[str, str]:
+        """Give the settings of ingest."""
+        given = {
+            "REDIS_URL": self.servers.url,
+            "PARTITIONS": partitions,
+            "DURABILITY": "replica",
+            "APPEND_TIMEOUT": 2,
+        }
+        return {f"MEMSTREAM_INGEST_{name}": str(value) for name, value in given.items()}
+
+    async def work(self, partitions: int) -> None:
+        """Start an embedder."""
+        await self.site.work(redis_url=self.servers.url, partitions=partitions, claim_idle=2, purge_period=1)
+
     @property
     def parts(self) -> Installation:
         """The processes."""
@@ -56,14 +70,14 @@ async def group(
     """Give services that accept what is on a replica's disk, on each kind of Redis."""
     site = _worksite
     async with KINDS[request.param](tmp_path_factory.mktemp("servers")) as servers, site.cleared():
-        ingest = {"REDIS_URL": servers.url, "PARTITIONS": PARTITIONS, "DURABILITY": "replica", "APPEND_TIMEOUT": 2}
+        group = Group(request.param, site, servers)
         with (
             site.setting("keys", MEMSTREAM_LOCAL_REDIS_URL=servers.url),
-            site.setting("ingest-1", **{f"MEMSTREAM_INGEST_{name}": str(value) for name, value in ingest.items()}),
+            site.setting("ingest-1", **group.ingest(PARTITIONS)),
         ):
-            await site.work(redis_url=servers.url, partitions=PARTITIONS, claim_idle=2, purge_period=1)
+            await group.work(PARTITIONS)
             await site.serve(redis_url=servers.url, partitions=PARTITIONS)
-            yield Group(request.param, site, servers)
+            yield group
 
 
 async def test_messages_are_accepted_found_and_deleted(group: Group) -> None:
@@ -238,3 +252,39 @@ async def test_slots_that_move_take_nothing_accepted_with_them(group: Group) -> 
     async with group.parts.client("retriever-1") as retriever:
         hits = ids_of(await search(retriever, USERS[0], "said", limit=100))
         assert [name for name in hits if name.startswith("move-")]
+
+
+async def test_the_number_of_partitions_is_raised(group: Group) -> None:
+    # Last of all, since the others have fewer partitions.
+    more = 2 * PARTITIONS
+    moved = [user for user in USERS if ids.partition(TENANT, user, more) != ids.partition(TENANT, user, PARTITIONS)]
+    names = {user: (f"kept-{user}", f"deleted-{user}") for user in moved}
+    await group.parts.stop("embedder-1")
+    async with group.parts.client("ingest-1") as ingest:
+        for user in moved:
+            for name in names[user]:
+                await post(ingest, user, f"{name} was said", message_id=name)
+    await group.parts.stop("ingest-1")
+    with group.site.setting("ingest-1", **group.ingest(more)):
+        await group.parts.start("ingest-1")
+        async with group.parts.client("ingest-1") as ingest:
+            erasures = [
+                answered(
+                    await ingest.delete("/v1/messages", params={"user_id": user, "message_id": names[user][1]}), 202
+                )
+                for user in moved
+            ]
+            again = await post(ingest, moved[0], "again", message_id=names[moved[0]][0])
+            await group.work(more)
+            for erasure in erasures:
+                await until(partial(is_done, ingest, erasure["erasure_id"]), "the receipt says done")
+
+    assert again["duplicate"]
+    stored: dict[str, list[int]] = {}
+
+    async def are_stored() -> bool:
+        stored.update(await group.site.stored())
+        return stored.keys() >= {kept for kept, _ in names.values()}
+
+    await until(are_stored, "what was said before is stored")
+    assert not stored.keys() & {deleted for _, deleted in names.values()}

@@ -87,11 +87,15 @@ class Worksite:
     @contextlib.contextmanager
     def setting(self, name: str, **variables: str) -> Iterator[None]:
         """Give a part these environment variables when it starts within the block."""
+        before = self._settings.get(name)
         self._settings[name] = variables
         try:
             yield
         finally:
-            del self._settings[name]
+            if before is None:
+                del self._settings[name]
+            else:
+                self._settings[name] = before
 
     async def serve(self, **settings: object) -> None:
         """Start ingest and a retriever, once an embedder has made the collection; `settings` are the retriever's."""

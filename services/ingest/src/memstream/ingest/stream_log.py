@@ -69,7 +69,8 @@ class StreamLog:
         found = await self._find_former(entries)
         if found:
             left = [index for index in range(len(entries)) if index not in found]
-            found.update(zip(left, await self._append([entries[index] for index in left]), strict=True))
+            if left:
+                found.update(zip(left, await self._append([entries[index] for index in left]), strict=True))
             return [found[index] for index in range(len(entries))]
         return await self._append(entries)
 
