@@ -247,10 +247,9 @@ async def move_slot(servers: Servers, slot: int, source: Server, target: Server)
     await target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
     await source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
     moved = 0
-    while some := await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 5):
-        patience = 10_000
+    while some := await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 50):
         keys = [key.decode() for key in some]
-        await source.ask("MIGRATE", HOST, target.port, "", 0, patience, "AUTH", PASSWORD, "KEYS", *keys)
+        await source.ask("MIGRATE", HOST, target.port, "", 0, 10_000, "AUTH", PASSWORD, "KEYS", *keys)
         moved += len(keys)
     for node in (target, source, *await servers.primaries()):
         await node.ask("CLUSTER", "SETSLOT", slot, "NODE", names[1])

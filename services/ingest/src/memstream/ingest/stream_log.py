@@ -13,6 +13,7 @@ from memstream.ingest.admission import Reading
 from memstream.ingest.appends import Appended, appends
 from memstream.ingest.durability import Durability
 from memstream.ingest.recorder import NewEntry
+from memstream.runtime.errors import MemstreamError
 from memstream.streams import groups
 from memstream.streams.backlog import backlog
 from memstream.streams.connections import Redis, decoded, primaries, redis_faults
@@ -53,8 +54,11 @@ class StreamLog:
         """
         await groups.create_groups(self._client, partitions)
 
-    async def append(self, entries: Sequence[NewEntry]) -> list[Appended]:
-        """Append entries in one round trip, and return their positions in order once all are on disk.
+    async def append(self, entries: Sequence[NewEntry]) -> list[Appended | MemstreamError]:
+        """Append entries in one round trip, and return their positions in order once all are durable.
+
+        Where a node of a cluster fails, or a slot is on its way to another one, its entries have the reason in their
+        place. They may have been appended.
 
         Raises:
             Unavailable: Redis cannot be reached, or the disk was not written in time. Some entries may have been
@@ -62,18 +66,24 @@ class StreamLog:
 
         """
         made = appends(entries)
-        expiries = [
-            NOTE_EXPIRY.call(
+        expiries = {
+            index: NOTE_EXPIRY.call(
                 ExpiryKeys(entry.expiry[0]), ExpiryArguments(entry.expiry[1], self._dedup_seconds, entry.replaces)
             )
-            for entry in entries
+            for index, entry in enumerate(entries)
             if entry.expiry is not None
-        ]
+        }
         calls: list[ScriptCall[Any]] = [append.call(entries, self._dedup_seconds) for append in made]
-        answers = (await self._scripts.run_all(calls + expiries))[: len(made)]
-        found: dict[int, Appended] = {}
-        for append, answer in zip(made, answers, strict=True):
-            found.update(zip(append.indexes, append.read(answer), strict=True))
+        answers = await self._scripts.run_each([*calls, *expiries.values()])
+        found: dict[int, Appended | MemstreamError] = {}
+        for append, answer in zip(made, answers[: len(made)], strict=True):
+            if isinstance(answer, MemstreamError):
+                found |= dict.fromkeys(append.indexes, answer)
+            else:
+                found.update(zip(append.indexes, append.read(answer), strict=True))
+        for index, answer in zip(expiries, answers[len(made) :], strict=True):
+            if isinstance(answer, MemstreamError):
+                found[index] = answer
         return [found[index] for index in range(len(entries))]
 
     async def look_up(self, partition: int, message: UUID, owner: UUID) -> MessageOutcome | None:
