@@ -36,6 +36,7 @@ class Server:
         self._config = self.folder / "server.conf"
         self._config.write_text(f"bind {HOST}\nport {self.port}\ndir {self.folder}\n" + "\n".join(options) + "\n")
         self._mode = mode
+        self.runs = False
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -46,6 +47,7 @@ class Server:
             )
         async with self.client() as client:
             await until(lambda: _answers(client), f"{self.folder.name} answers")
+        self.runs = True
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Redis]:
@@ -63,14 +65,17 @@ class Server:
 
     async def kill(self) -> None:
         """End it as a crash does."""
+        self.runs = False
         await self._end(signal.SIGKILL)
 
     def pause(self) -> None:
         """Stop it where it is, as a machine that hangs."""
+        self.runs = False
         self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it go on."""
+        self.runs = True
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -104,21 +109,12 @@ class Servers:
         self.sentinels = list(sentinels)
 
     async def primaries(self) -> list[Server]:
-        """Return the nodes that are primaries, as far as they know themselves."""
+        """Return the running nodes that are primaries, as far as they know themselves."""
         found = []
         for node in self.nodes:
             with contextlib.suppress(redis.exceptions.RedisError):
-                if (await node.ask("ROLE"))[0] == b"master":
+                if node.runs and (await node.ask("ROLE"))[0] == b"master":
                     found.append(node)
-        return found
-
-    async def replicas_of(self, primary: Server) -> list[Server]:
-        """Return the replicas that follow a primary."""
-        found = []
-        for node in self.nodes:
-            role = await node.ask("ROLE")
-            if role[0] == b"slave" and int(role[2]) == primary.port:
-                found.append(node)
         return found
 
     async def close(self) -> None:
