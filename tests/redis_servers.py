@@ -36,6 +36,7 @@ class Server:
         self._config = self.folder / "server.conf"
         self._config.write_text(f"bind {HOST}\nport {self.port}\ndir {self.folder}\n" + "\n".join(options) + "\n")
         self._mode = mode
+        self.runs = False
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -46,6 +47,7 @@ class Server:
             )
         async with self.client() as client:
             await until(lambda: _answers(client), f"{self.folder.name} answers")
+        self.runs = True
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Redis]:
@@ -63,14 +65,17 @@ class Server:
 
     async def kill(self) -> None:
         """End it as a crash does."""
+        self.runs = False
         await self._end(signal.SIGKILL)
 
     def pause(self) -> None:
         """Stop it where it is, as a machine that hangs."""
+        self.runs = False
         self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it go on."""
+        self.runs = True
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -104,21 +109,12 @@ class Servers:
         self.sentinels = list(sentinels)
 
     async def primaries(self) -> list[Server]:
-        """Return the nodes that are primaries, as far as they know themselves."""
+        """Return the running nodes that are primaries, as far as they know themselves."""
         found = []
         for node in self.nodes:
             with contextlib.suppress(redis.exceptions.RedisError):
-                if (await node.ask("ROLE"))[0] == b"master":
+                if node.runs and (await node.ask("ROLE"))[0] == b"master":
                     found.append(node)
-        return found
-
-    async def replicas_of(self, primary: Server) -> list[Server]:
-        """Return the replicas that follow a primary."""
-        found = []
-        for node in self.nodes:
-            role = await node.ask("ROLE")
-            if role[0] == b"slave" and int(role[2]) == primary.port:
-                found.append(node)
         return found
 
     async def close(self) -> None:
@@ -247,10 +243,9 @@ async def move_slot(servers: Servers, slot: int, source: Server, target: Server)
     await target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
     await source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
     moved = 0
-    while some := await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 5):
-        patience = 10_000
+    while some := await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 50):
         keys = [key.decode() for key in some]
-        await source.ask("MIGRATE", HOST, target.port, "", 0, patience, "AUTH", PASSWORD, "KEYS", *keys)
+        await source.ask("MIGRATE", HOST, target.port, "", 0, 10_000, "AUTH", PASSWORD, "KEYS", *keys)
         moved += len(keys)
     for node in (target, source, *await servers.primaries()):
         await node.ask("CLUSTER", "SETSLOT", slot, "NODE", names[1])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memstream.ingest.group_commit import Amount, GroupCommit
-from memstream.runtime.errors import Overloaded, Unavailable
+from memstream.runtime.errors import MemstreamError, Overloaded, Unavailable
 
 Commits = GroupCommit[str, str]
 
@@ -49,6 +49,18 @@ def make(
     # Half of what may wait is for one tenant.
     held = Amount(2 * waiting, 2 * waiting_size)
     return GroupCommit(store.write, len, limit=Amount(most, most_size), waiting_limit=held)
+
+
+async def test_what_fails_of_a_write_fails_for_its_callers_alone() -> None:
+    down = Unavailable("Redis", "one node is down")
+
+    async def write(items: Sequence[str]) -> Sequence[str | MemstreamError]:
+        return [down if item == "lost" else item.upper() for item in items]
+
+    commits: Commits = GroupCommit(write, len, limit=Amount(100, PLENTY), waiting_limit=Amount(1000, PLENTY))
+    tasks = [asyncio.create_task(commits.commit(items, "a")) for items in (["a"], ["b", "lost"], ["c"])]
+
+    assert await asyncio.gather(*tasks, return_exceptions=True) == [["A"], down, ["C"]]
 
 
 async def test_a_single_caller_does_not_wait_for_others() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from memstream.runtime.errors import Overloaded
+from memstream.runtime.errors import MemstreamError, Overloaded
 from memstream.runtime.fair_queue import FairQueue
 
 ItemT = TypeVar("ItemT")
@@ -46,7 +46,8 @@ class _Part(Generic[ItemT, ResultT]):
 class GroupCommit(Generic[ItemT, ResultT]):
     """Collects the items that arrive during a write into the next write (DeWitt et al., 1984: group commit).
 
-    `write` takes items and returns a result for each, in order. If it raises, all its callers get the error. `weigh`
+    `write` takes items and returns a result for each, in order. If it raises, all its callers get the error; if an
+    error is among the results, the caller whose item it is of. `weigh`
     returns an item's bytes. A write has at most `limit`, or the items of one caller if those are more. At most
     `waiting_limit` is held until it is written, and at most half of that of one tenant, or the items of one caller if
     nothing else is held. Tenants take turns: a large batch of one delays another's message by one write at most.
@@ -54,7 +55,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     def __init__(
         self,
-        write: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
+        write: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT | MemstreamError]]],
         weigh: Callable[[ItemT], int],
         *,
         limit: Amount,
@@ -79,7 +80,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
         Raises:
             Overloaded: too much is waiting already.
-            Exception: whatever `write` raised.
+            Exception: whatever `write` raised, or the first error among the results.
 
         """
         amount = Amount(len(items), sum(map(self._weigh, items)))
@@ -127,8 +128,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         else:
             start = 0
             for part in group:
-                if not part.done.done():
-                    part.done.set_result(results[start : start + len(part.items)])
+                _settle(part, results[start : start + len(part.items)])
                 start += len(part.items)
         finally:
             for part in group:
@@ -142,3 +142,15 @@ class GroupCommit(Generic[ItemT, ResultT]):
             self._waiting_of.pop(tenant, None)
         else:
             self._waiting_of[tenant] = of_tenant
+
+
+def _settle(part: _Part[ItemT, ResultT], results: Sequence[ResultT | MemstreamError]) -> None:
+    found: list[ResultT] = []
+    for result in results:
+        if isinstance(result, MemstreamError):
+            if not part.done.done():
+                part.done.set_exception(result)
+            return
+        found.append(result)
+    if not part.done.done():
+        part.done.set_result(found)

@@ -14,6 +14,7 @@ from memstream.ingest.admission import Reading
 from memstream.ingest.appends import Appended, appends
 from memstream.ingest.durability import Durability
 from memstream.ingest.recorder import NewEntry
+from memstream.runtime.errors import MemstreamError
 from memstream.streams import groups
 from memstream.streams.backlog import backlog
 from memstream.streams.connections import Redis, decoded, primaries, redis_faults
@@ -58,8 +59,11 @@ class StreamLog:
         await self._record.settle()
         await groups.create_groups(self._client, self._record.partitioning.partitions)
 
-    async def append(self, entries: Sequence[NewEntry]) -> list[Appended]:
-        """Append entries in one round trip, and return their positions in order once all are on disk.
+    async def append(self, entries: Sequence[NewEntry]) -> list[Appended | MemstreamError]:
+        """Append entries in one round trip, and return their positions in order once all are durable.
+
+        Where a node of a cluster fails, or a slot is on its way to another one, its entries have the reason in their
+        place. They may have been appended.
 
         Raises:
             Unavailable: Redis cannot be reached, or the disk was not written in time. Some entries may have been
@@ -74,17 +78,24 @@ class StreamLog:
             return [found[index] for index in range(len(entries))]
         return await self._append(entries)
 
-    async def _find_former(self, entries: Sequence[NewEntry]) -> dict[int, Appended]:
-        """Return by index those that need not be appended, since they were when their users were elsewhere."""
+    async def _find_former(self, entries: Sequence[NewEntry]) -> dict[int, Appended | MemstreamError]:
+        """Return by index those that need not be appended, since they were when their users were elsewhere.
+
+        Where that can't be found out, the reason stands in their place.
+        """
         by_partition: defaultdict[int, list[int]] = defaultdict(list)
         for index, entry in enumerate(entries):
             for former in self._record.partitioning.former(entry.partition):
                 by_partition[former].append(index)
-        found: dict[int, Appended] = {}
+        found: dict[int, Appended | MemstreamError] = {}
         for partition, indexes in by_partition.items():
             names = [name for index in indexes for name in _former_names(entries[index], partition)]
-            with redis_faults():
-                values = await self._client.mget(names)
+            try:
+                with redis_faults():
+                    values = await self._client.mget(names)
+            except MemstreamError as error:
+                found = dict.fromkeys(indexes, error) | found
+                continue
             for index, seen, erased in zip(indexes, values[::2], values[1::2], strict=True):
                 known = None if seen is None else Seen.parse(decoded(seen))
                 if known is None or (erased is not None and _was_before(erased, known.position)):
@@ -93,20 +104,26 @@ class StreamLog:
                     found[index] = Appended.before(known)
         return found
 
-    async def _append(self, entries: Sequence[NewEntry]) -> list[Appended]:
+    async def _append(self, entries: Sequence[NewEntry]) -> list[Appended | MemstreamError]:
         made = appends(entries)
-        expiries = [
-            NOTE_EXPIRY.call(
+        expiries = {
+            index: NOTE_EXPIRY.call(
                 ExpiryKeys(entry.expiry[0]), ExpiryArguments(entry.expiry[1], self._dedup_seconds, entry.replaces)
             )
-            for entry in entries
+            for index, entry in enumerate(entries)
             if entry.expiry is not None
-        ]
+        }
         calls: list[ScriptCall[Any]] = [append.call(entries, self._dedup_seconds, self._partitions) for append in made]
-        answers = (await self._scripts.run_all(calls + expiries))[: len(made)]
-        found: dict[int, Appended] = {}
-        for append, answer in zip(made, answers, strict=True):
-            found.update(zip(append.indexes, append.read(answer), strict=True))
+        answers = await self._scripts.run_each([*calls, *expiries.values()])
+        found: dict[int, Appended | MemstreamError] = {}
+        for append, answer in zip(made, answers[: len(made)], strict=True):
+            if isinstance(answer, MemstreamError):
+                found |= dict.fromkeys(append.indexes, answer)
+            else:
+                found.update(zip(append.indexes, append.read(answer), strict=True))
+        for index, answer in zip(expiries, answers[len(made) :], strict=True):
+            if isinstance(answer, MemstreamError):
+                found[index] = answer
         return [found[index] for index in range(len(entries))]
 
     @property

@@ -31,6 +31,8 @@ _WAITS = {"WAIT", "WAITAOF"}
 _ON_ALL = {"PING", "SCRIPT LOAD", "FLUSHALL"}
 _ON_ANY = {"TIME"}
 
+_UNREACHED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
+
 _Redirection = redis.exceptions.AskError
 """The library's `MovedError` is one, too."""
 
@@ -60,11 +62,8 @@ class ClusterRedis(Redis):
             nodes = await self.primaries()
             asked = nodes if args[0] in _ON_ALL else nodes[:1]
             sent: Iterable[Awaitable[Any]] = (node.execute_command(*args, **options) for node in asked)  # type: ignore[no-untyped-call] # the library's
-            return (await self._together(sent))[0]
-        (answer,) = await self.send([(args, options)])
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+            return _answered(await self._together(sent))[0]
+        return _answered(await self.send([(args, options)]))[0]
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "ClusterPipeline":  # noqa: ARG002, FBT001, FBT002 - the library's
         """Return a pipeline."""
@@ -73,12 +72,13 @@ class ClusterRedis(Redis):
     async def send(self, commands: Sequence[_Command]) -> list[Any]:
         """Send commands in one round trip, those for one node in order and by one connection.
 
-        Errors are among the answers. Commands that wait for writes are sent to each node, after the others, and their
-        answer is the lowest one.
+        Errors are among the answers, also of a node that did not answer. Commands that wait for writes are sent to each
+        node, after the others, and their answer is the lowest one.
         """
         waits = [index for index, (args, _) in enumerate(commands) if args[0] in _WAITS]
         left = [index for index in range(len(commands)) if index not in waits]
         answers: dict[int, Any] = {}
+        fault: Exception | None = None
         for _ in range(_ROUNDS):
             by_node: dict[tuple[Redis, bool], list[int]] = {}
             for index in left:
@@ -89,13 +89,18 @@ class ClusterRedis(Redis):
                 for (node, is_moving), indexes in by_node.items()
             ]
             for indexes, found in zip(by_node.values(), await self._together(sent), strict=True):
+                if isinstance(found, Exception):
+                    # The other nodes' answers count. Whether this one wrote anything is not known.
+                    answers |= dict.fromkeys(indexes, found)
+                    fault = found
+                    continue
                 for index, answer in zip(indexes + waits, found, strict=True):
                     repeated = index in answers and index in waits
                     answers[index] = _lowest(answers[index], answer) if repeated else answer
             left = [index for index in left if isinstance(answers[index], _Redirection)]
             if not left:
                 break
-        return [answers[index] for index in range(len(commands))]
+        return [answers.get(index, fault) for index in range(len(commands))]
 
     async def send_transaction(self, commands: Sequence[_Command], *, raise_on_error: bool) -> list[Any]:
         """Run commands on keys of one slot as a transaction."""
@@ -103,7 +108,8 @@ class ClusterRedis(Redis):
         for _ in range(_ROUNDS):
             node = await self._slots.node_of(slot)
             try:
-                (answers,) = await self._together([_execute(node, commands, raise_on_error=raise_on_error)])
+                sent = [_execute(node, commands, raise_on_error=raise_on_error)]
+                (answers,) = _answered(await self._together(sent))
             except redis.exceptions.MovedError as error:
                 # Of a transaction, nothing was done.
                 self._slots.note_move(error.slot_id, (error.host, error.port))
@@ -129,19 +135,15 @@ class ClusterRedis(Redis):
             answers: list[Any] = await pipe.execute(raise_on_error=False)
         return answers[1::2] if is_moving else answers
 
-    async def _together(self, calls: Iterable[Awaitable[AnswerT]]) -> list[AnswerT]:
-        """Wait for all calls. Where one could not reach its node, the slots are read anew before the next command."""
-        found: list[AnswerT] = []
-        fault: BaseException | None = None
+    async def _together(self, calls: Iterable[Awaitable[AnswerT]]) -> list[AnswerT | Exception]:
+        """Wait for all calls. Where one did not reach its node, the slots are read anew before the next command."""
+        found: list[AnswerT | Exception] = []
         for answer in await asyncio.gather(*calls, return_exceptions=True):
-            if isinstance(answer, BaseException):
-                fault = fault or answer
-            else:
-                found.append(answer)
-        if fault is not None:
-            if isinstance(fault, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError | OSError):
+            if isinstance(answer, _UNREACHED):
                 self._slots.forget()
-            raise fault
+            if isinstance(answer, BaseException) and not isinstance(answer, redis.exceptions.RedisError | OSError):
+                raise answer
+            found.append(answer)
         return found
 
 
@@ -160,10 +162,7 @@ class ClusterPipeline(Pipeline):
         if self.is_transaction:
             return await self._execute_by_slot(commands, raise_on_error=raise_on_error)
         answers = await self._cluster.send(commands)
-        for answer in answers:
-            if raise_on_error and isinstance(answer, Exception):
-                raise answer
-        return answers
+        return _answered(answers) if raise_on_error else answers
 
     async def _execute_by_slot(self, commands: Sequence[_Command], *, raise_on_error: bool) -> list[Any]:
         by_slot: dict[int, list[int]] = {}
@@ -185,6 +184,15 @@ async def _execute(node: Redis, commands: Sequence[_Command], *, raise_on_error:
             pipe.execute_command(*args, **options)
         answers: list[Any] = await pipe.execute(raise_on_error=raise_on_error)
     return answers
+
+
+def _answered(answers: list[AnswerT | Exception]) -> list[AnswerT]:
+    found: list[AnswerT] = []
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+        found.append(answer)
+    return found
 
 
 def slot_of(commands: Sequence[_Command]) -> int:

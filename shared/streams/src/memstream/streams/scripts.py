@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import redis.exceptions
 from pydantic_core import to_json
 
+from memstream.runtime.errors import MemstreamError
 from memstream.streams.connections import Pipeline, Redis, redis_faults
 
 KeysT = TypeVar("KeysT", bound=tuple[str | Sequence[str] | None, ...])
@@ -105,9 +106,27 @@ class Scripts:
             Unavailable: Redis cannot be reached. Any of the steps may have been taken.
 
         """
+        answers: list[AnswerT] = []
+        for answer in await self.run_each(calls):
+            if isinstance(answer, MemstreamError):
+                raise answer
+            answers.append(answer)
+        return answers
+
+    async def run_each(self, calls: Sequence[ScriptCall[AnswerT]]) -> list[AnswerT | MemstreamError]:
+        """Run calls in one round trip, and return in order what each answered, or why it failed.
+
+        Raises:
+            Unavailable: Redis cannot be reached. Any of the steps may have been taken.
+
+        """
         with redis_faults():
             answers = await self._run_pipeline(dict(enumerate(calls)))
-        return [call.script.read(answers[index]) for index, call in enumerate(calls)]
+        found: list[AnswerT | MemstreamError] = []
+        for index, call in enumerate(calls):
+            fault = _fault(answers[index])
+            found.append(call.script.read(answers[index]) if fault is None else fault)
+        return found
 
     async def _run_pipeline(self, calls: dict[int, ScriptCall[AnswerT]]) -> dict[int, Any]:
         answers = await self._run_once(calls)
@@ -121,9 +140,6 @@ class Scripts:
             for text in {call.script.text for call in unknown.values()}:
                 await self._client.script_load(text)
             answers |= await self._run_once(unknown)
-        for answer in answers.values():
-            if isinstance(answer, Exception):
-                raise answer
         return answers
 
     async def _run_once(self, calls: dict[int, ScriptCall[AnswerT]]) -> dict[int, Any]:
@@ -131,3 +147,13 @@ class Scripts:
             for call in calls.values():
                 pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.arguments)
             return dict(zip(calls, await self._execute(pipe, raise_on_error=False), strict=True))
+
+
+def _fault(answer: object) -> MemstreamError | None:
+    try:
+        with redis_faults():
+            if isinstance(answer, Exception):
+                raise answer
+    except MemstreamError as error:
+        return error
+    return None
