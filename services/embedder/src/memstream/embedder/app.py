@@ -124,7 +124,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     context = _Context(settings, clock, rng, client, faults, EmbedderMetrics(registry), health)
     concurrency = ConcurrencyController(settings.concurrency)
     policies = TenantPolicies(client, clock)
-    store = open_store(settings, policies, clock)
+    store = open_store(settings, client, policies, clock)
     embeddings = open_embeddings(settings, client, clock, _watch_calls(concurrency, context))
     record = PartitionRecord(client, settings.partitions)
     health.check("work", faults.check)
@@ -254,6 +254,7 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
         period=period,
         clock=context.clock,
         pulse=pulse,
+        faults=context.faults,
     )
 
 
@@ -277,7 +278,7 @@ def _purging(context: _Context, store: MemoryStore, record: PartitionRecord) -> 
         clock=context.clock,
         beat=pulse.beat,
     )
-    return Maintenance([purge.purge], period=period, clock=context.clock, pulse=pulse)
+    return Maintenance([purge.purge], period=period, clock=context.clock, pulse=pulse, faults=context.faults)
 
 
 def _subscriptions(settings: EmbedderSettings, pipeline: Pipeline) -> Subscriptions:
