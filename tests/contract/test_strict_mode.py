@@ -58,6 +58,10 @@ class Kept:
         """See `IdentityKeeper`."""
         self.identity = KeptIdentity(value, is_confirmed=True)
 
+    async def begin_restoring(self, value: str) -> None:
+        """See `IdentityKeeper`."""
+        self.identity = KeptIdentity(value, is_confirmed=True, is_restoring=True)
+
 
 def open_store(backend: Backend, name: str, kept: Kept) -> QdrantStore:
     """Open the store, as services do."""

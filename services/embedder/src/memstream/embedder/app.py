@@ -35,6 +35,7 @@ from memstream.embedder.parked_entries import ParkedEntries
 from memstream.embedder.pending_list import PendingList
 from memstream.embedder.pipeline import Pipeline, Stages
 from memstream.embedder.probes import ServerProbes, SharedProbe
+from memstream.embedder.restore_point import RestorePoint
 from memstream.embedder.retries import Retrier
 from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.settlement import Settlement
@@ -238,6 +239,11 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
     tombstones = TombstoneSweep(context.client, sources)
     letters = LetterNotes(context.client, range(settings.partitions))
 
+    restore_point = RestorePoint(context.client, sources)
+
+    async def note_restore_point() -> None:
+        await restore_point.note(store)
+
     async def release_abandoned() -> None:
         await store.release_abandoned(context.clock.now() - _ABANDONED_AFTER)
 
@@ -250,6 +256,7 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
             tombstones.sweep,
             letters.note,
             release_abandoned,
+            note_restore_point,
         ],
         period=period,
         clock=context.clock,

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 
 from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
-from memstream.runtime.tls import CaFile
+from memstream.runtime.tls import CaFile, context_for
 from memstream.streams.connections import Redis
 from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.embeddings import MeteredEmbeddings
@@ -23,10 +23,13 @@ from memstream.vectors.kept_identity import KeptInRedis
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import Expiry, MemoryStore, Owner
 from memstream.vectors.store.qdrant import QdrantStore
+from memstream.vectors.store.qdrant.collection import Collection
 from memstream.vectors.store.qdrant.copies import Agreement, Consistency, Copies, Ordering, Quantization
 from memstream.vectors.store.qdrant.identity import Identification
+from memstream.vectors.store.qdrant.restoration import Restoration
 
 _NO_TIME = timedelta(0)
+_LONGEST_RESTORE = timedelta(hours=24)
 
 
 class ServerSettings(BaseSettings):
@@ -111,8 +114,31 @@ def open_store(
             quantization=settings.quantization,
         ),
         agreement=Agreement(settings.write_ordering, settings.read_consistency),
-        identification=Identification(KeptInRedis(client, settings.collection), partial(token_hex, 16), clock),
+        identification=_identification(settings, client, clock),
     )
+
+
+def open_restoration(settings: ServerSettings, client: Redis, clock: Clock) -> Restoration:
+    """Return what restores the collection.
+
+    Raises:
+        ConfigurationError: there is a CA file for a URL without TLS.
+
+    """
+    url = str(settings.qdrant_url)
+    collection = Collection(
+        url=url,
+        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
+        name=settings.collection,
+        timeout=_LONGEST_RESTORE.total_seconds(),
+        connections=1,
+        verify=context_for(url, settings.qdrant_ca_file) or True,
+    )
+    return Restoration(collection, _identification(settings, client, clock))
+
+
+def _identification(settings: ServerSettings, client: Redis, clock: Clock) -> Identification:
+    return Identification(KeptInRedis(client, settings.collection), partial(token_hex, 16), clock)
 
 
 def open_embeddings(settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore) -> MeteredEmbeddings:

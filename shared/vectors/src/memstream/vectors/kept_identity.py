@@ -4,7 +4,7 @@ from memstream.contracts import keys
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.vectors.store.qdrant.identity import KeptIdentity
 
-_PROPOSED = "proposed:"
+_PROPOSED, _RESTORING = "proposed:", "restoring:"
 
 
 class KeptInRedis:
@@ -21,7 +21,11 @@ class KeptInRedis:
         if found is None:
             return None
         value = decoded(found)
-        return KeptIdentity(value.removeprefix(_PROPOSED), not value.startswith(_PROPOSED))
+        return KeptIdentity(
+            value.removeprefix(_PROPOSED).removeprefix(_RESTORING),
+            is_confirmed=not value.startswith(_PROPOSED),
+            is_restoring=value.startswith(_RESTORING),
+        )
 
     async def propose(self, value: str) -> None:
         """See `IdentityKeeper`."""
@@ -32,3 +36,8 @@ class KeptInRedis:
         """See `IdentityKeeper`."""
         with redis_faults():
             await self._client.set(self._key, value)
+
+    async def begin_restoring(self, value: str) -> None:
+        """See `IdentityKeeper`."""
+        with redis_faults():
+            await self._client.set(self._key, _RESTORING + value)

@@ -11,6 +11,9 @@ from memstream.vectors.store.memory import DEPENDENCY
 METADATA = "memstream"
 """The key of the collection's metadata that is ours."""
 
+SETTLED = "memstream_settled_ms"
+"""The key of the collection's metadata that says until when all entries of the streams are in it."""
+
 CHECK_SECONDS = 5.0
 """How long nobody looks again whether the collection is the one that it was."""
 
@@ -22,6 +25,8 @@ class KeptIdentity:
     value: str
     is_confirmed: bool
     """Whether a collection with it was there. Before, it may be made anew without losing anything."""
+    is_restoring: bool = False
+    """Whether somebody is restoring the collection: what is there is not all of it."""
 
 
 class IdentityKeeper(Protocol):
@@ -39,7 +44,11 @@ class IdentityKeeper(Protocol):
         ...
 
     async def confirm(self, value: str) -> None:
-        """Keep the identity of a collection that is there."""
+        """Keep the identity of a collection that is there, and whole."""
+        ...
+
+    async def begin_restoring(self, value: str) -> None:
+        """Note that the collection is being restored, until it is confirmed."""
         ...
 
 
@@ -78,9 +87,11 @@ def require_same(name: str, kept: KeptIdentity | None, found: str | None) -> Non
     """Raise unless a collection that is there may be the one that is known.
 
     Raises:
-        GlobalFault: it is another one.
+        GlobalFault: it is another one, or is being restored.
 
     """
+    if kept is not None and kept.is_restoring:
+        raise _restoring(name)
     if kept is not None and kept.is_confirmed and kept.value != found:
         raise GlobalFault(
             DEPENDENCY,
@@ -91,6 +102,12 @@ def require_same(name: str, kept: KeptIdentity | None, found: str | None) -> Non
 
 def missing(name: str, kept: KeptIdentity | None) -> GlobalFault:
     """Return the error for a collection that is not there."""
+    if kept is not None and kept.is_restoring:
+        return _restoring(name)
     if kept is not None and kept.is_confirmed:
         return GlobalFault(DEPENDENCY, f"the collection {name!r} is lost: restore it, it is not made anew")
     return GlobalFault(DEPENDENCY, f"the collection {name!r} is missing")
+
+
+def _restoring(name: str) -> GlobalFault:
+    return GlobalFault(DEPENDENCY, f"the collection {name!r} is being restored")

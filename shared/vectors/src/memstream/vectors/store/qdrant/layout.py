@@ -16,7 +16,7 @@ from memstream.vectors.store.qdrant.collection import Collection
 from memstream.vectors.store.qdrant.copies import SERVERS_CHOICE, Copies
 from memstream.vectors.store.qdrant.faults import qdrant_faults
 from memstream.vectors.store.qdrant.fence import RESERVED_MS
-from memstream.vectors.store.qdrant.identity import Identification, Marks, missing, require_same
+from memstream.vectors.store.qdrant.identity import SETTLED, Identification, Marks, missing, require_same
 from memstream.vectors.store.qdrant.keyword_spaces import KeywordSpace, keyword_space_of
 
 # Qdrant builds HNSW subgraphs per value of an indexed payload field. We want them per owner only; for role or time they
@@ -34,6 +34,7 @@ _OLDEST_SERVER = (1, 17)
 """An older one takes no notice of `update_mode`, and would overwrite messages by the placeholders of others."""
 
 _CONFLICT = 409
+_NOTED_EVERY_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,21 @@ async def read_layout(collection: Collection, identification: Identification | N
     marks = Marks.read(info.config.metadata)
     require_same(name, kept, marks.identity)
     return Layout(_keyword_space(info, name), marks.has_terms)
+
+
+async def note_settled(collection: Collection, milliseconds: int) -> None:
+    """Note until when all entries are in the collection, unless that was noted within the last minute.
+
+    Raises:
+        GlobalFault: the collection is missing.
+        Unavailable: Qdrant is out of reach.
+
+    """
+    client, name = collection.client, collection.name
+    with qdrant_faults():
+        noted = ((await client.get_collection(name)).config.metadata or {}).get(SETTLED)
+        if not isinstance(noted, int) or milliseconds - noted > _NOTED_EVERY_MS:
+            await client.update_collection(name, metadata={SETTLED: milliseconds})
 
 
 async def _check_release(collection: Collection) -> None:

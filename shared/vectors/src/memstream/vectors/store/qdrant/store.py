@@ -27,7 +27,7 @@ from memstream.vectors.store.qdrant.fence import Fence
 from memstream.vectors.store.qdrant.filters import deleted, expired, messages_until, of_tenant, owned, until_entry
 from memstream.vectors.store.qdrant.identity import CHECK_SECONDS, Identification
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, KeywordSpace
-from memstream.vectors.store.qdrant.layout import Layout, ensure_layout, ensure_vector, read_layout
+from memstream.vectors.store.qdrant.layout import Layout, ensure_layout, ensure_vector, note_settled, read_layout
 from memstream.vectors.store.qdrant.queries import queries_for, read_candidates
 from memstream.vectors.store.qdrant.rehearsals import rehearse_reads, rehearse_writes
 from memstream.vectors.store.qdrant.timeline import Walk
@@ -177,6 +177,12 @@ class QdrantStore:
     async def find_messages(self, owner: Owner, until: Mapping[str, Position]) -> set[str]:
         """See `MemoryStore`."""
         return await self._fence.find(owner, until) if until else set()
+
+    async def note_settled(self, milliseconds: int) -> None:
+        """See `MemoryStore`."""
+        if self._identification is not None:
+            await self._require_same_collection()
+            await note_settled(self._collection, milliseconds)
 
     async def residue(self) -> Residue | None:
         """See `MemoryStore`."""
