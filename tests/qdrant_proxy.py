@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,9 +36,15 @@ class QdrantProxy:
         self.bodies.clear()
 
 
+async def _nothing_itself(_request: Request, _body: bytes) -> Response | None:
+    return None
+
+
 @contextlib.asynccontextmanager
-async def proxied(qdrant: httpx.AsyncClient) -> AsyncIterator[QdrantProxy]:
-    """Stand in front of a Qdrant, and close its client at the end."""
+async def proxied(
+    qdrant: httpx.AsyncClient, itself: Callable[[Request, bytes], Awaitable[Response | None]] = _nothing_itself
+) -> AsyncIterator[QdrantProxy]:
+    """Stand in front of a Qdrant, and close its client at the end. What `itself` answers is not passed on."""
     proxy = QdrantProxy("")
     proxy.open.set()
     async with qdrant:
@@ -51,6 +57,9 @@ async def proxied(qdrant: httpx.AsyncClient) -> AsyncIterator[QdrantProxy]:
                 proxy.held += 1
                 await proxy.open.wait()
                 proxy.held -= 1
+            own = await itself(request, body)
+            if own is not None:
+                return own
             path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             answer = await qdrant.request(
                 request.method, path, content=body, headers={"content-type": "application/json"}

@@ -74,7 +74,7 @@ async def record(one: JudgedSet, stack: Stack, dimensions: int) -> list[Recorded
     redis = connect(stack.redis_url, timeout=_PATIENCE)
     clock = SystemClock()
     store, embeddings = (
-        open_store(settings, TenantPolicies(redis, clock), clock),
+        open_store(settings, redis, TenantPolicies(redis, clock), clock),
         open_embeddings(settings, redis, clock),
     )
     users = sorted({question.user_id for question in one.questions})

@@ -75,6 +75,7 @@ class Backend:
     name: str
     client: AsyncQdrantClient
     url: str = ""
+    api_key: str | None = None
 
     @property
     def is_reference(self) -> bool:
@@ -105,7 +106,7 @@ async def serving(name: str, data: Path) -> AsyncIterator[Backend]:
             async with _server(data) as (url, api_key):
                 headers = {} if api_key is None else {"api-key": api_key}
                 client = AsyncQdrantClient(url=url, headers=headers, timeout=int(PATIENCE), check_compatibility=False)
-                yield Backend(name, client, url)
+                yield Backend(name, client, url, api_key)
                 await client.close()
 
 

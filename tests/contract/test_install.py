@@ -29,7 +29,7 @@ NOT_FOR = {
     "retriever": {"faststream", "memstream-ingest", "memstream-embedder", "semantic-text-splitter"},
 }
 
-MODULES_OF_AN_EXTRA = ("memstream.retriever.command.",)
+MODULES_OF_AN_EXTRA = ("memstream.retriever.command.", "memstream.embedder.command.")
 """They need what no image has; the test of the extra imports them."""
 
 BAD_SETTINGS = {

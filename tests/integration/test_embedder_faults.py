@@ -205,7 +205,7 @@ async def test_a_collection_of_other_dimensions_condemns_nothing(site: Worksite)
     await site.say(texts(10))
     await site.not_ready_for("7 dimensions")
     assert len(await site.pending()) == 10
-    await site.change_collection(dimensions=None)
+    await site.change_collection()
     await stored_in_full(site, texts(10))
     await until(site.is_ready, "ready again")
 

@@ -41,7 +41,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 READS = {"propose", "fetch", "list_from", "speakers", "project"}
 WRITES = {"store", "reserve", "fill", "release", "release_abandoned", "delete_messages", "delete_all", "sweep"}
-OTHERS = {"ensure", "check", "residue", "count", "count_messages", "find_messages", "aclose"}
+OTHERS = {"ensure", "check", "residue", "note_settled", "count", "count_messages", "find_messages", "aclose"}
 
 
 class Asker:

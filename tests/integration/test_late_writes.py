@@ -46,18 +46,29 @@ async def let_through(proxy: QdrantProxy) -> None:
     await until(lambda: proxy.answered >= expected, "Qdrant has answered")
 
 
+async def start_deletion(site: Worksite, message_id: str | None) -> str:
+    """Delete a message of Ana's, or all of hers, as ingest does; give the id of the receipt."""
+    asked = await _erasures(site).request(ErasureRequest("acme", "ana", message_id, SystemClock().now()), "e-1")
+    assert asked is not None
+    return asked
+
+
+async def is_deleted(site: Worksite, erasure_id: str) -> bool:
+    """Say whether the receipt says that it is done; it must not say that it failed."""
+    receipt: Erasure | None = await _erasures(site).receipt(erasure_id, "acme")
+    assert receipt is None or receipt.state != "failed"
+    return receipt is not None and receipt.state == "done"
+
+
+def _erasures(site: Worksite) -> Erasures:
+    durability = Durability(site.redis, require_fsync=False, timeout=PATIENCE)
+    return Erasures(site.redis, durability, PartitionRecord(site.redis, 1), lifetime=60)
+
+
 async def request_deletion(site: Worksite, message_id: str | None) -> None:
     """Delete a message of Ana's, or all of hers, as ingest does; wait until the receipt says that it is done."""
-    durability = Durability(site.redis, require_fsync=False, timeout=PATIENCE)
-    erasures = Erasures(site.redis, durability, PartitionRecord(site.redis, 1), lifetime=60)
-    asked = await erasures.request(ErasureRequest("acme", "ana", message_id, SystemClock().now()), "e-1")
-    assert asked is not None
-
-    async def is_done() -> bool:
-        receipt: Erasure | None = await erasures.receipt(asked, "acme")
-        return receipt is not None and receipt.state == "done"
-
-    await until(is_done, "the receipt says that it is done")
+    asked = await start_deletion(site, message_id)
+    await until(lambda: is_deleted(site, asked), "the receipt says that it is done")
 
 
 @pytest.mark.parametrize(

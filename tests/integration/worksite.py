@@ -23,7 +23,7 @@ from memstream.streams.groups import create_groups
 
 EMBEDDERS = ("embedder-1", "embedder-2")
 _OTHERS = ("ingest-1", "retriever-1")
-_DIMENSIONS = 32
+DIMENSIONS = 32
 
 
 class Worksite:
@@ -31,7 +31,7 @@ class Worksite:
 
     def __init__(self, parts: Installation, settings: dict[str, dict[str, str]]) -> None:
         self.parts = parts
-        self.script = Script(dimensions=_DIMENSIONS)
+        self.script = Script(dimensions=DIMENSIONS)
         self._settings = settings
         self._collection = ""
         self._embeddings_url = ""
@@ -64,7 +64,7 @@ class Worksite:
             async with self.parts.qdrant() as qdrant:
                 await qdrant.delete(f"/collections/{self._collection}")
         self._collection = collection_name()
-        self.script = Script(dimensions=_DIMENSIONS)
+        self.script = Script(dimensions=DIMENSIONS)
         async with providing(self.script) as url:
             self._embeddings_url = url
             try:
@@ -102,7 +102,7 @@ class Worksite:
         given: dict[str, object] = {
             "embeddings_url": self._embeddings_url,
             "embeddings_model": "simulated",
-            "embeddings_dimensions": _DIMENSIONS,
+            "embeddings_dimensions": DIMENSIONS,
             "collection": self._collection,
             **settings,
         }
@@ -125,7 +125,7 @@ class Worksite:
         given: dict[str, object] = {
             "embeddings_url": self._embeddings_url,
             "embeddings_model": "simulated",
-            "embeddings_dimensions": _DIMENSIONS,
+            "embeddings_dimensions": DIMENSIONS,
             "collection": self._collection,
             "qdrant_timeout": 2,
             **settings,
@@ -211,16 +211,57 @@ class Worksite:
                 offset = result["next_page_offset"]
         return found
 
-    async def change_collection(self, dimensions: int | None) -> None:
-        """Replace the collection by an empty one with another vector size, or by none."""
+    async def change_collection(
+        self, dimensions: int = DIMENSIONS, *, without_index: str = "", strict: bool = False
+    ) -> None:
+        """Put an empty collection in the place of the one that is there: as if restored, but for what is told."""
         async with self.parts.qdrant() as qdrant:
             path = f"/collections/{self._collection}"
-            vectors = (await qdrant.get(path)).json()["result"]["config"]["params"]["vectors"]
+            info = (await qdrant.get(path)).raise_for_status().json()["result"]
             (await qdrant.delete(path)).raise_for_status()
-            if dimensions is not None:
-                vectors = {name: {"size": dimensions, "distance": "Cosine"} for name in vectors}
-                body = {"vectors": vectors, "sparse_vectors": {"bm25": {"modifier": "idf"}}}
-                (await qdrant.put(path, json=body)).raise_for_status()
+            await self.put_collection(info, dimensions, without_index=without_index, strict=strict)
+
+    async def describe_collection(self) -> dict[str, Any]:
+        """Give what Qdrant says of the collection."""
+        async with self.parts.qdrant() as qdrant:
+            answer = await qdrant.get(f"/collections/{self._collection}")
+            described: dict[str, Any] = answer.raise_for_status().json()["result"]
+            return described
+
+    async def delete_collection(self) -> None:
+        """Lose the collection."""
+        async with self.parts.qdrant() as qdrant:
+            (await qdrant.delete(f"/collections/{self._collection}")).raise_for_status()
+
+    async def put_collection(
+        self, info: dict[str, Any], dimensions: int = DIMENSIONS, *, without_index: str = "", strict: bool = False
+    ) -> None:
+        """Create an empty collection as another one was described."""
+        params, path = info["config"]["params"], f"/collections/{self._collection}"
+        body = {
+            "vectors": {name: {"size": dimensions, "distance": "Cosine"} for name in params["vectors"]},
+            "sparse_vectors": params["sparse_vectors"],
+            "hnsw_config": {"m": 0, "payload_m": 16},
+            "metadata": info["config"].get("metadata"),
+        }
+        if strict:
+            body["strict_mode_config"] = {
+                "enabled": True,
+                "unindexed_filtering_retrieve": False,
+                "unindexed_filtering_update": False,
+            }
+        async with self.parts.qdrant() as qdrant:
+            (await qdrant.put(path, json=body)).raise_for_status()
+            for name, index in info["payload_schema"].items():
+                if name != without_index:
+                    await self.put_index(name, index["params"] or index["data_type"])
+
+    async def put_index(self, field: str, schema: object) -> None:
+        """Create an index of the collection."""
+        async with self.parts.qdrant() as qdrant:
+            body = {"field_name": field, "field_schema": schema}
+            put = await qdrant.put(f"/collections/{self._collection}/index", params={"wait": "true"}, json=body)
+            put.raise_for_status()
 
     async def healthy(self, question: str, name: str = "embedder-1") -> tuple[int, str]:
         """Ask for `live` or `ready`, and give status and body; 0 while nobody answers."""

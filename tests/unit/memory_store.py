@@ -164,6 +164,9 @@ class InMemoryStore:
             and chunk.message.entry_ms <= until[chunk.message.message_id].milliseconds
         }
 
+    async def note_settled(self, milliseconds: int) -> None:
+        """See `MemoryStore`."""
+
     async def residue(self) -> Residue | None:
         """See `MemoryStore`. It has no files."""
         await self._answer()

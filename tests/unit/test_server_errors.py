@@ -8,7 +8,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 
 from memstream.runtime.errors import GlobalFault, MemstreamError, Rejected, Throttled, Unavailable
 from memstream.vectors.server_errors import error_for_no_answer, error_for_status
-from memstream.vectors.store.qdrant.collection import qdrant_faults
+from memstream.vectors.store.qdrant.faults import qdrant_faults
 
 
 class Answer(BaseModel):

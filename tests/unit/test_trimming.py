@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from unit.manual_clock import ManualClock
 
+from memstream.embedder.dependencies import DependencyFaults
 from memstream.embedder.maintenance import Maintenance
 from memstream.embedder.retention import EntryId, GroupProgress, GroupsMissing, TrimBefore, decide
 from memstream.embedder.settings import EmbedderSettings
@@ -98,7 +99,7 @@ def test_upkeep_goes_on_after_redis_was_away() -> None:
         if len(done) == 6:
             raise asyncio.CancelledError
 
-    upkeep = Maintenance([fails, jobs], period=60.0, clock=clock, pulse=pulse)
+    upkeep = Maintenance([fails, jobs], period=60.0, clock=clock, pulse=pulse, faults=DependencyFaults())
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(upkeep.run())
     assert done == ["failed", "worked"] * 3

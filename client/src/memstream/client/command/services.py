@@ -119,6 +119,22 @@ def find_admin_service(
     return AdminService(stack.ingest_url, stack.admin_key)
 
 
+def stack_of(context: typer.Context, home: Path | None, prefix: str) -> Stack | None:
+    """Return the local stack for a command that needs its servers; None if the environment says where they are.
+
+    `home` is the value of its own `--home`, and variables of servers begin with `prefix`.
+
+    Raises:
+        Failure: there is none in the home that was named.
+
+    """
+    invocation = invocation_of(context)
+    named = home or invocation.home
+    if named is None and any(name.startswith(prefix) for name in invocation.environment):
+        return None
+    return _stack(named, DEFAULT_HOME, [f"{prefix}…"])
+
+
 def _values(environment: Mapping[str, str], names: Sequence[str]) -> list[str] | None:
     """Return the values of these variables, or None if none of them is set.
 

@@ -35,6 +35,7 @@ from memstream.embedder.parked_entries import ParkedEntries
 from memstream.embedder.pending_list import PendingList
 from memstream.embedder.pipeline import Pipeline, Stages
 from memstream.embedder.probes import ServerProbes, SharedProbe
+from memstream.embedder.restore_point import RestorePoint
 from memstream.embedder.retries import Retrier
 from memstream.embedder.settings import EmbedderSettings
 from memstream.embedder.settlement import Settlement
@@ -124,7 +125,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     context = _Context(settings, clock, rng, client, faults, EmbedderMetrics(registry), health)
     concurrency = ConcurrencyController(settings.concurrency)
     policies = TenantPolicies(client, clock)
-    store = open_store(settings, policies, clock)
+    store = open_store(settings, client, policies, clock)
     embeddings = open_embeddings(settings, client, clock, _watch_calls(concurrency, context))
     record = PartitionRecord(client, settings.partitions)
     health.check("work", faults.check)
@@ -238,6 +239,11 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
     tombstones = TombstoneSweep(context.client, sources)
     letters = LetterNotes(context.client, range(settings.partitions))
 
+    restore_point = RestorePoint(context.client, sources)
+
+    async def note_restore_point() -> None:
+        await restore_point.note(store)
+
     async def release_abandoned() -> None:
         await store.release_abandoned(context.clock.now() - _ABANDONED_AFTER)
 
@@ -250,10 +256,12 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
             tombstones.sweep,
             letters.note,
             release_abandoned,
+            note_restore_point,
         ],
         period=period,
         clock=context.clock,
         pulse=pulse,
+        faults=context.faults,
     )
 
 
@@ -277,7 +285,7 @@ def _purging(context: _Context, store: MemoryStore, record: PartitionRecord) -> 
         clock=context.clock,
         beat=pulse.beat,
     )
-    return Maintenance([purge.purge], period=period, clock=context.clock, pulse=pulse)
+    return Maintenance([purge.purge], period=period, clock=context.clock, pulse=pulse, faults=context.faults)
 
 
 def _subscriptions(settings: EmbedderSettings, pipeline: Pipeline) -> Subscriptions:

@@ -10,12 +10,13 @@ from itertools import groupby
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageDeleted, UserErased
 from memstream.contracts.keys import Position, Seen
-from memstream.embedder.jobs import Dead, Deleted, DeletionRequest, EmbeddingJob, Outcome, Pending
+from memstream.embedder.jobs import Deleted, DeletionRequest, EmbeddingJob, Outcome, Pending
 from memstream.embedder.retries import Retrier
-from memstream.runtime.errors import Rejected
+from memstream.runtime.errors import GlobalFault, Rejected
 from memstream.streams.connections import Redis, decoded, redis_faults
 from memstream.streams.purge_scripts import NOTE_MESSAGES, CountedArguments, CountedKeys
 from memstream.streams.scripts import Scripts
+from memstream.vectors.store import DEPENDENCY as QDRANT
 from memstream.vectors.store import MemoryStore, Owner
 
 _log = logging.getLogger(__name__)
@@ -78,15 +79,22 @@ class Deletions:
     async def carry_out(self, requests: Sequence[DeletionRequest]) -> list[Outcome]:
         """Carry out requests of one owner, however long that takes, and return each one's outcome, in order."""
         try:
-            await self._retrying.until_success(lambda: self._carry_out_once(requests))
-        except Rejected as error:
-            if len(requests) == 1:
-                return [Dead(str(error))]
+            await self._retrying.until_success(lambda: self._carry_out_or_blame(requests))
+        except Rejected:
             return [outcome for request in requests for outcome in await self.carry_out([request])]
         except Exception as error:  # noqa: BLE001 - the border of what is known; the requests are delivered again
             _log.exception("no outcome for %d requests to delete", len(requests))
             return [Pending(type(error).__name__) for _ in requests]
         return [Deleted(request.event.erasure_id) for request in requests]
+
+    async def _carry_out_or_blame(self, requests: Sequence[DeletionRequest]) -> None:
+        try:
+            await self._carry_out_once(requests)
+        except Rejected as error:
+            if len(requests) > 1:
+                raise
+            # It names points by ids that we make. So what is refused is to delete, and an operator has to permit it.
+            raise GlobalFault(QDRANT, error.reason) from error
 
     async def _carry_out_once(self, requests: Sequence[DeletionRequest]) -> None:
         """Remove what requests of one owner name, in order: neighbouring deletions of messages by one call."""

@@ -110,7 +110,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         client,
         open_credentials(settings, client, clock),
         policies,
-        open_store(settings, policies, clock, connections=settings.searches_at_once + _OTHER_CONNECTIONS),
+        open_store(settings, client, policies, clock, connections=settings.searches_at_once + _OTHER_CONNECTIONS),
         open_embeddings(settings, client, clock),
         _open_reranker(settings),
         clock,

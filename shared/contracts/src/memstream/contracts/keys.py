@@ -159,6 +159,11 @@ def expiry_by_hex(partition: int, message: str) -> str:
     return f"memstream:{{{partition}}}:expiry:{message}"
 
 
+def collection_identity(collection: str) -> str:
+    """Return the key of the identity of a collection in Qdrant: what stands here is never made anew."""
+    return f"memstream:collection:{{{collection}}}"
+
+
 def budget(name: str) -> str:
     """Return the hash that holds the rate limit budget of a provider."""
     return f"memstream:budget:{{{name}}}"

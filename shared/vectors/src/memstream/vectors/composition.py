@@ -4,24 +4,32 @@ The one place that names their adapters: what one service stores the other has t
 """
 
 from datetime import timedelta
+from functools import partial
+from secrets import token_hex
 
 from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings
 
 from memstream.runtime.clock import Clock
 from memstream.runtime.configuration import Duration
-from memstream.runtime.tls import CaFile
+from memstream.runtime.tls import CaFile, context_for
 from memstream.streams.connections import Redis
 from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.embeddings import MeteredEmbeddings
 from memstream.vectors.embeddings.budget import Budget, Limits
 from memstream.vectors.embeddings.metering import Watch, ignore
 from memstream.vectors.embeddings.openai import OpenAIEmbeddings
+from memstream.vectors.kept_identity import KeptInRedis
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import Expiry, MemoryStore, Owner
 from memstream.vectors.store.qdrant import QdrantStore
+from memstream.vectors.store.qdrant.collection import Collection
+from memstream.vectors.store.qdrant.copies import Agreement, Consistency, Copies, Ordering, Quantization
+from memstream.vectors.store.qdrant.identity import Identification
+from memstream.vectors.store.qdrant.restoration import Restoration
 
 _NO_TIME = timedelta(0)
+_LONGEST_RESTORE = timedelta(hours=24)
 
 
 class ServerSettings(BaseSettings):
@@ -33,6 +41,16 @@ class ServerSettings(BaseSettings):
     qdrant_api_key: SecretStr | None = None
     qdrant_timeout: Duration = Field(default=timedelta(seconds=10), gt=_NO_TIME)
     collection: str = Field(default="memstream", min_length=1)
+    shard_number: int | None = Field(default=None, ge=1)
+    replication_factor: int | None = Field(default=None, ge=1)
+    write_consistency_factor: int | None = Field(default=None, ge=1)
+    """These three, and the next two, are what the collection is made with; one that exists keeps its own. Unset: as
+    Qdrant is configured."""
+    on_disk_vectors: bool = False
+    quantization: Quantization = "none"
+    write_ordering: Ordering | None = None
+    read_consistency: Consistency | None = None
+    """deploy/README.md says which of these a cluster needs."""
 
     embeddings_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
     embeddings_ca_file: CaFile | None = None
@@ -64,7 +82,7 @@ class ServerSettings(BaseSettings):
 
 
 def open_store(
-    settings: ServerSettings, policies: TenantPolicies, clock: Clock, *, connections: int = 32
+    settings: ServerSettings, client: Redis, policies: TenantPolicies, clock: Clock, *, connections: int = 32
 ) -> MemoryStore:
     """Return the store. It connects at the first call; at most `connections` are open at once.
 
@@ -88,7 +106,39 @@ def open_store(
         ca_file=settings.qdrant_ca_file,
         connections=connections,
         expiry=expiry,
+        copies=Copies(
+            settings.shard_number,
+            settings.replication_factor,
+            settings.write_consistency_factor,
+            on_disk_vectors=settings.on_disk_vectors,
+            quantization=settings.quantization,
+        ),
+        agreement=Agreement(settings.write_ordering, settings.read_consistency),
+        identification=_identification(settings, client, clock),
     )
+
+
+def open_restoration(settings: ServerSettings, client: Redis, clock: Clock) -> Restoration:
+    """Return what restores the collection.
+
+    Raises:
+        ConfigurationError: there is a CA file for a URL without TLS.
+
+    """
+    url = str(settings.qdrant_url)
+    collection = Collection(
+        url=url,
+        api_key=settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
+        name=settings.collection,
+        timeout=_LONGEST_RESTORE.total_seconds(),
+        connections=1,
+        verify=context_for(url, settings.qdrant_ca_file) or True,
+    )
+    return Restoration(collection, _identification(settings, client, clock))
+
+
+def _identification(settings: ServerSettings, client: Redis, clock: Clock) -> Identification:
+    return Identification(KeptInRedis(client, settings.collection), partial(token_hex, 16), clock)
 
 
 def open_embeddings(settings: ServerSettings, client: Redis, clock: Clock, watch: Watch = ignore) -> MeteredEmbeddings:

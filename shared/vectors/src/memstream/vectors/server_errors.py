@@ -25,7 +25,9 @@ _KNOWN = re.compile(
     r"|model\b.{0,100}?\bdoes not exist|maximum context length is \d{1,9} tokens|'\$\.input' is invalid"
     r"|too many inputs|input is too long|invalid model|batch size|wrong input|format error in json body"
     r"|vector dimension error: expected dim: \d{1,9}, got \d{1,9}|not existing vector name|doesn't exist"
-    r"|index required but not found|strict mode|no space left|out of disk|out of memory|read-only|timed? ?out"
+    r"|index required but not found(?: for \\?\"[a-z_]{1,40}\\?\")?|strict mode|search disabled!|request is forbidden"
+    r"|max [a-z ]{1,40} limit of [\w .]{1,30}? reached|(?:resident memory|disk) usage is at \d{1,3}%"
+    r"|limit exceeded \d{1,12} > \d{1,12}|no space left|out of disk|out of memory|read-only|timed? ?out"
     r"|shutting down|consistency|no such field|unknown field|service is (?:not ready|starting)",
     re.IGNORECASE,
 )
@@ -38,7 +40,8 @@ _MOST_PHRASES = 3
 def reason_of(status: int, message: str) -> str:
     """Return in short what a server answered: its status, and of its text only known phrases, never a user's words."""
     phrases = [
-        _FREE.sub(" … ", found[0].lower()) for found in islice(_KNOWN.finditer(message[:_SEARCHED]), _MOST_PHRASES)
+        _FREE.sub(" … ", found[0].lower().replace("\\", ""))
+        for found in islice(_KNOWN.finditer(message[:_SEARCHED]), _MOST_PHRASES)
     ]
     return f"HTTP {status}" + (f": {'; '.join(dict.fromkeys(phrases))}" if phrases else "")
 

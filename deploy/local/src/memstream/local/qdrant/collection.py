@@ -121,6 +121,11 @@ class Collection:
         with self._writing() as shard:
             return self._change({**self.record, "config": config}, shard, operation)
 
+    def configure(self, config: Json) -> None:
+        """Remember a configuration that changes nothing for the engine."""
+        with self._writing():
+            self._save({**self.record, "config": config})
+
     def flush(self) -> None:
         """Write everything into the segments, so that the write-ahead log need not be replayed.
 

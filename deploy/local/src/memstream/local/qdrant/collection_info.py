@@ -2,6 +2,7 @@
 
 from memstream.local.qdrant.collection import Collection
 from memstream.local.qdrant.configuration import (
+    COPIES,
     DELETED_THRESHOLD,
     HNSW_DEFAULTS,
     INDEXING_THRESHOLD,
@@ -33,9 +34,14 @@ def describe(collection: Collection) -> Json:
         "points_count": info.points_count,
         "segments_count": info.segments_count,
         "config": {
-            "params": {"vectors": vectors, "sparse_vectors": sparse_vectors},
+            "params": {
+                "vectors": vectors,
+                "sparse_vectors": sparse_vectors,
+                **{name: config.get(name, 1) for name in COPIES},
+            },
             "hnsw_config": {**HNSW_DEFAULTS, **(config.get("hnsw_config") or {})},
             "optimizer_config": _OPTIMIZERS,
+            **{name: config[name] for name in ("metadata", "strict_mode_config") if config.get(name)},
         },
         "payload_schema": {
             field: _index(schema, info.payload_schema[field].points if field in info.payload_schema else 0)

@@ -15,9 +15,14 @@ from memstream.local.qdrant.json_fields import (
     single_field,
     strict_object,
 )
+from memstream.local.qdrant.strict_mode import read_strict_mode
 from memstream.local.qdrant.vectors import VectorSchema
 
-CONFIGURATION = ("vectors", "sparse_vectors", "hnsw_config")
+_STORAGE = ("vectors", "sparse_vectors", "hnsw_config")
+COPIES = ("shard_number", "replication_factor", "write_consistency_factor")
+"""They are remembered: there is one server, which has everything."""
+_CHANGEABLE = ("metadata", "strict_mode_config")
+CONFIGURATION = (*_STORAGE, *COPIES, *_CHANGEABLE)
 HNSW_DEFAULTS: Json = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
 MAX_SEGMENT_SIZE = 100_000  # KB
 INDEXING_THRESHOLD = 0
@@ -42,6 +47,7 @@ _HNSW = ("m", "payload_m")
 def read_configuration(body: Json) -> Json:
     """Return the configuration of a new collection, without what is null."""
     strict_object(body, CONFIGURATION, "collection")
+    _check_changeable(body)
     vectors = json_object(body.get("vectors") or {}, "vectors")
     if "size" in vectors and not isinstance(vectors["size"], dict):
         raise unsupported("an unnamed vector; give it a name")
@@ -50,7 +56,22 @@ def read_configuration(body: Json) -> Json:
         raise wrong_input(f"the same name for a dense and a sparse vector: {', '.join(sorted(overlap))}")
     if not vectors and not body.get("sparse_vectors"):
         raise unsupported("a collection without any vectors")
+    for name in COPIES:
+        optional(lambda value, where: integer(value, where, 1), body, name)
     return {name: value for name, value in body.items() if value is not None}
+
+
+def config_with_changes(config: Json, body: Json) -> Json:
+    """Return the configuration after an update: metadata and rules are merged into those that are there."""
+    strict_object(body, _CHANGEABLE, "collection")
+    _check_changeable(body)
+    merged = {name: {**(config.get(name) or {}), **body[name]} for name in _CHANGEABLE if body.get(name)}
+    return {**config, **merged}
+
+
+def _check_changeable(body: Json) -> None:
+    optional(json_object, body, "metadata")
+    optional(read_strict_mode, body, "strict_mode_config")
 
 
 def vector_schema(config: Json) -> VectorSchema:

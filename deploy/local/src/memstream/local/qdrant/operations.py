@@ -13,6 +13,7 @@ from memstream.local.qdrant.collection_info import describe
 from memstream.local.qdrant.compaction import COMPACT_WITHIN
 from memstream.local.qdrant.configuration import (
     add_vector,
+    config_with_changes,
     config_with_vector,
     config_without_vector,
     read_configuration,
@@ -35,6 +36,7 @@ from memstream.local.qdrant.json_fields import (
 from memstream.local.qdrant.queries import read_limit, read_order, read_query
 from memstream.local.qdrant.responses import read_with_payload, read_with_vector, scored_points, stored_points
 from memstream.local.qdrant.storage import Storage
+from memstream.local.qdrant.strict_mode import check_reads, check_updates, filters_of
 from memstream.local.qdrant.updates import Write, read_batch, read_deletion
 from memstream.local.qdrant.vectors import VectorSchema
 
@@ -90,6 +92,13 @@ def get_collection(call: Call) -> Json:
     return describe(call.collection)
 
 
+def update_collection(call: Call) -> bool:
+    """Change a collection's metadata, or what is forbidden to ask of it."""
+    collection = call.collection
+    collection.configure(config_with_changes(collection.config, call.body))
+    return True
+
+
 def delete_collection(call: Call) -> bool:
     """Delete a collection; false if there was none."""
     return call.storage.delete(call.path["collection"])
@@ -118,8 +127,10 @@ def delete_vector(call: Call) -> Json:
 
 def write(call: Call, read: Callable[[Json, VectorSchema], Write]) -> Json:
     """Apply a write, parsed by a reader in ``updates``."""
-    collection = call.collection
-    return call.applied(collection.write(*read(call.body, collection.schema)))
+    collection, body = call.collection, call.body
+    operations = read(body, collection.schema)
+    check_updates(collection.record, [body.get("filter")])
+    return call.applied(collection.write(*operations))
 
 
 def delete(call: Call) -> Json:
@@ -141,7 +152,11 @@ def get_residue(call: Call) -> Json:
 def write_batch(call: Call) -> list[Json]:
     """Apply several writes in order, and return a result for each."""
     collection, body = call.collection, call.body
-    results = [call.applied(collection.write(*each)) for each in read_batch(body, collection.schema)]
+    writes = read_batch(body, collection.schema)
+    check_updates(
+        collection.record, [each.get("filter") for written in body["operations"] for each in written.values()]
+    )
+    results = [call.applied(collection.write(*each)) for each in writes]
     if any("delete" in operation for operation in body["operations"]):
         collection.note_deletion(call.now)
     return results
@@ -171,6 +186,7 @@ def scroll(call: Call) -> Json:
         with_vector=read_with_vector(body, collection.schema),
         order_by=optional(read_order, body, "order_by"),
     )
+    check_reads(collection.record, [body.get("filter")])
     points, next_page = collection.read(lambda shard: shard.scroll(request))
     return {"points": stored_points(points), "next_page_offset": next_page}
 
@@ -179,7 +195,9 @@ def count(call: Call) -> Json:
     """Count the points that match a filter."""
     body = strict_object(call.body, ("filter", "exact"), "body")
     request = qe.CountRequest(exact=optional(boolean, body, "exact") is not False, filter=optional_filter(body))
-    return {"count": call.collection.read(lambda shard: shard.count(request))}
+    collection = call.collection
+    check_reads(collection.record, [body.get("filter")])
+    return {"count": collection.read(lambda shard: shard.count(request))}
 
 
 def facet(call: Call) -> Json:
@@ -191,7 +209,9 @@ def facet(call: Call) -> Json:
         exact=optional(boolean, body, "exact") or False,
         filter=optional_filter(body),
     )
-    hits = call.collection.read(lambda shard: shard.facet(request)).hits
+    collection = call.collection
+    check_reads(collection.record, [body.get("filter")])
+    hits = collection.read(lambda shard: shard.facet(request)).hits
     return {"hits": [{"value": hit.value, "count": hit.count} for hit in hits]}
 
 
@@ -203,6 +223,7 @@ def query_batch(call: Call) -> list[Json]:
     requests = [
         read_query(_without_payload(body), collection.schema, f"searches[{index}]") for index, body in enumerate(bodies)
     ]
+    check_reads(collection.record, [each for body in bodies for each in filters_of(body)])
     found = collection.read(lambda shard: shard.query_batch(qe.QueryBatchRequest(requests)))
     answers = [{"points": scored_points(points)} for points in found]
     for body, answer in zip(bodies, answers, strict=True):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -42,6 +42,13 @@ _SMALL_WRITERS = 2
 _SMALL_BODY = 65_536
 """Smaller writes have threads of their own, so that a single new message need not wait for the batches of an import."""
 
+_OF_READS: Mapping[str, frozenset[str]] = {"consistency": frozenset(("all", "majority", "quorum", "1"))}
+_OF_WRITES: Mapping[str, frozenset[str]] = {
+    "wait": frozenset(("true", "false")),
+    "ordering": frozenset(("weak", "medium", "strong")),
+}
+"""Query parameters, and what they may say. One server orders all writes, and every copy is its own."""
+
 _CLOCK = SystemClock()
 
 Operation = Callable[[Call], object]
@@ -57,10 +64,10 @@ def build(storage: Storage, on_ready: Callable[[], None]) -> Starlette:
     small_writers = ThreadPoolExecutor(_SMALL_WRITERS, thread_name_prefix="small-write")
 
     def reading(operation: Operation) -> Endpoint:
-        return partial(_answer, storage, (readers, readers), frozenset(), operation)
+        return partial(_answer, storage, (readers, readers), _OF_READS, operation)
 
     def writing(operation: Operation) -> Endpoint:
-        return partial(_answer, storage, (small_writers, writers), frozenset(("wait",)), operation)
+        return partial(_answer, storage, (small_writers, writers), _OF_WRITES, operation)
 
     routes = [Route(path, reading(operation), methods=[method]) for method, path, operation in _READS]
     routes += [Route(path, writing(operation), methods=[method]) for method, path, operation in _WRITES]
@@ -110,7 +117,7 @@ def _flush_and_close(storage: Storage) -> None:
 async def _answer(
     storage: Storage,
     pools: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
-    parameters: frozenset[str],
+    parameters: Mapping[str, frozenset[str]],
     operation: Operation,
     request: Request,
 ) -> Response:
@@ -153,12 +160,12 @@ async def _read_body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _check_parameters(request: Request, allowed: frozenset[str]) -> None:
+def _check_parameters(request: Request, allowed: Mapping[str, frozenset[str]]) -> None:
     for name, value in request.query_params.items():
         if name not in allowed:
             raise malformed(f"unknown query parameter `{name}`")
-        if value not in ("true", "false"):
-            raise malformed(f"query parameter `{name}` must be true or false")
+        if value not in allowed[name]:
+            raise malformed(f"query parameter `{name}` must be one of {', '.join(sorted(allowed[name]))}")
 
 
 def _error_response(error: ApiError, started: float) -> Response:
@@ -212,5 +219,6 @@ _WRITES: list[tuple[str, str, Operation]] = [
     ("PUT", f"{_C}/vectors/{{vector}}", operations.create_vector),
     ("DELETE", f"{_C}/vectors/{{vector}}", operations.delete_vector),
     ("PUT", _C, operations.create_collection),
+    ("PATCH", _C, operations.update_collection),
     ("DELETE", _C, operations.delete_collection),
 ]

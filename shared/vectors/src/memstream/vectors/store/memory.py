@@ -126,6 +126,10 @@ class MemoryStore(Protocol):
         """Return the ids of those messages that `delete_messages` would delete, expired ones included."""
         ...
 
+    async def note_settled(self, milliseconds: int) -> None:
+        """Note in the store that what comes from entries of before this time is in it: snapshots then say it too."""
+        ...
+
     async def residue(self) -> Residue | None:
         """Return what the files hold of deleted messages; None if the store does not tell."""
         ...

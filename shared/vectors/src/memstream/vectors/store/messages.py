@@ -50,7 +50,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     conversation_id: Annotated[str | None, Index.KEYWORD] = None
     speaker: Annotated[str | None, Index.KEYWORD] = None
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
-    chunk: int = 0
+    chunk: Annotated[int, Index.INTEGER] = 0
     """Which of the message's chunks this is, from 0."""
     chunks: int = 1
     """How many chunks the message has."""

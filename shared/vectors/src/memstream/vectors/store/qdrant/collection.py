@@ -3,8 +3,7 @@
 Whatever reads or deletes points takes an `OwnedFilter`, or the ids of points, which are made from an owner.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ssl import SSLContext
@@ -18,21 +17,17 @@ import numpy.typing as npt
 import orjson
 from pydantic import BaseModel
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from qdrant_client.http.exceptions import UnexpectedResponse
 
-from memstream.runtime.errors import AnswerTooLarge, Rejected, Throttled, Unavailable
-from memstream.vectors.server_errors import (
-    error_for_no_answer,
-    error_for_status,
-    error_for_unreadable_answer,
-    read_retry_after,
-)
+from memstream.runtime.errors import AnswerTooLarge, Rejected, Unavailable
+from memstream.vectors.server_errors import error_for_unreadable_answer, read_retry_after
 from memstream.vectors.store.memory import DEPENDENCY, Residue
 from memstream.vectors.store.messages import Record, StoredMessage
+from memstream.vectors.store.qdrant.copies import NO_AGREEMENT, Agreement
+from memstream.vectors.store.qdrant.faults import error_for_answer, qdrant_faults, readable
 from memstream.vectors.store.qdrant.filters import CountFilter, DeletionFilter, OwnedFilter, not_after
 from memstream.vectors.store.qdrant.scored_queries import Query, QueryAnswer, batch_body
-from memstream.vectors.transport import HttpTransport, ResponseTooLarge, is_direct
+from memstream.vectors.transport import HttpTransport, is_direct
 
 AnswerT = TypeVar("AnswerT")
 UpdatedT = TypeVar("UpdatedT", "_Updated", "_AllUpdated")
@@ -48,8 +43,6 @@ _MAX_BYTES = 16 * 2**20
 
 _OK = 200
 _NOT_FOUND = 404
-_NO_STATUS = 500
-"""What an answer without a status counts as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +142,10 @@ class Collection:
         timeout: float,
         connections: int,
         verify: SSLContext | bool = True,
+        agreement: Agreement = NO_AGREEMENT,
     ) -> None:
         self.name = name
+        self._agreement = agreement
         headers = {} if api_key is None else {"api-key": api_key}
         self.client = AsyncQdrantClient(
             url=url,
@@ -169,6 +164,14 @@ class Collection:
             self._transport = HttpTransport(
                 url, port=_PORT, headers=headers, timeout=max(1, int(timeout)), max_bytes=_MAX_BYTES
             )
+
+    @property
+    def _ordering(self) -> models.WriteOrdering | None:
+        return None if self._agreement.ordering is None else models.WriteOrdering(self._agreement.ordering)
+
+    @property
+    def _consistency(self) -> models.ReadConsistencyType | None:
+        return None if self._agreement.consistency is None else models.ReadConsistencyType(self._agreement.consistency)
 
     async def upsert(self, points: Sequence[Mapping[str, Any]], newest_ms: int) -> None:
         """Store points, but for those whose stored version comes from an entry after `newest_ms`.
@@ -210,7 +213,7 @@ class Collection:
                 method=method,
                 url="/collections/{name}" + path,
                 path_params={"name": self.name},
-                params={"wait": "true"},
+                params=self._agreement.of_writes(),
                 headers={"Content-Type": "application/json"},
                 content=content,
             )
@@ -242,7 +245,9 @@ class Collection:
 
         """
         with qdrant_faults():
-            result = await self.client.delete(self.name, models.FilterSelector(filter=which.model), wait=True)
+            result = await self.client.delete(
+                self.name, models.FilterSelector(filter=which.model), wait=True, ordering=self._ordering
+            )
         _completed(result, "a deletion")
 
     async def ids(self, which: DeletionFilter, limit: int) -> list[PointId]:
@@ -254,7 +259,12 @@ class Collection:
         """
         with qdrant_faults():
             records, _ = await self.client.scroll(
-                self.name, scroll_filter=which.model, limit=limit, with_payload=False, with_vectors=False
+                self.name,
+                scroll_filter=which.model,
+                limit=limit,
+                with_payload=False,
+                with_vectors=False,
+                consistency=self._consistency,
             )
         return [PointId(str(record.id)) for record in records]
 
@@ -286,17 +296,19 @@ class Collection:
                     method="POST",
                     url="/collections/{name}" + path,
                     path_params={"name": self.name},
+                    params=self._agreement.of_reads(),
                     headers={"Content-Type": "application/json"},
                     content=content,
                 )
-            with _readable():
+            with readable():
                 return msgspec.json.decode(orjson.dumps({"result": answer.result}), type=form)
         with qdrant_faults():
-            response = await self._transport.post(f"/collections/{quote(self.name, safe='')}{path}", content)
+            query = "".join(f"?{name}={value}" for name, value in self._agreement.of_reads().items())
+            response = await self._transport.post(f"/collections/{quote(self.name, safe='')}{path}{query}", content)
         if response.status != _OK:
             message = response.content.decode(errors="replace")
-            raise error_for_status(DEPENDENCY, response.status, message, read_retry_after(response.headers))
-        with _readable():
+            raise error_for_answer(response.status, message, read_retry_after(response.headers))
+        with readable():
             return msgspec.json.decode(response.content, type=form)
 
     async def look_up(self, lookups: Sequence[Lookup]) -> list[list[Record]]:
@@ -329,6 +341,7 @@ class Collection:
                 offset=first,
                 order_by=lookup.order,
                 with_payload=True,
+                consistency=self._consistency,
             )
         return _records(records)
 
@@ -349,8 +362,9 @@ class Collection:
                 offset=first,
                 with_payload=False,
                 with_vectors=[name],
+                consistency=self._consistency,
             )
-        with _readable():
+        with readable():
             found = msgspec.convert(
                 {str(record.id): (record.vector or {})[name] for record in records if isinstance(record.vector, dict)},
                 dict[str, list[float]],
@@ -366,7 +380,7 @@ class Collection:
         """
         points = [models.PointVectors(id=point, vector={name: row.tolist()}) for point, row in vectors.items()]
         with qdrant_faults():
-            result = await self.client.update_vectors(self.name, points, wait=True)
+            result = await self.client.update_vectors(self.name, points, wait=True, ordering=self._ordering)
         _completed(result, "an update of vectors")
 
     async def residue(self) -> Residue | None:
@@ -385,7 +399,7 @@ class Collection:
                 if error.status_code == _NOT_FOUND:
                     return None
                 raise
-        with _readable():
+        with readable():
             return msgspec.convert(answer.result, Residue)
 
     async def facet(self, field: str, which: OwnedFilter, limit: int) -> list[str]:
@@ -412,7 +426,7 @@ def _completed(result: models.UpdateResult, what: str) -> None:
 
 
 def _records(points: Sequence[models.ScoredPoint] | Sequence[models.Record]) -> list[Record]:
-    with _readable():
+    with readable():
         return [Record(str(point.id), StoredMessage.read(point.payload or {})) for point in points]
 
 
@@ -423,36 +437,5 @@ def read_payload(payload: Mapping[str, Any]) -> StoredMessage:
         Unavailable: there is none in it.
 
     """
-    with _readable():
+    with readable():
         return StoredMessage.read(payload)
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Translate the error of an answer that is not what was asked for. Its text is left out: it may be a user's."""
-    try:
-        yield
-    except ValueError as error:
-        raise error_for_unreadable_answer(DEPENDENCY, error) from None
-
-
-@contextmanager
-def qdrant_faults() -> Iterator[None]:
-    """Translate what qdrant-client raises into the errors that say what to do about it."""
-    try:
-        yield
-    except ResourceExhaustedResponse as error:
-        raise Throttled(DEPENDENCY, "too many requests", float(error.retry_after_s)) from error
-    except QdrantException as error:
-        # The other reason for it: a 429 whose Retry-After is no whole number.
-        raise Throttled(DEPENDENCY, "too many requests") from error
-    except ResponseTooLarge as error:
-        raise AnswerTooLarge(DEPENDENCY, f"its answer is too large: {error}") from error
-    except ResponseHandlingException as error:
-        raise error_for_no_answer(DEPENDENCY, error.source) from error
-    except UnexpectedResponse as error:
-        message = error.content.decode(errors="replace")
-        retry_after = read_retry_after(error.headers)
-        raise error_for_status(DEPENDENCY, error.status_code or _NO_STATUS, message, retry_after) from error
-    except OSError as error:
-        raise error_for_no_answer(DEPENDENCY, error) from error

@@ -1,6 +1,8 @@
 """The store in Qdrant, through its REST interface."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,18 +13,23 @@ from memstream.contracts.keys import Position
 from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import metadata_terms
 from memstream.vectors.store.conditions import Conditions, FirstChunk
 from memstream.vectors.store.expiry import Expiry, ReadExpiry, Sweepable
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, Residue
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
+from memstream.vectors.store.metadata_terms import terms_of, with_terms
 from memstream.vectors.store.owners import Owner
 from memstream.vectors.store.qdrant import neighbours as around
 from memstream.vectors.store.qdrant.collection import Collection, Lookup
+from memstream.vectors.store.qdrant.copies import NO_AGREEMENT, SERVERS_CHOICE, Agreement, Copies
 from memstream.vectors.store.qdrant.fence import Fence
 from memstream.vectors.store.qdrant.filters import deleted, expired, messages_until, of_tenant, owned, until_entry
+from memstream.vectors.store.qdrant.identity import CHECK_SECONDS, Identification
 from memstream.vectors.store.qdrant.keyword_spaces import ANY_SCRIPT, KeywordSpace
-from memstream.vectors.store.qdrant.layout import ensure_layout, ensure_vector, read_keyword_space
+from memstream.vectors.store.qdrant.layout import Layout, ensure_layout, ensure_vector, note_settled, read_layout
 from memstream.vectors.store.qdrant.queries import queries_for, read_candidates
+from memstream.vectors.store.qdrant.rehearsals import rehearse_reads, rehearse_writes
 from memstream.vectors.store.qdrant.timeline import Walk
 from memstream.vectors.store.queries import (
     CandidateQuery,
@@ -50,16 +57,25 @@ class QdrantStore:
         connections: int = 32,
         expiry: ReadExpiry,
         keywords: KeywordSpace | None = None,
+        copies: Copies = SERVERS_CHOICE,
+        agreement: Agreement = NO_AGREEMENT,
+        identification: Identification | None = None,
     ) -> None:
         """Make it. `timeout` is in seconds; at most `connections` are open at once.
 
         A server with TLS is trusted if its certificate comes from an authority in `ca_file`, or one of the system's.
 
         `expiry` says what no query may find. `keywords` is the collection's keyword space where it is known; None reads
-        it, and gives a new collection the newest one.
+        it, and gives a new collection the newest one. `copies` is what a new collection gets, and `agreement` what its
+        copies agree on. With an `identification`, a collection that once was there is not made anew, and not taken for
+        another one.
         """
         self._space = space
         self._keywords = keywords
+        self._layout = None if keywords is None else Layout(keywords, has_terms=False)
+        self._copies = copies
+        self._identification = identification
+        self._identified_at = -math.inf
         self._expiry = expiry
         self._vector_name = space.vector_name
         self._collection = Collection(
@@ -69,50 +85,69 @@ class QdrantStore:
             timeout=timeout,
             connections=connections,
             verify=context_for(url, ca_file) or True,
+            agreement=agreement,
         )
         self._fence = Fence(self._collection)
 
     async def ensure(self) -> None:
         """See `MemoryStore`."""
-        self._keywords = await ensure_layout(self._collection, self._space, self._keywords or ANY_SCRIPT)
+        keywords = self._keywords or ANY_SCRIPT
+        self._layout = await ensure_layout(self._collection, self._space, keywords, self._copies, self._identification)
+        await rehearse_writes(self._collection)
 
     async def check(self) -> None:
         """See `MemoryStore`."""
         # Read each time: an operator may have put another collection in its place.
-        self._keywords = await read_keyword_space(self._collection)
+        self._layout = await read_layout(self._collection, self._identification)
+        await rehearse_reads(self._collection, self._layout, self._vector_name, self._space.dimensions)
 
-    async def _keyword_space(self) -> KeywordSpace:
-        if self._keywords is None:
-            self._keywords = await read_keyword_space(self._collection)
-        return self._keywords
+    async def _known_layout(self) -> Layout:
+        if self._layout is None:
+            self._layout = await read_layout(self._collection, self._identification)
+        return self._layout
+
+    async def _require_same_collection(self) -> None:
+        """Raise if what is written would go to another collection than before; looked up every few seconds."""
+        if self._identification is None:
+            return
+        now = self._identification.clock.monotonic()
+        if now - self._identified_at > CHECK_SECONDS:
+            self._layout = await read_layout(self._collection, self._identification)
+            self._identified_at = now
 
     async def store(self, chunks: Sequence[EmbeddedChunk]) -> None:
         """See `MemoryStore`."""
         newest = max((chunk.message.entry_ms for chunk in chunks), default=0)
-        keywords = await self._keyword_space()
-        await self._collection.upsert([self._point(chunk, keywords) for chunk in chunks], newest)
+        layout = await self._known_layout()
+        await self._collection.upsert([self._point(chunk, layout) for chunk in chunks], newest)
 
-    def _point(self, chunk: EmbeddedChunk, keywords: KeywordSpace) -> dict[str, Any]:
-        message = chunk.message
+    def _point(self, chunk: EmbeddedChunk, layout: Layout) -> dict[str, Any]:
+        message, keywords = chunk.message, layout.keywords
+        terms = terms_of(message.metadata) if layout.has_terms else []
         return {
             "id": str(chunk.owner.point_id(message.message_id, message.chunk)),
             "vector": {self._vector_name: chunk.vector, keywords.vector_name: keywords.document(chunk.indexed_text)},
             # Whose it is, is said by the owner alone.
-            "payload": message.written() | {"owner": chunk.owner.name, "tenant": chunk.owner.tenant},
+            "payload": message.written()
+            | ({metadata_terms.FIELD: terms} if terms else {})
+            | {"owner": chunk.owner.name, "tenant": chunk.owner.tenant},
         }
 
     async def reserve(
         self, reservations: Sequence[Reservation], token: str, now: datetime
     ) -> list[StoredVersion | None]:
         """See `MemoryStore`."""
-        return await self._fence.reserve(reservations, token, now) if reservations else []
+        if not reservations:
+            return []
+        await self._require_same_collection()
+        return await self._fence.reserve(reservations, token, now)
 
     async def fill(self, versions: Sequence[NewVersion], token: str) -> list[bool]:
         """See `MemoryStore`."""
         if not versions:
             return []
-        keywords = await self._keyword_space()
-        points = [[self._point(chunk, keywords) for chunk in one.chunks] for one in versions]
+        layout = await self._known_layout()
+        points = [[self._point(chunk, layout) for chunk in one.chunks] for one in versions]
         return await self._fence.fill(versions, points, token)
 
     async def release(self, reservations: Sequence[Reservation], now: datetime) -> None:
@@ -127,10 +162,12 @@ class QdrantStore:
     async def delete_messages(self, owner: Owner, until: Mapping[str, Position]) -> None:
         """See `MemoryStore`."""
         if until:
+            await self._require_same_collection()
             await self._fence.delete(owner, until)
 
     async def delete_all(self, owner: Owner, until: Position) -> None:
         """See `MemoryStore`."""
+        await self._require_same_collection()
         await self._collection.delete(deleted(owner, either=[until_entry(until)]))
 
     async def count_messages(self, owner: Owner, until: Position) -> int:
@@ -141,17 +178,28 @@ class QdrantStore:
         """See `MemoryStore`."""
         return await self._fence.find(owner, until) if until else set()
 
+    async def note_settled(self, milliseconds: int) -> None:
+        """See `MemoryStore`."""
+        if self._identification is not None:
+            await self._require_same_collection()
+            await note_settled(self._collection, milliseconds)
+
     async def residue(self) -> Residue | None:
         """See `MemoryStore`."""
         return await self._collection.residue()
 
     async def propose(self, queries: Sequence[CandidateQuery]) -> list[Candidates]:
         """See `MemoryStore`."""
-        keywords = await self._keyword_space()
+        layout = await self._known_layout()
         requests = [
             request
             for query in queries
-            for request in queries_for(query, await self._expiry(query.owner), self._vector_name, keywords)
+            for request in queries_for(
+                replace(query, conditions=_in_terms_of(layout, query.conditions)),
+                await self._expiry(query.owner),
+                self._vector_name,
+                layout.keywords,
+            )
         ]
         answers = iter(await self._collection.query(requests))
         try:
@@ -178,7 +226,8 @@ class QdrantStore:
         self, owner: Owner, conditions: Conditions, start: TimelinePosition | datetime | None, count: int
     ) -> list[Record]:
         """See `MemoryStore`."""
-        walk = Walk(self._collection, owner, await self._expiry(owner), conditions)
+        wanted = _in_terms_of(await self._known_layout(), conditions)
+        walk = Walk(self._collection, owner, await self._expiry(owner), wanted)
         if isinstance(start, TimelinePosition):
             return await walk.after(start, count)
         return await walk.from_time(start, count)
@@ -217,6 +266,10 @@ class QdrantStore:
     async def aclose(self) -> None:
         """See `MemoryStore`."""
         await self._collection.aclose()
+
+
+def _in_terms_of(layout: Layout, conditions: Conditions) -> Conditions:
+    return with_terms(conditions) if layout.has_terms else conditions
 
 
 def _first_chunks(asked: FirstChunks, expiry: Expiry) -> Lookup:

@@ -1,0 +1,1 @@
+"""What `memstream` does with the embedder's settings."""

@@ -1,0 +1,106 @@
+"""A Qdrant cluster of a test's own, whose nodes can be paused and killed one by one."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from engines import qdrant_process
+from ports import free_ports
+from waiting import until
+
+
+@dataclass
+class Node:
+    """A server of the cluster."""
+
+    argv: list[str]
+    variables: dict[str, str]
+    folder: Path
+    port: int
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self.folder / "qdrant.log").open("ab") as output:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.argv, cwd=self.folder, stdout=output, stderr=output, env={**os.environ, **self.variables}
+            )
+        await until(self.answers, "a node of the cluster answers")
+
+    async def answers(self) -> bool:
+        """Say whether it answers."""
+        assert self.process is not None
+        assert self.process.returncode is None, (self.folder / "qdrant.log").read_text()
+        try:
+            async with httpx.AsyncClient(timeout=5) as http:
+                return (await http.get(f"{self.url}/readyz")).is_success
+        except httpx.TransportError:
+            return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, such as to pause."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    async def kill(self) -> None:
+        """End it as a crash does."""
+        self.signal(signal.SIGKILL)
+        assert self.process is not None
+        await self.process.wait()
+
+
+@dataclass
+class Cluster:
+    """Nodes that know each other."""
+
+    nodes: list[Node] = field(default_factory=list)
+
+    async def has_healed(self, collection: str) -> bool:
+        """Say whether every replica of a collection is active, as every node sees it."""
+        async with httpx.AsyncClient(timeout=5) as http:
+            for node in self.nodes:
+                try:
+                    told = (await http.get(f"{node.url}/collections/{collection}/cluster")).raise_for_status().json()
+                except httpx.HTTPError:
+                    return False
+                shards = told["result"]["local_shards"] + told["result"]["remote_shards"]
+                if told["result"]["shard_transfers"] or any(shard["state"] != "Active" for shard in shards):
+                    return False
+        return True
+
+
+@contextlib.asynccontextmanager
+async def clustered(binary: Path, folder: Path, count: int = 3) -> AsyncIterator[Cluster]:
+    """Run a cluster."""
+    cluster = Cluster()
+    first_peer = ""
+    try:
+        for number in range(count):
+            own = folder / f"node-{number}"
+            own.mkdir()
+            port = free_ports(3)
+            peer = f"http://127.0.0.1:{port + 2}"
+            argv, variables = qdrant_process(binary, own, port, None)
+            argv += ["--uri", peer] if not first_peer else ["--bootstrap", first_peer, "--uri", peer]
+            variables |= {"QDRANT__CLUSTER__ENABLED": "true", "QDRANT__CLUSTER__P2P__PORT": str(port + 2)}
+            first_peer = first_peer or peer
+            node = Node(argv, variables, own, port)
+            cluster.nodes.append(node)
+            await node.start()
+        yield cluster
+    finally:
+        for node in cluster.nodes:
+            if node.process is not None and node.process.returncode is None:
+                # A node that is paused ends too.
+                node.process.kill()
+                await node.process.wait()
