@@ -41,6 +41,7 @@ class Composition:
             "MEMSTREAM_QDRANT_API_KEY": secrets.token_hex(32),
             "MEMSTREAM_EMBEDDINGS_URL": "http://embeddings:8200/v1",
             **{f"MEMSTREAM_{name.upper()}_PORTS": f"{port}-{port + REPLICAS}" for name, port in first.items()},
+            "MEMSTREAM_IMAGE_PROVIDER": _images("test")["MEMSTREAM_IMAGE_RETRIEVER"],
             **_images("test"),
         }
         # As the README says: the example, with the required variables set.

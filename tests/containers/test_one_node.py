@@ -1,12 +1,10 @@
 """docker-compose.yml on a Docker engine: what an operator does, while users post and search."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from containers.composition import OURS, REPLICAS, Composition
-from containers.conftest import composed
 from containers.load import Load
 from waiting import until
 
@@ -64,23 +62,6 @@ async def test_the_image_has_no_root_no_compiler_and_no_writable_file(service: s
     assert (
         await inside("import os; print([name for name in ('/build', '/root/.cache') if os.path.exists(name)])") == "[]"
     )
-
-
-async def test_an_upgrade_under_load_from_the_last_release(
-    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    async with composed(request, tmp_path_factory.mktemp("upgraded")) as composition:
-        if not await composition.build_previous(tmp_path):
-            pytest.skip("the last release is not in this repository's history")
-        composition.run_release("previous")
-        await composition.up()
-        former = {service: await composition.containers(service) for service in OURS}
-        async with Load(composition, "upgraded").running() as load:
-            composition.run_release("test")
-            for service in OURS:
-                await composition.up("--no-deps", service)
-                assert not former[service] & await composition.containers(service)
-                await load.goes_on()
 
 
 async def test_nothing_is_lost_between_down_and_up(composition: Composition) -> None:
