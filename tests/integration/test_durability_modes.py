@@ -20,6 +20,7 @@ from memstream.ingest.stream_log import StreamLog
 from memstream.runtime.clock import SystemClock
 from memstream.runtime.errors import MemstreamError, Unavailable
 from memstream.streams.connections import Redis, connect, ping
+from memstream.streams.partitioning import PartitionRecord
 
 PARTITIONS = 6
 USERS = 12
@@ -33,7 +34,7 @@ class Log:
         self.client = client
         self.accepted: list[NewEntry] = []
         self.durability = Durability(client, require_fsync=True, timeout=2.0, replicas=replicas)
-        self._log = StreamLog(client, self.durability, dedup_seconds=3600)
+        self._log = StreamLog(client, self.durability, PartitionRecord(client, PARTITIONS), dedup_seconds=3600)
 
     async def append(self, entries: Sequence[NewEntry]) -> list[Appended]:
         """Append entries; raise if one of them is not accepted."""
@@ -83,7 +84,7 @@ async def logging_to(servers: Servers, replicas: int) -> AsyncIterator[Log]:
     client = connect(servers.url, timeout=2.0)
     log = Log(client, replicas)
     try:
-        await log._log.prepare(PARTITIONS)
+        await log._log.prepare()
         await log.durability.read_policy()
         yield log
     finally:

@@ -10,6 +10,7 @@ from integration.worksite import Worksite
 from memstream.contracts import ids, keys
 from memstream.contracts.keys import LANES, Lane, Position
 from memstream.contracts.messages import MessageIn
+from memstream.ingest.appends import Appended
 from memstream.ingest.durability import Durability
 from memstream.ingest.erasures import ErasureRequest, Erasures
 from memstream.ingest.recorder import Recorder
@@ -35,6 +36,7 @@ class Streams:
         """Append a message; return its entry's order."""
         entry = self._recorder.record(MessageIn(user_id="ana", message_id=message_id, text="the lamp"), "acme", lane)
         (appended,) = await self._log.append([entry])
+        assert isinstance(appended, Appended)
         assert not appended.duplicate
         return Position.parse(appended.position).order
 

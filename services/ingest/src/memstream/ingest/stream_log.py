@@ -94,7 +94,8 @@ class StreamLog:
                 with redis_faults():
                     values = await self._client.mget(names)
             except MemstreamError as error:
-                found = dict.fromkeys(indexes, error) | found
+                for index in indexes:
+                    found.setdefault(index, error)
                 continue
             for index, seen, erased in zip(indexes, values[::2], values[1::2], strict=True):
                 known = None if seen is None else Seen.parse(decoded(seen))
