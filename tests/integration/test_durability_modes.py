@@ -155,8 +155,12 @@ async def test_too_few_replicas_for_the_server_itself_are_a_fault_that_passes(tm
 
 
 async def test_local_loses_what_had_not_reached_the_replica_that_takes_over(tmp_path: Path) -> None:
-    async with sentinel_servers(tmp_path) as servers, logging_to(servers, 0) as log:
-        await log.append(messages())
+    async with (
+        sentinel_servers(tmp_path) as servers,
+        logging_to(servers, 1) as safe_log,
+        logging_to(servers, 0) as log,
+    ):
+        await safe_log.append(messages())
         primary, replica = servers.nodes
         replica.pause()
         await log.append(messages())
@@ -165,6 +169,7 @@ async def test_local_loses_what_had_not_reached_the_replica_that_takes_over(tmp_
         await until(partial(is_promoted, servers, primary, 1), "the replica takes over")
 
         assert len(await log.lost()) == USERS
+        assert await safe_log.lost() == []
 
 
 @pytest.mark.parametrize("kind", ["sentinel", "cluster"])
@@ -176,21 +181,21 @@ async def test_replica_loses_nothing_when_a_primary_is_lost_in_the_middle_of_wri
     async with running as servers, logging_to(servers, 1) as log:
         primaries = len(await servers.primaries())
         victim = (await servers.primaries())[0]
-        writers = [asyncio.create_task(keep_writing(log)) for _ in range(4)]
+        stop = asyncio.Event()
+        writers = [asyncio.create_task(keep_writing(log, stop)) for _ in range(4)]
         await until(lambda: len(log.accepted) > 20 * USERS, "messages are accepted")
         await victim.kill() if end == "kill" else victim.pause()
         await until(partial(is_promoted, servers, victim, primaries), "the replica takes over")
         await victim.start() if end == "kill" else victim.go_on()
         before = len(log.accepted)
         await until(lambda: len(log.accepted) > before + 20 * USERS, "messages are accepted again")
-        for writer in writers:
-            writer.cancel()
-        await asyncio.gather(*writers, return_exceptions=True)
+        stop.set()
+        await asyncio.gather(*writers)
 
         assert await log.lost() == []
 
 
-async def keep_writing(log: Log) -> None:
-    """Append until cancelled."""
-    while True:
+async def keep_writing(log: Log, stop: asyncio.Event) -> None:
+    """Append until told to stop; what was begun is accepted in the end."""
+    while not stop.is_set():
         await log.append_in_the_end()

@@ -32,7 +32,7 @@ _CONNECTIONS = 64
 _SENTINEL_TIMEOUT = 1.0
 """Seconds until the next Sentinel is asked."""
 
-_PASSING = ("READONLY", "MASTERDOWN", "UNBLOCKED", "CLUSTERDOWN", "NOREPLICAS")
+_PASSING = ("UNBLOCKED", "NOREPLICAS", "WAIT cannot be used with replica", "WAITAOF cannot be used with replica")
 """How a server's answer begins that is no primary now, or may not write: this passes, perhaps with another server."""
 
 
@@ -134,7 +134,7 @@ _PASSING_ERRORS = (
     redis.exceptions.MasterDownError,
     redis.exceptions.ClusterDownError,
 )
-"""The same as the library knows them: it cuts off how they begin."""
+"""The same, where the library knows them."""
 
 
 def decoded(value: object) -> str:
