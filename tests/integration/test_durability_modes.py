@@ -162,10 +162,10 @@ async def test_local_loses_what_had_not_reached_the_replica_that_takes_over(tmp_
     ):
         await safe_log.append(messages())
         primary, replica = servers.nodes
-        replica.pause()
+        await replica.kill()
         await log.append(messages())
         await primary.kill()
-        replica.go_on()
+        await replica.start()
         await until(partial(is_promoted, servers, primary, 1), "the replica takes over")
 
         assert len(await log.lost()) == USERS
