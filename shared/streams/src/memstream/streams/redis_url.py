@@ -47,7 +47,7 @@ class GroupUrl:
         self.is_cluster = kind == _CLUSTER
         self.uses_tls = scheme == "rediss"
         hosts = url.hosts()
-        if not all(host["host"] for host in hosts):
+        if not hosts or not all(host["host"] for host in hosts):
             raise ValueError(f"a host is missing: write {example}")
         self.nodes = [
             (str(host["host"]).strip("[]"), host["port"] or (_PORT if self.is_cluster else _SENTINEL_PORT))
