@@ -31,8 +31,9 @@ from memstream.vectors.store import (
     owner_of,
     without_retention,
 )
+from memstream.vectors.store.identity import KeptIdentity
 from memstream.vectors.store.qdrant import QdrantStore
-from memstream.vectors.store.qdrant.identity import Identification, KeptIdentity
+from memstream.vectors.store.qdrant.identity import Identification
 
 ANA = owner_of("acme", "ana")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

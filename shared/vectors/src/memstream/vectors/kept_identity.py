@@ -2,7 +2,7 @@
 
 from memstream.contracts import keys
 from memstream.streams.connections import Redis, decoded, redis_faults
-from memstream.vectors.store.qdrant.identity import KeptIdentity
+from memstream.vectors.store.identity import KeptIdentity
 
 _PROPOSED, _RESTORING = "proposed:", "restoring:"
 
