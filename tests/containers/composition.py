@@ -4,6 +4,7 @@ import json
 import secrets
 import shutil
 import tarfile
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from reliability.release import git, last_release
 
 PROVIDER_FILE = TOP / "tests/containers/embeddings.yaml"
 OURS = ("ingest", "embedder", "retriever")
+PORTS = {"ingest": 8100, "retriever": 8101}
 REPLICAS = 2
 """How many of a service run when it is scaled up. A third port lets one be replaced meanwhile."""
 
@@ -27,8 +29,10 @@ def _images(tag: str) -> dict[str, str]:
 class Composition:
     """One project of Docker Compose, from the files of an operator, with a simulated provider beside it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Plan it; `folder` is for its settings."""
+    def __init__(self, folder: Path, files: Sequence[Path] = (COMPOSE_FILE,), *, proxy: str = "") -> None:
+        """Plan it; `folder` is for its settings. `proxy` is the service that clients reach in the others' place."""
+        self._files = [word for file in (*files, PROVIDER_FILE) for word in ("--file", file)]
+        self._proxy = proxy
         self._project = f"memstream-test-{secrets.token_hex(4)}"
         self._settings = folder / ".env"
         self.key = ""
@@ -41,6 +45,9 @@ class Composition:
             "MEMSTREAM_QDRANT_API_KEY": secrets.token_hex(32),
             "MEMSTREAM_EMBEDDINGS_URL": "http://embeddings:8200/v1",
             **{f"MEMSTREAM_{name.upper()}_PORTS": f"{port}-{port + REPLICAS}" for name, port in first.items()},
+            "MEMSTREAM_PROMETHEUS_PORT": str(free_ports()),
+            # One of a range that is for measurements between networks, so that nobody else's is met.
+            "MEMSTREAM_DATA_NETWORK": f"198.18.{secrets.randbelow(256)}",
             "MEMSTREAM_IMAGE_PROVIDER": _images("test")["MEMSTREAM_IMAGE_RETRIEVER"],
             **_images("test"),
         }
@@ -50,8 +57,7 @@ class Composition:
     async def compose(self, *words: str, sources: Path = TOP, **variables: str) -> str:
         """Run `docker compose`, with other settings for this once where `variables` has them."""
         options = ("--project-name", self._project, "--project-directory", sources, "--env-file", self._settings)
-        files = ("--file", COMPOSE_FILE, "--file", PROVIDER_FILE)
-        return await run("docker", "compose", *options, *files, *words, environment=self._variables | variables)
+        return await run("docker", "compose", *options, *self._files, *words, environment=self._variables | variables)
 
     async def build(self) -> None:
         """Build our images from the sources."""
@@ -76,10 +82,11 @@ class Composition:
         await self.compose("rm", "--force", name)
 
     async def urls(self, service: str) -> list[str]:
-        """Return where the running containers of a service answer."""
-        lines = (await self.compose("ps", "--format", "json", service)).splitlines()
+        """Return where the running containers of a service answer, or the proxy in their place."""
+        lines = (await self.compose("ps", "--format", "json", self._proxy or service)).splitlines()
         published = [found for line in lines for found in json.loads(line)["Publishers"]]
-        return [f"http://127.0.0.1:{found['PublishedPort']}" for found in published if found["PublishedPort"]]
+        ports = [found["PublishedPort"] for found in published if found["TargetPort"] == PORTS[service]]
+        return [f"http://127.0.0.1:{port}" for port in ports if port]
 
     async def containers(self, service: str) -> set[str]:
         """Return the ids of a service's running containers."""

@@ -1,6 +1,6 @@
 """The composition that the tests of the containers share: built and brought up once."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,13 +11,15 @@ from containers.engine import COMPOSE_FILE, missing
 
 
 @asynccontextmanager
-async def composed(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Composition]:
+async def composed(
+    request: pytest.FixtureRequest, folder: Path, files: Sequence[Path] = (COMPOSE_FILE,), *, proxy: str = ""
+) -> AsyncIterator[Composition]:
     """Build a composition, and remove it at the end; skip where it was not asked for, or something is missing."""
     if not request.config.getoption("--containers"):
         pytest.skip("containers are run by `make test-containers`")
-    if lacks := await missing([COMPOSE_FILE]):
+    if lacks := await missing(files):
         pytest.skip(lacks)
-    composition = Composition(folder)
+    composition = Composition(folder, files, proxy=proxy)
     await composition.build()
     try:
         yield composition

@@ -9,6 +9,7 @@ from pathlib import Path
 
 TOP = Path(__file__).parents[2]
 COMPOSE_FILE = TOP / "docker-compose.yml"
+CLUSTER_FILE = TOP / "deploy/compose.cluster.yaml"
 _OURS = ("MEMSTREAM_IMAGE_INGEST", "MEMSTREAM_IMAGE_EMBEDDER", "MEMSTREAM_IMAGE_RETRIEVER")
 _IMAGE = re.compile(r"\$\{(MEMSTREAM_IMAGE_\w+):-([^}]+)\}")
 _TIMEOUT = 600.0

@@ -3,77 +3,31 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 import yaml
+from contract.compose_files import (
+    CLUSTER,
+    COMPOSE,
+    EXAMPLE,
+    REQUIRED,
+    SETTINGS,
+    TOP,
+    VARIABLE,
+    Compose,
+    RequiredVariableMissing,
+    interpolated,
+    read_compose,
+)
 from pydantic_settings import BaseSettings
 from waiting import PATIENCE
 
-from memstream.embedder.settings import EmbedderSettings
-from memstream.ingest.settings import IngestSettings
-from memstream.retriever.settings import RetrieverSettings
-
-TOP = Path(__file__).parents[2]
-COMPOSE = TOP / "docker-compose.yml"
-EXAMPLE = TOP / ".env.example"
-
-SETTINGS: Mapping[str, type[BaseSettings]] = {
-    "ingest": IngestSettings,
-    "embedder": EmbedderSettings,
-    "retriever": RetrieverSettings,
-}
-PUBLISHED = {"ingest", "retriever"}
-REQUIRED = {"OPENAI_API_KEY": "sk-example", "MEMSTREAM_REDIS_PASSWORD": "r" * 64, "MEMSTREAM_QDRANT_API_KEY": "q" * 64}
 ALIKE = re.compile(r"(redis|qdrant|embeddings)_(url|api_key|model|dimensions)|partitions|collection")
-
-_VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<operator>:[-?])(?P<operand>[^}]*))?\})")
-
-Compose = Mapping[str, Any]
-
-
-class RequiredVariableMissing(Exception):
-    """What Docker Compose ends with when a variable of the form `${NAME:?message}` is empty."""
-
-
-def interpolated(text: str, variables: Mapping[str, str]) -> str:
-    """Do to a text what Docker Compose does, as far as the file asks for it: `$$`, `${A}`, `${A:-b}`, `${A:?b}`."""
-
-    def value(match: re.Match[str]) -> str:
-        name, operator, operand = match["name"], match["operator"], match["operand"]
-        if name is None:
-            return "$"
-        found = variables.get(name, "")
-        if not found and operator == ":?":
-            raise RequiredVariableMissing(operand)
-        return found or (operand if operator == ":-" else "")
-
-    return _VARIABLE.sub(value, text)
-
-
-def read_compose(**variables: str) -> Compose:
-    """Read the file as Docker Compose does with these variables set."""
-
-    def walk(node: object) -> object:
-        match node:
-            case str():
-                return interpolated(node, variables)
-            case dict():
-                return {key: walk(value) for key, value in node.items()}
-            case list():
-                return [walk(value) for value in node]
-            case _:
-                return node
-
-    services = yaml.safe_load(COMPOSE.read_text())["services"]
-    read = walk(services)
-    assert isinstance(read, dict)
-    return read
+PUBLISHED = {"ingest", "retriever"}
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +131,8 @@ def test_only_the_services_reach_redis_and_qdrant(services: Compose) -> None:
 def test_the_example_of_the_variables_is_complete_and_shows_the_defaults() -> None:
     wanted = {
         match["name"]: None if match["operator"] == ":?" else match["operand"]
-        for match in _VARIABLE.finditer(COMPOSE.read_text())
+        for path in (CLUSTER, COMPOSE)
+        for match in VARIABLE.finditer(path.read_text())
         if match["name"]
     }
     lines = re.findall(r"^(#?)([A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
