@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from memstream.streams.connections import connect
+from memstream.streams.connections import connect, primaries
 
 _RUN = secrets.token_hex(4)
 """In the name of every collection that this process makes."""
@@ -127,7 +127,7 @@ async def _delete_collections(url: str, api_key: str | None) -> None:
 async def _keys_in(url: str) -> int:
     redis = connect(url)
     try:
-        return int(await redis.dbsize())
+        return sum([int(await server.dbsize()) for server in await primaries(redis)])
     finally:
         await redis.aclose()
 
@@ -135,6 +135,7 @@ async def _keys_in(url: str) -> int:
 async def _empty(url: str) -> None:
     redis = connect(url)
     try:
-        await redis.flushdb()
+        for server in await primaries(redis):
+            await server.flushdb()
     finally:
         await redis.aclose()

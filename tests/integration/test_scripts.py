@@ -8,6 +8,7 @@ from integration.worksite import Worksite
 
 from memstream.contracts import keys
 from memstream.runtime.errors import Unavailable
+from memstream.streams.connections import primaries
 from memstream.streams.credential_scripts import (
     END_KEY,
     RECORD_CREATION,
@@ -72,10 +73,12 @@ async def test_a_script_gets_its_keys_its_arguments_and_its_payload(site: Worksi
 
 async def test_a_script_the_server_does_not_know_is_run_all_the_same(site: Worksite) -> None:
     scripts = Scripts(site.redis)
-    await site.redis.script_flush()
+    for server in await primaries(site.redis):
+        await server.script_flush()
     assert await scripts.run(increase("{0}:n")) == 1
     assert await scripts.run(increase("{0}:n")) == 2
-    await site.redis.script_flush()
+    for server in await primaries(site.redis):
+        await server.script_flush()
     assert await scripts.run_all([increase("{0}:n"), increase("{0}:n", 5)]) == [3, 8]
 
 
@@ -83,7 +86,8 @@ async def test_only_calls_that_were_not_run_are_sent_again(site: Worksite) -> No
     """Else a step would be taken twice, and its second answer told."""
     other: Script[OneKey, NoArguments, int] = Script("return redis.call('DECR', KEYS[1])", int)
     scripts = Scripts(site.redis)
-    await site.redis.script_flush()
+    for server in await primaries(site.redis):
+        await server.script_flush()
     await scripts.run(increase("{0}:n", 10))
 
     assert await scripts.run_all([increase("{0}:n"), other.call(OneKey("{0}:n"), NoArguments())]) == [11, 10]

@@ -144,7 +144,7 @@ def build(settings: IngestSettings, clock: Clock, rng: Random) -> FastAPI:
     include_operations(app, health, registry)
     app.state.parts = parts
     app.state.admin_parts = AdminParts(letters, pressure, settings.partitions)
-    app.state.key_parts = KeyParts(KeyRegistry(client, clock.now, parts.new_id))
+    app.state.key_parts = KeyParts(KeyRegistry(client, clock.now, parts.new_id, durability.execute))
     app.state.tenants_parts = TenantsParts(client)
     return app
 

@@ -30,7 +30,7 @@ from memstream.streams.credential_scripts import (
     EndArguments,
     RecordArguments,
 )
-from memstream.streams.scripts import Scripts
+from memstream.streams.scripts import Execute, Scripts, execute_at_once
 from memstream.web.credentials import digest_of, milliseconds, new_key, read_record
 
 AUDIT_ENTRIES = 10_000
@@ -68,10 +68,13 @@ class KeyRegistry:
     Redis was lost in between; nothing is done that was not recorded before.
     """
 
-    def __init__(self, client: Redis, now: Callable[[], datetime], new_id: Callable[[], str]) -> None:
-        """`new_id` returns ids that sort by their time."""
+    def __init__(
+        self, client: Redis, now: Callable[[], datetime], new_id: Callable[[], str], execute: Execute = execute_at_once
+    ) -> None:
+        """`new_id` returns ids that sort by their time, and `execute` runs pipelines of writes."""
         self._client = client
-        self._scripts = Scripts(client)
+        self._execute = execute
+        self._scripts = Scripts(client, execute)
         self._now = now
         self._new_id = new_id
 
@@ -134,10 +137,12 @@ class KeyRegistry:
             unread = ("actor", actor, "action", "revoked", "key_id", key_id, "tenant", "")
             fields = _audit(entry.known, actor, "revoked") if entry.known else unread
             arguments = AuditArguments(key_id, "revoked", AUDIT_ENTRIES)
-            await self._scripts.run(RECORD_REVOCATION.call(AuditKeys(keys.AUDIT), arguments, fields))
+            await self._scripts.run_all([RECORD_REVOCATION.call(AuditKeys(keys.AUDIT), arguments, fields)])
         with redis_faults():
-            existed = await self._client.delete(keys.credential(entry.digest))
-            await self._client.zrem(keys.CREDENTIAL_INDEX, entry.member)
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.delete(keys.credential(entry.digest))
+                pipe.zrem(keys.CREDENTIAL_INDEX, entry.member)
+                existed, _ = await self._execute(pipe)
         return bool(existed)
 
     async def page(self, tenant: str | None, after: str | None, limit: int) -> ApiKeyPage:
@@ -195,12 +200,14 @@ class KeyRegistry:
             expires_at=None if made.expires_at is None else milliseconds(made.expires_at),
         )
         entry = AuditArguments(made.key_id, action, AUDIT_ENTRIES)
-        await self._scripts.run(RECORD_CREATION.call(AuditKeys(keys.AUDIT), entry, _audit(made, actor, action)))
-        await self._scripts.run(WRITE_KEY.call(CredentialKeys(keys.credential(digest)), record))
+        await self._scripts.run_all([RECORD_CREATION.call(AuditKeys(keys.AUDIT), entry, _audit(made, actor, action))])
+        await self._scripts.run_all([WRITE_KEY.call(CredentialKeys(keys.credential(digest)), record)])
         with redis_faults():
-            await self._client.zadd(keys.CREDENTIAL_INDEX, {f"{made.key_id} {digest}": 0})
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.zadd(keys.CREDENTIAL_INDEX, {f"{made.key_id} {digest}": 0})
+                await self._execute(pipe)
         if old is not None and old_expires_at is not None:
-            await self._scripts.run(END_KEY.call(CredentialKeys(old), EndArguments(old_expires_at)))
+            await self._scripts.run_all([END_KEY.call(CredentialKeys(old), EndArguments(old_expires_at))])
         return ApiKeyCreated(**made.model_dump(), key=key)
 
     async def _find(self, key_id: str) -> _Entry | None:

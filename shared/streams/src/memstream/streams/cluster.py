@@ -28,7 +28,7 @@ _ROUNDS = 8
 _WAITS = {"WAIT", "WAITAOF"}
 """Commands that wait for what their connection has written."""
 
-_ON_ALL = {"PING", "SCRIPT LOAD", "FLUSHALL"}
+_ON_ALL = {"PING", "SCRIPT LOAD"}
 _ON_ANY = {"TIME"}
 
 _UNREACHED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
@@ -203,7 +203,7 @@ def slot_of(commands: Sequence[_Command]) -> int:
 
     """
     for args, _ in commands:
-        if args[0] not in _ON_ANY | _ON_ALL | _WAITS:
+        if len(args) > 1 and args[0] not in _ON_ANY | _ON_ALL | _WAITS:
             key = _key(args)
             return key_slot(key if isinstance(key, bytes) else str(key).encode())
     raise redis.exceptions.DataError(f"{commands[0][0][0]} is asked of a server: use `primaries`")

@@ -71,14 +71,15 @@ class Execute(Protocol):
         """Run it. Unless `raise_on_error`, what the server refused is among the answers as an error."""
 
 
-async def _execute(pipe: Pipeline, /, *, raise_on_error: bool = True) -> list[Any]:
+async def execute_at_once(pipe: Pipeline, /, *, raise_on_error: bool = True) -> list[Any]:
+    """Run a pipeline and wait for nothing else."""
     return await pipe.execute(raise_on_error=raise_on_error)
 
 
 class Scripts:
     """Calls scripts: one at a time, or many in one round trip."""
 
-    def __init__(self, client: Redis, execute: Execute = _execute) -> None:
+    def __init__(self, client: Redis, execute: Execute = execute_at_once) -> None:
         """`execute` runs a pipeline of calls."""
         self._client = client
         self._execute = execute
