@@ -58,6 +58,8 @@ async def create(backend: Backend, name: str) -> None:
     """Make an empty collection of the sample's shape."""
     await backend.client.create_collection(
         name,
+        # In a cluster, the limit of a prefetch holds for each shard.
+        shard_number=1,
         vectors_config={"dense": models.VectorParams(size=2, distance=models.Distance.COSINE)},
         sparse_vectors_config={"terms": models.SparseVectorParams()},
     )

@@ -34,6 +34,16 @@ pytestmark = pytest.mark.timeout(600)
 """Seconds: a node that was cut off is caught up with before the next fault."""
 
 
+_open: list[QdrantStore] = []
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _closed() -> AsyncIterator[None]:
+    yield
+    while _open:
+        await _open.pop().aclose()
+
+
 @pytest_asyncio.fixture(scope="module")
 async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     """Run three nodes."""
@@ -46,7 +56,7 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clu
 
 def opened(node: Node, name: str, agreement: Agreement = AGREED) -> QdrantStore:
     """Open the collection through a node."""
-    return QdrantStore(
+    store = QdrantStore(
         EmbeddingSpace("model", 3),
         url=node.url,
         api_key=None,
@@ -56,6 +66,8 @@ def opened(node: Node, name: str, agreement: Agreement = AGREED) -> QdrantStore:
         copies=THREE,
         agreement=agreement,
     )
+    _open.append(store)
+    return store
 
 
 async def insist(call: Callable[[], Awaitable[bool]]) -> bool:
