@@ -36,6 +36,14 @@ class Log:
         self.durability = Durability(client, require_fsync=True, timeout=2.0, replicas=replicas)
         self._log = StreamLog(client, self.durability, PartitionRecord(client, PARTITIONS), dedup_seconds=3600)
 
+    async def is_prepared(self) -> bool:
+        """Prepare the streams; say whether the servers took it."""
+        with contextlib.suppress(Unavailable):
+            await self._log.prepare()
+            await self.durability.read_policy()
+            return True
+        return False
+
     async def append(self, entries: Sequence[NewEntry]) -> list[Appended]:
         """Append entries; raise if one of them is not accepted."""
         found: list[Appended] = []
@@ -84,8 +92,7 @@ async def logging_to(servers: Servers, replicas: int) -> AsyncIterator[Log]:
     client = connect(servers.url, timeout=2.0)
     log = Log(client, replicas)
     try:
-        await log._log.prepare()
-        await log.durability.read_policy()
+        await until(log.is_prepared, "writes are accepted")
         yield log
     finally:
         await client.aclose()
@@ -99,7 +106,7 @@ async def is_promoted(servers: Servers, lost: Server, primaries: int) -> bool:
 
 async def test_what_no_replica_has_is_not_accepted_however_often_it_is_sent(tmp_path: Path) -> None:
     async with sentinel_servers(tmp_path) as servers, logging_to(servers, 1) as log:
-        await log.append(messages())
+        await log.append_in_the_end()
         replica = servers.nodes[1]
         replica.pause()
         entries = messages()
@@ -139,7 +146,7 @@ async def test_without_a_replica_nothing_is_accepted_and_the_reason_is_told(tmp_
 async def test_too_few_replicas_for_the_server_itself_are_a_fault_that_passes(tmp_path: Path) -> None:
     options = ["min-replicas-to-write 1", "min-replicas-max-lag 1"]
     async with sentinel_servers(tmp_path, options=options) as servers, logging_to(servers, 0) as log:
-        await log.append(messages())
+        await log.append_in_the_end()
         servers.nodes[1].pause()
 
         async def is_refused() -> bool:
@@ -160,10 +167,10 @@ async def test_local_loses_what_had_not_reached_the_replica_that_takes_over(tmp_
         logging_to(servers, 1) as safe_log,
         logging_to(servers, 0) as log,
     ):
-        await safe_log.append(messages())
+        await safe_log.append_in_the_end()
         primary, replica = servers.nodes
         await replica.kill()
-        await log.append(messages())
+        await log.append_in_the_end()
         await primary.kill()
         await replica.start()
         await until(partial(is_promoted, servers, primary, 1), "the replica takes over")

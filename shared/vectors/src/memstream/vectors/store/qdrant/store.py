@@ -97,7 +97,8 @@ class QdrantStore:
 
     async def check(self) -> None:
         """See `MemoryStore`."""
-        # Read each time: an operator may have put another collection in its place.
+        # Read each time: an operator may have put another collection in its place. Then nothing more is written to it.
+        self._identified_at = -math.inf
         self._layout = await read_layout(self._collection, self._identification)
         await rehearse_reads(self._collection, self._layout, self._vector_name, self._space.dimensions)
 
