@@ -234,17 +234,17 @@ BATCH_COMPLETED = {"result": [{"operation_id": 1, "status": "completed"}] * 2}
 async def test_a_deletion_names_its_owner_beside_its_messages_and_the_first_chunk_last() -> None:
     async with storing() as (store, server):
         server.answers = [stored(point(0), chunks=3), stored(), BATCH_COMPLETED]
-        await store.delete_messages(ANA, {"m": Position(0, "bulk", "7-0"), "absent": Position(0, "bulk", "7-0")})
+        await store.delete_messages(ANA, {"m": Position(0, "bulk", "7-1"), "absent": Position(0, "bulk", "7-1")})
 
     looked, followed, deletion = map(json.loads, server.bodies)
+    later = [{"key": "entry_ms", "range": {"gte": 7}}, {"key": "entry_seq", "range": {"gt": 1}}]
+    up_to = {"must": [{"key": "entry_ms", "range": {"lte": 7}}], "must_not": [{"must": later}]}
     assert looked["ids"] == [point(0), point(0, "absent")]
     assert followed["ids"] == [point(3)]
     for operation, ids in zip(deletion["operations"], [[point(1), point(2)], [point(0)]], strict=True):
         must = operation["delete"]["filter"]["must"]
         assert must[0] == {"key": "owner", "match": {"value": "acme/ana"}}
-        assert must[1:] == [
-            {"should": [{"must": [{"has_id": ids}, {"key": "entry_ms", "range": {"lte": 7}}]}]},
-        ]
+        assert must[1:] == [{"should": [{"must": [{"has_id": ids}, up_to]}]}]
 
 
 async def test_what_a_longer_text_left_behind_is_deleted_too() -> None:
