@@ -14,8 +14,7 @@ from memstream.retriever.admission import ConcurrencyLimiter
 from memstream.retriever.api import BODY_MODELS, PLAIN_ROUTES, RetrieverParts, router
 from memstream.retriever.asking import KnownSpeakers, QueryEmbedder, QueryPolicy, QueryVectors
 from memstream.retriever.calculations import Calculations
-from memstream.retriever.context import Contexts
-from memstream.retriever.context.tokens import token_counter
+from memstream.retriever.context import Contexts, token_counter
 from memstream.retriever.measured_calibration import MeasuredCalibration
 from memstream.retriever.metrics import RetrieverMetrics
 from memstream.retriever.positions import PositionWaiter
