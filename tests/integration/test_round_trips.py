@@ -207,14 +207,17 @@ async def test_requests_that_wait_at_the_same_time_ask_redis_together(site: Site
 async def test_a_position_that_nobody_gave_out_is_answered_at_once_and_costs_next_to_nothing(site: Site) -> None:
     await site.say("unknown", "The lamp is on.")
     never = ["0.live.18446744073709551615-0", "0.bulk.18446744073709551615-7"]
-    before = await asked_of_redis(site)
-
-    found = await site.ask("/v1/search", user_id="unknown", query="lamp", wait_for=never, wait_timeout=60)
+    # Ingest asks now and then, too, so the least of several times is what a search costs.
+    costs = []
+    for _ in range(5):
+        before = await asked_of_redis(site)
+        found = await site.ask("/v1/search", user_id="unknown", query="lamp", wait_for=never, wait_timeout=60)
+        costs.append(await asked_of_redis(site) - before)
 
     assert found["took_ms"] < 30_000
     assert (found["pending"], found["not_stored"]) == (never, dict.fromkeys(never, "unknown"))
     assert ids_of(found) == ["0"]
-    assert await asked_of_redis(site) - before <= 2
+    assert min(costs) <= 2
 
 
 async def test_each_question_of_a_batch_waits_as_long_as_it_says(site: Site) -> None:

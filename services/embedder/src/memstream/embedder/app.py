@@ -129,8 +129,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     embeddings = open_embeddings(settings, client, clock, _watch_calls(concurrency, context))
     record = PartitionRecord(client, settings.partitions)
     health.check("work", faults.check)
-    health.check("partitions", record.check)
-    health.check("redis", lambda: ping(client))
+    health.check("redis", partial(_check_redis, client, record))
     health.check("qdrant", store.check)
     held_entries = HeldEntries(settings.held_messages, settings.held_bytes, context.metrics.held)
     probes = ServerProbes(store, embeddings)
@@ -165,6 +164,11 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
         close=[store.aclose, embeddings.aclose, client.aclose],
     )
     return Embedder(worker, AsgiFastStream(asgi_routes=operation_routes(health, registry)))
+
+
+async def _check_redis(client: Redis, record: PartitionRecord) -> None:
+    await ping(client)
+    await record.check()
 
 
 def _watch_calls(concurrency: ConcurrencyController, context: _Context) -> Watch:

@@ -122,8 +122,13 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         lambda source: metrics.query_vectors.labels(source).inc(),
     )
     health = Health(clock)
-    health.check("redis", lambda: ping(client))
-    health.check("partitions", PartitionRecord(client, settings.partitions).check)
+    record = PartitionRecord(client, settings.partitions)
+
+    async def check_redis() -> None:
+        await ping(client)
+        await record.check()
+
+    health.check("redis", check_redis)
     health.check("qdrant", asked.store.check)
 
     calibration = MeasuredCalibration(calibration_of(settings.space.vector_name, settings.calibrations), clock)

@@ -1,5 +1,6 @@
 """The store in Qdrant, through its REST interface."""
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from memstream.contracts.keys import Position
+from memstream.runtime.errors import Unavailable
 from memstream.runtime.tls import context_for
 from memstream.vectors.server_errors import error_for_unreadable_answer
 from memstream.vectors.space import EmbeddingSpace
@@ -40,6 +42,9 @@ from memstream.vectors.store.queries import (
     Turns,
 )
 from memstream.vectors.store.versions import NewVersion, Reservation, StoredVersion
+
+_IDENTITY_SECONDS = 1.0
+"""A health check waits so long for what is known outside of Qdrant."""
 
 
 class QdrantStore:
@@ -99,7 +104,14 @@ class QdrantStore:
         """See `MemoryStore`."""
         # Read each time: an operator may have put another collection in its place. Then nothing more is written to it.
         self._identified_at = -math.inf
-        self._layout = await read_layout(self._collection, self._identification)
+        try:
+            async with asyncio.timeout(_IDENTITY_SECONDS):
+                self._layout = await read_layout(self._collection, self._identification)
+        except (TimeoutError, Unavailable) as error:
+            if isinstance(error, Unavailable) and error.dependency == DEPENDENCY:
+                raise
+            # Where the identity is kept can't be asked now, which is not Qdrant's fault.
+            self._layout = await read_layout(self._collection)
         await rehearse_reads(self._collection, self._layout, self._vector_name, self._space.dimensions)
 
     async def _known_layout(self) -> Layout:
