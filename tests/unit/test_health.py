@@ -84,11 +84,11 @@ async def test_each_part_that_is_ill_is_named_with_its_trouble() -> None:
 
 
 async def test_a_part_that_does_not_answer_is_not_waited_for() -> None:
-    health = Health(ManualClock())
+    health = Health(ManualClock(), within=0.5)
     health.check("redis", asyncio.Event().wait)  # type: ignore[arg-type] # what it gives doesn't matter
     health.check("qdrant", well)
 
-    assert (await health.ready(within=0.5)).parts == {"redis": "no answer within 0.5 s", "qdrant": "ok"}
+    assert (await health.ready()).parts == {"redis": "no answer within 0.5 s", "qdrant": "ok"}
 
 
 async def test_parts_are_asked_at_the_same_time() -> None:
@@ -120,3 +120,18 @@ async def test_a_mistake_of_ours_is_not_taken_for_bad_health() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await health.ready()
+
+
+async def test_however_many_ask_each_part_is_asked_for_all_of_them_together() -> None:
+    asked = 0
+
+    async def count() -> None:
+        nonlocal asked
+        asked += 1
+
+    health = Health(ManualClock())
+    health.check("redis", count)
+    verdicts = await asyncio.gather(*(health.ready() for _ in range(100)))
+
+    assert all(verdict.healthy for verdict in verdicts)
+    assert asked == 1

@@ -34,7 +34,7 @@ from memstream.embedder.outcomes import Outcomes
 from memstream.embedder.parked_entries import ParkedEntries
 from memstream.embedder.pending_list import PendingList
 from memstream.embedder.pipeline import Pipeline, Stages
-from memstream.embedder.probes import ServerProbes, SharedProbe
+from memstream.embedder.probes import ServerProbes
 from memstream.embedder.restore_point import RestorePoint
 from memstream.embedder.retries import Retrier
 from memstream.embedder.settings import EmbedderSettings
@@ -50,9 +50,10 @@ from memstream.runtime.backoff import Backoff
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import GlobalFault, MemstreamError, Throttled, Unavailable
 from memstream.runtime.health import Health, Pulse
-from memstream.streams.connections import Redis, connect, ping
+from memstream.runtime.shared_call import SharedCall
+from memstream.streams.connections import Redis, connect
 from memstream.streams.groups import create_groups
-from memstream.streams.partitioning import PartitionRecord
+from memstream.streams.partitioning import PartitionRecord, check_redis
 from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.composition import open_embeddings, open_store
 from memstream.vectors.embeddings.metering import MeteredEmbeddings, Watch
@@ -129,7 +130,7 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     embeddings = open_embeddings(settings, client, clock, _watch_calls(concurrency, context))
     record = PartitionRecord(client, settings.partitions)
     health.check("work", faults.check)
-    health.check("redis", partial(_check_redis, client, record))
+    health.check("redis", partial(check_redis, client, record))
     health.check("qdrant", store.check)
     held_entries = HeldEntries(settings.held_messages, settings.held_bytes, context.metrics.held)
     probes = ServerProbes(store, embeddings)
@@ -166,11 +167,6 @@ def build(settings: EmbedderSettings, clock: Clock, rng: Random) -> Embedder:
     return Embedder(worker, AsgiFastStream(asgi_routes=operation_routes(health, registry)))
 
 
-async def _check_redis(client: Redis, record: PartitionRecord) -> None:
-    await ping(client)
-    await record.check()
-
-
 def _watch_calls(concurrency: ConcurrencyController, context: _Context) -> Watch:
     """Return a callback through which the concurrency learns from every call to the provider."""
 
@@ -192,7 +188,7 @@ def _servers(
         # Waiting for the budget is progress.
         return await embeddings.embed(texts, lane, waiting=pulse.beat)
 
-    return Servers(embed, store, SharedProbe(probes.try_all), context.settings.batch_texts)
+    return Servers(embed, store, SharedCall(probes.try_all), context.settings.batch_texts)
 
 
 def _stages(context: _Context, intake: Intake, store: MemoryStore, servers: Servers, pulse: Pulse) -> Stages:
@@ -245,9 +241,6 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
 
     restore_point = RestorePoint(context.client, sources)
 
-    async def note_restore_point() -> None:
-        await restore_point.note(store)
-
     async def release_abandoned() -> None:
         await store.release_abandoned(context.clock.now() - _ABANDONED_AFTER)
 
@@ -260,7 +253,7 @@ def _upkeep(context: _Context, store: MemoryStore, policies: TenantPolicies) -> 
             tombstones.sweep,
             letters.note,
             release_abandoned,
-            note_restore_point,
+            partial(restore_point.note, store),
         ],
         period=period,
         clock=context.clock,

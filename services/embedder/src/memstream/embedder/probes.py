@@ -1,8 +1,5 @@
 """Probes of the servers: whether they take a valid input."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 from memstream.runtime.errors import GlobalFault, Rejected
 from memstream.vectors.embeddings import DEPENDENCY as EMBEDDINGS
 from memstream.vectors.embeddings.metering import MeteredEmbeddings
@@ -39,24 +36,3 @@ class ServerProbes:
         """
         await self._store.ensure()
         await self.try_embeddings()
-
-
-class SharedProbe:
-    """One probe for all who ask at the same time. It begins after each of them has asked."""
-
-    def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
-        self._probe = probe
-        self._running: asyncio.Task[None] | None = None
-        self._next: asyncio.Task[None] | None = None
-
-    async def __call__(self) -> None:
-        """Wait for the next probe, and raise what it raises."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._run_after(self._running))
-        await asyncio.shield(self._next)
-
-    async def _run_after(self, running: asyncio.Task[None] | None) -> None:
-        if running is not None:
-            await asyncio.wait([running])
-        self._running, self._next = self._next, None
-        await self._probe()

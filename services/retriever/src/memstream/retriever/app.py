@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 from fastapi import FastAPI
@@ -27,8 +28,8 @@ from memstream.retriever.similarity import Similarity
 from memstream.retriever.timeline import Timeline
 from memstream.runtime.clock import Clock
 from memstream.runtime.health import Health
-from memstream.streams.connections import Redis, connect, ping
-from memstream.streams.partitioning import PartitionRecord
+from memstream.streams.connections import Redis, connect
+from memstream.streams.partitioning import PartitionRecord, check_redis
 from memstream.streams.rates import RateLimiter
 from memstream.streams.tenant_policies import TenantPolicies
 from memstream.vectors.composition import open_embeddings, open_store
@@ -122,13 +123,7 @@ def build(settings: RetrieverSettings, clock: Clock) -> FastAPI:
         lambda source: metrics.query_vectors.labels(source).inc(),
     )
     health = Health(clock)
-    record = PartitionRecord(client, settings.partitions)
-
-    async def check_redis() -> None:
-        await ping(client)
-        await record.check()
-
-    health.check("redis", check_redis)
+    health.check("redis", partial(check_redis, client, PartitionRecord(client, settings.partitions)))
     health.check("qdrant", asked.store.check)
 
     calibration = MeasuredCalibration(calibration_of(settings.space.vector_name, settings.calibrations), clock)

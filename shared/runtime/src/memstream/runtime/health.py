@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from memstream.runtime.clock import Clock
 from memstream.runtime.errors import MemstreamError
+from memstream.runtime.shared_call import SharedCall
 
 Check = Callable[[], Awaitable[None]]
 """Returns if a part is healthy, raises a MemstreamError if it is not."""
@@ -48,10 +49,13 @@ class Verdict:
 class Health:
     """Collects the pulses and checks of a process, and runs them."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, within: float = 2.0) -> None:
+        """`within` is how long a check may take, in seconds."""
         self._clock = clock
+        self._within = within
         self._pulses: dict[str, Pulse] = {}
         self._checks: dict[str, Check] = {}
+        self._ready = SharedCall(self._run_all)
 
     def pulse(self, name: str, max_silence: float) -> Pulse:
         """Return the pulse of a loop; without a beat for `max_silence` seconds, this process is not live."""
@@ -71,17 +75,20 @@ class Health:
             }
         )
 
-    async def ready(self, within: float = 2.0) -> Verdict:
-        """Run all checks at once, for at most `within` seconds."""
-        states = await asyncio.gather(*(self._run(check, within) for check in self._checks.values()))
+    async def ready(self) -> Verdict:
+        """Run all checks at once, and once for all who ask at the same time: anybody may ask, without a key."""
+        return await self._ready()
+
+    async def _run_all(self) -> Verdict:
+        states = await asyncio.gather(*map(self._run, self._checks.values()))
         return Verdict(dict(zip(self._checks, states, strict=True)))
 
-    async def _run(self, check: Check, within: float) -> str:
+    async def _run(self, check: Check) -> str:
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(self._within):
                 await check()
         except TimeoutError:
-            return f"no answer within {within:g} s"
+            return f"no answer within {self._within:g} s"
         except MemstreamError as error:
             return str(error)
         return "ok"

@@ -8,7 +8,7 @@ import redis.exceptions
 
 from memstream.contracts import keys
 from memstream.runtime.errors import ConfigurationError
-from memstream.streams.connections import Redis, decoded, redis_faults
+from memstream.streams.connections import Redis, decoded, ping, redis_faults
 from memstream.streams.scripts import Script, Scripts
 
 
@@ -35,6 +35,11 @@ class Partitioning:
     def partitions(self) -> int:
         """The present number."""
         return self.counts[-1]
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether users may have been in other partitions before."""
+        return len(self.counts) > 1
 
     def former(self, partition: int) -> tuple[int, ...]:
         """Return the partitions that the users of this one were in before they moved here, the last one first."""
@@ -136,7 +141,7 @@ class PartitionRecord:
             found = settled or await self._find()
             (settled,) = await self._record(found.with_partitions(self._partitions), [0])
         await self._record(settled, range(1, settled.partitions))
-        if len(settled.counts) > 1:
+        if settled.has_grown:
             await self._follow(settled)
         self.partitioning = settled
 
@@ -220,3 +225,14 @@ class PartitionRecord:
                 else:
                     found.append(keys.entry_order(decoded(info["last-generated-id"])))
         return max(found)
+
+
+async def check_redis(client: Redis, record: PartitionRecord) -> None:
+    """Raise unless Redis answers, and has as many partitions as this process was told.
+
+    Raises:
+        ConfigurationError, Unavailable: it does not.
+
+    """
+    await ping(client)
+    await record.check()

@@ -1,11 +1,11 @@
-"""Probes are shared: many refused messages at once must not cost a probe each."""
+"""Calls are shared: many who ask at once must not cost a call each."""
 
 import asyncio
 
 import pytest
 
-from memstream.embedder.probes import SharedProbe
 from memstream.runtime.errors import Unavailable
+from memstream.runtime.shared_call import SharedCall
 
 
 async def test_all_who_ask_at_once_share_a_probe_that_begins_later() -> None:
@@ -17,7 +17,7 @@ async def test_all_who_ask_at_once_share_a_probe_that_begins_later() -> None:
         has_begun.set()
         await may_end.wait()
 
-    shared = SharedProbe(probe)
+    shared = SharedCall(probe)
     first = [asyncio.create_task(shared()) for _ in range(5)]
     await has_begun.wait()
     # What it finds may be from before these were refused.
@@ -39,7 +39,7 @@ async def test_all_get_the_error_and_the_next_one_probes_again() -> None:
         for error in errors:
             raise error
 
-    shared = SharedProbe(probe)
+    shared = SharedCall(probe)
     found = await asyncio.gather(*(shared() for _ in range(3)), return_exceptions=True)
 
     assert [type(each) for each in found] == [Unavailable] * 3
@@ -48,7 +48,7 @@ async def test_all_get_the_error_and_the_next_one_probes_again() -> None:
 
 async def test_who_gives_up_does_not_stop_the_others() -> None:
     go = asyncio.Event()
-    shared = SharedProbe(go.wait)  # type: ignore[arg-type] # what it returns is not looked at
+    shared = SharedCall(go.wait)
     one, other = asyncio.create_task(shared()), asyncio.create_task(shared())
     await asyncio.sleep(0)
     one.cancel()
