@@ -10,6 +10,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from memstream.runtime.errors import GlobalFault
 from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import metadata_terms
+from memstream.vectors.store.identity import KeptIdentity
 from memstream.vectors.store.memory import DEPENDENCY
 from memstream.vectors.store.messages import INDEXES, Index
 from memstream.vectors.store.qdrant.collection import Collection
@@ -129,8 +130,8 @@ async def ensure_vector(collection: Collection, space: EmbeddingSpace) -> None:
     _check_dimensions(info, name, space)
 
 
-async def read_layout(collection: Collection, identification: Identification | None = None) -> Layout:
-    """Return the layout of the collection.
+async def read_layout(collection: Collection, kept: KeptIdentity | None) -> Layout:
+    """Return the layout of the collection; `kept` is what is known of it elsewhere.
 
     Raises:
         GlobalFault: the collection is missing, or has no BM25 vectors, or is not the one that is known.
@@ -139,7 +140,6 @@ async def read_layout(collection: Collection, identification: Identification | N
     """
     client, name = collection.client, collection.name
     with qdrant_faults():
-        kept = None if identification is None else await identification.keeper.read()
         if not await client.collection_exists(name):
             raise missing(name, kept)
         info = await client.get_collection(name)

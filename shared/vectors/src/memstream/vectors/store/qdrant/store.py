@@ -1,6 +1,7 @@
 """The store in Qdrant, through its REST interface."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from memstream.vectors.space import EmbeddingSpace
 from memstream.vectors.store import metadata_terms
 from memstream.vectors.store.conditions import Conditions, FirstChunk
 from memstream.vectors.store.expiry import Expiry, ReadExpiry, Sweepable
+from memstream.vectors.store.identity import KeptIdentity
 from memstream.vectors.store.memory import DEPENDENCY, MAX_SPEAKERS, Residue
 from memstream.vectors.store.messages import EmbeddedChunk, Record, StoredMessage
 from memstream.vectors.store.metadata_terms import terms_of, with_terms
@@ -104,19 +106,20 @@ class QdrantStore:
         """See `MemoryStore`."""
         # Read each time: an operator may have put another collection in its place. Then nothing more is written to it.
         self._identified_at = -math.inf
-        try:
+        kept = None
+        # Where the identity is kept may be out of reach, which is not Qdrant's fault.
+        with contextlib.suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(_IDENTITY_SECONDS):
-                self._layout = await read_layout(self._collection, self._identification)
-        except (TimeoutError, Unavailable) as error:
-            if isinstance(error, Unavailable) and error.dependency == DEPENDENCY:
-                raise
-            # Where the identity is kept can't be asked now, which is not Qdrant's fault.
-            self._layout = await read_layout(self._collection)
+                kept = await self._kept_identity()
+        self._layout = await read_layout(self._collection, kept)
         await rehearse_reads(self._collection, self._layout, self._vector_name, self._space.dimensions)
+
+    async def _kept_identity(self) -> KeptIdentity | None:
+        return None if self._identification is None else await self._identification.keeper.read()
 
     async def _known_layout(self) -> Layout:
         if self._layout is None:
-            self._layout = await read_layout(self._collection, self._identification)
+            self._layout = await read_layout(self._collection, await self._kept_identity())
         return self._layout
 
     async def _require_same_collection(self) -> None:
@@ -125,7 +128,7 @@ class QdrantStore:
             return
         now = self._identification.clock.monotonic()
         if now - self._identified_at > CHECK_SECONDS:
-            self._layout = await read_layout(self._collection, self._identification)
+            self._layout = await read_layout(self._collection, await self._kept_identity())
             self._identified_at = now
 
     async def store(self, chunks: Sequence[EmbeddedChunk]) -> None:
