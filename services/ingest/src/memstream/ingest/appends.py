@@ -45,7 +45,7 @@ class Append:
         return f"{self.partition}.{self.lane}."
 
     def call(self, entries: Sequence[NewEntry], lifetime: int, partitions: int) -> ScriptCall[str]:
-        """Return the call; `lifetime` is that of seen-keys in seconds."""
+        """Return the call; `lifetime` is that of seen-keys in seconds, and `partitions` is how many there are."""
         chosen = [entries[index] for index in self.indexes]
         letters = keys.letters(self.partition)
         names = AppendKeys(

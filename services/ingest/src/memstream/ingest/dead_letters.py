@@ -136,10 +136,8 @@ class DeadLetters:
             part = names[start : start + _CHUNK]
             fields = await self._read(part)
             replays = [_replay(name, found, self._dedup_seconds) for name, found in zip(part, fields, strict=True)]
-            for index, (name, found) in enumerate(zip(part, fields, strict=True)):
-                if found is not None and await self._is_posted_elsewhere(name.partition, _event(found)):
-                    await self._scripts.run_all([_drop(name, found)])
-                    replays[index] = "dropped"
+            if self._record.partitioning.has_grown:
+                await self._drop_older(part, fields, replays)
             calls = [replay for replay in replays if isinstance(replay, ScriptCall)]
             answers = iter(await self._scripts.run_all(calls) if calls else [])
             results += [
@@ -150,10 +148,20 @@ class DeadLetters:
             ]
         return results
 
-    async def _is_posted_elsewhere(self, partition: int, event: Event | None) -> bool:
-        """Return whether there is a later message with the same id, in a partition that its user moved to."""
-        if not isinstance(event, MessageRecorded):
-            return False
+    async def _drop_older(
+        self,
+        names: Sequence[LetterName],
+        fields: Sequence[Fields | None],
+        replays: list[ScriptCall[str] | LetterOutcome],
+    ) -> None:
+        """Drop letters of which there is a later message with the same id, in a partition that its user moved to."""
+        for index, (name, found) in enumerate(zip(names, fields, strict=True)):
+            event = None if found is None else _event(found)
+            if isinstance(event, MessageRecorded) and await self._is_posted_elsewhere(name.partition, event):
+                await self._scripts.run_all([_drop(name, found)])
+                replays[index] = "dropped"
+
+    async def _is_posted_elsewhere(self, partition: int, event: MessageRecorded) -> bool:
         partitioning = self._record.partitioning
         present = ids.partition(event.tenant, event.user_id, partitioning.partitions)
         message = ids.message_key(event.tenant, event.user_id, event.message_id)

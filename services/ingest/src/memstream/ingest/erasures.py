@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from memstream.contracts import ids, keys
 from memstream.contracts.events import MessageDeleted, UserErased
@@ -93,14 +94,7 @@ class Erasures:
         self, request: ErasureRequest, partition: int, erasure_id: str, *, takes_unseen: bool
     ) -> ScriptCall[Former]:
         owner = ids.owner_key(request.tenant, request.user_id)
-        names = FormerErasureKeys(
-            keys.last_entry(partition),
-            keys.tombstones(partition),
-            keys.dead_letters(partition),
-            keys.letters(partition),
-            keys.letters_of(partition, owner),
-            keys.erased(partition, owner),
-        )
+        names = FormerErasureKeys(keys.last_entry(partition), *_noted(partition, owner), keys.erased(partition, owner))
         unseen_lifetime = min(self._lifetime, _UNSEEN_LIFETIME) if takes_unseen else 0
         arguments = FormerArguments(erasure_id, f"{partition}.live.", self._lifetime, unseen_lifetime)
         if request.message_id is None:
@@ -115,10 +109,7 @@ class Erasures:
         names = ErasureKeys(
             lane_keys(partition, "live"),
             keys.erasure(partition, erasure_id),
-            keys.tombstones(partition),
-            keys.dead_letters(partition),
-            keys.letters(partition),
-            keys.letters_of(partition, owner),
+            *_noted(partition, owner),
             keys.erased(partition, owner),
         )
         event = _event(request, erasure_id)
@@ -181,6 +172,16 @@ class Erasures:
                 "waiting": json.loads(fields["waiting"]) if "waiting" in fields else _NOT_PURGED,
             }
         )
+
+
+def _noted(partition: int, owner: UUID) -> tuple[str, str, str, str]:
+    """Return the keys that note a partition's tombstones, and its dead letters and a user's."""
+    return (
+        keys.tombstones(partition),
+        keys.dead_letters(partition),
+        keys.letters(partition),
+        keys.letters_of(partition, owner),
+    )
 
 
 def _event(request: ErasureRequest, erasure_id: str) -> MessageDeleted | UserErased:

@@ -70,13 +70,13 @@ class StreamLog:
                 appended; appending them again adds nothing.
 
         """
+        if not self._record.partitioning.has_grown:
+            return await self._append(entries)
         found = await self._find_former(entries)
-        if found:
-            left = [index for index in range(len(entries)) if index not in found]
-            if left:
-                found.update(zip(left, await self._append([entries[index] for index in left]), strict=True))
-            return [found[index] for index in range(len(entries))]
-        return await self._append(entries)
+        left = [index for index in range(len(entries)) if index not in found]
+        if left:
+            found.update(zip(left, await self._append([entries[index] for index in left]), strict=True))
+        return [found[index] for index in range(len(entries))]
 
     async def _find_former(self, entries: Sequence[NewEntry]) -> dict[int, Appended | MemstreamError]:
         """Return by index those that need not be appended, since they were when their users were elsewhere.

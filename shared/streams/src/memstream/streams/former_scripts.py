@@ -15,6 +15,7 @@ class FormerDeletionKeys(NamedTuple):
     """The last entry, what notes tombstones and dead letters, and what became of message and user."""
 
     last: str
+    """It is there since the number of partitions was raised."""
     tombstones: str
     dead_letters: str
     letters: str
@@ -68,7 +69,7 @@ DELETE_FORMER: Script[FormerDeletionKeys, FormerArguments, Former] = Script(
     + """
 local last_key, tombstones, dead_letters, letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local owner_letters, seen_key, erased_key = KEYS[5], KEYS[6], KEYS[7]
-local last, seen = redis.call('GET', last_key) or '0-0', redis.call('GET', seen_key)
+local last, seen = redis.call('GET', last_key), redis.call('GET', seen_key)
 local letter = seen and seen:match(' dead (%S+)$')
 local removed = letter and redis.call('XDEL', dead_letters, letter) or 0
 removed = removed + remove_letters(dead_letters, letters, owner_letters, name_of(seen_key))
@@ -92,7 +93,7 @@ ERASE_FORMER: Script[FormerErasureKeys, FormerArguments, Former] = Script(
 local last_key, tombstones, dead_letters, letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local owner_letters, erased_key = KEYS[5], KEYS[6]
 local removed = remove_letters(dead_letters, letters, owner_letters, false)
-local last = redis.call('GET', last_key) or '0-0'
+local last = redis.call('GET', last_key)
 redis.call('SET', erased_key, last)
 note_tombstone(tombstones, 'erased:' .. name_of(erased_key), last, arguments.lifetime)
 return {1, removed}
