@@ -81,8 +81,15 @@ def test_no_two_nodes_share_a_volume_or_an_address(nodes: tuple[str, ...], clust
     services = {name: read_compose(**REQUIRED).get(name, {}) | cluster["services"][name] for name in nodes}
     volumes = [volume.split(":")[0] for service in services.values() for volume in service["volumes"]]
     assert len(set(volumes)) == len(volumes)
-    if nodes != QDRANT:
-        assert len({address(cluster, name) for name in nodes}) == len(nodes)
+    assert len({address(cluster, name) for name in nodes}) == len(nodes)
+
+
+def test_every_qdrant_is_known_by_its_address_and_joins_the_first(cluster: Compose) -> None:
+    for node in QDRANT:
+        options = dict(pairwise(cluster["services"][node]["command"]))
+        assert options["--uri"] == f"http://{address(cluster, node)}:6335"
+        first = None if node == QDRANT[0] else f"http://{address(cluster, QDRANT[0])}:6335"
+        assert options.get("--bootstrap") == first
 
 
 def test_the_proxy_and_prometheus_find_every_replica_where_it_listens(cluster: Compose) -> None:
@@ -93,7 +100,9 @@ def test_the_proxy_and_prometheus_find_every_replica_where_it_listens(cluster: C
         name: ([name], port) for name, port in ports.items()
     }
     assert all(f"server-template {name} 16 {name}:{ports[name]}\n" in proxy for name in ("ingest", "retriever"))
-    assert re.findall(r"server qdrant-\d (\S+):6333", proxy) == list(QDRANT)
+    network = cluster["services"]["proxy"]["environment"]["MEMSTREAM_DATA_NETWORK"]
+    servers = re.findall(r'server qdrant-\d "\$\{MEMSTREAM_DATA_NETWORK\}(\S+):6333"', proxy)
+    assert [network + server for server in servers] == [address(cluster, node) for node in QDRANT]
     published = [port.split(":", 1)[1] for port in cluster["services"]["proxy"]["ports"]]
     assert published == [f"{ports[name]}:{ports[name]}" for name in ("ingest", "retriever")]
 
