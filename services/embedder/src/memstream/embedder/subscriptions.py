@@ -126,13 +126,18 @@ class Subscriptions:
             with redis_faults():
                 await self._broker.start()
         except Unavailable:
-            await self._broker.stop()
+            await self.stop()
             raise
         self._started = True
 
     async def stop(self) -> None:
         """Stop reading."""
         self._started = False
+        # The broker would close the connections of readers that have not ended, and these would open others.
+        readers = [task for subscriber in self._subscribers for task in subscriber.tasks]
+        for subscriber in self._subscribers:
+            await subscriber.stop()
+        await asyncio.gather(*readers, return_exceptions=True)
         await self._broker.stop()
 
     def failed_streams(self) -> list[str]:
