@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from memstream.streams.connections import connect, primaries
+from memstream.streams.connections import Redis, connect, primaries
 
 _RUN = secrets.token_hex(4)
 """In the name of every collection that this process makes."""
@@ -82,7 +82,7 @@ def clean_up() -> None:
     if _chosen.qdrant_url is not None:
         asyncio.run(_delete_collections(_chosen.qdrant_url, _chosen.qdrant_api_key))
     if _chosen.redis_url is not None:
-        asyncio.run(_empty(_chosen.redis_url))
+        asyncio.run(_empty_at(_chosen.redis_url))
 
 
 def collection_name() -> str:
@@ -92,10 +92,10 @@ def collection_name() -> str:
     return name
 
 
-def refuse_to_end(part: str) -> None:
-    """Skip the test if this part is somebody else's."""
+def require_own(part: str, use: str) -> None:
+    """Skip the test if this part is somebody else's; `use` is what the test does with it."""
     if part in _chosen.foreign:
-        pytest.skip(f"--{part}-url: the test ends {part}, and that one is not its own")
+        pytest.skip(f"--{part}-url: the test {use} {part}, and that one is not its own")
 
 
 def qdrant_process(binary: Path, folder: Path, port: int, api_key: str | None) -> tuple[list[str], dict[str, str]]:
@@ -115,6 +115,18 @@ def qdrant_process(binary: Path, folder: Path, port: int, api_key: str | None) -
     return [str(binary), "--disable-telemetry"], variables
 
 
+async def empty(redis: Redis) -> None:
+    """Remove all keys, from each server that has any."""
+    for server in await primaries(redis):
+        await server.flushdb()
+
+
+def require_embedded() -> None:
+    """Skip the test if it would run on other servers than those that a local stack starts."""
+    if _chosen != Engines():
+        pytest.skip("the test is about the servers that a local stack starts: leave out --qdrant-… and --redis-url")
+
+
 async def _delete_collections(url: str, api_key: str | None) -> None:
     client = AsyncQdrantClient(url=url, check_compatibility=False, headers={"api-key": api_key} if api_key else {})
     try:
@@ -132,10 +144,9 @@ async def _keys_in(url: str) -> int:
         await redis.aclose()
 
 
-async def _empty(url: str) -> None:
+async def _empty_at(url: str) -> None:
     redis = connect(url)
     try:
-        for server in await primaries(redis):
-            await server.flushdb()
+        await empty(redis)
     finally:
         await redis.aclose()

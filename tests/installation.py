@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import engines
 import httpx
-from engines import collection_name, qdrant_process, refuse_to_end
+from engines import collection_name, qdrant_process, require_own
 from ports import free_ports
 from waiting import PATIENCE, until
 
-from memstream.contracts.stack import Stack
+from memstream.contracts.stack import Stack, StackProcess
 from memstream.local.stack.data_directory import DataDirectory
 from memstream.local.stack.elsewhere import Elsewhere
 from memstream.local.stack.plan import FIXED_PORTS, Plan
@@ -79,7 +79,8 @@ class Installation:
     @property
     def info(self) -> Stack:
         """What `stack.json` would say."""
-        return self.plan.describe(self.plan.directory.keys(), [])
+        processes = [StackProcess(name=name, pid=process.pid) for name, process in self.processes.items()]
+        return self.plan.describe(self.plan.directory.keys(), processes)
 
     def url(self, name: str) -> str:
         """Give where a part answers."""
@@ -149,7 +150,7 @@ class Installation:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a part a signal."""
-        refuse_to_end(name)
+        require_own(name, "ends")
         self.processes[name].send_signal(number)
 
     async def kill(self, name: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from engines import require_embedded
 from integration.worksite import Worksite, worksite
 from running_stack import RunningStack
 from waiting import PATIENCE
@@ -18,6 +19,12 @@ with warnings.catch_warnings():
     # It reads its vocabulary by a call that Python 3.11 calls deprecated, once, when it is imported.
     warnings.filterwarnings("ignore", "open_binary is deprecated", DeprecationWarning)
     import bpe_openai  # noqa: F401 - imported for its effect
+
+
+@pytest.fixture(scope="session")
+def embedded() -> None:
+    """Skip what is about the servers that a local stack starts, where others were chosen."""
+    require_embedded()
 
 
 @pytest_asyncio.fixture(scope="session")

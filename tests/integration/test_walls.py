@@ -24,6 +24,7 @@ REQUESTS: Mapping[str, tuple[str, bytes]] = {
 
 JSON = {"content-type": "application/json"}
 OPEN = {"qdrant": ("/", "/readyz", "/healthz", "/livez"), "embeddings": ("/health/live", "/health/ready")}
+pytestmark = pytest.mark.usefixtures("embedded")
 servers = pytest.mark.parametrize("name", REQUESTS)
 
 

@@ -19,6 +19,7 @@ from memstream.client.command.verification import (
     fragments_of,
     is_clean,
     load_search,
+    may_end,
     report_lines,
 )
 from memstream.contracts.messages import Erasure
@@ -104,7 +105,7 @@ async def _delete(
             return receipt, []
         try:
             async with asyncio.timeout(_COMPACTION_SECONDS):
-                while receipt.waiting:
+                while may_end(receipt, verification.stack):
                     await asyncio.sleep(_POLL_SECONDS)
                     receipt = await memory.erasure(request.erasure_id)
         except TimeoutError:

@@ -31,7 +31,8 @@ class StoreReport:
     """A store that was searched, and the places in it where something was found."""
 
     store: str
-    places: Sequence[str]
+    places: Sequence[str] | None
+    """None: it was not searched, since its server is not the stack's own."""
 
 
 Search = Callable[[Path, Stack, Sequence[str]], Awaitable[list[StoreReport]]]
@@ -66,11 +67,19 @@ def fragments_of(texts: Iterable[str]) -> Iterator[str]:
 def report_lines(reports: Sequence[StoreReport], receipt: Erasure) -> Iterator[str]:
     """Return what to print: a line for each store."""
     for report in reports:
-        found = ", ".join(report.places)
-        yield f"{report.store}: FOUND in {found}" if report.places else f"{report.store}: clean"
+        if report.places is None:
+            yield f"{report.store}: not searched, its server is not this stack's own"
+        else:
+            yield f"{report.store}: FOUND in {', '.join(report.places)}" if report.places else f"{report.store}: clean"
     for waiting in receipt.waiting:
         until = "a time that is not known" if waiting.until is None else f"{waiting.until:%Y-%m-%d %H:%M:%S %Z}"
         yield f"{waiting.store}: waits for its compaction, until {until} at the latest"
+
+
+def may_end(receipt: Erasure, stack: Stack) -> bool:
+    """Return whether what waits will end: of a Qdrant server that is not the stack's own, that is not known."""
+    is_own = any(process.name == "qdrant" for process in stack.processes)
+    return any(is_own or waiting.store != "qdrant" or waiting.until is not None for waiting in receipt.waiting)
 
 
 def is_clean(reports: Sequence[StoreReport], receipt: Erasure) -> bool:

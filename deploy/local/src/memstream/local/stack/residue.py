@@ -14,11 +14,13 @@ _PAGE = 100
 """Entries of a stream that are read at once."""
 
 _FOLDERS = {"append-only file": "redis", "qdrant": "qdrant", "logs": "logs"}
-"""Folders of the data directory, by what is stored in them."""
+"""Folders of the data directory, by what is stored in them. A server's has the name of its process."""
 
 
 async def search(home: Path, stack: Stack, fragments: Sequence[str]) -> list[StoreReport]:
     """Search the values in Redis and all files for fragments, as UTF-8, as UTF-16 and escaped as in JSON.
+
+    Files of servers that are not the stack's own are elsewhere, and not searched.
 
     Raises:
         Unavailable: Redis cannot be reached.
@@ -32,7 +34,11 @@ async def search(home: Path, stack: Stack, fragments: Sequence[str]) -> list[Sto
     finally:
         await client.aclose()
     reports = [StoreReport("redis", names)]
+    own = {process.name for process in stack.processes} | {"logs"}
     for store, folder in _FOLDERS.items():
+        if folder not in own:
+            reports.append(StoreReport(store, None))
+            continue
         files = sorted(path for path in (home / folder).rglob("*") if path.is_file())
         reports.append(StoreReport(store, [str(path) for path in files if _is_in_file(pattern, path)]))
     return reports
