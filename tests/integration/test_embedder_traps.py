@@ -4,6 +4,7 @@ import signal
 from typing import Any
 
 import pytest
+from engines import empty
 from integration.worksite import Worksite, texts
 from waiting import until
 
@@ -90,7 +91,7 @@ async def test_a_worker_whose_group_is_gone_ends_and_its_successor_works(site: W
     if loss == "group":
         await site.redis.xgroup_destroy(site.stream, keys.GROUP)
     else:
-        await site.redis.flushall()
+        await empty(site.redis)
     assert await site.parts.ended("embedder-1") == 1
     assert "reading has ended" in site.parts.log("embedder-1")
     await site.say(["found again"])

@@ -8,6 +8,7 @@ from itertools import count
 
 import httpx
 import pytest_asyncio
+from engines import require_own
 from exchanges import answered, post, problem
 from integration.worksite import Worksite
 from waiting import until
@@ -24,6 +25,7 @@ _names = count(1)
 @pytest_asyncio.fixture
 async def ingest(site: Worksite) -> AsyncIterator[httpx.AsyncClient]:
     """Start ingest, and ask it; Redis may use as much memory as it likes at the end."""
+    require_own("redis", "limits the memory of")
     await site.parts.start("keys", "ingest-1")
     await store_key(site.redis, OTHER_KEY, Credential("another"))
     async with site.parts.client("ingest-1") as client:

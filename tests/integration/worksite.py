@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from engines import collection_name
+from engines import collection_name, empty
 from installation import Installation, installed
 from provider.script import Script
 from provider.server import providing
@@ -18,7 +18,7 @@ from memstream.contracts import keys
 from memstream.contracts.events import MessageRecorded
 from memstream.contracts.keys import Lane
 from memstream.runtime.clock import SystemClock
-from memstream.streams.connections import Redis, primaries
+from memstream.streams.connections import Redis
 from memstream.streams.groups import create_groups
 
 EMBEDDERS = ("embedder-1", "embedder-2")
@@ -58,8 +58,7 @@ class Worksite:
         for name in ("redis", "qdrant"):
             if not self.runs(name):
                 await self.come_back(name)
-        for server in await primaries(self.redis):
-            await server.flushdb()
+        await empty(self.redis)
         if self._collection:
             # An empty one takes 150 MB of a disk that may be in memory.
             async with self.parts.qdrant() as qdrant:
