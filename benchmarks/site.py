@@ -13,7 +13,10 @@ from typing import Any
 import httpx
 import psutil
 
+from benchmarks.hosts import HERE, Hosts
+from benchmarks.qdrant_server import qdrant_process
 from memstream.local.stack.data_directory import DataDirectory, Keys, ServerSecrets
+from memstream.local.stack.elsewhere import NOTHING_ELSEWHERE, Elsewhere
 from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.ports import free_base
 from memstream.local.stack.process import Process, clean_environment
@@ -27,7 +30,6 @@ _READY_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _LOG_LINES = 20
 _SLOTS = "memstream_embedder_concurrency"
-_COLLECTION = "/collections/memstream"
 
 
 class Failed(Exception):
@@ -49,7 +51,7 @@ class Provider:
         """Return the command line of its process."""
         limits = {"rpm": self.rpm, "tpm": self.tpm, "concurrency": self.concurrency}
         return [
-            *(python, "-m", "tests.provider", "--port", str(port), "--seed", str(self.seed)),
+            *(python, "-m", "tests.provider", "--host", "127.0.0.1", "--port", str(port), "--seed", str(self.seed)),
             *("--dimensions", str(self.dimensions), "--latency", str(self.latency)),
             *(word for name, limit in limits.items() if limit is not None for word in (f"--{name}", str(limit))),
         ]
@@ -61,6 +63,28 @@ class Usage:
 
     cpu_seconds: float
     resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """Where a site is: its hosts, how many of the stateless services, and which Qdrant.
+
+    That is the stand-in of the local stack, a server that is started from a binary, or one that runs elsewhere.
+    """
+
+    hosts: Hosts = HERE
+    ingests: int = 1
+    retrievers: int = 1
+    qdrant_binary: Path | None = None
+    elsewhere: Elsewhere = NOTHING_ELSEWHERE
+    collection: str = "memstream"
+    model: str = "minilm"
+    """The embeddings server's, where that is the stack's own."""
+    folder: Path | None = None
+    """For the site's data; None is that of temporary files."""
+
+
+LOCAL = Premises()
 
 
 class Site:
@@ -81,20 +105,50 @@ class Site:
         settings: Mapping[str, object],
         retriever: Mapping[str, object],
         first_port: int,
+        premises: Premises,
     ) -> None:
         self._home = home
         self._lock = lock
-        self.plan = Plan(home, embedders=workers, port_base=free_base(FIXED_PORTS + workers, first=first_port))
+        self.plan = Plan(
+            home,
+            premises.model,
+            ingests=premises.ingests,
+            embedders=workers,
+            retrievers=premises.retrievers,
+            port_base=free_base(FIXED_PORTS + workers + 1, first=first_port),
+            elsewhere=premises.elsewhere,
+            collection=premises.collection,
+        )
         self.workers = [f"embedder-{number + 1}" for number in range(workers)]
-        self._children = {
-            child.name: _set(child, provider, {"embedder": settings, "retriever": retriever})
-            for stage in self.plan.stages()
-            for child in stage
-        }
-        if provider is not None:
-            self._children["provider"] = _provider(self._children.pop("embeddings"), provider)
+        self._specs = self._planned(provider, {"embedder": settings, "retriever": retriever}, premises.qdrant_binary)
+        self._hosts = premises.hosts
+        self._children = self._hosts.place(self._specs, self.secrets.redis_password)
         self._processes: dict[str, Process] = {}
-        self.redis: Redis = connect(self.plan.redis_url, timeout=30.0)
+        self.redis: Redis = connect(self.reach(self.plan.redis_url), timeout=30.0)
+
+    def _planned(
+        self, provider: Provider | None, settings: Mapping[str, Mapping[str, object]], qdrant_binary: Path | None
+    ) -> list[ProcessSpec]:
+        """Return all processes as they are on one host."""
+        specs = [_set(child, provider, settings) for stage in self.plan.stages() for child in stage]
+        named = {spec.name: spec for spec in specs}
+        if provider is not None:
+            named["provider"] = _provider(named.pop("embeddings"), provider)
+        if qdrant_binary is not None:
+            own, grpc_port = named["qdrant"], self.plan.port_base + FIXED_PORTS + self.plan.embedders
+            key = self.secrets.qdrant_api_key
+            argv, variables = qdrant_process(qdrant_binary, self._home.qdrant, own.port, key, grpc_port=grpc_port)
+            named["qdrant"] = replace(own, argv=argv, environment=variables)
+        return list(named.values())
+
+    def reach(self, url: str) -> str:
+        """Return where a part of the plan listens, given its URL in the plan."""
+        return self._hosts.reach(url, self._specs)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its data, with `redis` and `qdrant` in it."""
+        return self._home.path
 
     @property
     def keys(self) -> Keys:
@@ -195,7 +249,7 @@ class Site:
 
     async def refused(self) -> int:
         """Return how many calls the provider has refused so far."""
-        return int((await self._get(self.plan.embeddings_url.removesuffix("/v1") + "/counts"))["refused"])
+        return int((await self._get(self.reach(self.plan.embeddings_url).removesuffix("/v1") + "/counts"))["refused"])
 
     async def metrics(self, name: str) -> dict[str, float]:
         """Return the metrics of a part that have no labels, by name."""
@@ -211,14 +265,14 @@ class Site:
     async def script(self, **orders: object) -> None:
         """Change the provider's behaviour."""
         async with httpx.AsyncClient(timeout=30) as http:
-            url = self.plan.embeddings_url.removesuffix("/v1") + "/script"
+            url = self.reach(self.plan.embeddings_url).removesuffix("/v1") + "/script"
             (await http.post(url, json=orders)).raise_for_status()
 
     async def points(self) -> int:
         """Count the stored points."""
-        headers = {"api-key": self.secrets.qdrant_api_key}
-        async with httpx.AsyncClient(base_url=self.plan.qdrant_url, headers=headers, timeout=120) as http:
-            answer = await http.post(f"{_COLLECTION}/points/count", json={"exact": True})
+        url, headers = self.reach(self.plan.qdrant_url), {"api-key": self.plan.qdrant_api_key or ""}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as http:
+            answer = await http.post(f"/collections/{self.plan.collection}/points/count", json={"exact": True})
             return int(answer.raise_for_status().json()["result"]["count"])
 
     async def _get(self, url: str) -> dict[str, Any]:
@@ -261,13 +315,16 @@ async def opened(
     workers: int = 1,
     first_port: int,
     retriever: Mapping[str, object] = MappingProxyType({}),
+    premises: Premises = LOCAL,
     **settings: object,
 ) -> AsyncIterator[Site]:
     """Open a site with new, empty servers; no part runs yet. `settings` are those of the embedders.
 
     Without a simulated provider it has the stack's own embeddings server, the part `embeddings`.
     """
-    with tempfile.TemporaryDirectory(prefix="memstream-bench-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="memstream-bench-", ignore_cleanup_errors=True, dir=premises.folder
+    ) as folder:
         home = DataDirectory(Path(folder))
         home.create()
         home.create_secrets()
@@ -280,6 +337,7 @@ async def opened(
                 settings=settings,
                 retriever=retriever,
                 first_port=first_port,
+                premises=premises,
             )
             try:
                 yield site

@@ -12,19 +12,18 @@ other load on the machine.
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 
 from benchmarks.command import carry_out, say, shared_options
+from benchmarks.program import output, told
 from benchmarks.record import Record
 from benchmarks.site import Failed
 from memstream.local.stack.ports import free_base
@@ -76,10 +75,10 @@ class _Bench:
         async with _running(*module, "benchmarks.ingest.bare", self._redis_url, str(self._port)) as bare:
             await self._answers("/")
             least = await self._load("bare", bare, "none", batch=1)
-        done = await _told(*module, "benchmarks.ingest.pipelined", self._redis_url, str(_CLIENTS), str(self._seconds))
+        done = await told(*module, "benchmarks.ingest.pipelined", self._redis_url, str(_CLIENTS), str(self._seconds))
         self._note("pipelined", done["per_second"], done["cpu_us"])
         settings = {"MEMSTREAM_INGEST_REDIS_URL": self._redis_url, "MEMSTREAM_INGEST_PORT": str(self._port)}
-        key = (await _output(*module, "memstream.ingest", "issue-key", "bench", settings=settings)).decode().strip()
+        key = (await output(*module, "memstream.ingest", "issue-key", "bench", settings=settings)).decode().strip()
         async with _running(*module, "memstream.ingest", settings=settings) as ingest:
             await self._answers("/health/ready")
             single = await self._load("ingest", ingest, key, batch=1)
@@ -92,7 +91,7 @@ class _Bench:
         process = psutil.Process(server.pid)
         connections = _CONNECTIONS if batch == 1 else _CLIENTS
         before = _spent(process)
-        done = await _told(
+        done = await told(
             *(sys.executable, "-m", "benchmarks.ingest.load", f"http://127.0.0.1:{self._port}", key),
             *(str(connections), str(self._seconds), str(batch)),
         )
@@ -128,28 +127,6 @@ async def _running(
     finally:
         process.terminate()
         await process.wait()
-
-
-async def _output(*command: str, settings: Mapping[str, str] | None = None) -> bytes:
-    """Run a program, and return its output."""
-    process = await asyncio.create_subprocess_exec(
-        *command, env=os.environ | (settings or {}), cwd=_ROOT, stdout=subprocess.PIPE
-    )
-    try:
-        written, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise Failed(f"{' '.join(command[1:3])} ended with {process.returncode}")
-    return written
-
-
-async def _told(*command: str) -> dict[str, Any]:
-    """Run a program, and return the JSON that it writes."""
-    told: dict[str, Any] = json.loads(await _output(*command))
-    return told
 
 
 def _spent(process: psutil.Process) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Probe = Callable[[int], Awaitable[str | None]]
-"""Checks the server on a port of this machine: returns None if it is ready, else why not, within two seconds."""
+"""Checks the server on a port of its host: returns None if it is ready, else why not, within two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
