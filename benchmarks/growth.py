@@ -1,83 +1,62 @@
-"""Measures search, memory and disk of the local stack as it fills: 1,000 to 1,000,000 messages, 1 to 10,000 users.
+"""Measures search, memory and disk as a Qdrant fills: 1,000 to 1,000,000 messages, 1 to 10,000 users.
 
     python -m benchmarks.growth [--sizes 1000 10000 100000 1000000] [--users 1 100 10000] [--json FILE]
+    python -m benchmarks.growth --qdrant-binary FILE --variants none int8 binary int8+disk [--folder FOLDER]
 
-Each number of users has its own stack, which grows through the sizes. Messages are written directly to its Qdrant, as
-an embedder writes them, but with random unit vectors and generated texts, evenly for all users; searches go through the
-retriever, including the embedding of the query. Searches and readiness are also measured while the stack fills.
+Each number of users has its own installation, which grows through the sizes. Messages are written directly to its
+Qdrant, as an embedder writes them, but with generated texts and vectors, evenly for all users; searches go through the
+retriever, including the embedding of the query. Searches and readiness are also measured while it fills.
+
+The Qdrant is the stand-in of the local stack, or a server that is started from a binary. A server's collection is made
+with the first of the variants, and changed to each of the others; each is measured when its indexes are built, and the
+server was killed and started again. What it finds is compared with an exact search of the first.
 """
 
 import argparse
 import asyncio
 import contextlib
 import itertools
-import shutil
-import signal
-import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from statistics import mean
 
 import httpx
-import numpy as np
 import psutil
 
 from benchmarks.command import carry_out, say, shared_options
+from benchmarks.generated import BATCH, TENANT, Texts, batches
 from benchmarks.record import Record
-from benchmarks.site import Failed
-from memstream.contracts.stack import Stack
-from memstream.local.stack.plan import FIXED_PORTS, MODELS
-from memstream.local.stack.ports import free_base
-from memstream.runtime.clock import SystemClock
-from memstream.vectors.space import EmbeddingSpace, render
-from memstream.vectors.store import (
-    CandidateQuery,
-    EmbeddedChunk,
-    MemoryStore,
-    StoredMessage,
-    owner_of,
-    without_retention,
+from benchmarks.site import Failed, Premises, Site, opened
+from benchmarks.variants import (
+    NEAREST,
+    Judge,
+    Question,
+    Variant,
+    largest_error,
+    proposed,
+    read_variant,
+    recall,
 )
+from memstream.local.stack.plan import MODELS
+from memstream.runtime.clock import SystemClock
+from memstream.vectors.space import EmbeddingSpace
+from memstream.vectors.store import CandidateQuery, MemoryStore, owner_of, without_retention
 from memstream.vectors.store.qdrant import QdrantStore
 
 _NOT_MEASURED = [
-    "a Qdrant server, more than one machine, a network",
-    "real embeddings: the stored vectors are random, and so are the hits",
+    "more than one machine, a network",
+    "real embeddings: the stored vectors are generated, and so are the hits",
     "users with different numbers of messages, and concurrent searches",
 ]
-_TENANT = "local"
-_COLLECTION = "memstream"
-_BATCH = 128
 _CALLS = 2
-_WORDS = 20_000
-_LENGTH = 25
 _CANDIDATES = 100
 _PROBE_SECONDS = 0.2
 _TIMEOUT = 120.0
-
-
-class Texts:
-    """Generated texts: 25 words each, of 20,000; the second is half as frequent as the first, the third a third."""
-
-    def __init__(self, seed: int) -> None:
-        self._chance = np.random.default_rng(seed)
-        self._words = np.array([f"word{number}" for number in range(_WORDS)])
-        weights = 1 / np.arange(1, _WORDS + 1)
-        self._weights = weights / weights.sum()
-
-    def make(self, count: int, length: int = _LENGTH) -> list[str]:
-        """Return texts."""
-        return [" ".join(row) for row in self._chance.choice(self._words, (count, length), p=self._weights)]
-
-    def vectors(self, count: int, dimensions: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return random unit vectors, one per row."""
-        rows = self._chance.standard_normal((count, dimensions), dtype=np.float32)
-        unit: np.ndarray[Any, np.dtype[np.float32]] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        return unit
+_SETTLE_SECONDS = 3600.0
+_MIB = 2**20
+_TOLD_EVERY = 500
 
 
 def spread(record: Record, name: str, where: str, samples: list[float], *shares: float) -> None:
@@ -92,53 +71,55 @@ def spread(record: Record, name: str, where: str, samples: list[float], *shares:
 
 
 @dataclass(slots=True)
-class Site:
-    """A running stack, and the clients that fill and search it."""
+class Grown:
+    """A running installation, and the clients that fill and search it."""
 
-    stack: Stack
-    home: Path
+    site: Site
     store: MemoryStore
     http: httpx.AsyncClient
+    judge: Judge
     dimensions: int
 
     @property
     def qdrant(self) -> psutil.Process:
-        """The process of the embedded Qdrant."""
-        return psutil.Process(next(each.pid for each in self.stack.processes if each.name == "qdrant"))
+        """The process of Qdrant."""
+        return psutil.Process(self.site.process("qdrant"))
 
     def disk(self) -> float:
-        """Return the MiB that the embedded Qdrant takes on disk."""
-        files = (self.home / "qdrant").rglob("*")
-        return sum(file.stat().st_blocks * 512 for file in files if file.is_file()) / 2**20
+        """Return the MiB that Qdrant takes on disk."""
+        files = (self.site.folder / "qdrant").rglob("*")
+        return sum(file.stat().st_blocks * 512 for file in files if file.is_file()) / _MIB
 
     async def search(self, user: str, query: str) -> float:
         """Search as a client does; return the seconds."""
         started = time.perf_counter()
-        answer = await self.http.post(f"{self.stack.retriever_url}/v1/search", json={"user_id": user, "query": query})
+        url, headers = self.site.url_of("retriever-1"), {"Authorization": f"Bearer {self.site.keys.api_key}"}
+        answer = await self.http.post(f"{url}/v1/search", json={"user_id": user, "query": query}, headers=headers)
         answer.raise_for_status()
         if not answer.json()["hits"]:
             raise Failed(f"no hit for {user}")
         return time.perf_counter() - started
 
-    async def ask(self, user: str, query: str, vector: list[float]) -> float:
+    async def ask(self, question: Question, query: str) -> float:
         """Send Qdrant the retriever's query; return the seconds."""
         started = time.perf_counter()
-        question = CandidateQuery(owner_of(_TENANT, user), np.asarray(vector, np.float32), query, _CANDIDATES)
-        await self.store.propose([question])
+        await self.store.propose([CandidateQuery(question.owner, question.vector, query, _CANDIDATES)])
         return time.perf_counter() - started
 
     async def ready(self) -> float:
         """Request Qdrant's readiness; return the seconds."""
         started = time.perf_counter()
-        (await self.http.get(f"{self.stack.qdrant_url}/readyz")).raise_for_status()
+        (await self.http.get("/readyz")).raise_for_status()
         return time.perf_counter() - started
 
 
 async def measure(options: argparse.Namespace, record: Record) -> None:
-    """Fill a stack for each number of users."""
+    """Fill an installation for each number of users."""
+    if options.qdrant_binary is None:
+        record.not_measured = ["a Qdrant server", *record.not_measured]
     for users in options.users:
-        async with running(options) as site:
-            await grow(site, users, options, record)
+        async with running(options) as grown:
+            await grow(grown, users, options, record)
 
 
 def main() -> None:
@@ -149,91 +130,143 @@ def main() -> None:
     parser.add_argument("--users", type=int, nargs="+", default=[1, 100, 10_000])
     parser.add_argument("--model", choices=sorted(MODELS), default="minilm", help="embeds the queries [%(default)s]")
     parser.add_argument("--searches", type=int, default=200, help="searches for each figure [%(default)s]")
-    parser.add_argument("--folder", type=Path, help="temporary folder for the stacks' data")
-    carry_out("growth", _NOT_MEASURED, measure, parser.parse_args())
+    parser.add_argument("--folder", type=Path, help="folder for the data, which is removed at the end")
+    parser.add_argument("--qdrant-binary", type=Path, metavar="FILE", help="a Qdrant server to start")
+    parser.add_argument(
+        "--variants",
+        type=read_variant,
+        nargs="+",
+        default=[Variant()],
+        metavar="VARIANT",
+        help="with a server: none, int8 or binary, each also with +disk for vectors on disk [none]",
+    )
+    options = parser.parse_args()
+    if options.qdrant_binary is None and options.variants != [Variant()]:
+        parser.error("--variants: only with --qdrant-binary, since the stand-in has none")
+    carry_out("growth", _NOT_MEASURED, measure, options)
 
 
 @contextlib.asynccontextmanager
-async def running(options: argparse.Namespace) -> AsyncIterator[Site]:
-    """Run a stack in its own folder, and remove both."""
-    home = Path(tempfile.mkdtemp(dir=options.folder))
-    command = [str(Path(sys.executable).with_name("memstream")), "up", "--home", str(home), "--model", options.model]
-    command += ["--port-base", str(free_base(FIXED_PORTS + 1, first=options.first_port))]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
-    try:
-        while not (home / "stack.json").exists():
-            if process.returncode is not None:
-                raise Failed("the stack did not start")
-            await asyncio.sleep(0.05)
-        stack = Stack.model_validate_json((home / "stack.json").read_bytes())
-        dimensions = MODELS[options.model].dimensions
-        space = EmbeddingSpace(stack.embedding_model, dimensions)
+async def running(options: argparse.Namespace) -> AsyncIterator[Grown]:
+    """Run an installation in a folder of its own, and remove both."""
+    binary = None if options.qdrant_binary is None else options.qdrant_binary.absolute()
+    premises = Premises(qdrant_binary=binary, model=options.model, folder=options.folder)
+    model, first = MODELS[options.model], options.variants[0]
+    made_with = {"on_disk_vectors": first.on_disk, "quantization": first.quantization}
+    async with opened(None, first_port=options.first_port, premises=premises, **made_with) as site:
+        await site.start("redis", "qdrant", "embeddings")
+        await site.start("keys")
+        await site.start("embedder-1", "retriever-1")
+        space = EmbeddingSpace(model.id, model.dimensions)
+        url, key = site.plan.qdrant_url, site.secrets.qdrant_api_key
         store = QdrantStore(
             space,
-            url=stack.qdrant_url,
-            api_key=stack.qdrant_api_key,
-            collection=_COLLECTION,
+            url=url,
+            api_key=key,
+            collection=site.plan.collection,
             timeout=_TIMEOUT,
             expiry=without_retention(SystemClock().now),
         )
-        headers = {"Authorization": f"Bearer {stack.api_key}"}
-        async with httpx.AsyncClient(headers=headers, timeout=_TIMEOUT) as http:
-            yield Site(stack, home, store, http, dimensions)
+        async with httpx.AsyncClient(base_url=url, headers={"api-key": key}, timeout=_TIMEOUT) as http:
+            judge = Judge(http, store, site.plan.collection, space.vector_name)
+            yield Grown(site, store, http, judge, model.dimensions)
         await store.aclose()
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            await process.wait()
-        shutil.rmtree(home)
 
 
-async def grow(site: Site, users: int, options: argparse.Namespace, record: Record) -> None:
-    """Fill a stack to each size, and measure there."""
-    texts, filled = Texts(options.seed), 0
+async def grow(grown: Grown, users: int, options: argparse.Namespace, record: Record) -> None:
+    """Fill an installation to each size, and measure there."""
+    texts, filled, first = Texts(options.seed), 0, options.variants[0]
     for size in sorted(size for size in options.sizes if size >= users):
         where = f"{size:,} messages, {users:,} users"
         say(f"filling to {where}")
-        await _fill(site, texts, range(filled, size), users, where=where, record=record)
+        if filled:
+            await grown.judge.change(first)
+        await _fill(grown, texts, range(filled, size), users, where=where, record=record)
         filled = size
-        names = [f"user-{number % users}" for number in range(options.searches)]
-        queries = texts.make(options.searches + 1, 6)
-        await site.search(names[0], queries.pop())
-        searches = [await site.search(*each) for each in zip(names, queries, strict=True)]
-        spread(record, "search", where, searches, 0.5, 0.99)
-        vectors = texts.vectors(options.searches, site.dimensions).tolist()
-        asked = [await site.ask(*each) for each in zip(names, queries, vectors, strict=True)]
-        spread(record, "of it in Qdrant", where, asked, 0.5, 0.99)
-        await asyncio.sleep(6)  # Qdrant flushes every five seconds
-        memory = site.qdrant.memory_info()
-        record.add(f"Qdrant's memory without mapped files, {where}", "MiB", (memory.rss - memory.shared) / 2**20)
-        record.add(f"Qdrant's resident memory with mapped files, {where}", "MiB", memory.rss / 2**20)
-        record.add(f"Qdrant's disk, {where}", "MiB", site.disk())
-        record.add(f"restart after a kill, {where}", "s", await _restarted(await _left_by_a_kill(site)))
+        chosen = [f"user-{number % users}" for number in range(options.searches)]
+        vectors = texts.vectors(options.searches, grown.dimensions)
+        questions = [Question(owner_of(TENANT, user), vector) for user, vector in zip(chosen, vectors, strict=True)]
+        asked = Asked(chosen, texts.make(options.searches + 1, 6), questions, [])
+        for variant in options.variants:
+            if variant != first:
+                await grown.judge.change(variant)
+            said = where if variant == Variant() else f"{where}, {variant.name}"
+            say(f"indexes of {said}")
+            cpu = _cpu(grown.qdrant)
+            record.add(f"until indexes are built, {said}", "s", await grown.judge.settle(_SETTLE_SECONDS))
+            record.add(f"Qdrant's CPU for that, {said}", "s", _cpu(grown.qdrant) - cpu)
+            asked.nearest = asked.nearest or await grown.judge.exact(questions)
+            await _ask(grown, asked, said, record)
+
+
+@dataclass(slots=True)
+class Asked:
+    """What is asked for each figure."""
+
+    users: list[str]
+    texts: list[str]
+    """One more than users."""
+    questions: list[Question]
+    nearest: list[dict[str, float]]
+    """The exact answer to each question."""
+
+
+async def _ask(grown: Grown, asked: Asked, where: str, record: Record) -> None:
+    """Measure a Qdrant that was killed and started again."""
+    await grown.site.kill("qdrant")
+    started = time.perf_counter()
+    await grown.site.start("qdrant")
+    await grown.judge.settle(_SETTLE_SECONDS)
+    record.add(f"restart after a kill, {where}", "s", time.perf_counter() - started)
+    _note_memory(grown, f"{where}, after the start", record)
+    texts = list(asked.texts)
+    await grown.search(asked.users[0], texts.pop())
+    searches = [await grown.search(*each) for each in zip(asked.users, texts, strict=True)]
+    spread(record, "search", where, searches, 0.5, 0.95, 0.99)
+    cpu = _cpu(grown.qdrant)
+    took = [await grown.ask(*each) for each in zip(asked.questions, texts, strict=True)]
+    spread(record, "of it in Qdrant", where, took, 0.5, 0.95, 0.99)
+    record.add(f"Qdrant's CPU for a search, {where}", "ms", 1000 * (_cpu(grown.qdrant) - cpu) / len(took))
+    found = [await grown.judge.ask(question) for question in asked.questions]
+    pairs = list(zip(found, asked.nearest, strict=True))
+    record.add(f"recall at {NEAREST}, {where}", "ratio", mean(recall(*pair) for pair in pairs))
+    record.add(f"nearest {NEAREST} among the candidates, {where}", "ratio", mean(proposed(*pair) for pair in pairs))
+    record.add(f"largest error of a cosine, {where}", "", max(largest_error(*pair) for pair in pairs))
+    _note_memory(grown, where, record)
+    record.add(f"Qdrant's disk, {where}", "MiB", grown.disk())
+
+
+def _note_memory(grown: Grown, where: str, record: Record) -> None:
+    memory = grown.qdrant.memory_info()
+    record.add(f"Qdrant's memory without mapped files, {where}", "MiB", (memory.rss - memory.shared) / _MIB)
+    record.add(f"Qdrant's resident memory with mapped files, {where}", "MiB", memory.rss / _MIB)
 
 
 async def _fill(  # noqa: PLR0913 - what is filled with what
-    site: Site, texts: Texts, numbers: range, users: int, *, where: str, record: Record
+    grown: Grown, texts: Texts, numbers: range, users: int, *, where: str, record: Record
 ) -> None:
     upserts: list[float] = []
     searches: list[float] = []
     ready: list[float] = []
-    batches = iter(_batches(site, texts, numbers, users))
+    chunks = iter(batches(texts, numbers, users, grown.dimensions))
 
     async def write() -> None:
-        for batch in batches:
+        for batch in chunks:
             started = time.perf_counter()
-            await site.store.store(batch)
+            await grown.store.store(batch)
             upserts.append(time.perf_counter() - started)
+            if len(upserts) % _TOLD_EVERY == 0:
+                say(f"  {len(upserts) * BATCH:,} messages")
 
     async def probe(queries: Iterator[str]) -> None:
         while True:
-            ready.append(await site.ready())
+            ready.append(await grown.ready())
             if numbers.start:  # otherwise there may be no message to find yet
-                searches.append(await site.search("user-0", next(queries)))
+                searches.append(await grown.search("user-0", next(queries)))
             await asyncio.sleep(_PROBE_SECONDS)
 
     prober = asyncio.create_task(probe(itertools.cycle(texts.make(1_000, 6))))
-    cpu, started = _cpu(site.qdrant), time.perf_counter()
+    cpu, started = _cpu(grown.qdrant), time.perf_counter()
     await asyncio.gather(*(write() for _ in range(_CALLS)))
     took = time.perf_counter() - started
     if prober.done():
@@ -242,66 +275,10 @@ async def _fill(  # noqa: PLR0913 - what is filled with what
     with contextlib.suppress(asyncio.CancelledError):
         await prober
     record.add(f"filling, to {where}", "messages/s", len(numbers) / took)
-    record.add(f"Qdrant's CPU for 1,000 messages, to {where}", "s", (_cpu(site.qdrant) - cpu) * 1000 / len(numbers))
+    record.add(f"Qdrant's CPU for 1,000 messages, to {where}", "s", (_cpu(grown.qdrant) - cpu) * 1000 / len(numbers))
     spread(record, "upsert of 128 messages", f"to {where}", upserts, 0.5, 0.99, 1)
     spread(record, "search while filling", f"to {where}", searches, 0.5, 0.99, 1)
     spread(record, "readiness while filling", f"to {where}", ready, 0.5, 0.99, 1)
-
-
-def _batches(site: Site, texts: Texts, numbers: range, users: int) -> Iterator[list[EmbeddedChunk]]:
-    begin = SystemClock().now() - timedelta(days=365)
-    for start in range(0, len(numbers), _BATCH):
-        chosen = numbers[start : start + _BATCH]
-        rows = zip(chosen, texts.make(len(chosen)), texts.vectors(len(chosen), site.dimensions), strict=True)
-        chunks = []
-        for number, text, vector in rows:
-            user, message_id, said = f"user-{number % users}", f"m{number}", begin + timedelta(seconds=number * 30)
-            role = ("user", "assistant")[number // users % 2]
-            owner = owner_of(_TENANT, user)
-            message = StoredMessage(
-                owner=owner.name,
-                message_id=message_id,
-                conversation_id=f"c{number // users // 50}",
-                role=role,
-                text=text,
-                occurred_at=said,
-                recorded_at=said,
-                entry_ms=number,
-            )
-            chunks.append(
-                EmbeddedChunk(owner, message, vector, render(text, speaker=None, role=role, occurred_at=said))
-            )
-        yield chunks
-
-
-async def _left_by_a_kill(site: Site) -> Path:
-    """Copy Qdrant's folder in its state after upserts and before the next flush."""
-    again = range(20 * _BATCH)
-    for batch in _batches(site, Texts(0), again, len(again)):
-        await site.store.store(batch)
-    kept = site.home / "killed"
-    site.qdrant.suspend()
-    await asyncio.to_thread(shutil.copytree, site.home / "qdrant", kept)
-    site.qdrant.resume()
-    return kept
-
-
-async def _restarted(data: Path) -> float:
-    """Start Qdrant on a folder, then remove the folder; return the seconds until Qdrant was ready."""
-    started = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "memstream.local.qdrant", "--port", "0", "--data", str(data)),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    line = b"" if process.stdout is None else await process.stdout.readline()
-    took = time.perf_counter() - started
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
-    shutil.rmtree(data)
-    if b"ready" not in line:
-        raise Failed("Qdrant did not start again")
-    return took
 
 
 def _cpu(process: psutil.Process) -> float:

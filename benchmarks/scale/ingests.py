@@ -49,7 +49,7 @@ async def _load(chosen: argparse.Namespace, site: Site, names: list[str]) -> Spa
             *(sys.executable, "-m", "benchmarks.ingest.load", site.url_of(name), site.keys.api_key),
             *(str(_CONNECTIONS), str(chosen.seconds), "1"),
         )
-        return round(float(done["per_second"]) * chosen.seconds)
+        return int(done["per_second"] * chosen.seconds)
 
     before = site.usage()
     accepted = sum(await asyncio.gather(*(ask(name) for name in names)))
