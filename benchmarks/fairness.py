@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from itertools import count
 
 from benchmarks.command import carry_out, say, shared_options
+from benchmarks.premises import Provider
 from benchmarks.record import Record
-from benchmarks.site import Failed, Provider, Site, opened
+from benchmarks.site import Failed, Site, opened
 from memstream.contracts import keys
 from memstream.contracts.events import MessageDeleted, MessageRecorded, UserErased
 from memstream.streams.groups import create_groups

@@ -27,8 +27,9 @@ import psutil
 
 from benchmarks.command import carry_out, say, shared_options
 from benchmarks.generated import BATCH, TENANT, Texts, batches
+from benchmarks.premises import Premises
 from benchmarks.record import Record
-from benchmarks.site import Failed, Premises, Site, opened
+from benchmarks.site import Failed, Site, opened
 from benchmarks.variants import (
     NEAREST,
     Judge,

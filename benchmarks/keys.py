@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from starlette.requests import Request
 
 from benchmarks.command import carry_out, say, shared_options
+from benchmarks.premises import Provider
 from benchmarks.record import Record
-from benchmarks.site import Provider, opened
+from benchmarks.site import opened
 from memstream.contracts import ids, keys
 from memstream.contracts.api_keys import ApiKeyIn
 from memstream.ingest.key_registry import KeyRegistry

@@ -13,15 +13,11 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.hosts import HERE, Hosts
-from benchmarks.qdrant_server import qdrant_process
+from benchmarks.premises import LOCAL, Premises, Provider, adjusted, planned
 from memstream.local.stack.data_directory import DataDirectory, Keys, ServerSecrets
-from memstream.local.stack.elsewhere import NOTHING_ELSEWHERE, Elsewhere
 from memstream.local.stack.plan import FIXED_PORTS, Plan
 from memstream.local.stack.ports import free_base
 from memstream.local.stack.process import Process, clean_environment
-from memstream.local.stack.process_spec import ProcessSpec
-from memstream.local.stack.readiness import http_probe
 from memstream.runtime.clock import SystemClock
 from memstream.streams.connections import Redis, connect
 
@@ -37,54 +33,11 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """The simulated provider: the seconds that a call takes, and its limits; None is no limit."""
-
-    latency: float = 0.0
-    rpm: int | None = None
-    tpm: int | None = None
-    concurrency: int | None = None
-    dimensions: int = 384
-    seed: int = 1
-
-    def command(self, python: str, port: int) -> list[str]:
-        """Return the command line of its process."""
-        limits = {"rpm": self.rpm, "tpm": self.tpm, "concurrency": self.concurrency}
-        return [
-            *(python, "-m", "tests.provider", "--host", "127.0.0.1", "--port", str(port), "--seed", str(self.seed)),
-            *("--dimensions", str(self.dimensions), "--latency", str(self.latency)),
-            *(word for name, limit in limits.items() if limit is not None for word in (f"--{name}", str(limit))),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
 class Usage:
     """The cost of a process: its CPU seconds so far, in user and system mode, and its resident bytes now."""
 
     cpu_seconds: float
     resident_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Premises:
-    """Where a site is: its hosts, how many of the stateless services, and which Qdrant.
-
-    That is the stand-in of the local stack, a server that is started from a binary, or one that runs elsewhere.
-    """
-
-    hosts: Hosts = HERE
-    ingests: int = 1
-    retrievers: int = 1
-    qdrant_binary: Path | None = None
-    elsewhere: Elsewhere = NOTHING_ELSEWHERE
-    collection: str = "memstream"
-    model: str = "minilm"
-    """The embeddings server's, where that is the stack's own."""
-    folder: Path | None = None
-    """For the site's data; None is that of temporary files."""
-
-
-LOCAL = Premises()
 
 
 class Site:
@@ -120,26 +73,12 @@ class Site:
             collection=premises.collection,
         )
         self.workers = [f"embedder-{number + 1}" for number in range(workers)]
-        self._specs = self._planned(provider, {"embedder": settings, "retriever": retriever}, premises.qdrant_binary)
+        named = {"embedder": settings, "retriever": retriever}
+        self._specs = planned(self.plan, provider, named, premises.qdrant_binary)
         self._hosts = premises.hosts
         self._children = self._hosts.place(self._specs, self.secrets.redis_password)
         self._processes: dict[str, Process] = {}
         self.redis: Redis = connect(self.reach(self.plan.redis_url), timeout=30.0)
-
-    def _planned(
-        self, provider: Provider | None, settings: Mapping[str, Mapping[str, object]], qdrant_binary: Path | None
-    ) -> list[ProcessSpec]:
-        """Return all processes as they are on one host."""
-        specs = [_set(child, provider, settings) for stage in self.plan.stages() for child in stage]
-        named = {spec.name: spec for spec in specs}
-        if provider is not None:
-            named["provider"] = _provider(named.pop("embeddings"), provider)
-        if qdrant_binary is not None:
-            own, grpc_port = named["qdrant"], self.plan.port_base + FIXED_PORTS + self.plan.embedders
-            key = self.secrets.qdrant_api_key
-            argv, variables = qdrant_process(qdrant_binary, self._home.qdrant, own.port, key, grpc_port=grpc_port)
-            named["qdrant"] = replace(own, argv=argv, environment=variables)
-        return list(named.values())
 
     def reach(self, url: str) -> str:
         """Return where a part of the plan listens, given its URL in the plan."""
@@ -214,11 +153,11 @@ class Site:
     def reset(self, name: str, **settings: object) -> None:
         """Change settings of a part, for its next start."""
         part = name.partition("-")[0]
-        self._children[name] = _set(self._children[name], None, {part: settings})
+        self._children[name] = adjusted(self._children[name], None, {part: settings})
 
     def add(self, name: str, like: str, port: int, *argv: str) -> None:
         """Add a part that runs another program of this repository, with the settings of an existing part."""
-        child = _set(self._children[like], None, {like.partition("-")[0]: {"port": port}})
+        child = adjusted(self._children[like], None, {like.partition("-")[0]: {"port": port}})
         environment = {**child.environment, "PYTHONPATH": str(_ROOT)}
         url = f"http://127.0.0.1:{port}"
         self._children[name] = replace(child, name=name, argv=argv, environment=environment, port=port, url=url)
@@ -285,27 +224,6 @@ class Site:
         for name in reversed(list(self._processes)):
             await self._processes[name].stop(_STOP_SECONDS if name in self.workers else 5.0)
         await self.redis.aclose()
-
-
-def _set(child: ProcessSpec, provider: Provider | None, settings: Mapping[str, Mapping[str, object]]) -> ProcessSpec:
-    part = child.name.partition("-")[0]
-    given: dict[str, object] = {}
-    if provider is not None and part in ("embedder", "retriever"):
-        given = {"embeddings_model": "simulated", "embeddings_dimensions": provider.dimensions}
-    given |= settings.get(part, {})
-    named = {f"MEMSTREAM_{part}_{name}".upper(): str(value) for name, value in given.items()}
-    return replace(child, environment={**child.environment, **named})
-
-
-def _provider(place: ProcessSpec, provider: Provider) -> ProcessSpec:
-    """Replace the stack's embeddings server by the provider."""
-    return ProcessSpec(
-        "provider",
-        provider.command(place.argv[0], place.port),
-        {"PYTHONPATH": str(_ROOT)},
-        port=place.port,
-        probe=http_probe("/counts"),
-    )
 
 
 @contextlib.asynccontextmanager

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from benchmarks.backlog import Messages, fill
 from benchmarks.command import say
 from benchmarks.embedder.window import observe
+from benchmarks.premises import Provider
 from benchmarks.record import Record
-from benchmarks.site import Provider, opened
+from benchmarks.site import opened
 
 NOT_MEASURED = [
     "a distant provider, or one whose limits change",

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.backlog import Messages, Ticks, fill, letters, progress
 from benchmarks.command import say
+from benchmarks.premises import Provider
 from benchmarks.record import Record
-from benchmarks.site import Failed, Provider, Site, opened
+from benchmarks.site import Failed, Site, opened
 from memstream.contracts.keys import Lane
 
 NOT_MEASURED = ["memory over days", "memory of ingest's seen-keys in Redis", "memory of Qdrant"]

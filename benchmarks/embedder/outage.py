@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from benchmarks.backlog import Messages, Progress, Ticks, fill, letters, progress
 from benchmarks.command import say
 from benchmarks.load import loaded
+from benchmarks.premises import Provider
 from benchmarks.record import Record
-from benchmarks.site import Failed, Provider, Site, opened
+from benchmarks.site import Failed, Site, opened
 from memstream.contracts.keys import Lane
 
 NOT_MEASURED = ["an outage of Redis or Qdrant (see tests/reliability)", "clients that give up", "a network"]

@@ -8,8 +8,9 @@ import argparse
 from benchmarks.backlog import Messages, fill
 from benchmarks.command import say
 from benchmarks.embedder.window import observe
+from benchmarks.premises import Provider
 from benchmarks.record import Record
-from benchmarks.site import Provider, opened
+from benchmarks.site import opened
 
 NOT_MEASURED = ["a provider's latency", "messages that are split into several texts", "a network"]
 _LEAST = 3.0

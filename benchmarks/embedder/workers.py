@@ -15,8 +15,9 @@ import psutil
 from benchmarks.backlog import Messages, fill
 from benchmarks.command import say
 from benchmarks.embedder.window import Window, observe
+from benchmarks.premises import Provider
 from benchmarks.record import Record
-from benchmarks.site import Provider, opened
+from benchmarks.site import opened
 
 NOT_MEASURED = ["workers on several machines, each with its own cores", "a network", "several partitions"]
 _SPARE = 1.1

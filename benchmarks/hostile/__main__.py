@@ -25,8 +25,9 @@ from benchmarks.arrivals import Arrivals
 from benchmarks.command import carry_out, say, shared_options
 from benchmarks.hostile.attacks import ATTACKS, POISON
 from benchmarks.http_client import HttpClient
+from benchmarks.premises import Provider
 from benchmarks.record import Figure, Record
-from benchmarks.site import Failed, Provider, Site, opened
+from benchmarks.site import Failed, Site, opened
 from memstream.contracts.tenants import TenantPolicy
 from memstream.streams.tenant_policies import write_policy
 from memstream.web.credentials import Credential, new_key, store_key

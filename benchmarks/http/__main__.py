@@ -25,9 +25,10 @@ from benchmarks.backlog import Messages
 from benchmarks.command import carry_out, say, shared_options
 from benchmarks.http_client import HttpClient
 from benchmarks.ingest.load import connection
+from benchmarks.premises import Provider
 from benchmarks.record import Record
 from benchmarks.retriever.asking import Questions, in_turn
-from benchmarks.site import Failed, Provider, Site, opened
+from benchmarks.site import Failed, Site, opened
 from memstream.local.stack.ports import free_base
 
 _NOT_MEASURED = ["TLS, a network between the parts", "several processes of a service"]

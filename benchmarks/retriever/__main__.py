@@ -27,11 +27,12 @@ import psutil
 from benchmarks.backlog import Messages
 from benchmarks.command import carry_out, say, shared_options
 from benchmarks.http_client import HttpClient
+from benchmarks.premises import Provider
 from benchmarks.record import Record
 from benchmarks.retriever.asking import CANDIDATES, TENANT, Outcome, Questions, all_at_once, at_rate, in_turn, space_of
 from benchmarks.retriever.forwarding import forwarding
 from benchmarks.retriever.relay import Relay, relaying
-from benchmarks.site import Failed, Provider, Site, Usage, opened
+from benchmarks.site import Failed, Site, Usage, opened
 from memstream.local.stack.plan import FIXED_PORTS
 from memstream.local.stack.ports import free_base
 from memstream.runtime.clock import SystemClock

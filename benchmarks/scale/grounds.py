@@ -9,11 +9,12 @@ from functools import cached_property
 import psutil
 
 from benchmarks.hosts import Hosts
+from benchmarks.premises import Premises
 from benchmarks.record import Record
 from benchmarks.scale.cores import Cores, missing_control, shared_cores
 from benchmarks.scale.costs import Span
 from benchmarks.scale.network import Link, missing, one_host, separate_hosts
-from benchmarks.site import Failed, Premises, Site, Usage
+from benchmarks.site import Failed, Site, Usage
 from memstream.local.stack.elsewhere import Elsewhere, read_secret
 
 _SERVICES = ("ingest", "embedder", "retriever")

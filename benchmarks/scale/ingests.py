@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 from benchmarks.command import say
+from benchmarks.premises import Provider
 from benchmarks.program import told
 from benchmarks.record import Record
 from benchmarks.scale.costs import Span
 from benchmarks.scale.findings import compare, note
 from benchmarks.scale.grounds import Grounds, span_between
-from benchmarks.site import Provider, Site, opened
+from benchmarks.site import Site, opened
 
 _CONNECTIONS = 128
 """To each ingest; enough that it is not the disk that it waits for."""

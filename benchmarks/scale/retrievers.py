@@ -6,12 +6,13 @@ import asyncio
 from benchmarks.backlog import Messages, fill
 from benchmarks.command import say
 from benchmarks.http_client import HttpClient
+from benchmarks.premises import Provider
 from benchmarks.record import Record
 from benchmarks.retriever.asking import Questions, in_turn
 from benchmarks.scale.costs import Span
 from benchmarks.scale.findings import compare, note
 from benchmarks.scale.grounds import Grounds, span_between
-from benchmarks.site import Failed, Provider, Site, opened
+from benchmarks.site import Failed, Site, opened
 
 _GOALS = {2: 1.8}
 _AT_ONCE = 16

@@ -5,11 +5,12 @@ import argparse
 from benchmarks.backlog import Messages, fill
 from benchmarks.command import say
 from benchmarks.embedder.window import observe
+from benchmarks.premises import Provider
 from benchmarks.record import Record
 from benchmarks.scale.costs import Span
 from benchmarks.scale.findings import compare, note
 from benchmarks.scale.grounds import Grounds
-from benchmarks.site import Provider, opened
+from benchmarks.site import opened
 from memstream.contracts.keys import Lane
 
 _GOALS = {2: 1.9, 4: 3.6}

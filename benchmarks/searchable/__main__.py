@@ -15,10 +15,11 @@ import argparse
 
 from benchmarks.backlog import Messages
 from benchmarks.command import carry_out, say, shared_options
+from benchmarks.premises import Provider
 from benchmarks.record import Record
 from benchmarks.searchable.imports import importing
 from benchmarks.searchable.probes import Probes
-from benchmarks.site import Provider, opened
+from benchmarks.site import opened
 
 _NOT_MEASURED = [
     "a network between the parts",

@@ -18,7 +18,8 @@ import httpx
 import psutil
 
 from benchmarks.command import say
-from benchmarks.site import Provider, Site, opened
+from benchmarks.premises import Provider
+from benchmarks.site import Site, opened
 from benchmarks.worst_inputs import questions
 from benchmarks.worst_inputs.cases import Case, Suite
 from memstream.local.stack.plan import FIXED_PORTS
