@@ -65,9 +65,14 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--folder", type=Path, help="folder for the data, which is removed at the end")
     load = made.add_argument_group("load")
-    load.add_argument("--provider-latency", type=float, default=0.3, help="seconds a call [%(default)g]")
+    load.add_argument(
+        "--provider-latency", type=float, default=1.0, help="seconds an embedder's call takes [%(default)g]"
+    )
+    load.add_argument(
+        "--query-latency", type=float, default=0.05, help="seconds a retriever's call takes [%(default)g]"
+    )
     load.add_argument("--slots", type=int, default=8, help="concurrent calls of an embedder [%(default)d]")
-    load.add_argument("--batch-texts", type=int, default=4, help="texts a call [%(default)d]")
+    load.add_argument("--batch-texts", type=int, default=16, help="texts a call [%(default)d]")
     load.add_argument("--dimensions", type=int, default=384)
     load.add_argument("--users", type=int, default=10, help="users who are asked for [%(default)d]")
     load.add_argument("--messages", type=int, default=250, help="messages of each of them [%(default)d]")

@@ -25,7 +25,7 @@ async def measure_retrievers(chosen: argparse.Namespace, record: Record, grounds
     """Measure every number of retrievers in each round, on the same stored messages."""
     most = max(chosen.retrievers)
     names = [f"retriever-{number + 1}" for number in range(most)]
-    provider = Provider(chosen.provider_latency, dimensions=chosen.dimensions, seed=chosen.seed)
+    provider = Provider(chosen.query_latency, dimensions=chosen.dimensions, seed=chosen.seed)
     async with opened(provider, first_port=chosen.first_port, premises=grounds.premises(retrievers=most)) as site:
         await grounds.start(site, "redis", "qdrant", "provider")
         await grounds.start(site, "keys")
