@@ -56,6 +56,8 @@ _CANDIDATES = 100
 _PROBE_SECONDS = 0.2
 _TIMEOUT = 120.0
 _SETTLE_SECONDS = 3600.0
+_FLUSHED_SECONDS = 12.0
+"""More than two of the periods after which Qdrant writes what it has to its files."""
 _MIB = 2**20
 _TOLD_EVERY = 500
 
@@ -214,7 +216,8 @@ class Asked:
 
 
 async def _ask(grown: Grown, asked: Asked, where: str, record: Record) -> None:
-    """Measure a Qdrant that was killed and started again."""
+    """Measure a Qdrant that was killed and started again, when it had written everything to its files."""
+    await asyncio.sleep(_FLUSHED_SECONDS)
     await grown.site.kill("qdrant")
     started = time.perf_counter()
     await grown.site.start("qdrant")
@@ -275,13 +278,13 @@ async def _fill(  # noqa: PLR0913 - what is filled with what
 
     prober = asyncio.create_task(probe(itertools.cycle(texts.make(1_000, 6))))
     cpu, started = _cpu(grown.qdrant), time.perf_counter()
-    await asyncio.gather(*(write() for _ in range(_CALLS)))
-    took = time.perf_counter() - started
-    if prober.done():
-        await prober
-    prober.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await prober
+    try:
+        await asyncio.gather(*(write() for _ in range(_CALLS)))
+        took = time.perf_counter() - started
+    finally:
+        prober.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await prober
     record.add(f"filling, to {where}", "messages/s", len(numbers) / took)
     record.add(f"Qdrant's CPU for 1,000 messages, to {where}", "s", (_cpu(grown.qdrant) - cpu) * 1000 / len(numbers))
     spread(record, "upsert of 128 messages", f"to {where}", upserts, 0.5, 0.99, 1)

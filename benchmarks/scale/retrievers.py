@@ -15,7 +15,7 @@ from benchmarks.scale.grounds import Grounds, span_between
 from benchmarks.site import Failed, Site, opened
 
 _GOALS = {2: 1.8}
-_AT_ONCE = 16
+_AT_ONCE = 32
 _STORED_SECONDS = 300.0
 _APART = 5_000_000
 """Between the numbers of questions to two retrievers, so that none is asked twice."""

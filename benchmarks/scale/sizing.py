@@ -2,19 +2,19 @@
 
     python -m benchmarks.scale.sizing [--results FOLDER] [--page deploy/README.md]
 
-prints the table for operators, or writes it between the two markers of a page.
+prints the tables for operators, or writes each between its two markers of a page.
 """
 
 import argparse
-import json
 import math
-import re
-import statistics
 import sys
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.scale.grown import grown_in, longest_histories, medians, read_growth, titled
+from benchmarks.scale.kept_vectors import render_kept
 
 BEGIN = "<!-- sizing: written by python -m benchmarks.scale.sizing -->"
 END = "<!-- end of sizing -->"
@@ -27,10 +27,8 @@ _DAYS = 365
 _PEAK = 4
 _SEEN_DAYS = 7
 _LOAD = 0.5
+_LEAST = 0.01
 _WIDTH = 140
-_DISK = re.compile(
-    r"Qdrant's disk, (?P<where>(?P<messages>[\d,]+) messages, (?P<users>[\d,]+) users(?:, (?P<variant>\S+))?)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,62 +93,31 @@ def size_of(measured: Measured, messages: int) -> Size:
 
 
 def read_measured(folder: Path) -> Measured:
-    """Return what the records in a folder say: `scale.json` and `growth-server.json`.
+    """Return what the records in a folder say: `scale.json`, and those of a growing Qdrant server.
 
-    Of a Qdrant in several sizes, the largest one counts that was measured, for each way to keep vectors.
+    Of several sizes, memory and disk are those of the largest, where fixed costs weigh least, and CPU is that of the
+    users with the longest histories.
     """
-    scale, growth = _medians(folder / "scale.json"), _medians(folder / "growth-server.json")
-    grown = _grown(growth)
-    plain = grown["none"]
-    memory = {
-        variant: growth[f"Qdrant's resident memory with mapped files, {each.where}, after the start"]
-        * _MIB
-        / each.messages
-        for variant, each in grown.items()
-    }
+    scale, growth = medians(folder / "scale.json"), read_growth(folder)
+    found = grown_in(growth)
+    longest = longest_histories(found)
+    most = max(each.messages for each in found)
+    largest = {each.variant: each for each in found if each.messages == most}
     return Measured(
         ingest=scale["CPU of ingest for a million messages, 1 ingest"],
         embedder=scale["CPU of embedder for a million messages, 1 embedder"],
         retriever=scale["CPU of retriever for a million searches, 1 retriever"],
         redis=scale["CPU of redis for a million messages, 1 ingest"]
         + scale["CPU of redis for a million messages, 1 embedder"],
-        qdrant=1000 * growth[f"Qdrant's CPU for 1,000 messages, to {plain.where}"]
-        + growth[f"Qdrant's CPU for that, {plain.where}"] * _MILLION / plain.messages,
-        search=1000 * growth[f"Qdrant's CPU for a search, {plain.where}"],
-        history=plain.messages // plain.users,
+        qdrant=scale["CPU of qdrant for a million messages, 1 embedder"]
+        + growth[f"Qdrant's CPU for that, {longest.where}"] * _MILLION / longest.messages,
+        search=1000 * growth[f"Qdrant's CPU for a search, {longest.where}"],
+        history=longest.history,
         entry=scale["Redis' memory for a message in the stream"],
         seen=scale["Redis' memory for a message that has left the stream"],
-        disk={
-            variant: growth[f"Qdrant's disk, {each.where}"] * _MIB / each.messages for variant, each in grown.items()
-        },
-        memory=memory,
+        disk={name: growth[each.disk] * _MIB / each.messages for name, each in largest.items()},
+        memory={name: growth[each.memory] * _MIB / each.messages for name, each in largest.items()},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Grown:
-    """A Qdrant that was measured with so many messages; `where` ends the names of its figures."""
-
-    messages: int
-    users: int
-    where: str
-
-
-def _grown(growth: Mapping[str, float]) -> dict[str, _Grown]:
-    """Return the largest that was measured of each way to keep vectors."""
-    found: dict[str, _Grown] = {}
-    for name in growth:
-        if (words := _DISK.fullmatch(name)) is not None:
-            messages, users = (int(words[part].replace(",", "")) for part in ("messages", "users"))
-            variant = words["variant"] or "none"
-            if variant not in found or found[variant].messages < messages:
-                found[variant] = _Grown(messages, users, words["where"])
-    return found
-
-
-def _medians(file: Path) -> dict[str, float]:
-    figures = json.loads(file.read_text())["figures"]
-    return {figure["name"]: statistics.median(figure["values"]) for figure in figures}
 
 
 def render(measured: Measured) -> str:
@@ -166,14 +133,14 @@ def render(measured: Measured) -> str:
         for part in ("ingest", "embedder", "retriever")
     ]
     rows += [
-        ["Redis: share of its core", *(f"{size.redis_core:.2%}" for size in sizes)],
+        ["Redis: cores busy, of one", *(_short(size.redis_core) for size in sizes)],
         ["Redis: memory", *(_bytes(size.redis_memory) for size in sizes)],
         ["Qdrant: cores busy", *(_short(size.cores["Qdrant"]) for size in sizes)],
     ]
     for variant in measured.memory:
         rows += [
-            [f"Qdrant, {_titled(variant)}: memory", *(_bytes(size.qdrant_memory[variant]) for size in sizes)],
-            [f"Qdrant, {_titled(variant)}: disk", *(_bytes(size.qdrant_disk[variant]) for size in sizes)],
+            [f"Qdrant, {titled(variant)}: memory", *(_bytes(size.qdrant_memory[variant]) for size in sizes)],
+            [f"Qdrant, {titled(variant)}: disk", *(_bytes(size.qdrant_disk[variant]) for size in sizes)],
         ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     items = (" ".join(item.split()) for item in _arithmetic(measured).split("\n- "))
@@ -199,14 +166,9 @@ def _arithmetic(measured: Measured) -> str:
 
 def _listed(measured: Measured) -> str:
     return ", ".join(
-        f"({_titled(variant)}) {each:,.0f} bytes of memory and {measured.disk[variant]:,.0f} of disk"
+        f"({titled(variant)}) {each:,.0f} bytes of memory and {measured.disk[variant]:,.0f} of disk"
         for variant, each in measured.memory.items()
     )
-
-
-def _titled(variant: str) -> str:
-    quantization, _, place = variant.partition("+")
-    return f"`{quantization}`" + (", vectors on disk" if place else "")
 
 
 def _raised(number: int) -> str:
@@ -214,6 +176,8 @@ def _raised(number: int) -> str:
 
 
 def _short(number: float) -> str:
+    if number < _LEAST:
+        return f"< {_LEAST:g}"
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"  # noqa: PLR2004 - two digits are enough
 
 
@@ -225,20 +189,24 @@ def _bytes(count: float) -> str:
 
 
 def main() -> None:
-    """Print the table, or write it into a page."""
+    """Print the tables, or write them into a page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.sizing", description=__doc__.split("\n\n")[0])
     parser.add_argument("--results", type=Path, default=_ROOT / "benchmarks" / "results", help="folder of the records")
-    parser.add_argument("--page", type=Path, help="write it between the markers of this page")
+    parser.add_argument("--page", type=Path, help="write them between the markers of this page")
     options = parser.parse_args()
-    text = render(read_measured(options.results))
+    tables = [render(read_measured(options.results)), render_kept(read_growth(options.results))]
     if options.page is None:
-        sys.stdout.write(text)
+        sys.stdout.write("\n".join(tables))
         return
-    before, _, rest = options.page.read_text().partition(BEGIN)
-    _, marker, after = rest.partition(END + "\n")
-    if not marker:
-        sys.exit(f"{options.page} has no markers: {BEGIN} and {END}")
-    options.page.write_text(before + text + after)
+    page = options.page.read_text()
+    for table in tables:
+        begin, *_, end = table.splitlines(keepends=True)
+        before, _, rest = page.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            sys.exit(f"{options.page} has no markers: {begin}{end}")
+        page = before + table + after
+    options.page.write_text(page)
 
 
 if __name__ == "__main__":
