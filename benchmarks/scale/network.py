@@ -73,6 +73,8 @@ def separate_hosts(names: Sequence[str], link: Link) -> Iterator[Network]:
             _ip("netns", "add", space)
             ending.callback(_ip, "netns", "del", space)
             _ip("link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", space)
+            # The kernel would remove it with the namespace, but some time later.
+            ending.callback(_ip, "link", "del", outside)
             _ip("link", "set", outside, "master", bridge, "up")
             address = str(next(addresses))
             _ip("-n", space, "addr", "add", f"{address}/{network.prefixlen}", "dev", "eth0")
