@@ -9,6 +9,7 @@ from pathlib import Path
 _PERIOD_MICROSECONDS = 20_000
 _FIRST = Path("/sys/fs/cgroup/cpu")
 _SECOND = Path("/sys/fs/cgroup")
+_MOST = {"cpu.shares": 262_144, "cpu.weight": 10_000}
 
 
 @dataclass(slots=True)
@@ -19,10 +20,11 @@ class Cores:
     share: float
 
     def hold(self, name: str, pid: int) -> None:
-        """Give a process, with all its threads, no more than the share."""
+        """Give a process, with all its threads, the share before other programs get theirs, and no more."""
         group = self.root / name
         if not group.exists():
             group.mkdir()
+            _prefer(group)
             quota = round(self.share * _PERIOD_MICROSECONDS)
             if (group / "cpu.max").exists():
                 (group / "cpu.max").write_text(f"{quota} {_PERIOD_MICROSECONDS}")
@@ -30,6 +32,13 @@ class Cores:
                 (group / "cpu.cfs_period_us").write_text(str(_PERIOD_MICROSECONDS))
                 (group / "cpu.cfs_quota_us").write_text(str(quota))
         (group / "cgroup.procs").write_text(str(pid))
+
+
+def _prefer(group: Path) -> None:
+    """Give a group the largest weight that there is."""
+    for name, most in _MOST.items():
+        if (group / name).exists():
+            (group / name).write_text(str(most))
 
 
 def missing_control() -> str | None:
@@ -46,6 +55,7 @@ def shared_cores(share: float) -> Iterator[Cores]:
     """Make groups with this share of a core; they are removed once their processes have ended."""
     root = (_FIRST if _is_first() else _SECOND) / f"msb{os.getpid()}"
     root.mkdir()
+    _prefer(root)
     if not _is_first():
         (root / "cgroup.subtree_control").write_text("+cpu")
     try:

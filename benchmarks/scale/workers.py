@@ -1,6 +1,7 @@
 """Embedders: how many messages they store, of a backlog, with a provider whose latency is the limit."""
 
 import argparse
+from statistics import mean
 
 from benchmarks.backlog import Messages, fill
 from benchmarks.command import say
@@ -25,13 +26,15 @@ async def measure_workers(chosen: argparse.Namespace, record: Record, grounds: G
         spans: dict[int, Span] = {}
         for workers in chosen.workers:
             say(f"round {number} of {chosen.rounds}: {workers} embedders")
-            spans[workers] = await _work(chosen, grounds, workers)
-            note(record, spans[workers], f"{workers} embedder{'s'[: workers != 1]}", "messages", grounds.usable)
+            spans[workers], calls = await _work(chosen, grounds, workers)
+            what = f"{workers} embedder{'s'[: workers != 1]}"
+            note(record, spans[workers], what, "messages", grounds.usable)
+            record.add(f"calls at once that each allows itself, of {chosen.slots}, {what}", "", mean(calls))
             if workers in _GOALS and 1 in spans:
                 compare(record, spans[1], spans[workers], "embedder", workers, _GOALS[workers])
 
 
-async def _work(chosen: argparse.Namespace, grounds: Grounds, workers: int) -> Span:
+async def _work(chosen: argparse.Namespace, grounds: Grounds, workers: int) -> tuple[Span, list[int]]:
     provider = Provider(chosen.provider_latency, dimensions=chosen.dimensions, seed=chosen.seed)
     per_second = workers * chosen.slots / chosen.provider_latency * chosen.batch_texts
     settings = {"batch_texts": chosen.batch_texts, "concurrency": chosen.slots}
@@ -45,4 +48,4 @@ async def _work(chosen: argparse.Namespace, grounds: Grounds, workers: int) -> S
         window = await observe(site, _LANE, warm_up=chosen.warm_up, seconds=chosen.seconds)
         held = {name: usage.resident_bytes for name, usage in site.usage().items() if name != "provider"}
         spent = {name: window.cpu_seconds[name] for name in held}
-        return Span(window.seconds, window.messages, spent, held)
+        return Span(window.seconds, window.messages, spent, held), window.slots[-1][1]
