@@ -18,6 +18,7 @@ from memstream.vectors.space import render
 
 _PIPELINED = 1000
 _TOLD_EVERY = 100_000
+_FED_EVERY = 0.05
 _BYTES_PER_TOKEN = 4
 _DAY = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 _WORDS = (
@@ -66,15 +67,29 @@ class Messages:
 async def fill(site: Site, messages: Messages, count: int, lane: Lane) -> None:
     """Append messages to the stream as ingest would, before it is read."""
     await create_groups(site.redis, 1)
-    stream = keys.stream(0, lane)
     for start in range(0, count, _PIPELINED):
-        async with site.redis.pipeline(transaction=False) as pipe:
-            for number in range(start, min(count, start + _PIPELINED)):
-                event = messages.event(number)
-                pipe.xadd(stream, {keys.TYPE_FIELD: event.type, keys.DATA_FIELD: event.model_dump_json()})
-            await pipe.execute()
+        await append(site, messages, range(start, min(count, start + _PIPELINED)), lane)
         if start and start % _TOLD_EVERY == 0:
             say(f"  {start:,} messages in the stream")
+
+
+async def append(site: Site, messages: Messages, numbers: range, lane: Lane) -> None:
+    """Append messages to a stream whose group is there."""
+    async with site.redis.pipeline(transaction=False) as pipe:
+        for number in numbers:
+            event = messages.event(number)
+            pipe.xadd(keys.stream(0, lane), {keys.TYPE_FIELD: event.type, keys.DATA_FIELD: event.model_dump_json()})
+        await pipe.execute()
+
+
+async def feed(site: Site, messages: Messages, per_second: float, lane: Lane) -> None:
+    """Append messages at a rate, until cancelled."""
+    sent, started, ticks = 0, time.perf_counter(), Ticks(_FED_EVERY)
+    while True:
+        await ticks.wait()
+        due = int((time.perf_counter() - started) * per_second)
+        await append(site, messages, range(sent, due), lane)
+        sent = due
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,15 @@
-"""Embedders: how many messages they store, of a backlog, with a provider whose latency is the limit."""
+"""Embedders: how many messages they store, of a few more than they can, with a provider whose latency is the limit.
+
+Messages come one after the other. Of a backlog that is there at once, an embedder reserves what it has read, and others
+that have nothing left do not take it over: then the figure would say how it was divided by chance.
+"""
 
 import argparse
+import asyncio
+import contextlib
 from statistics import mean
 
-from benchmarks.backlog import Messages, fill
+from benchmarks.backlog import Messages, feed
 from benchmarks.command import say
 from benchmarks.embedder.window import observe
 from benchmarks.premises import Provider
@@ -13,10 +19,10 @@ from benchmarks.scale.findings import compare, note
 from benchmarks.scale.grounds import Grounds
 from benchmarks.site import opened
 from memstream.contracts.keys import Lane
+from memstream.streams.groups import create_groups
 
 _GOALS = {2: 1.9, 4: 3.6}
 _SPARE = 1.1
-_START_SECONDS = 4.0
 _LANE: Lane = "live"
 
 
@@ -42,10 +48,15 @@ async def _work(chosen: argparse.Namespace, grounds: Grounds, workers: int) -> t
         provider, workers=workers, first_port=chosen.first_port, premises=grounds.premises(), **settings
     ) as site:
         await grounds.start(site, "redis", "qdrant", "provider")
-        count = int(_SPARE * per_second * (_START_SECONDS + chosen.warm_up + chosen.seconds))
-        await fill(site, Messages(chosen.seed), count, _LANE)
-        await grounds.start(site, *site.workers)
-        window = await observe(site, _LANE, warm_up=chosen.warm_up, seconds=chosen.seconds)
+        await create_groups(site.redis, 1)
+        feeding = asyncio.create_task(feed(site, Messages(chosen.seed), _SPARE * per_second, _LANE))
+        try:
+            await grounds.start(site, *site.workers)
+            window = await observe(site, _LANE, warm_up=chosen.warm_up, seconds=chosen.seconds)
+        finally:
+            feeding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await feeding
         held = {name: usage.resident_bytes for name, usage in site.usage().items() if name != "provider"}
         spent = {name: window.cpu_seconds[name] for name in held}
         return Span(window.seconds, window.messages, spent, held), window.slots[-1][1]
