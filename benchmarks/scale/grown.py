@@ -32,6 +32,16 @@ class Grown:
         return f"Qdrant's resident memory with mapped files, {self.where}, after the start"
 
     @property
+    def memory_in_use(self) -> str:
+        """The figure of the memory that it takes after searches."""
+        return f"Qdrant's resident memory with mapped files, {self.where}"
+
+    @property
+    def search_cpu(self) -> str:
+        """The figure of Qdrant's CPU for a search."""
+        return f"Qdrant's CPU for a search, {self.where}"
+
+    @property
     def disk(self) -> str:
         """The figure of its disk."""
         return f"Qdrant's disk, {self.where}"

@@ -111,7 +111,7 @@ def read_measured(folder: Path) -> Measured:
         + scale["CPU of redis for a million messages, 1 embedder"],
         qdrant=scale["CPU of qdrant for a million messages, 1 embedder"]
         + growth[f"Qdrant's CPU for that, {longest.where}"] * _MILLION / longest.messages,
-        search=1000 * growth[f"Qdrant's CPU for a search, {longest.where}"],
+        search=1000 * growth[longest.search_cpu],
         history=longest.history,
         entry=scale["Redis' memory for a message in the stream"],
         seen=scale["Redis' memory for a message that has left the stream"],
@@ -157,8 +157,9 @@ def _arithmetic(measured: Measured) -> str:
   Qdrant {measured.qdrant:,.0f} s with its indexes; for a million searches, retrievers take
   {measured.retriever:,.0f} s and Qdrant {measured.search:,.0f} s, of users with {measured.history:,} messages each.
 - *Processes*: cores / {_LOAD}, rounded up: each is busy half of the time at the peak. One more, if one may be lost.
-- *Redis' memory*: messages of a day · ({measured.entry:,.0f} bytes + {_SEEN_DAYS} · {measured.seen:,.0f} bytes): a day
-  in the streams, and seven days of seen-keys. The append-only file grows to about twice that before it is rewritten.
+- *Redis' memory*, for texts of 113 characters: messages of a day · ({measured.entry:,.0f} bytes +
+  {_SEEN_DAYS} · {measured.seen:,.0f} bytes): a day in the streams, and seven days of seen-keys. The append-only file
+  grows to about twice that before it is rewritten.
 - *Qdrant*: messages · {_listed(measured)}, for one copy and 384 dimensions. Each further dimension takes 4 bytes
   on disk, and in memory 4 for the vectors themselves, 1 for `int8` and 1/8 for `binary`. Double the disk: while Qdrant
   rewrites a segment, it has both."""
