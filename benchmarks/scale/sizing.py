@@ -157,6 +157,9 @@ def _arithmetic(measured: Measured) -> str:
   Qdrant {measured.qdrant:,.0f} s with its indexes; for a million searches, retrievers take
   {measured.retriever:,.0f} s and Qdrant {measured.search:,.0f} s, of users with {measured.history:,} messages each.
 - *Processes*: cores / {_LOAD}, rounded up: each is busy half of the time at the peak. One more, if one may be lost.
+- *What is full first*: a core of Qdrant stores {_MILLION / measured.qdrant:,.0f} messages a second, or answers
+  {_MILLION / measured.search:,.0f} searches; the core that Redis has takes {_MILLION / measured.redis:,.0f} messages.
+  Qdrant can have more cores and nodes; Redis, several primaries as a cluster.
 - *Redis' memory*, for texts of 113 characters: messages of a day · ({measured.entry:,.0f} bytes +
   {_SEEN_DAYS} · {measured.seen:,.0f} bytes): a day in the streams, and seven days of seen-keys. The append-only file
   grows to about twice that before it is rewritten.
