@@ -2,10 +2,12 @@
 
 import argparse
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+import httpx
 import psutil
 
 from benchmarks.hosts import Hosts
@@ -19,6 +21,7 @@ from memstream.local.stack.elsewhere import Elsewhere, read_secret
 
 _SERVICES = ("ingest", "embedder", "retriever")
 _IN_MILLISECONDS = 1000.0
+_DELETE_SECONDS = 60.0
 
 
 @dataclass
@@ -28,6 +31,8 @@ class Grounds:
     chosen: argparse.Namespace
     hosts: Hosts
     cores: Cores | None
+    collections: list[str] = field(default_factory=list)
+    """What was made in a Qdrant that runs elsewhere: one for each site."""
 
     @cached_property
     def usable(self) -> dict[str, float]:
@@ -38,18 +43,30 @@ class Grounds:
 
     def premises(self, *, ingests: int = 1, retrievers: int = 1) -> Premises:
         """Return the premises of a site with so many of the stateless services."""
-        chosen = self.chosen
-        key = read_secret("--qdrant-api-key-file", chosen.qdrant_api_key_file)
-        elsewhere = Elsewhere(qdrant_url=chosen.qdrant_url, qdrant_api_key=key)
+        chosen, collection = self.chosen, "memstream"
+        elsewhere = Elsewhere(qdrant_url=chosen.qdrant_url, qdrant_api_key=self._key)
+        if chosen.qdrant_url is not None:
+            collection = f"memstream-scale-{os.getpid()}-{len(self.collections)}"
+            self.collections.append(collection)
         return Premises(
             self.hosts,
             ingests,
             retrievers,
             chosen.qdrant_binary,
             elsewhere,
-            collection="memstream" if chosen.qdrant_url is None else "memstream-scale",
+            collection=collection,
             folder=chosen.folder,
         )
+
+    @property
+    def _key(self) -> str | None:
+        return read_secret("--qdrant-api-key-file", self.chosen.qdrant_api_key_file)
+
+    def clean_up(self) -> None:
+        """Delete what was made in a Qdrant that runs elsewhere."""
+        for name in self.collections:
+            url, headers = f"{self.chosen.qdrant_url.rstrip('/')}/collections/{name}", {"api-key": self._key or ""}
+            httpx.delete(url, headers=headers, timeout=_DELETE_SECONDS).raise_for_status()
 
     async def start(self, site: Site, *names: str) -> None:
         """Start parts; ingests and retrievers get their share of a core."""
@@ -85,7 +102,9 @@ def prepared(chosen: argparse.Namespace, record: Record, most: Mapping[str, int]
                     "the latency of a network: this kernel delays no packets (it has no sch_netem)",
                     *record.not_measured,
                 ]
-        yield Grounds(chosen, hosts, cores)
+        grounds = Grounds(chosen, hosts, cores)
+        ending.callback(grounds.clean_up)
+        yield grounds
 
 
 def span_between(before: Mapping[str, Usage], after: Mapping[str, Usage], done: int, seconds: float) -> Span:
