@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient
 
+from benchmarks import qdrant_server
 from memstream.streams.connections import Redis, connect, primaries
+
+qdrant_process = qdrant_server.qdrant_process
 
 _RUN = secrets.token_hex(4)
 """In the name of every collection that this process makes."""
@@ -96,23 +99,6 @@ def require_own(part: str, use: str) -> None:
     """Skip the test if this part is somebody else's; `use` is what the test does with it."""
     if part in _chosen.foreign:
         pytest.skip(f"--{part}-url: the test {use} {part}, and that one is not its own")
-
-
-def qdrant_process(binary: Path, folder: Path, port: int, api_key: str | None) -> tuple[list[str], dict[str, str]]:
-    """Return the command and the variables of a Qdrant server on this port; the next one is for its other protocol."""
-    variables = {
-        "QDRANT__SERVICE__HOST": "127.0.0.1",
-        "QDRANT__SERVICE__HTTP_PORT": str(port),
-        "QDRANT__SERVICE__GRPC_PORT": str(port + 1),
-        "QDRANT__STORAGE__STORAGE_PATH": str(folder / "storage"),
-        "QDRANT__STORAGE__SNAPSHOTS_PATH": str(folder / "snapshots"),
-        "QDRANT__STORAGE__TEMP_PATH": str(folder / "temp"),
-        "QDRANT__TELEMETRY_DISABLED": "true",
-        "QDRANT__LOG_LEVEL": "WARN",
-    }
-    if api_key is not None:
-        variables["QDRANT__SERVICE__API_KEY"] = api_key
-    return [str(binary), "--disable-telemetry"], variables
 
 
 async def empty(redis: Redis) -> None:
