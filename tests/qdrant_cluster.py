@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 from engines import qdrant_process
+from hosts import HERE, Host
 from ports import free_ports
 from waiting import until
+
+from memstream.local.stack.readiness import http_probe
 
 
 @dataclass
@@ -22,18 +25,24 @@ class Node:
     variables: dict[str, str]
     folder: Path
     port: int
+    host: Host = HERE
     process: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host.address}:{self.port}"
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
         with (self.folder / "qdrant.log").open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *self.argv, cwd=self.folder, stdout=output, stderr=output, env={**os.environ, **self.variables}
+                *self.host.enter,
+                *self.argv,
+                cwd=self.folder,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **self.host.variables, **self.variables},
             )
         await until(self.answers, "a node of the cluster answers")
 
@@ -41,11 +50,7 @@ class Node:
         """Say whether it answers."""
         assert self.process is not None
         assert self.process.returncode is None, (self.folder / "qdrant.log").read_text()
-        try:
-            async with httpx.AsyncClient(timeout=5) as http:
-                return (await http.get(f"{self.url}/readyz")).is_success
-        except httpx.TransportError:
-            return False
+        return await http_probe("/readyz", self.host.address)(self.port) is None
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, such as to pause."""
@@ -78,23 +83,36 @@ class Cluster:
                     return False
         return True
 
+    async def orders_writes(self) -> Node:
+        """Return the node that orders the writes of all shards it has a copy of: the one with the highest id."""
+        peers: dict[int, Node] = {}
+        async with httpx.AsyncClient(timeout=5) as http:
+            for node in self.nodes:
+                told = (await http.get(f"{node.url}/cluster")).raise_for_status().json()
+                peers[told["result"]["peer_id"]] = node
+        return peers[max(peers)]
+
 
 @contextlib.asynccontextmanager
-async def clustered(binary: Path, folder: Path, count: int = 3) -> AsyncIterator[Cluster]:
-    """Run a cluster."""
+async def clustered(binary: Path, folder: Path, hosts: Sequence[Host] = (HERE,) * 3) -> AsyncIterator[Cluster]:
+    """Run a cluster, with a node on each of these hosts."""
     cluster = Cluster()
     first_peer = ""
     try:
-        for number in range(count):
+        for number, host in enumerate(hosts):
             own = folder / f"node-{number}"
-            own.mkdir()
+            own.mkdir(exist_ok=True)
             port = free_ports(3)
-            peer = f"http://127.0.0.1:{port + 2}"
+            peer = f"http://{host.address}:{port + 2}"
             argv, variables = qdrant_process(binary, own, port, None)
             argv += ["--uri", peer] if not first_peer else ["--bootstrap", first_peer, "--uri", peer]
-            variables |= {"QDRANT__CLUSTER__ENABLED": "true", "QDRANT__CLUSTER__P2P__PORT": str(port + 2)}
+            variables |= {
+                "QDRANT__SERVICE__HOST": host.address,
+                "QDRANT__CLUSTER__ENABLED": "true",
+                "QDRANT__CLUSTER__P2P__PORT": str(port + 2),
+            }
             first_peer = first_peer or peer
-            node = Node(argv, variables, own, port)
+            node = Node(argv, variables, own, port, host)
             cluster.nodes.append(node)
             await node.start()
         yield cluster

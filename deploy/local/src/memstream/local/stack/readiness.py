@@ -13,9 +13,9 @@ _HOST = "127.0.0.1"
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
-def http_probe(path: str) -> Probe:
+def http_probe(path: str, host: str = _HOST) -> Probe:
     """Return a probe that succeeds if a GET is answered with any 2xx status."""
-    return partial(_ask_http, path)
+    return partial(_ask_http, host, path)
 
 
 def redis_probe(password: str) -> Probe:
@@ -33,13 +33,13 @@ def listens(pid: int, port: int) -> bool:
 
 
 async def _ping_redis(password: str, port: int) -> str | None:
-    answer = await _exchange(port, f"AUTH {password}\r\nPING\r\nQUIT\r\n".encode())
+    answer = await _exchange(_HOST, port, f"AUTH {password}\r\nPING\r\nQUIT\r\n".encode())
     return None if b"+PONG" in answer else _quoted(answer)
 
 
-async def _ask_http(path: str, port: int) -> str | None:
-    request = f"GET {path} HTTP/1.1\r\nHost: {_HOST}:{port}\r\nConnection: close\r\n\r\n"
-    answer = await _exchange(port, request.encode())
+async def _ask_http(host: str, path: str, port: int) -> str | None:
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+    answer = await _exchange(host, port, request.encode())
     status = _STATUS.match(answer)
     if status is not None and status[1].startswith(b"2"):
         return None
@@ -47,10 +47,10 @@ async def _ask_http(path: str, port: int) -> str | None:
     return f"{path} answered {status[1].decode()} {_quoted(body)}" if status else _quoted(answer)
 
 
-async def _exchange(port: int, request: bytes) -> bytes:
+async def _exchange(host: str, port: int, request: bytes) -> bytes:
     try:
         async with asyncio.timeout(_TIMEOUT):
-            reader, writer = await asyncio.open_connection(_HOST, port)
+            reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(request)
                 return await reader.read()
