@@ -35,6 +35,11 @@ class Node:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
+        await self.spawn()
+        await until(self.is_up, "a node of the cluster answers")
+
+    async def spawn(self) -> None:
+        """Start it."""
         with (self.folder / "qdrant.log").open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *self.host.enter,
@@ -44,18 +49,31 @@ class Node:
                 stderr=output,
                 env={**os.environ, **self.host.variables, **self.variables},
             )
-        await until(self.answers, "a node of the cluster answers")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and its process has ended."""
+        return self.process is not None and self.process.returncode is not None
+
+    async def is_up(self) -> bool:
+        """Say whether it answers; fail if it has ended."""
+        assert not self.has_ended, (self.folder / "qdrant.log").read_text()
+        return await self.answers()
 
     async def answers(self) -> bool:
         """Say whether it answers."""
-        assert self.process is not None
-        assert self.process.returncode is None, (self.folder / "qdrant.log").read_text()
         return await http_probe("/readyz", self.host.address)(self.port) is None
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, such as to pause."""
         assert self.process is not None
         self.process.send_signal(number)
+
+    async def stop(self) -> None:
+        """End it as an operator does."""
+        self.signal(signal.SIGTERM)
+        assert self.process is not None
+        await self.process.wait()
 
     async def kill(self) -> None:
         """End it as a crash does."""
@@ -100,8 +118,8 @@ async def clustered(binary: Path, folder: Path, hosts: Sequence[Host] = (HERE,) 
     first_peer = ""
     try:
         for number, host in enumerate(hosts):
-            own = folder / f"node-{number}"
-            own.mkdir(exist_ok=True)
+            own = folder / host.name / f"node-{number}"
+            own.mkdir(parents=True)
             port = free_ports(3)
             peer = f"http://{host.address}:{port + 2}"
             argv, variables = qdrant_process(binary, own, port, None)

@@ -32,8 +32,8 @@ class Server:
     def __init__(self, folder: Path, name: str, *options: str, mode: Sequence[str] = (), host: Host = HERE) -> None:
         self.host = host
         self.port = free_ports()
-        self.folder = folder / name
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder / host.name / name
+        self.folder.mkdir(parents=True)
         self.url = f"redis://:{URL_PASSWORD}@{host.address}:{self.port}/0"
         self._config = self.folder / "server.conf"
         self._config.write_text(
@@ -45,6 +45,11 @@ class Server:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
+        await self.spawn()
+        await until(self.answers, f"{self.folder.name} answers")
+
+    async def spawn(self) -> None:
+        """Start it."""
         with (self.folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.host.enter,
@@ -56,9 +61,17 @@ class Server:
                 start_new_session=True,
                 env={**os.environ, **self.host.variables},
             )
-        async with self.client() as client:
-            await until(lambda: _answers(client), f"{self.folder.name} answers")
         self.runs = True
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and its process has ended."""
+        return self._process is not None and self._process.returncode is not None
+
+    async def answers(self) -> bool:
+        """Say whether it answers."""
+        async with self.client() as client:
+            return await _answers(client)
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Redis]:
@@ -78,6 +91,11 @@ class Server:
         """End it as a crash does."""
         self.runs = False
         await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End it as an operator does."""
+        self.runs = False
+        await self._end(signal.SIGTERM)
 
     def pause(self) -> None:
         """Stop it where it is, as a machine that hangs."""

@@ -63,6 +63,15 @@ Former = Callable[[str], Mapping[str, Mapping[str, str]]]
 """Gives what another release needs to be set, by service, for the URL of the Redis primary."""
 
 
+Fitted = Callable[[dict[str, Host], Path], contextlib.AbstractAsyncContextManager[dict[str, Host]]]
+"""Gives hosts what tests need of them, such as disks in the folders `redis/HOST` and `qdrant/HOST`."""
+
+
+@contextlib.asynccontextmanager
+async def _as_they_are(hosts: dict[str, Host], _: Path) -> AsyncIterator[dict[str, Host]]:
+    yield hosts
+
+
 def missing() -> str | None:
     """Name what it takes and isn't there; None if nothing is missing."""
     return missing_for_hosts() or missing_for_proxy()
@@ -78,17 +87,18 @@ async def running(  # noqa: PLR0913 - each is a choice of its own, and has a def
     down_after_ms: int = 5_000,
     settings: Mapping[str, Mapping[str, str]] | None = None,
     former: Former = lambda _: {},
+    fitted: Fitted = _as_they_are,
 ) -> AsyncIterator[Estate]:
     """Run everything, Qdrant from a binary, with the settings of `deploy/compose.cluster.yaml`.
 
-    `settings` are further ones of a service. With `former`, services of another release run first.
+    `settings` are further ones of a service. With `former`, services of another release run first. `fitted` gives hosts
+    more than an address.
     """
     async with contextlib.AsyncExitStack() as opened:
-        hosts = await opened.enter_async_context(networked(_HOSTS))
-        qdrant_folder = folder / "qdrant"
-        qdrant_folder.mkdir(parents=True)
+        network = await opened.enter_async_context(networked(_HOSTS))
+        hosts = await opened.enter_async_context(fitted(network, folder))
         qdrant = await opened.enter_async_context(
-            clustered(binary, qdrant_folder, [hosts[f"qdrant-{n}"] for n in (1, 2, 3)])
+            clustered(binary, folder / "qdrant", [hosts[f"qdrant-{n}"] for n in (1, 2, 3)])
         )
         servers = await opened.enter_async_context(
             _REDIS[redis](
