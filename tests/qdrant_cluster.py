@@ -127,6 +127,8 @@ async def clustered(binary: Path, folder: Path, hosts: Sequence[Host] = (HERE,) 
             variables |= {
                 "QDRANT__SERVICE__HOST": host.address,
                 "QDRANT__CLUSTER__ENABLED": "true",
+                # As in deploy/compose.cluster.yaml.
+                "QDRANT__CLUSTER__CONNECTION_TIMEOUT_MS": "500",
                 "QDRANT__CLUSTER__P2P__PORT": str(port + 2),
             }
             first_peer = first_peer or peer
