@@ -110,7 +110,9 @@ class MachineSite(Site):
         followers = 0
         for primary in primaries:
             with contextlib.suppress(redis.exceptions.RedisError):
-                followers += len((await primary.ask("ROLE"))[2])
+                role, _, following, *_ = await primary.ask("ROLE")
+                # Between two questions it may have become a replica.
+                followers += len(following) if role == b"master" else 0
         return followers == len(nodes) - len(primaries) and len(primaries) == len(nodes) // 3
 
     async def strike(self, fault: MachineFault) -> None:
