@@ -51,13 +51,13 @@ class Node:
             )
 
     @property
-    def has_ended(self) -> bool:
-        """Whether it was started, and its process has ended."""
-        return self.process is not None and self.process.returncode is not None
+    def exit_code(self) -> int | None:
+        """What its process has ended with; None if it runs, or was not started."""
+        return None if self.process is None else self.process.returncode
 
     async def is_up(self) -> bool:
         """Say whether it answers; fail if it has ended."""
-        assert not self.has_ended, (self.folder / "qdrant.log").read_text()
+        assert self.exit_code is None, (self.folder / "qdrant.log").read_text()
         return await self.answers()
 
     async def answers(self) -> bool:

@@ -64,9 +64,9 @@ class Server:
         self.runs = True
 
     @property
-    def has_ended(self) -> bool:
-        """Whether it was started, and its process has ended."""
-        return self._process is not None and self._process.returncode is not None
+    def exit_code(self) -> int | None:
+        """What its process has ended with; None if it runs, or was not started."""
+        return None if self._process is None else self._process.returncode
 
     async def answers(self) -> bool:
         """Say whether it answers."""

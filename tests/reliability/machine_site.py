@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from qdrant_cluster import Node
 from redis_servers import Server
 from reliability import machine_faults
 from reliability.faults import CLAIM_IDLE
+from reliability.history import Ended
 from reliability.machine_faults import (
     ClockStep,
     DiskFull,
@@ -67,7 +69,9 @@ class MachineSite(Site):
     async def _look(self) -> None:
         await super()._look()
         for server in self._servers:
-            if server.has_ended and not self._held_servers[server.folder]:
+            if server.exit_code is not None and not self._held_servers[server.folder]:
+                if server.exit_code not in {-signal.SIGKILL, 0}:
+                    self.history.add(Ended(f"{server.folder.name} on {server.host.name}", server.exit_code))
                 await server.spawn()
 
     def client(self, service: str, *, timeout: float) -> httpx.AsyncClient:
@@ -180,7 +184,7 @@ class MachineSite(Site):
                 await self.parts.stop(part)
             await until(partial(self.parts.answers, part), f"{part} is ready")
         for server in self._servers:
-            if not server.has_ended:
+            if server.exit_code is None:
                 await server.stop()
             await until(server.answers, f"{server.folder} answers")
             await until(self._redis_is_whole, "every primary of Redis has its replicas")
