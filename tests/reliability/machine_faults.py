@@ -98,14 +98,19 @@ class SlowDisk:
 
 @dataclass(frozen=True, slots=True)
 class RollingRestart:
-    """Every service and every server is restarted, one after the other, each once the one before is back."""
+    """All services, or all servers, are restarted, one after the other, each once the one before is back."""
 
-    kind = "rolling restart"
+    of: Literal["services", "servers"]
+
+    @property
+    def kind(self) -> str:
+        """What it counts as."""
+        return f"rolling restart of {self.of}"
 
     @property
     def name(self) -> str:
         """What it is called."""
-        return "rolling restart of all services, Redis servers and Qdrant nodes"
+        return f"rolling restart of all {self.of}"
 
 
 MachineFault = ServerLost | HostCutOff | ClockStep | DiskFull | SlowDisk | RollingRestart
@@ -138,16 +143,18 @@ _DRAWS: Mapping[str, Callable[[Random], MachineFault]] = {
     ),
     "disk full": lambda chance: DiskFull(chance.choice(SERVERS), _seconds(chance)),
     "slow disk": lambda chance: SlowDisk(chance.choice(SERVERS), chance.choice((5, 20, 50)), _seconds(chance)),
-    "rolling restart": lambda _: RollingRestart(),
+    "rolling restart of services": lambda _: RollingRestart("services"),
+    "rolling restart of servers": lambda _: RollingRestart("servers"),
 }
 
 MACHINE_KINDS = tuple(_DRAWS)
 
 
 def draw_machine_faults(seed: int) -> list[MachineFault]:
-    """Draw a run's faults: two kinds in turn, so that a few seeds in a row have them all, and one more by chance."""
+    """Draw a run's faults: two kinds in turn, so that five seeds in a row have them all, and one more by chance."""
     chance = Random(f"machine faults {seed}")  # noqa: S311 - nothing secret is made from it
     kinds = [MACHINE_KINDS[(seed * _IN_TURN + turn) % len(MACHINE_KINDS)] for turn in range(_IN_TURN)]
-    faults = [_DRAWS[kind](chance) for kind in (*kinds, chance.choice(MACHINE_KINDS[:-1]))]
+    # Restarts take minutes on a busy machine, so none comes by chance.
+    faults = [_DRAWS[kind](chance) for kind in (*kinds, chance.choice(MACHINE_KINDS[:-2]))]
     chance.shuffle(faults)
     return faults

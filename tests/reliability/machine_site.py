@@ -148,7 +148,7 @@ class MachineSite(Site):
                 await asyncio.sleep(fault.seconds)  # the fault: it lasts so long
                 disk.speed_up()
             case RollingRestart():
-                await self._restart_all()
+                await (self._restart_services() if fault.of == "services" else self._restart_servers())
 
     async def _host(self, place: machine_faults.Place) -> Host:
         if place in machine_faults.SERVERS:
@@ -177,12 +177,15 @@ class MachineSite(Site):
         finally:
             self._held_servers[server.folder] -= 1
 
-    async def _restart_all(self) -> None:
+    async def _restart_services(self) -> None:
         """Restart one after the other, as an operator does, who waits until each is back."""
         for part in _SERVICES:
             if self.parts.runs(part):
                 await self.parts.stop(part)
             await until(partial(self.parts.answers, part), f"{part} is ready")
+
+    async def _restart_servers(self) -> None:
+        """Do the same with Redis, Sentinels and Qdrant."""
         for server in self._servers:
             if server.exit_code is None:
                 await server.stop()
