@@ -13,6 +13,17 @@ def missing_for_clocks() -> str | None:
     return None if any(library.exists() for library in _LIBRARIES) else "libfaketime"
 
 
+_SHARED = Path("/dev/shm")  # noqa: S108 - where the library keeps its own
+
+
+def remove_leftovers() -> None:
+    """Remove what the library leaves behind of processes that were killed."""
+    for pattern in ("faketime_shm_*", "sem.faketime_sem_*"):
+        for path in _SHARED.glob(pattern):
+            if not Path("/proc", path.name.rpartition("_")[2]).exists():
+                path.unlink(missing_ok=True)
+
+
 class HostClock:
     """The time of day for processes that are started with its variables; spans of time stay as they are."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import redis.exceptions
-from clocks import HostClock, missing_for_clocks
+from clocks import HostClock, missing_for_clocks, remove_leftovers
 from disks import Disk, missing_for_disks, mounted
 from hosts import Host
 from machines import estate
@@ -221,13 +221,16 @@ async def running(binary: Path, kind: RedisKind, folder: Path) -> AsyncIterator[
                 hosts[name] = replace(host, enter=enter, variables=variables)
             yield hosts
 
-    async with estate.running(
-        binary, folder, redis=kind, partitions=1, down_after_ms=_DOWN_AFTER_MS, settings=_SHORT, fitted=fitted
-    ) as started:
-        site = MachineSite(started, disks, clocks)
-        keeping = asyncio.create_task(site.keep())
-        try:
-            yield site
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+    try:
+        async with estate.running(
+            binary, folder, redis=kind, partitions=1, down_after_ms=_DOWN_AFTER_MS, settings=_SHORT, fitted=fitted
+        ) as started:
+            site = MachineSite(started, disks, clocks)
+            keeping = asyncio.create_task(site.keep())
+            try:
+                yield site
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+    finally:
+        remove_leftovers()
