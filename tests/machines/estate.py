@@ -120,7 +120,9 @@ async def running(  # noqa: PLR0913 - each is a choice of its own, and has a def
         }
         urls = await opened.enter_async_context(proxying(hosts["front"], folder / "proxy", behind))
         await parts.start("keys", "embeddings")
-        await parts.start("ingest-1", "ingest-2", "embedder-1", "embedder-2", "retriever-1", "retriever-2")
+        # Not all at once: each takes seconds of a processor to import what it uses.
+        for service in ("ingest", "embedder", "retriever"):
+            await parts.start(f"{service}-1", f"{service}-2")
         yield Estate(hosts, servers, qdrant, parts, partitions, running, current, urls)
 
 
