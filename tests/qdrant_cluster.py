@@ -86,35 +86,35 @@ class Node:
 class Cluster:
     """Nodes that know each other."""
 
+    http: httpx.AsyncClient
     nodes: list[Node] = field(default_factory=list)
 
     async def has_healed(self, collection: str) -> bool:
         """Say whether every replica of a collection is active, as every node sees it."""
-        async with httpx.AsyncClient(timeout=5) as http:
-            for node in self.nodes:
-                try:
-                    told = (await http.get(f"{node.url}/collections/{collection}/cluster")).raise_for_status().json()
-                except httpx.HTTPError:
-                    return False
-                shards = told["result"]["local_shards"] + told["result"]["remote_shards"]
-                if told["result"]["shard_transfers"] or any(shard["state"] != "Active" for shard in shards):
-                    return False
+        for node in self.nodes:
+            try:
+                told = (await self.http.get(f"{node.url}/collections/{collection}/cluster")).raise_for_status().json()
+            except httpx.HTTPError:
+                return False
+            shards = told["result"]["local_shards"] + told["result"]["remote_shards"]
+            if told["result"]["shard_transfers"] or any(shard["state"] != "Active" for shard in shards):
+                return False
         return True
 
     async def orders_writes(self) -> Node:
         """Return the node that orders the writes of all shards it has a copy of: the one with the highest id."""
         peers: dict[int, Node] = {}
-        async with httpx.AsyncClient(timeout=5) as http:
-            for node in self.nodes:
-                told = (await http.get(f"{node.url}/cluster")).raise_for_status().json()
-                peers[told["result"]["peer_id"]] = node
+        for node in self.nodes:
+            told = (await self.http.get(f"{node.url}/cluster")).raise_for_status().json()
+            peers[told["result"]["peer_id"]] = node
         return peers[max(peers)]
 
 
 @contextlib.asynccontextmanager
 async def clustered(binary: Path, folder: Path, hosts: Sequence[Host] = (HERE,) * 3) -> AsyncIterator[Cluster]:
     """Run a cluster, with a node on each of these hosts."""
-    cluster = Cluster()
+    # One client: to make one costs more than to ask.
+    cluster = Cluster(httpx.AsyncClient(timeout=5))
     first_peer = ""
     try:
         for number, host in enumerate(hosts):
@@ -137,6 +137,7 @@ async def clustered(binary: Path, folder: Path, hosts: Sequence[Host] = (HERE,) 
             await node.start()
         yield cluster
     finally:
+        await cluster.http.aclose()
         for node in cluster.nodes:
             if node.process is not None and node.process.returncode is None:
                 # A node that is paused ends too.
