@@ -138,23 +138,24 @@ _DRAWS: Mapping[str, Callable[[Random], MachineFault]] = {
     "host cut off in one direction": lambda chance: HostCutOff(
         _place(chance), chance.choice(("in", "out")), _seconds(chance)
     ),
+    "rolling restart of services": lambda _: RollingRestart("services"),
     "clock step": lambda chance: ClockStep(
         chance.choice(("redis primary", "redis replica", "service-1", "service-2")), _step(chance), _seconds(chance)
     ),
     "disk full": lambda chance: DiskFull(chance.choice(SERVERS), _seconds(chance)),
     "slow disk": lambda chance: SlowDisk(chance.choice(SERVERS), chance.choice((5, 20, 50)), _seconds(chance)),
-    "rolling restart of services": lambda _: RollingRestart("services"),
     "rolling restart of servers": lambda _: RollingRestart("servers"),
 }
 
 MACHINE_KINDS = tuple(_DRAWS)
+_BY_CHANCE = [kind for kind in MACHINE_KINDS if not kind.startswith("rolling")]
+"""Restarts take minutes on a busy machine."""
 
 
 def draw_machine_faults(seed: int) -> list[MachineFault]:
     """Draw a run's faults: two kinds in turn, so that five seeds in a row have them all, and one more by chance."""
     chance = Random(f"machine faults {seed}")  # noqa: S311 - nothing secret is made from it
     kinds = [MACHINE_KINDS[(seed * _IN_TURN + turn) % len(MACHINE_KINDS)] for turn in range(_IN_TURN)]
-    # Restarts take minutes on a busy machine, so none comes by chance.
-    faults = [_DRAWS[kind](chance) for kind in (*kinds, chance.choice(MACHINE_KINDS[:-2]))]
+    faults = [_DRAWS[kind](chance) for kind in (*kinds, chance.choice(_BY_CHANCE))]
     chance.shuffle(faults)
     return faults

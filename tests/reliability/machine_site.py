@@ -38,6 +38,7 @@ _SERVICES = ("ingest-1", "ingest-2", "embedder-1", "embedder-2", "retriever-1", 
 _DISKS = {"redis": 256, "qdrant": 1024}
 """In MB. What is not written takes nothing."""
 _DOWN_AFTER_MS = 1_000
+_HEALED_SECONDS = 3.0
 _SHORT = {
     "embedder": {
         "CLAIM_IDLE": f"{CLAIM_IDLE:g}",
@@ -106,8 +107,17 @@ class MachineSite(Site):
         await super().mend()
 
     async def _qdrant_has_healed(self) -> None:
-        collection = self.parts.plan.collection
-        await until(partial(self._estate.qdrant.has_healed, collection), "every copy in Qdrant is active")
+        """Wait until all copies have been active for some time: that one has missed something may be found out late."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+
+        async def stays_healed() -> bool:
+            nonlocal since
+            if not await self._estate.qdrant.has_healed(self.parts.plan.collection):
+                since = loop.time()
+            return loop.time() > since + _HEALED_SECONDS
+
+        await until(stays_healed, "every copy in Qdrant is active")
 
     async def _redis_is_whole(self) -> bool:
         nodes, primaries = self._estate.redis.nodes, await self._estate.redis.primaries()
