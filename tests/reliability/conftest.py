@@ -101,6 +101,7 @@ class Sites:
         self._site: Site | None = None
         self._open = contextlib.AsyncExitStack()
         self._lent = 0
+        self._started = 0
         self._histories: list[History] = []
 
     async def lend(self) -> Site:
@@ -109,7 +110,9 @@ class Sites:
             self._changed_later = await self.changed_later()
             await self.give_up()
         if self._site is None:
-            folder = self._folder / f"site-{self._lent}"
+            # One that did not start leaves its folder behind.
+            self._started += 1
+            folder = self._folder / f"site-{self._started}"
             self._site = await self._open.enter_async_context(self._start(folder))
             self._site.old_path = await unpack_previous(folder / "previous", self._old)
         self._lent += 1
