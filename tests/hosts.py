@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from ports import range_number
@@ -58,6 +59,8 @@ async def networked(names: Sequence[str]) -> AsyncIterator[dict[str, Host]]:
     prefix, link = f"198.19.{number}", f"ms-test-{number}"
     switch = f"{link}-switch"
     made: list[str] = []
+    for stale in _left_over(link):
+        await run("ip", "netns", "delete", stale)
     try:
         # The switch has a namespace, too: rules of this machine are no concern of packets between two hosts.
         await _add_namespace(switch, made)
@@ -81,6 +84,11 @@ async def networked(names: Sequence[str]) -> AsyncIterator[dict[str, Host]]:
     finally:
         for namespace in reversed(made):
             await run("ip", "netns", "delete", namespace)
+
+
+def _left_over(link: str) -> list[str]:
+    """Return the namespaces of a process that had the same number, and was killed."""
+    return [path.name for path in Path("/run/netns").glob(f"{link}-*")]
 
 
 async def _add_namespace(name: str, made: list[str]) -> None:

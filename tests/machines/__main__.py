@@ -6,6 +6,7 @@ Exits with 1 if a promise is not kept.
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -65,6 +66,8 @@ def main() -> None:
     lacking = estate.missing()
     if lacking is not None:
         sys.exit(f"this takes {lacking}")
+    # Whoever ends it wants hosts and servers to be gone, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     in_memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
     with TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None) as folder:
         figures = asyncio.run(show(options, Path(folder)))
