@@ -61,6 +61,7 @@ class MachineSite(Site):
         self._disks = disks
         self._clocks = clocks
         self._held_servers: Counter[Path] = Counter()
+        self._turn = asyncio.Lock()
 
     @property
     def _servers(self) -> list[Server | Node]:
@@ -130,7 +131,16 @@ class MachineSite(Site):
         return followers == len(nodes) - len(primaries) and len(primaries) == len(nodes) // 3
 
     async def strike(self, fault: MachineFault) -> None:
-        """Do to a host what a fault says, and undo it."""
+        """Do to a host what a fault says, and undo it.
+
+        One after the other: what is accepted is on the primary's disk and on that of one replica of two, so it outlasts
+        the loss of one server, and not of two.
+        """
+        async with self._turn:
+            await until(self._redis_is_whole, "every primary of Redis has its replicas")
+            await self._strike(fault)
+
+    async def _strike(self, fault: MachineFault) -> None:
         match fault:
             case ServerLost():
                 server = await self._server(fault.server)
