@@ -8,7 +8,7 @@ DISTRIBUTIONS := client ingest embedder retriever local
 SOURCES := client deploy/local services shared tests benchmarks docs examples
 
 
-.PHONY: help setup up demo test test-containers fuzz fuzz-bytes isolation check format reliability bench quality everyday peers fuzz-http sbom lock requirements docs clean
+.PHONY: help setup up demo test test-containers fuzz fuzz-bytes isolation check format reliability machines bench quality everyday peers fuzz-http sbom lock requirements docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,8 +64,12 @@ format: setup ## format the sources and fix what can be fixed automatically
 	.venv/bin/ruff format $(SOURCES)
 	.venv/bin/ruff check --fix $(SOURCES)
 
-reliability: setup ## test the guarantees under seeded faults: make reliability RUNS=200 SEED=1 [PLAN=erasure]
-	$(PY) -m pytest tests/reliability -n $(JOBS) --dist worksteal --seed $(or $(SEED),1) --runs $(or $(RUNS),20) $(if $(PLAN),--plan $(PLAN)) --report build/reliability/report.json
+reliability: setup ## test the guarantees under seeded faults: make reliability RUNS=200 SEED=1 [PLAN=erasure], [PLAN=machines QDRANT=FILE JOBS=1]
+	$(PY) -m pytest tests/reliability -n $(JOBS) --dist worksteal --seed $(or $(SEED),1) --runs $(or $(RUNS),20) $(if $(PLAN),--plan $(PLAN)) $(if $(QDRANT),--qdrant-binary $(QDRANT)) --report build/reliability/report.json
+
+machines: setup ## lose servers, or replace services, under load on hosts of their own: make machines QDRANT=FILE [WHAT=upgrade] [OPTIONS="--messages 50"]
+	@test -n "$(QDRANT)" || { echo "say where a Qdrant server's binary is: make machines QDRANT=FILE"; exit 2; }
+	PYTHONPATH=tests $(PY) -m machines $(or $(WHAT),loss) --qdrant-binary $(QDRANT) $(OPTIONS)
 
 bench: setup ## measure speed: make bench [MESSAGES=FILE.jsonl], and with FULL=1 the figures of docs/benchmarks.md
 	$(PY) -m benchmarks $(if $(FULL),--full --results benchmarks/results --report docs/benchmarks.md) $(if $(MESSAGES),--messages $(MESSAGES))

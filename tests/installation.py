@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import engines
 import httpx
 from engines import collection_name, qdrant_process, require_own
+from hosts import Host
 from ports import free_ports
 from waiting import PATIENCE, until
 
@@ -30,7 +31,7 @@ class Installation:
     Names: `redis`, `keys`, `qdrant`, `embeddings`, `ingest-1`, `embedder-1`, `retriever-1`, …
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own, and has a default
         self,
         folder: Path,
         *,
@@ -38,11 +39,16 @@ class Installation:
         embedders: int = 1,
         settings: Mapping[str, Mapping[str, str]] | None = None,
         embeddings: Sequence[str] = (),
+        elsewhere: Elsewhere | None = None,
+        hosts: Mapping[str, Host] | None = None,
+        each: int = 1,
     ) -> None:
         """Plan it.
 
         `settings` are variables by the part's name, looked up whenever it starts. `embeddings` is a program with its
         arguments that takes the place of the embeddings server; it gets `--port` and answers `GET /counts`.
+        `elsewhere` are servers that are used and not started, if not those of the command line. `hosts` are where parts
+        run that don't run here; there may be so many ingests and retrievers, `each` on a host of its own.
         """
         directory = DataDirectory(folder)
         directory.create()
@@ -51,20 +57,26 @@ class Installation:
         self.plan = Plan(
             directory,
             model=model,
+            ingests=each,
             embedders=embedders,
+            retrievers=each,
             port_base=free_ports(FIXED_PORTS + embedders),
-            elsewhere=Elsewhere(
+            elsewhere=elsewhere
+            or Elsewhere(
                 redis_url=chosen.redis_url, qdrant_url=chosen.qdrant_url, qdrant_api_key=chosen.qdrant_api_key
             ),
             collection="memstream" if chosen.qdrant_url is None else collection_name(),
         )
         self._children = {child.name: child for stage in self.plan.stages() for child in stage}
-        if chosen.qdrant_binary is not None:
+        if chosen.qdrant_binary is not None and "qdrant" in self._children:
             self._children["qdrant"] = self._real_qdrant(chosen.qdrant_binary)
         if embeddings:
             own = self._children["embeddings"]
             argv = (*embeddings, "--port", str(own.port))
             self._children["embeddings"] = replace(own, argv=argv, probe=http_probe("/counts"))
+        self.hosts = {} if hosts is None else hosts
+        for name, host in self.hosts.items():
+            self._children[name] = _moved(self._children[name], host)
         self.settings = {} if settings is None else settings
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self.redis: Redis = connect(self.plan.redis_url)
@@ -104,7 +116,12 @@ class Installation:
             await asyncio.gather(*(self.ready(name) for name in own))
 
     async def _spawn(self, child: ProcessSpec) -> None:
-        environment = {**os.environ, **child.environment, **self.settings.get(child.name, {})}
+        environment = {
+            **os.environ,
+            **(self.hosts[child.name].variables if child.name in self.hosts else {}),
+            **child.environment,
+            **self.settings.get(child.name, {}),
+        }
         with self.log_file(child.name).open("ab") as output:
             self.processes[child.name] = await asyncio.create_subprocess_exec(
                 *child.argv, stdout=output, stderr=output, env=environment, start_new_session=True
@@ -188,6 +205,19 @@ class Installation:
         for process in self.processes.values():
             await process.wait()
         await self.redis.aclose()
+
+
+def _moved(child: ProcessSpec, host: Host) -> ProcessSpec:
+    """Return the part as it runs on a host."""
+    if child.name == "embeddings":
+        argv, environment = [*child.argv, "--host", host.address], child.environment
+        probe = http_probe("/counts", host.address)
+    else:
+        name = f"MEMSTREAM_{child.name.partition('-')[0].upper()}_HOST"
+        argv, environment = list(child.argv), {**child.environment, name: host.address}
+        probe = http_probe("/health/ready", host.address)
+    url = f"http://{host.address}:{child.port}"
+    return replace(child, argv=(*host.enter, *argv), environment=environment, probe=probe, url=url)
 
 
 @contextlib.asynccontextmanager

@@ -20,6 +20,11 @@ class Ports:
         self._end = self._first + _RANGE - 1
         self._next = self._first
 
+    @property
+    def number(self) -> int:
+        """Which of the ranges it is; another process that runs at the same time has another."""
+        return (self._first - 1 - _LOWEST) // _RANGE
+
     def free(self, count: int = 1) -> int:
         """Return a port that nothing listens on, with `count` - 1 such ports behind it.
 
@@ -62,3 +67,8 @@ def _own() -> Ports:
 def free_ports(count: int = 1) -> int:
     """Return a port that nothing listens on, with `count` - 1 such ports behind it, from the range of this process."""
     return _own().free(count)
+
+
+def range_number() -> int:
+    """Return a number that no other process of tests has at the same time."""
+    return _own().number

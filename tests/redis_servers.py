@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import redis.exceptions
+from hosts import HERE, Host
 from ports import free_ports
 from waiting import until
 
 from memstream.local.stack.valkey import server_binary
 from memstream.streams.connections import Redis, connect
 
-HOST = "127.0.0.1"
 PASSWORD = "secret/of:all"  # noqa: S105 - of servers that live as long as a test
 URL_PASSWORD = "secret%2Fof%3Aall"  # noqa: S105 - the same
 PRIMARY = "memstream"
@@ -28,31 +29,54 @@ _DOWN_AFTER_MS = 1_000
 class Server:
     """One server, which a test may kill, pause and start again."""
 
-    def __init__(self, folder: Path, name: str, *options: str, mode: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, name: str, *options: str, mode: Sequence[str] = (), host: Host = HERE) -> None:
+        self.host = host
         self.port = free_ports()
-        self.folder = folder / name
+        self.folder = folder / host.name / name
         self.folder.mkdir(parents=True)
-        self.url = f"redis://:{URL_PASSWORD}@{HOST}:{self.port}/0"
+        self.url = f"redis://:{URL_PASSWORD}@{host.address}:{self.port}/0"
         self._config = self.folder / "server.conf"
-        self._config.write_text(f"bind {HOST}\nport {self.port}\ndir {self.folder}\n" + "\n".join(options) + "\n")
+        self._config.write_text(
+            f"bind {host.address}\nport {self.port}\ndir {self.folder}\n" + "\n".join(options) + "\n"
+        )
         self._mode = mode
         self.runs = False
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
+        await self.spawn()
+        await until(self.answers, f"{self.folder.name} answers")
+
+    async def spawn(self) -> None:
+        """Start it."""
         with (self.folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                str(server_binary()), str(self._config), *self._mode, stdout=log, stderr=log, start_new_session=True
+                *self.host.enter,
+                str(server_binary()),
+                str(self._config),
+                *self._mode,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self.host.variables},
             )
-        async with self.client() as client:
-            await until(lambda: _answers(client), f"{self.folder.name} answers")
         self.runs = True
+
+    @property
+    def exit_code(self) -> int | None:
+        """What its process has ended with; None if it runs, or was not started."""
+        return None if self._process is None else self._process.returncode
+
+    async def answers(self) -> bool:
+        """Say whether it answers."""
+        async with self.client() as client:
+            return await _answers(client)
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Redis]:
         """Open a client of this server alone."""
-        client = connect(self.url if not self._mode else f"redis://{HOST}:{self.port}")
+        client = connect(self.url if not self._mode else f"redis://{self.host.address}:{self.port}")
         try:
             yield client
         finally:
@@ -67,6 +91,11 @@ class Server:
         """End it as a crash does."""
         self.runs = False
         await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End it as an operator does."""
+        self.runs = False
+        await self._end(signal.SIGTERM)
 
     def pause(self) -> None:
         """Stop it where it is, as a machine that hangs."""
@@ -138,22 +167,32 @@ def _options(*more: str) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def sentinel_servers(
-    folder: Path, *, replicas: int = 1, sentinels: int = 1, options: Sequence[str] = ()
+async def sentinel_servers(  # noqa: PLR0913 - each is a choice of its own, and has a default
+    folder: Path,
+    *,
+    replicas: int = 1,
+    sentinels: int = 1,
+    options: Sequence[str] = (),
+    hosts: Sequence[Host] = (HERE,),
+    down_after_ms: int = _DOWN_AFTER_MS,
 ) -> AsyncIterator[Servers]:
-    """Run a primary with replicas, and the Sentinels that watch it."""
-    primary = Server(folder, "node-0", *_options(*options))
-    follow = f"replicaof {HOST} {primary.port}"
-    nodes = [primary, *(Server(folder, f"node-{n + 1}", *_options(*options, follow)) for n in range(replicas))]
-    watch = [
-        f"sentinel monitor {PRIMARY} {HOST} {primary.port} {sentinels // 2 + 1}",
-        f'sentinel auth-pass {PRIMARY} "{PASSWORD}"',
-        f"sentinel down-after-milliseconds {PRIMARY} {_DOWN_AFTER_MS}",
-        f"sentinel failover-timeout {PRIMARY} {5 * _DOWN_AFTER_MS}",
+    """Run a primary with replicas, and the Sentinels that watch it; in turn on these hosts."""
+    places = [hosts[number % len(hosts)] for number in range(max(replicas + 1, sentinels))]
+    primary = Server(folder, "node-0", *_options(*options), host=places[0])
+    follow = f"replicaof {primary.host.address} {primary.port}"
+    followers = [
+        Server(folder, f"node-{n}", *_options(*options, follow), host=places[n]) for n in range(1, replicas + 1)
     ]
-    watchers = [Server(folder, f"sentinel-{n}", *watch, mode=["--sentinel"]) for n in range(sentinels)]
-    hosts = ",".join(f"{HOST}:{one.port}" for one in watchers)
-    servers = Servers(f"redis+sentinel://:{URL_PASSWORD}@{hosts}/{PRIMARY}/0", nodes, watchers)
+    nodes = [primary, *followers]
+    watch = [
+        f"sentinel monitor {PRIMARY} {primary.host.address} {primary.port} {sentinels // 2 + 1}",
+        f'sentinel auth-pass {PRIMARY} "{PASSWORD}"',
+        f"sentinel down-after-milliseconds {PRIMARY} {down_after_ms}",
+        f"sentinel failover-timeout {PRIMARY} {5 * down_after_ms}",
+    ]
+    watchers = [Server(folder, f"sentinel-{n}", *watch, mode=["--sentinel"], host=places[n]) for n in range(sentinels)]
+    addresses = ",".join(f"{one.host.address}:{one.port}" for one in watchers)
+    servers = Servers(f"redis+sentinel://:{URL_PASSWORD}@{addresses}/{PRIMARY}/0", nodes, watchers)
     try:
         await asyncio.gather(*(node.start() for node in nodes))
         await until(lambda: _has_replicas(primary, replicas), "the replicas follow")
@@ -187,16 +226,25 @@ async def _has_replicas(primary: Server, count: int) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def cluster_servers(
-    folder: Path, *, primaries: int = 3, replicas: int = 1, options: Sequence[str] = ()
+async def cluster_servers(  # noqa: PLR0913 - same
+    folder: Path,
+    *,
+    primaries: int = 3,
+    replicas: int = 1,
+    options: Sequence[str] = (),
+    hosts: Sequence[Host] = (HERE,),
+    down_after_ms: int = _DOWN_AFTER_MS,
 ) -> AsyncIterator[Servers]:
-    """Run a cluster; each primary has an equal part of the slots, and so many replicas."""
+    """Run a cluster; each primary has an equal part of the slots, and so many replicas, on the hosts that follow."""
     count = primaries * (1 + replicas)
-    common = _options("cluster-enabled yes", f"cluster-node-timeout {_DOWN_AFTER_MS}", *options)
+    common = _options("cluster-enabled yes", f"cluster-node-timeout {down_after_ms}", *options)
     buses = [free_ports() for _ in range(count)]
-    nodes = [Server(folder, f"node-{n}", *common, f"cluster-port {bus}") for n, bus in enumerate(buses)]
-    hosts = ",".join(f"{HOST}:{node.port}" for node in nodes[:primaries])
-    servers = Servers(f"redis+cluster://:{URL_PASSWORD}@{hosts}", nodes)
+    nodes = [
+        Server(folder, f"node-{n}", *common, f"cluster-port {bus}", host=hosts[(n + n // primaries) % len(hosts)])
+        for n, bus in enumerate(buses)
+    ]
+    addresses = ",".join(f"{node.host.address}:{node.port}" for node in nodes[:primaries])
+    servers = Servers(f"redis+cluster://:{URL_PASSWORD}@{addresses}", nodes)
     try:
         await asyncio.gather(*(node.start() for node in nodes))
         await _join(nodes, buses, primaries)
@@ -211,7 +259,7 @@ async def _join(nodes: Sequence[Server], buses: Sequence[int], primaries: int) -
         await node.ask("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
         await node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
     for node, bus in zip(nodes[1:], buses[1:], strict=True):
-        await nodes[0].ask("CLUSTER", "MEET", HOST, node.port, bus)
+        await nodes[0].ask("CLUSTER", "MEET", node.host.address, node.port, bus)
 
     async def all_meet() -> bool:
         return all([await _state(node) >= (0, len(nodes)) for node in nodes])
@@ -245,7 +293,7 @@ async def move_slot(servers: Servers, slot: int, source: Server, target: Server)
     moved = 0
     while some := await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 50):
         keys = [key.decode() for key in some]
-        await source.ask("MIGRATE", HOST, target.port, "", 0, 10_000, "AUTH", PASSWORD, "KEYS", *keys)
+        await source.ask("MIGRATE", target.host.address, target.port, "", 0, 10_000, "AUTH", PASSWORD, "KEYS", *keys)
         moved += len(keys)
     for node in (target, source, *await servers.primaries()):
         await node.ask("CLUSTER", "SETSLOT", slot, "NODE", names[1])

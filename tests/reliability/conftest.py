@@ -18,6 +18,9 @@ SHORT_SET = 7
 _BIG_EVERY = 50
 _RUNS_ON_A_SITE = 20
 
+Start = Callable[[Path], contextlib.AbstractAsyncContextManager[Site]]
+"""Starts an installation in a folder."""
+
 _outcomes = pytest.StashKey[list[Outcome]]()
 _OUTCOME = "outcome"
 """Name under which a test's report describes its run; a report also comes from another process (`-n 3`)."""
@@ -27,7 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose the seeds: `python -m pytest tests/reliability --seed 7 --runs 20`."""
     parser.addoption("--seed", type=int, default=1, help="seed of the first run")
     parser.addoption("--runs", type=int, default=SHORT_SET, help="number of runs, each with the next seed")
-    parser.addoption("--plan", choices=("mixed", "erasure"), default="mixed", help="what the runs are about")
+    parser.addoption(
+        "--plan", choices=("mixed", "erasure", "machines"), default="mixed", help="what the runs are about"
+    )
     parser.addoption("--old", help="revision whose embedder runs beside the new one (the last release)")
     parser.addoption("--report", type=Path, help="file for the figures as JSON; the text is put beside it, as .txt")
     parser.addoption("--kept", type=Path, help="folder for history and logs of runs that fail (build/reliability)")
@@ -36,18 +41,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for a seed once for each; one that asks for the seed of a big run, for every fiftieth.
 
-    Where the plan is about erasures, all seeds are those of such runs; else every fiftieth is one of them, too.
+    Where the plan is about erasures or machines, all seeds are those of such runs; else every fiftieth is one about
+    erasures, too.
     """
     # Asked for the whole of the tests, pytest reads this file too late for its options.
     first, runs = metafunc.config.getoption("--seed", 1), metafunc.config.getoption("--runs", SHORT_SET)
     seeds = range(first, first + runs)
-    erasing = metafunc.config.getoption("--plan", "mixed") == "erasure"
-    if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", () if erasing else seeds)
-    if "big_seed" in metafunc.fixturenames:
-        metafunc.parametrize("big_seed", () if erasing else seeds[::_BIG_EVERY])
-    if "erasure_seed" in metafunc.fixturenames:
-        metafunc.parametrize("erasure_seed", seeds if erasing else seeds[::_BIG_EVERY])
+    plan = metafunc.config.getoption("--plan", "mixed")
+    some = seeds[::_BIG_EVERY] if plan == "mixed" else ()
+    drawn = {
+        "seed": seeds if plan == "mixed" else (),
+        "big_seed": some,
+        "erasure_seed": seeds if plan == "erasure" else some,
+        "machine_seed": seeds if plan == "machines" else (),
+    }
+    for name, chosen in drawn.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, chosen)
 
 
 class _Collecting:
@@ -82,14 +92,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 class Sites:
     """Lends an installation that is used for many runs, and replaced after a failure or when it has grown old."""
 
-    def __init__(self, folder: Path, kept: Path, old: str | None) -> None:
+    def __init__(self, folder: Path, kept: Path, old: str | None, start: Start = running) -> None:
         self.kept = kept
+        self._start = start
         self._folder = folder
         self._old = old
         self._changed_later: list[str] = []
         self._site: Site | None = None
         self._open = contextlib.AsyncExitStack()
         self._lent = 0
+        self._started = 0
         self._histories: list[History] = []
 
     async def lend(self) -> Site:
@@ -98,8 +110,10 @@ class Sites:
             self._changed_later = await self.changed_later()
             await self.give_up()
         if self._site is None:
-            folder = self._folder / f"site-{self._lent}"
-            self._site = await self._open.enter_async_context(running(folder))
+            # One that did not start leaves its folder behind.
+            self._started += 1
+            folder = self._folder / f"site-{self._started}"
+            self._site = await self._open.enter_async_context(self._start(folder))
             self._site.old_path = await unpack_previous(folder / "previous", self._old)
         self._lent += 1
         return self._site
@@ -126,8 +140,15 @@ class Sites:
 @pytest_asyncio.fixture(scope="module")
 async def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sites]:
     """Keep an installation over the runs of a module."""
-    kept = request.config.getoption("--kept", None) or request.config.rootpath / "build" / "reliability"
-    lender = Sites(tmp_path_factory.mktemp("reliability"), kept, request.config.getoption("--old", None))
+    async with lending(request.config, tmp_path_factory, running) as lender:
+        yield lender
+
+
+@contextlib.asynccontextmanager
+async def lending(config: pytest.Config, folders: pytest.TempPathFactory, start: Start) -> AsyncIterator[Sites]:
+    """Lend installations that are started so."""
+    kept = config.getoption("--kept", None) or config.rootpath / "build" / "reliability"
+    lender = Sites(folders.mktemp("reliability"), kept, config.getoption("--old", None), start)
     yield lender
     try:
         changed = await lender.changed_later()

@@ -12,6 +12,7 @@ from reliability.faults import (
     Kill,
     OldWorker,
     Outage,
+    PartFault,
     Pause,
     Slow,
     Stall,
@@ -21,6 +22,7 @@ from reliability.faults import (
 )
 from reliability.history import FaultInjected
 from reliability.links import Link, Watch
+from reliability.machine_faults import MachineFault
 from reliability.site import OLD_WORKER, Site
 
 _GRACE = 15.0
@@ -43,6 +45,8 @@ class FaultInjector:
         self._note(fault, "begun")
         if isinstance(fault, AtPoint):
             self._arm(fault)
+        elif isinstance(fault, MachineFault):
+            self._tasks.append(asyncio.create_task(self._strike(fault)))
         else:
             self._tasks.append(asyncio.create_task(self._carry_out(fault)))
 
@@ -70,7 +74,11 @@ class FaultInjector:
     def _note(self, fault: Fault, phase: str) -> None:
         self._site.history.add(FaultInjected(fault.name, fault.kind, phase))  # type: ignore[arg-type]
 
-    async def _carry_out(self, fault: Fault) -> None:
+    async def _strike(self, fault: MachineFault) -> None:
+        await self._site.strike(fault)
+        self._note(fault, "ended")
+
+    async def _carry_out(self, fault: PartFault) -> None:
         match fault:
             case Kill(part, down):
                 await self._kill(part, down)

@@ -6,6 +6,7 @@ from random import Random
 from typing import Literal
 
 from provider.faults import FaultName
+from reliability.machine_faults import MachineFault
 from reliability.points import LATE_WRITES, POINTS, Point
 
 PARTS = ("redis", "qdrant", "embeddings", "ingest-1", "embedder-1", "embedder-2", "retriever-1")
@@ -188,7 +189,8 @@ class AtPoint:
         return f"{self.point.name}: {what} of the {target}"
 
 
-Fault = Kill | Terminate | Pause | Storm | Outage | Cut | Stall | Strand | Slow | OldWorker | AtPoint
+PartFault = Kill | Terminate | Pause | Storm | Outage | Cut | Stall | Strand | Slow | OldWorker | AtPoint
+Fault = PartFault | MachineFault
 
 _IN_TURN = 3
 _EXTRA = (

@@ -6,19 +6,23 @@ from random import Random
 from typing import Literal
 
 from reliability.faults import AtPoint, Fault, draw_erasure_faults, draw_faults, draw_kills
+from reliability.machine_faults import draw_machine_faults
 from reliability.operations import ERASING, Drawing, Operation, Shape
 
-ShapeName = Literal["short", "big", "erasure"]
+ShapeName = Literal["short", "big", "erasure", "machines"]
 
 SHAPES: Mapping[ShapeName, Shape] = {
     "short": Shape(messages=130, users=8, pause=0.35),
     "big": Shape(messages=3000, users=20, pause=0.02),
     "erasure": Shape(messages=200, users=6, pause=0.5, weights=ERASING),
+    # Longer than what a group of servers takes to go on without one of them.
+    "machines": Shape(messages=300, users=10, pause=1.0, weights=ERASING),
 }
-_FAULTS: Mapping[ShapeName, Callable[[int], list[Fault]]] = {
+_FAULTS: Mapping[ShapeName, Callable[[int], Sequence[Fault]]] = {
     "short": draw_faults,
     "big": draw_kills,
     "erasure": draw_erasure_faults,
+    "machines": draw_machine_faults,
 }
 
 

@@ -20,6 +20,7 @@ class Reader:
     retriever: httpx.AsyncClient
     qdrant: httpx.AsyncClient
     collection: str
+    consistency: str | None = None
 
     async def state(self, user: str, message_id: str) -> tuple[str, str | None] | None:
         """Return what the state endpoint says of a message, with the reason; None if it says nothing."""
@@ -64,10 +65,11 @@ class Reader:
 
     async def _scroll(self, condition: dict[str, Any]) -> list[Found]:
         found: list[Found] = []
+        params = {} if self.consistency is None else {"consistency": self.consistency}
         offset: Any = None
         while True:
             body = {"limit": _PAGE, "with_payload": True, "filter": condition, **({"offset": offset} if offset else {})}
-            answer = await self.qdrant.post(f"/collections/{self.collection}/points/scroll", json=body)
+            answer = await self.qdrant.post(f"/collections/{self.collection}/points/scroll", json=body, params=params)
             result = answer.raise_for_status().json()["result"]
             # A placeholder, which a write that came late may leave behind, is no message.
             found += [_found(point["payload"]) for point in result["points"] if "message_id" in point["payload"]]

@@ -3,26 +3,32 @@
 import asyncio
 import os
 import tarfile
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
-_KEPT = ("services/embedder", "shared")
 _UNTAGGED = "7a669ea"
 """0.1.0, which has no tag."""
 
 
-async def unpack_previous(folder: Path, revision: str | None = None) -> str | None:
-    """Unpack an older embedder and what it shares into a folder, and give its PYTHONPATH; None if nothing is known.
+async def unpack_previous(
+    folder: Path, revision: str | None = None, services: Sequence[str] = ("embedder",)
+) -> str | None:
+    """Unpack older services and what they share into a folder, and give their PYTHONPATH; None if nothing is known.
 
     The revision is the one given, or that of the last release.
     """
-    archive = await git("archive", "--format=tar", revision or await last_release(), *_KEPT)
+    kept = [*(f"services/{service}" for service in services), "shared"]
+    archive = await git("archive", "--format=tar", revision or await last_release(), *kept)
     if not archive:
         return None
     with tarfile.open(fileobj=BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
-    sources = [folder / "services/embedder/src", *sorted((folder / "shared").glob("*/src"))]
+    sources = [
+        *(folder / f"services/{service}/src" for service in services),
+        *sorted((folder / "shared").glob("*/src")),
+    ]
     return os.pathsep.join(map(str, sources))
 
 

@@ -68,11 +68,11 @@ async def reading(site: Site) -> AsyncIterator[Reader]:
     """Make clients that wait only for so long."""
     parts = site.parts
     async with (
-        parts.client("ingest-1", timeout=_ANSWER_SECONDS) as ingest,
-        parts.client("retriever-1", timeout=_ANSWER_SECONDS) as retriever,
+        site.client("ingest", timeout=_ANSWER_SECONDS) as ingest,
+        site.client("retriever", timeout=_ANSWER_SECONDS) as retriever,
         parts.qdrant(timeout=_ANSWER_SECONDS) as qdrant,
     ):
-        yield Reader(ingest, retriever, qdrant, parts.plan.collection)
+        yield Reader(ingest, retriever, qdrant, parts.plan.collection, site.consistency)
 
 
 def keep(history: History, site: Site, broken: list[str], folder: Path) -> None:
@@ -80,8 +80,8 @@ def keep(history: History, site: Site, broken: list[str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     history.write(folder / "history.jsonl")
     (folder / "violations.txt").write_text("\n".join(broken) + "\n")
-    for log in site.parts.plan.directory.path.glob("*.log"):
-        shutil.copy(log, folder / log.name)
+    for name, log in site.logs():
+        shutil.copy(log, folder / name)
 
 
 async def still_true(history: History, site: Site) -> list[str]:

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from installation import Installation, installed
 from reliability.faults import CLAIM_IDLE, LINKS, PARTS
 from reliability.history import Ended, History
 from reliability.links import Link
+from reliability.machine_faults import MachineFault
 from reliability.operations import POISON
 from waiting import PATIENCE, until
 
@@ -39,8 +40,19 @@ _STILL = 2
 class Site:
     """All parts, the links between them, and a keeper."""
 
-    def __init__(self, parts: Installation, links: dict[str, Link], settings: dict[str, dict[str, str]]) -> None:
+    consistency: str | None = None
+    """Of what is read from Qdrant to judge a run, where several nodes may not have heard the same."""
+
+    def __init__(
+        self,
+        parts: Installation,
+        links: dict[str, Link],
+        settings: dict[str, dict[str, str]],
+        names: Sequence[str] = PARTS,
+    ) -> None:
+        """Take over what runs; `names` are the parts that are started again when they have ended."""
         self.parts = parts
+        self._names = names
         self.links = links
         self.history = History()
         """Of the run that is in progress."""
@@ -52,10 +64,13 @@ class Site:
     async def keep(self) -> None:
         """Start parts again that have ended, as a supervisor does."""
         while True:
-            for part in PARTS:
-                if not self.parts.runs(part) and not self._held_down[part]:
-                    await self._start_again(part)
+            await self._look()
             await asyncio.sleep(_LOOK_SECONDS)  # a supervisor looks from time to time
+
+    async def _look(self) -> None:
+        for part in self._names:
+            if not self.parts.runs(part) and not self._held_down[part]:
+                await self._start_again(part)
 
     async def _start_again(self, part: str) -> None:
         code = self.parts.process(part).returncode
@@ -63,6 +78,19 @@ class Site:
             self.history.add(Ended(part, -1 if code is None else code))
             await asyncio.sleep(_PAUSE_AFTER_END)  # a supervisor waits before it starts what failed
         await self.parts.start(part, ready=False)
+
+    async def strike(self, fault: MachineFault) -> None:
+        """Do to a host what a fault says, and undo it."""
+        raise AssertionError(f"here are no hosts for this: {fault.name}")
+
+    def client(self, service: str, *, timeout: float) -> httpx.AsyncClient:
+        """Make a client of a service."""
+        return self.parts.client(f"{service}-1", timeout=timeout)
+
+    def logs(self) -> Iterator[tuple[str, Path]]:
+        """List the files that parts have written, each with a name of its own."""
+        for log in self.parts.plan.directory.path.glob("*.log"):
+            yield log.name, log
 
     def hold_down(self, part: str) -> None:
         """Don't start a part that has ended, until it is let up as often."""
@@ -90,7 +118,7 @@ class Site:
         """Undo whatever lasts, and wait until every part is ready."""
         for link in self.links.values():
             link.mend()
-        for part in PARTS:
+        for part in self._names:
             await until(partial(self.parts.answers, part), f"{part} is ready")
         await self.script(mend=True)
 

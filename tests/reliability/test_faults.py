@@ -1,43 +1,38 @@
 """Faults are injected while messages are sent, searched and deleted: the guarantees hold, whatever they are."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 from functools import partial
 
 import pytest
 from exchanges import answered, post
 from reliability.conftest import Sites
+from reliability.judgement import Tell, judge
 from reliability.links import Link, Watch
 from reliability.observation import answered as answered_at_last
-from reliability.plans import Plan, ShapeName, draw_plan
+from reliability.plans import draw_plan
 from reliability.points import Point
-from reliability.report import Outcome
-from reliability.runs import make_run, reading
+from reliability.runs import reading
 from reliability.site import Site
 from waiting import PATIENCE, until
-
-from memstream.runtime.clock import SystemClock
-
-Tell = Callable[[Outcome], None]
 
 
 @pytest.mark.timeout(600)
 async def test_the_promise_holds_whatever_strikes(seed: int, sites: Sites, tell: Tell) -> None:
-    await _holds(draw_plan(seed), sites, tell)
+    await judge(draw_plan(seed), sites, tell)
 
 
 @pytest.mark.timeout(600)
 async def test_the_promise_holds_for_thousands_of_messages_while_each_part_is_killed(
     big_seed: int, sites: Sites, tell: Tell
 ) -> None:
-    await _holds(draw_plan(big_seed, "big"), sites, tell)
+    await judge(draw_plan(big_seed, "big"), sites, tell)
 
 
 @pytest.mark.timeout(600)
 async def test_what_is_erased_under_load_stays_away_while_workers_are_killed_stalled_and_cut_off(
     erasure_seed: int, sites: Sites, tell: Tell
 ) -> None:
-    await _holds(draw_plan(erasure_seed, "erasure"), sites, tell)
+    await judge(draw_plan(erasure_seed, "erasure"), sites, tell)
 
 
 async def test_an_upsert_that_comes_late_takes_away_nothing_that_was_said_since(sites: Sites) -> None:
@@ -72,25 +67,3 @@ async def _texts(site: Site, user: str, expected: str) -> bool:
     """Return whether this is all that Qdrant holds of a user."""
     async with reading(site) as reader:
         return [point.text for point in await answered_at_last(partial(reader.points, [user]))] == [expected]
-
-
-async def _holds(plan: Plan, sites: Sites, tell: Tell) -> None:
-    site = await sites.lend()
-    kept = sites.kept / f"{plan.shape}-{plan.seed}"
-    outcome, history = await make_run(plan, site, SystemClock(), kept)
-    tell(outcome)
-    if outcome.violations:
-        await sites.give_up()
-    else:
-        sites.held(history)
-    again = f"python -m pytest tests/reliability/test_faults.py --seed {plan.seed} --runs 1 {_OPTIONS[plan.shape]}"
-    assert not outcome.violations, "\n".join(
-        [*outcome.violations, f"history and logs are in {kept}; the same again: {again}"]
-    )
-
-
-_OPTIONS: Mapping[ShapeName, str] = {
-    "short": "-k whatever_strikes",
-    "big": "-k thousands",
-    "erasure": "-k erased_under_load",
-}

@@ -4,6 +4,7 @@ from collections import Counter
 
 from reliability.conftest import SHORT_SET
 from reliability.faults import ERASURE_KINDS, KINDS, PARTS, AtPoint, Kill
+from reliability.machine_faults import MACHINE_KINDS
 from reliability.operations import POISON
 from reliability.plans import SHAPES, draw_plan
 from reliability.points import LATE_WRITES
@@ -67,6 +68,12 @@ def test_a_few_erasure_runs_in_a_row_have_every_kind_of_fault() -> None:
     for first in range(1, 40):
         seeds = range(first, first + 4)
         assert {f.kind for seed in seeds for f in draw_plan(seed, "erasure").faults} == {*late, *ERASURE_KINDS}
+
+
+def test_a_few_runs_on_machines_in_a_row_have_every_kind_of_fault() -> None:
+    for first in range(1, 40):
+        kinds = {fault.kind for seed in range(first, first + 5) for fault in draw_plan(seed, "machines").faults}
+        assert kinds >= set(MACHINE_KINDS)
 
 
 def test_users_of_different_runs_have_different_names() -> None:
