@@ -61,6 +61,7 @@ async def networked(names: Sequence[str]) -> AsyncIterator[dict[str, Host]]:
     made: list[str] = []
     for stale in _left_over(link):
         await run("ip", "netns", "delete", stale)
+    await _remove_link(link)
     try:
         # The switch has a namespace, too: rules of this machine are no concern of packets between two hosts.
         await _add_namespace(switch, made)
@@ -82,8 +83,16 @@ async def networked(names: Sequence[str]) -> AsyncIterator[dict[str, Host]]:
             hosts[name] = Host(name, address, ("nsenter", f"--net=/run/netns/{own}"))
         yield hosts
     finally:
+        # Without waiting until the kernel has seen its namespace go.
+        await _remove_link(link)
         for namespace in reversed(made):
             await run("ip", "netns", "delete", namespace)
+
+
+async def _remove_link(name: str) -> None:
+    if Path("/sys/class/net", name).exists():
+        with contextlib.suppress(AssertionError):  # it went with its namespace meanwhile
+            await run("ip", "link", "delete", name)
 
 
 def _left_over(link: str) -> list[str]:
