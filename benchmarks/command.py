@@ -18,6 +18,7 @@ from memstream.runtime.clock import SystemClock
 
 _FIRST_PORT = 19_200
 _CANCEL_SECONDS = 1.0
+_NOT_RECORDED = ("json", "run", "first_port", "folder", "qdrant_url")
 _begun = time.perf_counter()
 
 Measure = Callable[[argparse.Namespace, Record], Coroutine[Any, Any, None]]
@@ -47,7 +48,9 @@ def carry_out(benchmark: str, not_measured: list[str], measure: Measure, options
 
     A run that is stopped or fails writes the figures it has so far, and the process exits with 1.
     """
-    given = {name: value for name, value in vars(options).items() if name not in ("json", "run", "first_port")}
+    kept = {name: value for name, value in vars(options).items() if name not in _NOT_RECORDED}
+    # Where files are on this machine is nobody's business.
+    given = {name: value.name if isinstance(value, Path) else value for name, value in kept.items()}
     record = Record(benchmark, not_measured, given)
     record.situate(SystemClock().now())
     trouble = _run(measure, options, record)
