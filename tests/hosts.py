@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,9 @@ async def networked(names: Sequence[str]) -> AsyncIterator[dict[str, Host]]:
             hosts[name] = Host(name, address, ("nsenter", f"--net=/run/netns/{own}"))
         yield hosts
     finally:
+        if link in [name for _, name in socket.if_nameindex()]:
+            # With its namespace it would go, too, but only some time later.
+            await run("ip", "link", "delete", link)
         for namespace in reversed(made):
             await run("ip", "netns", "delete", namespace)
 
