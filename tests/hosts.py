@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,7 @@ async def networked(names: Sequence[str]) -> AsyncIterator[dict[str, Host]]:
 
 
 async def _remove_link(name: str) -> None:
-    if Path("/sys/class/net", name).exists():
+    if name in [link for _, link in socket.if_nameindex()]:
         with contextlib.suppress(AssertionError):  # it went with its namespace meanwhile
             await run("ip", "link", "delete", name)
 
