@@ -143,8 +143,8 @@ async def test_parked_entries_of_a_killed_worker_are_no_suspects(site: Worksite)
     await site.work("embedder-2", claim_idle=2, held_messages=64, batch_texts=32)
     await site.finished()
     assert await site.stored() == {text: [0] for text in texts(400)}
-    # Alone go those that were in progress, and not the others.
-    assert site.script.counts.calls <= 400 / 4
+    # Alone go those that were in progress, and not the others; with how many these go depends on when they are read.
+    assert site.script.counts.sizes.count(1) <= 400 / 10
 
 
 async def test_redelivered_entries_do_not_wait_for_the_end_of_a_backlog(site: Worksite) -> None:
