@@ -49,7 +49,8 @@ class ClusterRedis(Redis):
         super().__init__(connection_pool=self._slots.node(*seeds[0]).connection_pool)
 
     async def primaries(self) -> Sequence[Redis]:
-        """Return the client of each node that has slots."""
+        """Return the client of each node that has slots now: one that has none any more would not say so when asked."""
+        self._slots.forget()
         return await self._slots.primaries()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: ARG002, FBT001 - the library's
@@ -59,8 +60,7 @@ class ClusterRedis(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the library's
         """Run one command."""
         if args[0] in _ON_ALL | _ON_ANY:
-            nodes = await self.primaries()
-            asked = nodes if args[0] in _ON_ALL else nodes[:1]
+            asked = await self.primaries() if args[0] in _ON_ALL else (await self._slots.primaries())[:1]
             sent: Iterable[Awaitable[Any]] = (node.execute_command(*args, **options) for node in asked)  # type: ignore[no-untyped-call] # the library's
             return _answered(await self._together(sent))[0]
         return _answered(await self.send([(args, options)]))[0]
